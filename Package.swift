@@ -1,0 +1,48 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// What every Swift target of this package is compiled with.
+let house: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "vmm",
+    products: [
+        .executable(name: "vmm", targets: ["vmm"]),
+        .library(name: "Virtio", targets: ["Virtio", "VirtioABI"]),
+        .library(name: "KVM", targets: ["KVM"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // The device model. It imports neither KVM nor an operating system.
+        .target(name: "VirtioABI", swiftSettings: house),
+        .target(name: "Virtio", dependencies: ["VirtioABI"], swiftSettings: house),
+
+        // The hypervisor. It knows nothing of virtio.
+        .systemLibrary(name: "CKVM"),
+        .target(name: "KVM", dependencies: ["CKVM"], swiftSettings: house),
+
+        // The board, where both meet, and the command line.
+        .target(name: "Machine", dependencies: ["KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
+        .executableTarget(
+            name: "vmm",
+            dependencies: ["Machine", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: house),
+
+        // The built-in guest: `guest/build.sh` makes an ELF, the plugin turns it into a Swift constant.
+        .plugin(name: "BuildGuest", capability: .buildTool(), path: "guest/plugin"),
+        .target(name: "TestGuest", path: "guest/image", swiftSettings: house, plugins: ["BuildGuest"]),
+
+        .testTarget(name: "VirtioTests", dependencies: ["Virtio"], swiftSettings: house),
+        .testTarget(name: "KVMTests", dependencies: ["KVM"], swiftSettings: house),
+        .testTarget(name: "MachineTests", dependencies: ["Machine", "TestGuest"], swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)

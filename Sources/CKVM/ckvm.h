@@ -1,0 +1,69 @@
+// What Swift cannot import of <linux/kvm.h>: request numbers, a variadic call, one atomic store, offsets inside
+// anonymous unions. Not a wrapper: nothing here decides anything. See Documentation/virt/kvm/api.rst of the kernel.
+
+#ifndef CKVM_H
+#define CKVM_H
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <sys/eventfd.h>  // Swift's Glibc leaves it out
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Swift imports no macro that expands to a sizeof, as every _IOW and _IOR does.
+static const unsigned long CKVM_GET_API_VERSION = KVM_GET_API_VERSION;
+static const unsigned long CKVM_CHECK_EXTENSION = KVM_CHECK_EXTENSION;
+static const unsigned long CKVM_GET_VCPU_MMAP_SIZE = KVM_GET_VCPU_MMAP_SIZE;
+static const unsigned long CKVM_GET_SUPPORTED_CPUID = KVM_GET_SUPPORTED_CPUID;
+static const unsigned long CKVM_CREATE_VM = KVM_CREATE_VM;
+static const unsigned long CKVM_SET_TSS_ADDR = KVM_SET_TSS_ADDR;
+static const unsigned long CKVM_SET_IDENTITY_MAP_ADDR = KVM_SET_IDENTITY_MAP_ADDR;
+static const unsigned long CKVM_CREATE_IRQCHIP = KVM_CREATE_IRQCHIP;
+static const unsigned long CKVM_SET_USER_MEMORY_REGION = KVM_SET_USER_MEMORY_REGION;
+static const unsigned long CKVM_IRQ_LINE = KVM_IRQ_LINE;
+static const unsigned long CKVM_IOEVENTFD = KVM_IOEVENTFD;
+static const unsigned long CKVM_CREATE_VCPU = KVM_CREATE_VCPU;
+static const unsigned long CKVM_SET_CPUID2 = KVM_SET_CPUID2;
+static const unsigned long CKVM_GET_REGS = KVM_GET_REGS;
+static const unsigned long CKVM_SET_REGS = KVM_SET_REGS;
+static const unsigned long CKVM_GET_SREGS = KVM_GET_SREGS;
+static const unsigned long CKVM_SET_SREGS = KVM_SET_SREGS;
+static const unsigned long CKVM_RUN = KVM_RUN;
+
+// Swift imports no macro that shifts by an enumerator.
+static const unsigned int CKVM_IOEVENTFD_FLAG_DATAMATCH = KVM_IOEVENTFD_FLAG_DATAMATCH;
+static const unsigned int CKVM_IOEVENTFD_FLAG_PIO = KVM_IOEVENTFD_FLAG_PIO;
+
+// MemoryLayout.offset(of:) sees no field of an anonymous union.
+static const unsigned long CKVM_MMIO_DATA = offsetof(struct kvm_run, mmio.data);
+static const unsigned long CKVM_INSTRUCTION = offsetof(struct kvm_run, emulation_failure.insn_size);
+
+// ioctl() is variadic. A number goes as the pointer with its bits. The result is the kernel's own: a negative value is -errno, so nothing can run between the call
+// and the reading of errno.
+static inline int ckvm_ioctl(int fd, unsigned long request, void *argument)
+{
+    int result = ioctl(fd, request, argument);
+    return result < 0 ? -errno : result;
+}
+
+// Swift has no atomic view of a byte inside an imported struct. Sequentially consistent: the store pairs with the
+// reading of the vCPU's thread id that follows it.
+static inline void ckvm_set_immediate_exit(struct kvm_run *run, unsigned char value)
+{
+    __atomic_store_n(&run->immediate_exit, value, __ATOMIC_SEQ_CST);
+}
+
+// syscall() is variadic, and Swift's Glibc has neither gettid nor tgkill.
+static inline int ckvm_gettid(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+static inline void ckvm_tgkill(int process, int thread, int signal)
+{
+    syscall(SYS_tgkill, process, thread, signal);
+}
+
+#endif

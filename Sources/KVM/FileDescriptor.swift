@@ -1,0 +1,63 @@
+// An owned file descriptor, and the way KVM is called through one.
+
+import CKVM
+import Glibc
+
+/// A file descriptor that is closed when its owner goes away.
+struct FileDescriptor: ~Copyable, Sendable {
+    let number: Int32
+
+    /// Takes over the descriptor `result` holds; a negative `result` is -errno of `call`.
+    init(owning result: Int32, from call: String) throws(KVMError) {
+        guard result >= 0 else { throw KVMError(call: call, errno: -result) }
+        number = result
+    }
+
+    deinit { close(number) }
+
+    /// An ioctl whose argument is a number.
+    @discardableResult
+    borrowing func control(_ request: Request, _ value: UInt = 0) throws(KVMError) -> Int32 {
+        unsafe try control(request, at: UnsafeMutableRawPointer(bitPattern: value))
+    }
+
+    /// An ioctl whose argument is the address of a struct. A signal does not make it fail: it starts again.
+    @discardableResult
+    borrowing func control(_ request: Request, at argument: UnsafeMutableRawPointer?) throws(KVMError) -> Int32 {
+        var result: Int32
+        repeat { result = unsafe ckvm_ioctl(number, request.number, argument) } while result == -EINTR
+        guard result >= 0 else { throw KVMError(call: request.name, errno: -result) }
+        return result
+    }
+}
+
+/// An ioctl: its number and its name in the kernel's documentation.
+struct Request {
+    let number: UInt
+    let name: String
+
+    init(_ number: UInt, _ name: String) {
+        self.number = number
+        self.name = name
+    }
+
+    static let apiVersion = Request(CKVM_GET_API_VERSION, "KVM_GET_API_VERSION")
+    static let checkExtension = Request(CKVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION")
+    static let runSize = Request(CKVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE")
+    static let supportedCPUID = Request(CKVM_GET_SUPPORTED_CPUID, "KVM_GET_SUPPORTED_CPUID")
+    static let createVM = Request(CKVM_CREATE_VM, "KVM_CREATE_VM")
+
+    static let setTSSAddress = Request(CKVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR")
+    static let setIdentityMapAddress = Request(CKVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR")
+    static let createIRQChip = Request(CKVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP")
+    static let setMemoryRegion = Request(CKVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION")
+    static let irqLine = Request(CKVM_IRQ_LINE, "KVM_IRQ_LINE")
+    static let ioEventFD = Request(CKVM_IOEVENTFD, "KVM_IOEVENTFD")
+
+    static let createVCPU = Request(CKVM_CREATE_VCPU, "KVM_CREATE_VCPU")
+    static let setCPUID = Request(CKVM_SET_CPUID2, "KVM_SET_CPUID2")
+    static let getRegisters = Request(CKVM_GET_REGS, "KVM_GET_REGS")
+    static let setRegisters = Request(CKVM_SET_REGS, "KVM_SET_REGS")
+    static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
+    static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
+}

@@ -1,0 +1,50 @@
+// The host's KVM: `/dev/kvm`, what it can do, which processor features it can give. Not a virtual machine.
+// Kernel: Documentation/virt/kvm/api.rst, "System ioctls".
+
+import CKVM
+import Glibc
+
+/// The host's KVM. Needed only while virtual machines are being made.
+public struct Hypervisor: ~Copyable, Sendable {
+    let descriptor: FileDescriptor
+    /// Bytes of a vCPU's shared area (KVM_GET_VCPU_MMAP_SIZE).
+    let runSize: Int
+
+    /// What this package cannot do without.
+    private static let needed: [(Int32, String)] = [
+        (KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP"),
+        (KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"),
+        (KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR"),
+        (KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"),
+        (KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"),
+        (KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"),
+    ]
+
+    /// Opens the KVM device node at `path`, and checks that it speaks the API of Linux 2.6.22 and later (version 12) and
+    /// has each capability this package uses.
+    public init(path: String = "/dev/kvm") throws(KVMError) {
+        let opened = unsafe open(path, O_RDWR | O_CLOEXEC)
+        let node = try FileDescriptor(owning: opened < 0 ? -errno : opened, from: "open(\(path))")
+        guard try node.control(.apiVersion) == KVM_API_VERSION else {
+            throw KVMError(call: "KVM_GET_API_VERSION", errno: EOPNOTSUPP)
+        }
+        for (capability, name) in Self.needed where try node.control(.checkExtension, UInt(capability)) == 0 {
+            throw KVMError(call: "KVM_CHECK_EXTENSION(\(name))", errno: EOPNOTSUPP)
+        }
+        runSize = Int(try node.control(.runSize))
+        descriptor = node
+    }
+
+    /// The processor features this host can give a guest.
+    public borrowing func supportedCPUID() throws(KVMError) -> CPUID {
+        var cpuid = CPUID()
+        unsafe try cpuid.withTable { (table) throws(KVMError) in
+            _ = unsafe try descriptor.control(.supportedCPUID, at: table)
+        }
+        // KVM leaves this bit to its user: it holds only with the in-kernel local APIC, which every VM here has.
+        if try descriptor.control(.checkExtension, UInt(KVM_CAP_TSC_DEADLINE_TIMER)) != 0 {
+            cpuid.setTSCDeadlineTimer()
+        }
+        return cpuid
+    }
+}

@@ -1,0 +1,75 @@
+// One virtual machine: guest memory, interrupt controllers, event descriptors. Not its vCPUs, and no board: addresses
+// come from the caller. Kernel: Documentation/virt/kvm/api.rst, "VM ioctls".
+
+import CKVM
+import Glibc
+
+/// A virtual machine. Every method is one ioctl and may be called by any thread at any time.
+///
+/// The kernel keeps the machine alive while one of its vCPUs is open, so the order in which the two are closed is free.
+public struct VirtualMachine: ~Copyable, Sendable {
+    let descriptor: FileDescriptor
+    let runSize: Int
+
+    /// Creates a machine with the in-kernel 8259s, IOAPIC (GSIs 0 to 23) and local APICs.
+    ///
+    /// `reserved` is the guest-physical address, below 4 GiB, of four 4 KiB pages that KVM needs for itself on Intel
+    /// processors without unrestricted guest mode: one for the identity map, three for the TSS. No memory and no device
+    /// may be there.
+    public init(_ hypervisor: borrowing Hypervisor, reserved: UInt32) throws(KVMError) {
+        let machine = try FileDescriptor(owning: try hypervisor.descriptor.control(.createVM), from: "KVM_CREATE_VM")
+        // Both before the first vCPU, whatever the processor: KVM refuses them later.
+        var identityMap = UInt64(reserved)
+        unsafe try machine.control(.setIdentityMapAddress, at: &identityMap)
+        try machine.control(.setTSSAddress, UInt(reserved) + 0x1000)
+        try machine.control(.createIRQChip)
+        descriptor = machine
+        runSize = hypervisor.runSize
+    }
+
+    /// Makes `size` bytes at `host` the guest's memory at `guestAddress`. All three are multiples of 4096.
+    ///
+    /// `slot` is the caller's number for the mapping; the same number again replaces it, size 0 removes it. `host` must stay
+    /// mapped for as long as the machine or one of its vCPUs lives.
+    public borrowing func mapMemory(
+        slot: UInt32, guestAddress: UInt64, host: UnsafeMutableRawPointer, size: Int
+    ) throws(KVMError) {
+        var region = kvm_userspace_memory_region()
+        region.slot = slot
+        region.guest_phys_addr = guestAddress
+        region.memory_size = UInt64(size)
+        region.userspace_addr = UInt64(UInt(bitPattern: host))
+        unsafe try descriptor.control(.setMemoryRegion, at: &region)
+    }
+
+    /// Drives an input of the interrupt controllers: `true` raises the line, `false` lowers it.
+    public borrowing func setInterruptLine(gsi: UInt32, level: Bool) throws(KVMError) {
+        var line = kvm_irq_level()
+        line.irq = gsi
+        line.level = level ? 1 : 0
+        unsafe try descriptor.control(.irqLine, at: &line)
+    }
+
+    /// Where a guest's write turns into a signal of an event instead of an exit.
+    public enum Space: Sendable {
+        /// Guest-physical memory.
+        case memory
+        /// I/O ports.
+        case ports
+    }
+
+    /// From now on a guest's write of exactly `length` bytes (1, 2, 4 or 8) at `address` signals `event`, and no vCPU exits
+    /// for it. With `match`, only a write of that value does; others exit as before.
+    public borrowing func attach(
+        _ event: borrowing EventFD, in space: Space = .memory, address: UInt64, length: UInt32, match: UInt64? = nil
+    ) throws(KVMError) {
+        var binding = kvm_ioeventfd()
+        binding.addr = address
+        binding.len = length
+        binding.fd = event.descriptor
+        binding.datamatch = match ?? 0
+        binding.flags = match == nil ? 0 : CKVM_IOEVENTFD_FLAG_DATAMATCH
+        if space == .ports { binding.flags |= CKVM_IOEVENTFD_FLAG_PIO }
+        unsafe try descriptor.control(.ioEventFD, at: &binding)
+    }
+}

@@ -1,0 +1,69 @@
+// Makes the board's devices out of the machine's configuration: model, interrupt line and backend each.
+
+import KVM
+import Virtio
+
+/// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
+final class SharedVM: Sendable {
+    let machine: VirtualMachine
+    private let ram: RAM
+
+    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
+        do throws(KVMError) {
+            machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
+            for (slot, region) in ram.regions.enumerated() {
+                unsafe try machine.mapMemory(
+                    slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
+            }
+        } catch { throw .opening(error) }
+        self.ram = ram
+    }
+
+    /// Guest memory as the device model sees it.
+    var guestMemory: GuestMemory {
+        GuestMemory(
+            ram.regions.map {
+                unsafe GuestMemory.Region(guestAddress: $0.guestAddress, base: $0.host, size: UInt64($0.size))
+            })
+    }
+}
+
+/// An input of the IOAPIC, level-triggered.
+private struct IOAPICLine: InterruptLine {
+    let vm: SharedVM
+    let gsi: UInt32
+
+    /// The line exists for as long as the machine does, so KVM has nothing to refuse.
+    func set(_ level: Bool) { try? vm.machine.setInterruptLine(gsi: gsi, level: level) }
+}
+
+/// The devices' maker.
+struct Parts {
+    let configuration: Machine.Configuration
+    let vm: SharedVM
+
+    /// The console in slot `slot`; keys that are vmm's go to `onKey`.
+    func console(
+        _ port: ConsolePort, slot: Int, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+    ) throws(MachineError) -> ConsoleSlot {
+        let size = port.size ?? (columns: 80, rows: 25)
+        let device = Console(configuration: Console.Configuration(columns: size.columns, rows: size.rows))
+        return try ConsoleSlot(
+            name: "console0",
+            transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
+            line: line(slot), patience: configuration.drainDeadline, port: port, escapeKeys: configuration.escapeKeys,
+            onKey: onKey)
+    }
+
+    /// Disk `number` in slot `slot`.
+    func disk(_ image: DiskImage, number: Int, slot: Int) throws(MachineError) -> BlockSlot {
+        let device = Block(capacity: image.backend.capacity, readOnly: image.readOnly)
+        return try BlockSlot(
+            name: "blk\(number)",
+            transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
+            line: line(slot), patience: configuration.drainDeadline, backend: image.backend,
+            identity: image.id ?? "blk\(number)")
+    }
+
+    private func line(_ slot: Int) -> IOAPICLine { IOAPICLine(vm: vm, gsi: MemoryMap.gsi(slot: slot)) }
+}

@@ -1,0 +1,103 @@
+// A virtual processor in its thread: run, hand the exit to the board, again.
+
+import KVM
+
+/// Runs a vCPU until the machine's end.
+final class VCPUThread {
+    private let stopHandle: StopHandle
+    private var thread: Thread?
+
+    /// Starts the thread. The vCPU is its own from here on.
+    init(_ vcpu: consuming VCPU, id: Int, board: Board, ending: Ending) throws(MachineError) {
+        stopHandle = vcpu.stopHandle
+        let processor = Processor(vcpu, board, ending)
+        thread = try Thread("vcpu\(id)") { processor.runToTheEnd() }
+    }
+
+    /// Ends the thread, wherever its guest is. The end has been reported before.
+    func stop() {
+        stopHandle.requestStop()
+        thread.take()?.join()
+    }
+}
+
+/// A vCPU and what it runs on. Used by one thread.
+private final class Processor: @unchecked Sendable {
+    private var vcpu: VCPU
+    private let board: Board
+    private let ending: Ending
+
+    init(_ vcpu: consuming VCPU, _ board: Board, _ ending: Ending) {
+        self.vcpu = vcpu
+        self.board = board
+        self.ending = ending
+    }
+
+    func runToTheEnd() {
+        do throws(KVMError) {
+            while !stopped {
+                guard let outcome = try step() else { continue }
+                ending.report(outcome)
+                return
+            }
+        } catch {
+            ending.report(crash("KVM failed: \(error)"))
+        }
+    }
+
+    /// Set by an interrupted run after the end was reported.
+    private var stopped = false
+
+    /// Runs to the next exit and serves it; an outcome if that was the last.
+    private func step() throws(KVMError) -> Machine.Outcome? {
+        switch try vcpu.run() {
+        case .mmioRead(let address, let width): vcpu.complete(board.readMemory(address, width: width))
+        case .mmioWrite(let address, let width, let value): board.writeMemory(address, width: width, value: value)
+        case .portIn(let port, let width): vcpu.complete(board.readPort(port, width: width))
+        case .portOut(let port, let width, let value): return board.writePort(port, width: width, value: value)
+        case .interrupted: stopped = ending.isReached
+        case .hlt: return crash("the guest halted where nothing can wake it")
+        case .shutdown: return crash("the guest crashed: triple fault")
+        case .failEntry(let reason): return crash("the processor refused the guest's state (reason \(reason))")
+        case .internalError(let suberror, let instruction): return crash(describe(suberror, instruction))
+        case .systemEvent(let type): return crash("the guest asked KVM for system event \(type)")
+        case .unknown(let reason): return crash("KVM stopped for a reason that vmm does not know (\(reason))")
+        }
+        return nil
+    }
+
+    private func crash(_ what: String) -> Machine.Outcome { .crashed("\(what)\n\(registers)") }
+
+    private func describe(_ suberror: UInt32, _ instruction: VCPU.Instruction?) -> String {
+        // 1 is KVM_INTERNAL_ERROR_EMULATION.
+        guard suberror == 1 else { return "KVM could not go on (internal error \(suberror))" }
+        guard let instruction else { return "KVM could not emulate an instruction" }
+        let bytes = instruction.bytes.map { hex(UInt64($0), digits: 2) }.joined(separator: " ")
+        return "KVM could not emulate an instruction; the bytes there: \(bytes)"
+    }
+
+    /// The registers, four a line.
+    private var registers: String {
+        guard let general = try? vcpu.registers(), let special = try? vcpu.specialRegisters() else {
+            return "  (its registers cannot be read)"
+        }
+        let rows: [[(String, UInt64)]] = [
+            [("rip", general.rip), ("rflags", general.rflags), ("rsp", general.rsp), ("rbp", general.rbp)],
+            [("rax", general.rax), ("rbx", general.rbx), ("rcx", general.rcx), ("rdx", general.rdx)],
+            [("rsi", general.rsi), ("rdi", general.rdi), ("r8", general.r8), ("r9", general.r9)],
+            [("r10", general.r10), ("r11", general.r11), ("r12", general.r12), ("r13", general.r13)],
+            [("r14", general.r14), ("r15", general.r15), ("cr0", special.cr0), ("cr2", special.cr2)],
+            [("cr3", special.cr3), ("cr4", special.cr4), ("efer", special.efer), ("cs", UInt64(special.cs.selector))],
+        ]
+        return rows.map { row in
+            "  " + row.map { $0 + String(repeating: " ", count: 7 - $0.count) + hex($1, digits: 16) }
+                .joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}
+
+/// `value` in hexadecimal, at least `digits` of them.
+func hex(_ value: UInt64, digits: Int) -> String {
+    let text = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
+}

@@ -1,0 +1,58 @@
+// What a user can choose about a machine.
+
+import VirtioABI
+
+extension Machine {
+    /// A machine to be made.
+    public struct Configuration: Sendable {
+        /// A disk image.
+        public struct Disk: Equatable, Sendable {
+            /// The file or block device.
+            public var path: String
+            public var readOnly: Bool
+            /// What GET_ID answers, at most 20 bytes; nil for the device's name on the board.
+            public var id: String?
+
+            /// The image at `path`.
+            public init(path: String, readOnly: Bool = false, id: String? = nil) {
+                self.path = path
+                self.readOnly = readOnly
+                self.id = id
+            }
+        }
+
+        /// A PVH ELF file; nil for the built-in test guest, which brings two disks of memory and the test device.
+        public var kernel: String?
+        /// The initial RAM disk handed to the kernel.
+        public var initrd: String?
+        /// Added to the kernel's command line, in this order, separated by spaces.
+        public var append: [String] = []
+        /// Bytes of guest memory.
+        public var memory: UInt64 = 128 << 20
+        /// Disk images, in the order of their slots.
+        public var disks: [Disk] = []
+        /// What the console is connected to.
+        public var console = ConsoleTarget.stdio
+        /// The console is a terminal in raw mode: the escape key is vmm's.
+        public var escapeKeys = false
+        /// The dialect of SUSPEND that the devices offer; nil for none.
+        public var suspend: SuspendDialect? = .draft
+        /// How long a drain may take before the device suspends without it (draft) or fails (1.4).
+        public var drainDeadline: Duration = .seconds(10)
+
+        /// The built-in guest on a machine of 128 MiB.
+        public init() {}
+
+        /// The kernel's command line: where `devices` devices are, then what the user appended.
+        ///
+        /// `virtio_mmio.device=SIZE@ADDRESS:GSI` is Linux's form; the built-in guest and other kernels without ACPI read it
+        /// too.
+        func commandLine(devices: Int) -> String {
+            let places = (0..<devices).map { slot in
+                let window = MemoryMap.window(slot: slot)
+                return "virtio_mmio.device=4K@0x\(String(window.lowerBound, radix: 16)):\(MemoryMap.gsi(slot: slot))"
+            }
+            return (places + append).joined(separator: " ")
+        }
+    }
+}

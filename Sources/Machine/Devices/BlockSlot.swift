@@ -1,0 +1,170 @@
+// A disk on the bus: the model, a backend, and the thread between them. The thread takes a batch under the lock, does its I/O
+// without it, and reports the outcomes under it.
+
+import Glibc
+import KVM
+import Virtio
+import VirtioABI
+
+/// A block device with its backend.
+final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
+    private let backend: any BlockBackend
+    private let identity: [UInt8]
+    private var thread: Thread?
+
+    // Under the lock:
+    /// The thread's I/O uses guest pages right now.
+    private var busy = false
+    /// Requests that were taken and not given to the backend: they wait for the test device, or for the thread.
+    private var held: [Held] = []
+    /// While true, requests are not given to the backend.
+    private var holding = false
+    /// Held requests that may go on.
+    private var released = 0
+    /// Requests that are to fail without trying.
+    private var failures = 0
+
+    /// A request that waits, with the room its segments live in.
+    private struct Held {
+        let batch: BatchBox
+        let index: Int
+        var work: Work<Block.Request> { batch.batch[index] }
+    }
+
+    private final class BatchBox {
+        var batch: Batch<Block.Request>
+        init(queueSize: UInt16) { batch = Batch(queueSize: queueSize) }
+    }
+
+    init(
+        name: String, transport: consuming MMIOTransport<Block>, line: any InterruptLine, patience: Duration,
+        backend: any BlockBackend, identity: String
+    ) throws(MachineError) {
+        self.backend = backend
+        self.identity = Array(identity.utf8)
+        try super.init(name: name, transport: transport, line: line, patience: patience)
+        thread = try Thread(name) { [unowned self] in serve() }
+    }
+
+    func stop() {
+        requestStop()
+        thread.take()?.join()
+        _ = backend.flush()
+    }
+
+    /// Reads the image's size again and tells the driver if it changed.
+    func rereadCapacity() {
+        let capacity = backend.capacity
+        perform {
+            if transport.configuration.capacity != capacity { apply(transport.change { $0.capacity = capacity }) }
+        }
+    }
+
+    // MARK: The thread
+
+    private func serve() {
+        var box = makeBox()
+        while let sleep = lock.locked({ stopping ? nil : workIsWaiting ? 0 : patienceLeft }) {
+            wait(sleep)
+            doorbell.take()
+            perform { checkDeadline() }
+            while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
+            let next = perform { take(into: box) }
+            switch next {
+            case .sleep: break
+            case .run:
+                run(box, 0..<box.batch.count)
+                box.batch.removeAll()
+            case .hold: box = makeBox()
+            }
+        }
+    }
+
+    private func makeBox() -> BatchBox { BatchBox(queueSize: lock.locked { transport.largestQueue }) }
+
+    /// Sleeps until the doorbell rings, `milliseconds` at most, -1 for ever.
+    private func wait(_ milliseconds: Int32) {
+        var descriptor = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+        unsafe poll(&descriptor, 1, milliseconds)
+    }
+
+    private var workIsWaiting: Bool { !pending.isEmpty || released > 0 }
+
+    private enum Next { case sleep, run, hold }
+
+    /// Takes what the queues have, with the lock held. From here on the thread is busy, unless the requests are held.
+    private func take(into box: BatchBox) -> Next {
+        let queues = pending
+        pending = []
+        for index in 0..<MMIOTransport<Block>.maximumQueues where queues.contains(queue: index) {
+            apply(transport.take(queue: index, into: &box.batch))
+        }
+        guard box.batch.count > 0 else { return .sleep }
+        if holding {
+            held += (0..<box.batch.count).map { Held(batch: box, index: $0) }
+            return .hold
+        }
+        busy = true
+        return .run
+    }
+
+    /// Does the I/O of the requests in `range` without the lock, and reports their outcomes with it.
+    private func run(_ box: BatchBox, _ range: Range<Int>) {
+        for index in range {
+            let work = box.batch[index]
+            guard let fails = lock.locked({ transport.isCurrent(work.token) ? takeFailure() : nil }) else { continue }
+            let outcome = fails ? .ioError : backend.perform(work.request, identity: identity)
+            perform { apply(transport.finish(work.token, outcome)) }
+        }
+        lock.locked {
+            busy = false
+            lock.broadcast()
+        }
+    }
+
+    private func takeFailure() -> Bool {
+        guard failures > 0 else { return false }
+        failures -= 1
+        return true
+    }
+
+    private func takeReleased() -> Held? {
+        guard released > 0, !held.isEmpty else {
+            released = 0
+            return nil
+        }
+        released -= 1
+        busy = true
+        return held.removeFirst()
+    }
+
+    /// Drops what was not submitted, and waits for the thread's I/O: a reset is over when no host I/O points into guest pages.
+    override func cancel() {
+        let unsubmitted = held
+        held = []
+        released = 0
+        for entry in unsubmitted { apply(transport.finish(entry.work.token, .ioError)) }
+        while busy { lock.wait() }
+    }
+
+    // MARK: The test device
+
+    override func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
+        super.steer(verb, argument)
+        switch verb {
+        case .hold: lock.locked { holding = true }
+        case .release: release(Int(argument))
+        case .fail: lock.locked { failures = Int(argument) }
+        case .capacity: perform { apply(transport.change { $0.capacity = UInt64(argument) }) }
+        case .input, .resize, .holdResume, .ready, .deadline, .fatal: break
+        }
+    }
+
+    private func release(_ count: Int) {
+        lock.locked {
+            if count == 0 { holding = false }
+            released = count == 0 ? held.count : min(held.count, released + count)
+        }
+        doorbell.signal()
+    }
+}

@@ -1,0 +1,207 @@
+// The console on the bus: the model, the host's descriptors, and the thread between them. Output is taken into a buffer of
+// fixed size, so a guest that spins until its transmit buffer is used does not wait for a slow terminal; when that
+// buffer is full, requests wait.
+
+import Glibc
+import KVM
+import Virtio
+import VirtioABI
+
+/// A console device with its host end.
+final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
+    /// Bytes of output that may wait for the host.
+    private static let outputRoom = 64 << 10
+    /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
+    private static let chunk = 4096
+
+    private var port: ConsolePort
+    private var keys: EscapeKeys?
+    private let onKey: @Sendable (EscapeKeys.Action) -> Void
+    private var thread: Thread?
+    /// Typed bytes the model had no room for; the thread's own.
+    private var backlog: [UInt8] = []
+
+    // Under the lock:
+    private var output: [UInt8] = []
+    private var batch: Batch<Console.Request>
+    /// The request being copied out, and how much of it is out.
+    private var current = 0
+    private var copied = 0
+
+    /// A console on `port`; with `escapeKeys`, the escape key is honoured and its actions go to `onKey`.
+    init(
+        name: String, transport: consuming MMIOTransport<Console>, line: any InterruptLine, patience: Duration,
+        port: ConsolePort, escapeKeys: Bool, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+    ) throws(MachineError) {
+        self.port = port
+        keys = escapeKeys ? EscapeKeys() : nil
+        self.onKey = onKey
+        batch = Batch(queueSize: transport.largestQueue)
+        output.reserveCapacity(Self.outputRoom)
+        try super.init(name: name, transport: transport, line: line, patience: patience)
+        thread = try Thread(name) { [unowned self] in serve() }
+    }
+
+    func stop() {
+        requestStop()
+        thread.take()?.join()
+        port.close()
+    }
+
+    /// Tells the driver if the terminal's size changed.
+    func rereadSize() {
+        guard let size = port.size else { return }
+        resize(columns: size.columns, rows: size.rows)
+    }
+
+    private func resize(columns: UInt16, rows: UInt16) {
+        let new = Console.Configuration(columns: columns, rows: rows)
+        perform {
+            if transport.configuration != new { apply(transport.change { $0 = new }) }
+        }
+    }
+
+    // MARK: The thread
+
+    private func serve() {
+        while !lock.locked({ stopping }) {
+            let ready = wait()
+            doorbell.take()
+            if ready.input { typed() }
+            deliverBacklog()
+            if ready.output { writeSome() }
+            transmit()
+        }
+        // What the guest was told is printed gets printed, as long as somebody takes it.
+        transmit()
+        while lock.locked({ !output.isEmpty }), isWritable(within: 1000) {
+            writeSome()
+            transmit()
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    private func wait() -> (input: Bool, output: Bool) {
+        let (wantsInput, wantsOutput, sleep) = lock.locked {
+            (backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty, !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft)
+        }
+        var descriptors: [3 of pollfd] = [
+            pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wantsInput ? port.input ?? -1 : -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wantsOutput ? port.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
+        ]
+        let gone = wantsOutput && port.output == nil
+        var span = descriptors.mutableSpan
+        unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 3, gone ? 0 : sleep) }
+        return (descriptors[1].revents != 0, descriptors[2].revents != 0 || gone)
+    }
+
+    private func isWritable(within milliseconds: Int32) -> Bool {
+        guard let output = port.output else { return true }
+        var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
+        return unsafe poll(&descriptor, 1, milliseconds) > 0
+    }
+
+    // MARK: Input
+
+    private func typed() {
+        let room = lock.locked { transport.inputRoom }
+        guard room > 0 else { return }
+        let bytes = port.read(min(room, Self.chunk))
+        guard let filtered = keys?.filter(bytes) else {
+            backlog += bytes
+            return
+        }
+        backlog += filtered.bytes
+        filtered.actions.forEach(onKey)
+    }
+
+    private func deliverBacklog() {
+        guard !backlog.isEmpty, lock.locked({ transport.inputRoom > 0 }) else { return }
+        receive(&backlog)
+    }
+
+    private func receive(_ bytes: inout [UInt8]) {
+        var accepted = 0
+        perform { apply(transport.receive(bytes.span, accepted: &accepted)) }
+        bytes.removeFirst(accepted)
+    }
+
+    // MARK: Output
+
+    /// Serves the queues: fills receive buffers, and copies transmit requests out as far as there is room.
+    private func transmit() {
+        perform {
+            checkDeadline()
+            copyOut()
+            // One batch at a time: what does not fit now is taken when this one is out.
+            while !pending.isEmpty, batch.count == 0 {
+                let queues = pending
+                pending = []
+                for index in 0..<transport.queueCount where queues.contains(queue: index) {
+                    apply(transport.take(queue: index, into: &batch))
+                }
+                copyOut()
+            }
+        }
+    }
+
+    /// Copies requests into the output buffer and finishes those that are out whole; with the lock held.
+    private func copyOut() {
+        while current < batch.count {
+            let work = batch[current]
+            copied += append(work.request.data, from: copied)
+            if copied < work.request.data.byteCount { return }
+            copied = 0
+            current += 1
+            apply(transport.finish(work.token, .ok()))
+        }
+        batch.removeAll()
+        current = 0
+    }
+
+    /// Appends the bytes of `data` from `offset` on, as far as there is room, and says how many.
+    private func append(_ data: Segments, from offset: Int) -> Int {
+        let before = output.count
+        var skip = offset
+        data.forEach { buffer in
+            let start = min(skip, buffer.count)
+            let count = min(buffer.count - start, Self.outputRoom - output.count)
+            unsafe output.append(contentsOf: UnsafeRawBufferPointer(start: buffer.base + start, count: count))
+            skip -= start
+        }
+        return output.count - before
+    }
+
+    /// Writes some output, without the lock.
+    private func writeSome() {
+        let chunk = lock.locked { output.prefix(Self.chunk) }
+        let written = port.write(chunk)
+        lock.locked { output.removeFirst(written) }
+    }
+
+    override func emergency(_ byte: UInt8) {
+        if output.count < Self.outputRoom { output.append(byte) }
+        doorbell.signal()
+    }
+
+    override func cancel() {
+        for index in current..<batch.count { apply(transport.finish(batch[index].token, .ioError)) }
+        batch.removeAll()
+        current = 0
+        copied = 0
+    }
+
+    // MARK: The test device
+
+    override func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
+        super.steer(verb, argument)
+        switch verb {
+        case .input:
+            var byte = [UInt8(truncatingIfNeeded: argument)]
+            receive(&byte)
+        case .resize: resize(columns: argument & 0xff, rows: argument >> 8)
+        case .hold, .release, .fail, .capacity, .holdResume, .ready, .deadline, .fatal: break
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// A place on the bus with a virtio device in it: one transport, one lock, one interrupt line. Under the lock the model is
+// called, what it asks for is noted, and the line is set from InterruptStatus, so that no interrupt can come after a status
+// the driver has read (the line outside the lock would let a worker's raise overtake an acknowledgement).
+
+import KVM
+import Virtio
+import VirtioABI
+
+/// Something on the memory bus. Offsets count from the start of its page.
+protocol MMIORegion: AnyObject, Sendable {
+    /// The guest reads `width` bytes, 1, 2, 4 or 8.
+    func read(at offset: UInt64, width: Int) -> UInt64
+    /// The guest writes `width` bytes, 1, 2, 4 or 8.
+    func write(at offset: UInt64, width: Int, value: UInt64)
+}
+
+/// A device's interrupt line.
+protocol InterruptLine: Sendable {
+    /// Raises or lowers the line.
+    func set(_ level: Bool)
+}
+
+/// What the host can do to a device beside what its driver does.
+protocol DeviceControl: AnyObject, Sendable {
+    /// `console0`, `blk0`, ...
+    var name: String { get }
+    /// Carries out a command of the test device.
+    func steer(_ verb: TestDevice.Verb, _ argument: UInt16)
+    /// Ends the device's thread, with everything the guest was told is done on its way to the host.
+    func stop()
+}
+
+/// What all devices of the board have in common. A subclass brings the backend.
+class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
+    let name: String
+    let lock = Lock()
+    /// Wakes the device's thread.
+    let doorbell: EventFD
+
+    // Under the lock:
+    var transport: MMIOTransport<Device>
+    /// Queues the model wants served.
+    var pending: QueueSet = []
+    /// When the host's patience with a drain ends.
+    private(set) var drainDeadline: Instant?
+    /// The device's thread is to end.
+    private(set) var stopping = false
+    /// The test device withholds the backend after a resume.
+    private var resumeIsHeld = false
+    private var lineLevel = false
+
+    private let line: any InterruptLine
+    private let patience: Duration
+
+    init(
+        name: String, transport: consuming MMIOTransport<Device>, line: any InterruptLine, patience: Duration
+    ) throws(MachineError) {
+        self.name = name
+        self.transport = transport
+        self.line = line
+        self.patience = patience
+        do throws(KVMError) { doorbell = try EventFD() } catch { throw .kvm(error) }
+    }
+
+    // MARK: The driver
+
+    final func read(at offset: UInt64, width: Int) -> UInt64 {
+        perform { transport.read(at: offset, width: width) }
+    }
+
+    final func write(at offset: UInt64, width: Int, value: UInt64) {
+        perform { apply(transport.write(at: offset, width: width, value: value)) }
+    }
+
+    /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver did wrong is printed
+    /// after it.
+    @discardableResult
+    final func perform<Result>(_ body: () -> Result) -> Result {
+        let (result, reports) = lock.locked { (body(), takeReports()) }
+        for report in reports { Log.say("\(name): \(report)") }
+        return result
+    }
+
+    /// Does what the model asks for; with the lock held.
+    final func apply(_ asked: Effects) {
+        var effects = asked
+        if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
+        if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: patience) }
+        if transport.lifecycle.phase != .suspending { drainDeadline = nil }
+        pending.formUnion(effects.queues)
+        setLine()
+        if let byte = effects.emergency { emergency(byte) }
+        if !pending.isEmpty || effects.events.contains(.drainBegan) { doorbell.signal() }
+        if effects.events.contains(.cancel) { cancel() }
+    }
+
+    private func setLine() {
+        let level = transport.interruptAsserted
+        guard level != lineLevel else { return }
+        lineLevel = level
+        line.set(level)
+    }
+
+    /// What the driver did wrong and has not been printed; with the lock held, to be printed without it.
+    private func takeReports() -> [String] {
+        var reports: [String] = []
+        while let anomaly = transport.anomalies.nextDue() {
+            let count = transport.anomalies[anomaly]
+            let fault = anomaly == .queueFault ? transport.lastFault.map { " (\($0))" } ?? "" : ""
+            reports.append("\(anomaly.sentence)\(fault)\(count > 1 ? "; \(count) times so far" : "")")
+        }
+        return reports
+    }
+
+    // MARK: The device's thread
+
+    /// Reports the drain deadline if it has passed; with the lock held.
+    final func checkDeadline() {
+        guard let deadline = drainDeadline, deadline <= Instant.now else { return }
+        drainDeadline = nil
+        apply(transport.drainDeadlinePassed())
+    }
+
+    /// Milliseconds the device's thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
+    final var patienceLeft: Int32 { drainDeadline?.millisecondsLeft ?? -1 }
+
+    /// Asks the device's thread to end.
+    final func requestStop() {
+        lock.locked {
+            stopping = true
+            lock.broadcast()
+        }
+        doorbell.signal()
+    }
+
+    // MARK: For subclasses
+
+    /// No request of an older token may touch guest memory any more when this returns; with the lock held.
+    func cancel() {}
+
+    /// Shows a byte of emergency output; with the lock held.
+    func emergency(_ byte: UInt8) {}
+
+    /// Carries out a command of the test device.
+    func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
+        perform {
+            switch verb {
+            case .holdResume: resumeIsHeld = true
+            case .ready:
+                resumeIsHeld = false
+                apply(transport.backendReady())
+            case .deadline: apply(transport.drainDeadlinePassed())
+            case .fatal: apply(transport.fail())
+            case .hold, .release, .fail, .input, .resize, .capacity: break
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// The host's end of the console: where output goes and input comes from.
+
+import Glibc
+
+/// What the console is connected to.
+public enum ConsoleTarget: Equatable, Sendable {
+    /// The terminal, pipe or file `vmm` was started with.
+    case stdio
+    /// Nothing: output is dropped, no input comes.
+    case null
+    /// A file for the output, made or cut; no input.
+    case file(String)
+    /// Descriptors of the embedding program, which keeps owning them; nil for no input.
+    case descriptors(input: Int32?, output: Int32)
+}
+
+/// An input and an output descriptor, either of which can go away while the guest runs.
+struct ConsolePort {
+    private(set) var input: Int32?
+    private(set) var output: Int32?
+    private let owned: Int32?
+
+    init(_ target: ConsoleTarget) throws(MachineError) {
+        switch target {
+        case .stdio: (input, output, owned) = (0, 1, nil)
+        case .null: (input, output, owned) = (nil, nil, nil)
+        case .descriptors(let source, let sink): (input, output, owned) = (source, sink, nil)
+        case .file(let path):
+            let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw .console(path: path, errno: errno) }
+            (input, output, owned) = (nil, descriptor, descriptor)
+        }
+    }
+
+    /// Size of the terminal the output goes to, in characters, or nil if it goes to none.
+    var size: (columns: UInt16, rows: UInt16)? {
+        guard let output else { return nil }
+        var size = winsize()
+        guard unsafe ioctl(output, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return (size.ws_col, size.ws_row)
+    }
+
+    /// Reads up to `count` bytes of what is there. At the end of input, or on an error, there will be no more.
+    mutating func read(_ count: Int) -> [UInt8] {
+        guard let descriptor = input else { return [] }
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = max(0, unsafe Glibc.read(descriptor, buffer.baseAddress, count))
+        }
+        if bytes.isEmpty && errno != EINTR && errno != EAGAIN { input = nil }
+        return bytes
+    }
+
+    /// Writes some of `bytes` and says how many. Output that nobody reads any more is gone.
+    mutating func write(_ bytes: ArraySlice<UInt8>) -> Int {
+        guard let descriptor = output else { return bytes.count }
+        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        if written >= 0 { return written }
+        if errno == EINTR || errno == EAGAIN { return 0 }
+        Log.say("console output cannot be written (\(reason(errno))) and is dropped from here on")
+        output = nil
+        return bytes.count
+    }
+
+    /// Closes what the port opened.
+    func close() {
+        if let owned { _ = Glibc.close(owned) }
+    }
+}

@@ -1,0 +1,82 @@
+// A mutual exclusion lock. pthread's, not Synchronization.Mutex: ThreadSanitizer understands it, and a condition variable
+// can wait on it.
+
+import Glibc
+
+/// A lock with one condition. Not recursive.
+@safe final class Lock: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+    init() {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe condition = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(condition, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe condition.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// Runs `body` with the lock held.
+    func locked<Result: ~Copyable, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+
+    /// Gives the lock away until somebody broadcasts; to be called with the lock held, in a loop around the awaited fact.
+    func wait() { unsafe pthread_cond_wait(condition, mutex) }
+
+    /// The same, no longer than until `deadline`; false once that has passed.
+    func wait(until deadline: Instant) -> Bool {
+        var time = deadline.timespec
+        return unsafe pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
+    }
+
+    /// Wakes everybody who waits.
+    func broadcast() { unsafe pthread_cond_broadcast(condition) }
+}
+
+/// A point on the monotonic clock, in nanoseconds.
+struct Instant: Comparable, Sendable {
+    private let nanoseconds: UInt64
+
+    /// Now.
+    static var now: Instant {
+        var time = Glibc.timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+
+    var timespec: timespec {
+        Glibc.timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    }
+
+    /// The point `duration` later; the end of time if that is beyond it.
+    func advanced(by duration: Duration) -> Instant {
+        let (seconds, attoseconds) = duration.components
+        guard seconds >= 0, seconds < 1 << 32 else { return Instant(nanoseconds: .max >> 1) }
+        return Instant(nanoseconds: nanoseconds + UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
+    }
+
+    /// What is left until here, in whole milliseconds rounded up, at most a day; 0 when it has passed. For `poll`.
+    var millisecondsLeft: Int32 {
+        let now = Instant.now.nanoseconds
+        guard nanoseconds > now else { return 0 }
+        return Int32(min((nanoseconds - now + 999_999) / 1_000_000, 86_400_000))
+    }
+
+    /// Seconds from `earlier` to here.
+    func seconds(since earlier: Instant) -> Double { Double(nanoseconds - earlier.nanoseconds) / 1e9 }
+
+    static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+}

@@ -1,0 +1,12 @@
+// What vmm says to its user: one line a message, to standard error. Standard output belongs to the guest's console.
+
+import Glibc
+
+/// Messages to the user.
+public enum Log {
+    /// Writes "vmm: " and the message, in one piece. A closed stderr is not our problem.
+    public static func say(_ message: String) {
+        let line = Array("vmm: \(message)\n".utf8)
+        unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
+    }
+}

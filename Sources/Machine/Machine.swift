@@ -1,0 +1,127 @@
+// A machine, from its configuration to its end: memory, loader, devices, board, vCPU, in this order, then the way back.
+
+import KVM
+import TestGuest
+import Virtio
+
+/// One virtual machine with its guest.
+public final class Machine: @unchecked Sendable {
+    private let hypervisor: Hypervisor
+    private let vm: SharedVM
+    private let entry: EntryState
+    /// What the kernel is told.
+    public let commandLine: String
+    private let board: Board
+    private let console: ConsoleSlot
+    private let disks: [BlockSlot]
+    private let ending = Ending()
+
+    /// Makes the machine; no guest instruction has run when this returns.
+    public convenience init(_ configuration: Configuration) throws(MachineError) {
+        try self.init(configuration) { $1 }
+    }
+
+    /// The same, with `interpose` deciding what the bus sees in each slot: tests break devices with it.
+    init(
+        _ configuration: Configuration, interpose: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion
+    ) throws(MachineError) {
+        // What the user got wrong comes first: it can be told without KVM.
+        let images = try Self.openDisks(configuration)
+        guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
+        let ram: RAM
+        do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
+        commandLine = configuration.commandLine(devices: images.count + 1)
+        entry = try Self.load(configuration, into: ram, commandLine)
+        let port = try ConsolePort(configuration.console)
+
+        do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
+        vm = try SharedVM(hypervisor, ram)
+        let parts = Parts(configuration: configuration, vm: vm)
+        console = try parts.console(port, slot: 0) { [ending] action in
+            switch action {
+            case .quit: ending.report(.stopped(signal: 2))
+            case .help: Log.say(EscapeKeys.text)
+            }
+        }
+        var disks: [BlockSlot] = []
+        for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
+        self.disks = disks
+
+        let regions: [any MMIORegion] = [console] + disks
+        board = Board(
+            regions: regions.enumerated().map { interpose($0.offset, $0.element) },
+            testDevice: configuration.kernel == nil ? [console] + disks : nil)
+    }
+
+    deinit { stopDevices() }
+
+    /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
+    public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
+        let thread = try VCPUThread(try makeVCPU(), id: 0, board: board, ending: ending)
+        let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) }) ?? .timedOut
+        ending.report(outcome)
+        thread.stop()
+        stopDevices()
+        return outcome
+    }
+
+    /// Ends the run, from any thread, as `signal` would; false if it had ended before.
+    @discardableResult
+    public func stop(signal: Int32) -> Bool { ending.report(.stopped(signal: signal)) }
+
+    /// Tells the guest if the terminal's size changed.
+    public func rereadConsoleSize() { console.rereadSize() }
+
+    /// Tells the guest of disks whose size changed.
+    public func rereadDiskSizes() { for disk in disks { disk.rereadCapacity() } }
+
+    private func makeVCPU() throws(MachineError) -> VCPU {
+        do throws(KVMError) {
+            let vcpu = try VCPU(vm.machine, id: 0)
+            try vcpu.setCPUID(try hypervisor.supportedCPUID())
+            try entry.apply(to: vcpu)
+            return vcpu
+        } catch { throw .kvm(error) }
+    }
+
+    /// Output is written and disks are flushed when this returns.
+    private func stopDevices() {
+        console.stop()
+        for disk in disks { disk.stop() }
+    }
+
+    // MARK: Parts
+
+    private static func load(
+        _ configuration: Configuration, into ram: RAM, _ commandLine: String
+    ) throws(MachineError) -> EntryState {
+        do throws(LoaderError) {
+            let source = configuration.kernel.map { ImageSource.path($0) }
+            let loader = try Loader(kernel: source ?? .bytes(TestGuest.elf(), name: "the built-in guest"))
+            return try loader.load(
+                into: ram, commandLine: commandLine,
+                initrd: configuration.initrd.map { .path($0) })
+        } catch { throw .kernel(error) }
+    }
+
+    /// The disks the user named, and with the built-in guest none of the user's but two of memory first.
+    private static func openDisks(_ configuration: Configuration) throws(MachineError) -> [DiskImage] {
+        var images: [DiskImage] = []
+        if configuration.kernel == nil {
+            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false, id: nil))
+            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, id: nil))
+        }
+        for disk in configuration.disks {
+            let file = try FileDisk(path: disk.path, readOnly: disk.readOnly)
+            images.append(DiskImage(backend: file, readOnly: disk.readOnly, id: disk.id))
+        }
+        return images
+    }
+}
+
+/// A disk before it is a device.
+struct DiskImage {
+    let backend: any BlockBackend
+    let readOnly: Bool
+    let id: String?
+}

@@ -1,0 +1,76 @@
+// Why a machine cannot be made or cannot go on, as a sentence that says what to do.
+
+import Glibc
+import KVM
+
+/// Something that keeps the machine from running.
+public enum MachineError: Error, Equatable, CustomStringConvertible {
+    case noKVM
+    case noPermissionForKVM
+    case kvm(KVMError)
+    case kernel(LoaderError)
+    case memory(RAMError)
+    case disk(path: String, problem: DiskProblem)
+    case console(path: String, errno: Int32)
+    case tooManyDevices
+    /// Something of the host failed that has no sentence of its own.
+    case host(String, errno: Int32)
+
+    /// What is wrong with a disk image.
+    public enum DiskProblem: Equatable, Sendable {
+        case missing
+        case directory
+        case notPermitted(writing: Bool)
+        case notWholeSectors(bytes: UInt64)
+        case empty
+        case locked
+        case failed(errno: Int32)
+    }
+
+    public var description: String {
+        switch self {
+        case .noKVM:
+            "there is no /dev/kvm; load the kvm module (modprobe kvm-intel or kvm-amd), enable virtualization in the "
+                + "firmware, or run vmm in a nested host (make test-nested shows one)"
+        case .noPermissionForKVM:
+            "/dev/kvm may not be opened; add yourself to the kvm group (sudo usermod -aG kvm $USER) and log in again"
+        case .kvm(let error): "KVM failed: \(error)"
+        case .kernel(let error): error.description
+        case .memory(let error): error.description
+        case .disk(let path, let problem): "disk \(path) \(problem.text)"
+        case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
+        case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
+        case .host(let what, let number): "\(what): \(reason(number))"
+        }
+    }
+
+    /// KVM's error, or the sentence for the two that a user meets first.
+    static func opening(_ error: KVMError) -> MachineError {
+        switch error.errno {
+        case ENOENT, ENODEV, ENXIO: .noKVM
+        case EACCES, EPERM: .noPermissionForKVM
+        default: .kvm(error)
+        }
+    }
+}
+
+extension MachineError.DiskProblem {
+    fileprivate var text: String {
+        switch self {
+        case .missing: "does not exist; create it with: truncate -s 64M FILE"
+        case .directory: "is a directory; name an image file or a block device"
+        case .notPermitted(let writing):
+            writing ? "may not be written; add ,ro to use it read-only, or change its permissions" : "may not be read"
+        case .notWholeSectors(let bytes): "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
+        case .empty: "is empty; give it a size with: truncate -s 64M FILE"
+        case .locked: "is in use by another program that writes it or keeps it from being written; use a copy"
+        case .failed(let number): "cannot be used: \(reason(number))"
+        }
+    }
+}
+
+/// The C library's words for an errno value.
+func reason(_ number: Int32) -> String {
+    guard let text = unsafe strerror(number) else { return "error \(number)" }
+    return unsafe String(cString: text)
+}

@@ -1,0 +1,60 @@
+// The PVH boot protocol: the tables a kernel is handed. Xen's docs/misc/pvh.pandoc and
+// xen/include/public/arch-x86/hvm/start_info.h, version 1. Not the processor's state: that is in EntryState.swift.
+
+/// `hvm_start_info` and what it points to.
+///
+///     0x00  start information   56 bytes
+///     0x40  module list         32 bytes: the initrd
+///     0x60  memory map          24 bytes an entry, in the order of the addresses
+enum PVH {
+    private static let moduleOffset = 0x40
+    private static let mapOffset = 0x60
+
+    /// The bytes for `MemoryMap.startInfo`. The initrd is `module`; `rsdp` is 0 without ACPI.
+    static func startInfo(ram: RAM, module: Range<UInt64>?, rsdp: UInt64) -> [UInt8] {
+        let base = MemoryMap.startInfo.lowerBound
+        let map = memoryMap(ram)
+        var bytes: [UInt8] = []
+        bytes.append(UInt32(0x336e_c578))  // magic: "xEn3" with the top bit of the E
+        bytes.append(UInt32(1))  // version
+        bytes.append(UInt32(0))  // flags
+        bytes.append(UInt32(module == nil ? 0 : 1))
+        bytes.append(module == nil ? 0 : base + UInt64(moduleOffset))
+        bytes.append(MemoryMap.commandLine.lowerBound)
+        bytes.append(rsdp)
+        bytes.append(base + UInt64(mapOffset))
+        bytes.append(UInt32(map.count))
+        bytes.pad(to: moduleOffset)
+        bytes.append(module?.lowerBound ?? 0)
+        bytes.append(module.map { $0.upperBound - $0.lowerBound } ?? 0)
+        bytes.pad(to: mapOffset)  // no command line of its own
+        for (range, type) in map {
+            bytes.append(range.lowerBound)
+            bytes.append(range.upperBound - range.lowerBound)
+            bytes.append(type)
+            bytes.append(UInt32(0))
+        }
+        return bytes
+    }
+
+    /// The guest's memory by type, as E820 numbers them: 1 is RAM, 2 is reserved.
+    private static func memoryMap(_ ram: RAM) -> [(Range<UInt64>, UInt32)] {
+        let firmware = MemoryMap.firmware
+        let low: [(Range<UInt64>, UInt32)] = [
+            (0..<firmware.lowerBound, 1), (firmware, 2), (firmware.upperBound..<ram.lowEnd, 1),
+        ]
+        return low + ram.regions.dropFirst().map { ($0.guestAddress..<$0.end, 1) }
+    }
+}
+
+extension [UInt8] {
+    /// Appends a number, little-endian.
+    fileprivate mutating func append<T: FixedWidthInteger & UnsignedInteger>(_ value: T) {
+        for shift in stride(from: 0, to: T.bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: value >> T(shift))) }
+    }
+
+    /// Appends zeros up to an offset.
+    fileprivate mutating func pad(to offset: Int) {
+        append(contentsOf: repeatElement(0, count: offset - count))
+    }
+}

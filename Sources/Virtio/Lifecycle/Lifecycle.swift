@@ -1,0 +1,218 @@
+// The device's life as the driver steers it through Status: initialisation, SUSPEND in both dialects, failure, reset
+// (VIRTIO 1.4, 2.1, 2.4 and 3.1; the draft of February 2024). Pure: events go in, the action the transport owes comes out.
+//
+//                    DRIVER_OK             SUSPEND                drained
+//        notLive ----------------> running -------> suspending ----------> suspended
+//           ^                         ^ ^   abort*     |                    |  ^
+//           |  write 0, from anywhere | +--------------+    resume request  |  | abort*, FAILED
+//           |                         |                                     v  |
+//           +------------------       +----------------------------------- resuming
+//                                                  backend ready
+//
+//        any state -- fatal error --> dead          * the draft only
+//
+// Status is a projection of this, never a stored byte: 0x1f asks a running 1.4 device to suspend and a suspended one to
+// resume, and "suspending" has no bit of its own. Status shows the old value until a transition is over.
+
+import VirtioABI
+
+/// The state behind the device status field.
+public struct Lifecycle: Equatable, Sendable {
+    /// Where the device is in its life.
+    public enum Phase: Hashable, Sendable {
+        /// DRIVER_OK has not been accepted since the last reset.
+        case notLive
+        case running
+        /// SUSPEND was asked for; the drain is under way.
+        case suspending
+        case suspended
+        /// Resume was asked for; the backend is not ready yet.
+        case resuming
+        /// DEVICE_NEEDS_RESET; for 1.4 it matters whether the device died suspended.
+        case dead(suspended: Bool)
+    }
+
+    /// What the transport owes after a Status write.
+    public enum Action: Equatable, Sendable {
+        case nothing
+        /// Status was written 0: everything back to its initial state.
+        case reset
+        /// DRIVER_OK was accepted.
+        case goLive
+        /// Take the drain snapshot and start the drain.
+        case beginSuspend
+        /// Forget the drain; the device runs: look at every ready queue.
+        case abortSuspend
+        /// Ask the backend to get ready.
+        case beginResume
+        /// The backend need not get ready; nothing was delivered.
+        case abortResume
+        /// DEVICE_NEEDS_RESET became visible: stop the queues.
+        case die(notify: Bool)
+    }
+
+    /// The dialect this device offers; nil for none.
+    public let dialect: SuspendDialect?
+    /// The driver accepted the dialect's feature bit.
+    public private(set) var suspendNegotiated = false
+    /// Where the device is in its life.
+    public private(set) var phase = Phase.notLive
+    /// The draft: an unrecoverable error came while suspended. It stays invisible until the resume (D-13).
+    public private(set) var latchedError = false
+    /// ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK and FAILED as the driver set them; never SUSPEND or NEEDS_RESET.
+    private var bits: DeviceStatus = []
+
+    /// A device after reset, offering SUSPEND in `dialect` or not at all.
+    public init(dialect: SuspendDialect?) { self.dialect = dialect }
+
+    // MARK: What can be seen
+
+    /// What the Status register reads. Reading has no side effect.
+    public var status: DeviceStatus {
+        var status = bits
+        if case .dead = phase { status.insert(.needsReset) }
+        guard showsSuspended else { return status }
+        status.insert(.suspend)
+        if dialect == .ratified { status.remove(.driverOK) }
+        return status
+    }
+
+    /// Whether Status shows the suspended value: until a resume is over, and in 1.4 after a death in suspension.
+    private var showsSuspended: Bool {
+        switch phase {
+        case .suspended, .resuming: true
+        case .dead(let suspended): suspended && dialect == .ratified
+        case .notLive, .running, .suspending: false
+        }
+    }
+
+    /// FEATURES_OK is set: the driver's features are final.
+    public var featuresLocked: Bool { bits.contains(.featuresOK) }
+    /// The driver set DRIVER, and may write its features.
+    public var hasDriver: Bool { bits.contains(.driver) }
+
+    /// The rules for a suspended device hold: no queue access, no notification, no configuration change (D-4: until the
+    /// resume is over).
+    public var isFrozen: Bool { phase == .suspended || phase == .resuming }
+
+    /// The device may pop buffers. While suspending, the draft finishes what was available, 1.4 takes nothing new (D-11).
+    public var mayTake: Bool { phase == .running || phase == .suspending && dialect == .draft }
+
+    /// The device may write used entries and raise notifications.
+    public var mayUse: Bool { phase == .running || phase == .suspending }
+
+    // MARK: What the driver does
+
+    /// The driver writes Status. `acceptable` tells whether FEATURES_OK can be granted for `features`, which the driver
+    /// has accepted so far.
+    public mutating func write(_ value: UInt32, features: Features, acceptable: Bool) -> Action {
+        if value == 0 { return .reset }
+        var written = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
+        if !acceptable && !featuresLocked { written.remove(.featuresOK) }
+        let wasLocked = featuresLocked
+        bits.formUnion(written.intersection([.acknowledge, .driver, .featuresOK, .failed]))
+        if featuresLocked && !wasLocked, let dialect { suspendNegotiated = features.contains(dialect.feature) }
+
+        switch phase {
+        case .notLive: return start(written)
+        case .dead: return .nothing
+        case .running, .suspending, .suspended, .resuming: break
+        }
+        if bits.contains(.failed) {
+            // D-14: nothing new starts; a resume under way falls back.
+            guard phase == .resuming else { return .nothing }
+            phase = .suspended
+            return .abortResume
+        }
+        guard suspendNegotiated else { return .nothing }
+        return dialect == .draft ? requestDraft(written) : requestRatified(written)
+    }
+
+    /// Before DRIVER_OK: SUSPEND is ignored, also in the write that brings DRIVER_OK (D-2).
+    private mutating func start(_ written: DeviceStatus) -> Action {
+        guard written.contains(.driverOK), featuresLocked, !bits.contains(.failed) else { return .nothing }
+        bits.insert(.driverOK)
+        phase = .running
+        return .goLive
+    }
+
+    /// The draft: SUSPEND in the written value is the state the driver wants. It may change its mind (V5-DRV-6).
+    private mutating func requestDraft(_ written: DeviceStatus) -> Action {
+        switch (phase, written.contains(.suspend)) {
+        case (.running, true):
+            phase = .suspending
+            return .beginSuspend
+        case (.suspending, false):
+            phase = .running
+            return .abortSuspend
+        case (.suspended, false):
+            if latchedError { return die(suspended: false, notify: true) }
+            phase = .resuming
+            return .beginResume
+        case (.resuming, true):
+            phase = .suspended
+            return .abortResume
+        default: return .nothing
+        }
+    }
+
+    /// 1.4: SUSPEND asks a running device to suspend, DRIVER_OK a suspended one to resume; there is no abort.
+    private mutating func requestRatified(_ written: DeviceStatus) -> Action {
+        if phase == .running && written.contains(.suspend) {
+            phase = .suspending
+            return .beginSuspend
+        }
+        if phase == .suspended && written.contains(.driverOK) {
+            phase = .resuming
+            return .beginResume
+        }
+        return .nothing
+    }
+
+    /// The transport has carried the reset out.
+    public mutating func reset() { self = Lifecycle(dialect: dialect) }
+
+    // MARK: What happens in the device
+
+    /// The drain is over: from here on Status shows the device suspended. False if no drain was under way.
+    public mutating func drained() -> Bool {
+        guard phase == .suspending else { return false }
+        phase = .suspended
+        return true
+    }
+
+    /// The drain deadline passed: the draft suspends with the rest retained, 1.4 fails (D-11).
+    public mutating func deadlinePassed() -> Action {
+        guard phase == .suspending else { return .nothing }
+        if dialect == .ratified { return die(suspended: false, notify: true) }
+        phase = .suspended
+        return .nothing
+    }
+
+    /// The backend is ready: from here on Status shows the device running. False if no resume was under way.
+    public mutating func resumed() -> Bool {
+        guard phase == .resuming else { return false }
+        phase = .running
+        return true
+    }
+
+    /// Something unrecoverable happened in the device or in a ring (D-13; 2.1.2).
+    public mutating func fail() -> Action {
+        switch (phase, dialect) {
+        case (.dead, _): return .nothing
+        case (.notLive, _): return die(suspended: false, notify: false)
+        case (.running, _), (.suspending, _): return die(suspended: false, notify: true)
+        case (.suspended, .draft):
+            latchedError = true
+            return .nothing
+        case (.resuming, .draft): return die(suspended: false, notify: true)
+        case (.suspended, _), (.resuming, _): return die(suspended: true, notify: false)
+        }
+    }
+
+    private mutating func die(suspended: Bool, notify: Bool) -> Action {
+        phase = .dead(suspended: suspended)
+        latchedError = false
+        return .die(notify: notify)
+    }
+}

@@ -1,0 +1,83 @@
+// Guest memory as the device model sees it: address ranges backed by host memory that somebody else owns and maps.
+//
+// Guest memory is never handed out as a span: the guest writes to it at any time, and a compiler that may assume
+// exclusive access merges two reads into one or splits one into two. Single values go through relaxed atomics, bulk data
+// is named by `GuestBuffer` and moved by the host's system calls.
+
+import Synchronization
+
+/// A range of guest memory in the host's address space, checked when it was resolved.
+///
+/// The layout is that of `struct iovec`: a pointer, then a length.
+@safe public struct GuestBuffer: @unchecked Sendable {
+    /// Host address of the first byte. Valid for as long as the `GuestMemory` it came from.
+    public var base: UnsafeMutableRawPointer
+    /// Bytes.
+    public var count: Int
+
+    /// Names `count` bytes at `base`.
+    public init(base: UnsafeMutableRawPointer, count: Int) {
+        unsafe self.base = base
+        self.count = count
+    }
+
+    /// The byte at `offset`, fetched once.
+    func loadByte(at offset: Int) -> UInt8 {
+        precondition(offset >= 0 && offset < count)
+        return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt8>.self).pointee.load(ordering: .relaxed)
+    }
+
+    /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
+    func storeByte(_ value: UInt8, at offset: Int) {
+        precondition(offset >= 0 && offset < count)
+        unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt8>.self).pointee.store(value, ordering: .relaxed)
+    }
+}
+
+/// The guest's physical memory: at most four regions, ascending, none touching another.
+@safe public struct GuestMemory: @unchecked Sendable {
+    /// One piece of guest-physical address space with memory behind it.
+    @safe public struct Region {
+        /// First guest-physical address.
+        public let guestAddress: UInt64
+        /// Host address of that byte, aligned to 16 bytes or better.
+        public let base: UnsafeMutableRawPointer
+        /// Bytes.
+        public let size: UInt64
+
+        /// Describes memory that must stay mapped for as long as the region is in use.
+        public init(guestAddress: UInt64, base: UnsafeMutableRawPointer, size: UInt64) {
+            self.guestAddress = guestAddress
+            unsafe self.base = base
+            self.size = size
+        }
+    }
+
+    /// Most regions a guest can have.
+    public static let maximumRegions = 4
+
+    private let regions: InlineArray<4, Region?>
+
+    /// Memory made of `regions`, at most `maximumRegions`, each aligned to 16 bytes on both sides: ring words are then
+    /// naturally aligned in the host when they are in the guest.
+    public init(_ regions: [Region]) {
+        precondition(regions.count <= GuestMemory.maximumRegions)
+        for region in regions {
+            unsafe precondition(region.guestAddress % 16 == 0 && UInt(bitPattern: region.base) % 16 == 0)
+            precondition(!region.guestAddress.addingReportingOverflow(region.size).overflow)
+        }
+        self.regions = InlineArray { $0 < regions.count ? regions[$0] : nil }
+    }
+
+    /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in one region.
+    public func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
+        for index in regions.indices {
+            guard let region = regions[index] else { return nil }
+            let offset = address &- region.guestAddress
+            if address >= region.guestAddress, offset <= region.size, length <= region.size - offset {
+                return unsafe GuestBuffer(base: region.base + Int(offset), count: Int(length))
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,115 @@
+// The readable or the writable half of a descriptor chain, as a window on validated buffers. Devices cut headers off its
+// front and status bytes off its end without ever asking how the driver framed them (VIRTIO 1.4, 2.7.4.2).
+
+/// A sequence of guest buffers, read or written as if it were one.
+///
+/// It is a window on storage that a `Batch` owns: cutting changes that storage in place, and the window is valid until
+/// the batch is cleared.
+@safe public struct Segments: @unchecked Sendable {
+    private var base: UnsafeMutablePointer<GuestBuffer>
+    /// Buffers.
+    public private(set) var count: Int
+    /// Bytes in all of them.
+    public private(set) var byteCount: Int
+
+    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int) {
+        unsafe self.base = base
+        self.count = count
+        self.byteCount = byteCount
+    }
+
+    /// Calls `body` with each buffer, in order.
+    public func forEach(_ body: (GuestBuffer) -> Void) {
+        for index in 0..<count { unsafe body(base[index]) }
+    }
+
+    /// Calls `body` with the buffers, for a host that hands them to `preadv` or `pwritev`.
+    public func withBuffers<Result, Failure: Error>(
+        _ body: (UnsafeBufferPointer<GuestBuffer>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe body(UnsafeBufferPointer(start: base, count: count))
+    }
+
+    /// Cuts the first `n` bytes off and returns them, or nil, leaving everything as it was, if there are fewer.
+    mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
+        guard byteCount >= n else { return nil }
+        var bytes = InlineArray<n, UInt8>(repeating: 0)
+        for index in 0..<n {
+            unsafe bytes[index] = base.pointee.loadByte(at: 0)
+            drop(1)
+        }
+        return bytes
+    }
+
+    /// Cuts the last byte off and returns where it is, or nil if there is none.
+    mutating func removeLast() -> GuestBuffer? {
+        guard count > 0 else { return nil }
+        let last = count - 1
+        unsafe base[last].count -= 1
+        byteCount -= 1
+        let byte = unsafe GuestBuffer(base: base[last].base + base[last].count, count: 1)
+        if unsafe base[last].count == 0 { count = last }
+        return byte
+    }
+
+    /// Writes `byte` to the front and cuts it off; false if there is no room.
+    mutating func write(_ byte: UInt8) -> Bool {
+        guard byteCount > 0 else { return false }
+        unsafe base.pointee.storeByte(byte, at: 0)
+        drop(1)
+        return true
+    }
+
+    /// Cuts `n` bytes, no more than the first buffer holds, off the front. Empty buffers never stay.
+    private mutating func drop(_ n: Int) {
+        unsafe base.pointee.base += n
+        unsafe base.pointee.count -= n
+        byteCount -= n
+        if unsafe base.pointee.count == 0 {
+            unsafe base += 1
+            count -= 1
+        }
+    }
+}
+
+/// The fixed room in which chains are laid out as segments while a batch of requests is being served.
+@safe struct SegmentStorage: ~Copyable {
+    private let base: UnsafeMutablePointer<GuestBuffer>
+    private let capacity: Int
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        unsafe base = .allocate(capacity: capacity)
+        self.capacity = capacity
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// Segments that still fit.
+    var free: Int { capacity - count }
+
+    mutating func removeAll() { count = 0 }
+
+    /// Adds a buffer of at least one byte. The caller has made sure of `free`.
+    mutating func append(_ buffer: GuestBuffer) {
+        precondition(count < capacity && buffer.count > 0)
+        unsafe (base + count).initialize(to: buffer)
+        count += 1
+    }
+
+    /// The last `count` segments appended, `byteCount` bytes in all.
+    func last(_ count: Int, byteCount: Int) -> Segments {
+        unsafe Segments(base: base + (self.count - count), count: count, byteCount: byteCount)
+    }
+
+    /// The `count` segments before the last `skipped` ones.
+    func last(_ count: Int, before skipped: Int, byteCount: Int) -> Segments {
+        unsafe Segments(base: base + (self.count - skipped - count), count: count, byteCount: byteCount)
+    }
+
+    /// Takes back what was appended since there were `count` segments.
+    mutating func truncate(to count: Int) {
+        precondition(count <= self.count)
+        self.count = count
+    }
+}

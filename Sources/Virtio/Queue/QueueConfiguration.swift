@@ -1,0 +1,30 @@
+// What the driver wrote into the queue registers, before anything is believed of it.
+
+import VirtioABI
+
+/// A virtqueue's registers. It becomes a live queue only through `SplitQueue.init(_:in:)`, which checks all of it once.
+struct QueueConfiguration: Equatable {
+    /// QueueSizeMax: fixed by the device, 0 for a queue that does not exist.
+    let sizeMax: UInt16
+    /// QueueSize, as written; 0 until then.
+    var size: UInt32 = 0
+    /// Guest-physical addresses of the descriptor, driver and device areas.
+    var descriptors: UInt64 = 0
+    var driver: UInt64 = 0
+    var device: UInt64 = 0
+
+    init(sizeMax: UInt16) { self.sizeMax = sizeMax }
+
+    /// The size, if a split queue can have it: a power of two from 1 to QueueSizeMax (VIRTIO 1.4, 2.7).
+    var splitSize: UInt16? {
+        guard size != 0, size & (size - 1) == 0, size <= UInt32(sizeMax) else { return nil }
+        return UInt16(size)
+    }
+}
+
+extension UInt64 {
+    /// Replaces bits 0 to 31.
+    mutating func setLow(_ value: UInt32) { self = self & 0xffff_ffff_0000_0000 | UInt64(value) }
+    /// Replaces bits 32 to 63.
+    mutating func setHigh(_ value: UInt32) { self = self & 0xffff_ffff | UInt64(value) << 32 }
+}

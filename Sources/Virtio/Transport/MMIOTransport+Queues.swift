@@ -1,0 +1,109 @@
+// Kicks, requests and their completion. A worker calls `take` until it gets nothing, does the I/O without the lock, and calls
+// `finish`. Both look at the lifecycle, so a kick that never came through QueueNotify obeys the same rules.
+
+import VirtioABI
+
+extension MMIOTransport where Device: ~Copyable {
+    /// QueueNotify. Without VIRTIO_F_NOTIFICATION_DATA the value is the queue's index (4.2.3.3).
+    mutating func notify(_ value: UInt32) -> Effects {
+        guard value < UInt32(queueCount), queues[Int(value)].isReady, lifecycle.phase != .notLive, !isDead else {
+            anomalies.note(.uselessNotify)
+            return Effects()
+        }
+        // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
+        return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(value))) : Effects()
+    }
+
+    /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
+    /// again if something may be left.
+    public mutating func take(queue index: Int, into batch: inout Batch<Device.Request>) -> Effects {
+        precondition(index >= 0 && index < queueCount)
+        var effects = Effects()
+        var answered = false
+        serving: while lifecycle.mayTake, !queues[index].stopping, device.wantsBuffer(queue: index) {
+            guard batch.hasRoom(queueSize: queues[index].size) else {
+                effects.queues = QueueSet(queue: index)
+                break
+            }
+            let mark = batch.segments.count
+            switch queues[index].next(in: memory, &batch.segments) {
+            case .empty: break serving
+            case .fault(let broken):
+                effects.merge(fault(broken))
+                return effects
+            case .chain(var chain):
+                switch device.take(&chain, queue: index, configuration) {
+                case .done(let written):
+                    batch.segments.truncate(to: mark)
+                    queues[index].live?.put(chain.close(), written: written)
+                    answered = true
+                case .work(let request, let reply):
+                    guard let head = queues[index].live?.park(chain, reply: reply) else { break serving }
+                    let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
+                    batch.append(Work(token: token, request: request))
+                case .unanswerable:
+                    _ = chain.close()
+                    effects.merge(fault(.noRoomForStatus))
+                    return effects
+                }
+            }
+        }
+        if answered { signalUsed(index) }
+        effects.merge(settle())
+        return effects
+    }
+
+    /// Whether the request is still wanted: neither the device nor its queue was reset since it was taken.
+    public func isCurrent(_ token: Token) -> Bool {
+        let index = Int(token.queue)
+        return index < queueCount && queues[index].epoch == token.epoch && queues[index].isReady
+    }
+
+    /// The backend has done a request. In a suspended device the outcome is held, in a dead or reset one it is nobody's.
+    public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
+        let index = Int(token.queue)
+        guard isCurrent(token) else { return Effects() }
+        if lifecycle.isFrozen {
+            queues[index].live?.hold(token.head, outcome)
+            return Effects(.deferred)
+        }
+        guard let (head, reply) = queues[index].live?.unpark(token.head) else { return Effects() }
+        if queues[index].stopping {
+            if queues[index].inFlight == 0 { queues[index].stop() }
+        } else if lifecycle.mayUse {
+            queues[index].live?.put(head, written: device.finish(outcome, reply: reply))
+            signalUsed(index)
+        }
+        return settle()
+    }
+
+    /// QueueReady was written 0 (MM-5, MM-12).
+    mutating func stopQueue(_ index: Int) -> Effects {
+        if queues[index].inFlight == 0 {
+            queues[index].stop()
+            return settle()
+        }
+        queues[index].stopping = true
+        return Effects(.cancel)
+    }
+
+    /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
+    /// register, so nothing is lost and nothing is skipped.
+    mutating func signalUsed(_ index: Int) {
+        if queues[index].wantsInterrupt() { interruptStatus.insert(.usedBuffer) }
+    }
+}
+
+extension MMIOTransport where Device == Console {
+    /// Bytes of input the console takes now. A suspended one keeps what it has and takes no more: the rest stays with the
+    /// host.
+    public var inputRoom: Int { lifecycle.isFrozen ? 0 : device.inputRoom }
+
+    /// Input arrived: takes as many of `bytes` as there is room for, even while suspended, and says how many.
+    public mutating func receive(_ bytes: Span<UInt8>, accepted: inout Int) -> Effects {
+        accepted = 0
+        while accepted < bytes.count, device.accept(bytes[accepted]) { accepted += 1 }
+        if lifecycle.isFrozen { return accepted > 0 ? Effects(.deferred) : Effects() }
+        return Effects(queues: QueueSet(queue: ConsoleQueue.receive))
+    }
+}

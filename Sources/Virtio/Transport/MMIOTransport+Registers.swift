@@ -1,0 +1,166 @@
+// The register file (VIRTIO 1.4, 4.2.2). Control registers take aligned accesses of 32 bits; the configuration space takes 1, 2
+// and 4 bytes by field, and 8 as two halves (4.2.2.2). Anything else is the driver's mistake: reads give 0, writes do
+// nothing, the anomaly is counted, and nothing traps.
+
+import VirtioABI
+
+extension MMIOTransport where Device: ~Copyable {
+    /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
+    public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
+        if offset >= UInt64(Register.configuration) {
+            guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
+            else {
+                anomalies.note(.badAccess)
+                return 0
+            }
+            return configuration.bytes.load(at: Int(offset) - Int(Register.configuration), width: width)
+        }
+        guard let register = register(at: offset, width: width) else { return 0 }
+        return UInt64(read(register))
+    }
+
+    private mutating func read(_ register: Register) -> UInt32 {
+        switch register {
+        case .magicValue: return Register.magic
+        case .version: return Register.mmioVersion
+        case .deviceID: return Device.deviceID
+        case .vendorID: return Self.vendorID
+        case .deviceFeatures: return offered.word(deviceFeaturesSel)
+        case .queueSizeMax: return selectedQueue.map { UInt32(queues[$0].configuration.sizeMax) } ?? 0
+        case .queueReady: return selectedQueue.map { queues[$0].isReady ? 1 : 0 } ?? 0
+        case .interruptStatus: return interruptStatus.rawValue
+        case .status: return UInt32(lifecycle.status.rawValue)
+        // No shared memory region: length and base read all ones (4.2.2, SHMLen).
+        case .shmLenLow, .shmLenHigh, .shmBaseLow, .shmBaseHigh: return .max
+        // VIRTIO_F_RING_RESET is not offered.
+        case .queueReset: return 0
+        case .configGeneration: return generation
+        case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
+            .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
+            .queueDeviceHigh, .shmSel:
+            anomalies.note(.readOfWriteOnly)
+            return 0
+        }
+    }
+
+    /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
+    public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
+        if offset >= UInt64(Register.configuration) { return writeConfiguration(at: offset, width: width, value: value) }
+        guard let register = register(at: offset, width: width) else { return Effects() }
+        let value = UInt32(truncatingIfNeeded: value)
+        switch register {
+        case .status: return writeStatus(value)
+        // Never gated on DRIVER_OK, which a suspended 1.4 device does not show (D-6, H-3).
+        case .interruptACK: interruptStatus.subtract(InterruptStatus(rawValue: value))
+        case .queueNotify: return notify(value)
+        default:
+            if register.direction == .read {
+                anomalies.note(.writeOfReadOnly)
+            } else if lifecycle.isFrozen {
+                anomalies.note(.writeWhileSuspended)
+            } else {
+                return set(register, to: value)
+            }
+        }
+        return Effects()
+    }
+
+    /// Writes a register that a suspended device ignores: selectors, features, queue setup (D-5, wide scope).
+    private mutating func set(_ register: Register, to value: UInt32) -> Effects {
+        switch register {
+        case .deviceFeaturesSel: deviceFeaturesSel = value
+        case .driverFeaturesSel: driverFeaturesSel = value
+        case .queueSel: queueSel = value
+        case .shmSel: shmSel = value
+        case .driverFeatures: setDriverFeatures(value)
+        case .queueReady: return setQueueReady(value)
+        case .queueSize: configureQueue { $0.size = value }
+        case .queueDescLow: configureQueue { $0.descriptors.setLow(value) }
+        case .queueDescHigh: configureQueue { $0.descriptors.setHigh(value) }
+        case .queueDriverLow: configureQueue { $0.driver.setLow(value) }
+        case .queueDriverHigh: configureQueue { $0.driver.setHigh(value) }
+        case .queueDeviceLow: configureQueue { $0.device.setLow(value) }
+        case .queueDeviceHigh: configureQueue { $0.device.setHigh(value) }
+        default: anomalies.note(.writeOutOfOrder)
+        }
+        return Effects()
+    }
+
+    /// DriverFeatures: between DRIVER and FEATURES_OK (3.1.1).
+    private mutating func setDriverFeatures(_ value: UInt32) {
+        guard lifecycle.hasDriver, !lifecycle.featuresLocked else { return anomalies.note(.writeOutOfOrder) }
+        driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
+        // Bits 64 and up are never offered; accepting one must not go unnoticed.
+        if driverFeaturesSel >= 2 && value != 0 { acceptsUnknown = true }
+    }
+
+    /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.
+    private mutating func configureQueue(_ edit: (inout QueueConfiguration) -> Void) {
+        guard let index = selectedQueue, !queues[index].isReady, !isDead else { return anomalies.note(.writeOutOfOrder) }
+        edit(&queues[index].configuration)
+    }
+
+    /// QueueReady (4.2.3.2): 1 makes the queue live once it was checked; 0 stops it, and it reads 0 when no request of the
+    /// queue is left in the backend.
+    private mutating func setQueueReady(_ value: UInt32) -> Effects {
+        guard let index = selectedQueue, lifecycle.featuresLocked, !isDead else {
+            anomalies.note(.writeOutOfOrder)
+            return Effects()
+        }
+        if value & 1 == 0 { return stopQueue(index) }
+        guard !queues[index].isReady else {
+            anomalies.note(.writeOutOfOrder)
+            return Effects()
+        }
+        do throws(QueueFault) {
+            queues[index].live = try SplitQueue(queues[index].configuration, in: memory)
+            return Effects()
+        } catch {
+            return fault(error)
+        }
+    }
+
+    private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
+        guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0 else {
+            anomalies.note(.badAccess)
+            return Effects()
+        }
+        let offset = Int(offset) - Int(Register.configuration)
+        var effects = writeField(UInt32(truncatingIfNeeded: value), at: offset, width: min(width, 4))
+        if width == 8 {
+            effects.merge(writeField(UInt32(truncatingIfNeeded: value >> 32), at: offset + 4, width: 4))
+        }
+        return effects
+    }
+
+    /// The device's own rule decides, where the lifecycle lets a write through at all: emergency output works before the
+    /// driver is there and in a dead device (5.3.4), and while suspended only in 1.4 (D-15).
+    private mutating func writeField(_ value: UInt32, at offset: Int, width: Int) -> Effects {
+        var effects = Effects()
+        if lifecycle.isFrozen && lifecycle.dialect == .draft {
+            anomalies.note(.writeWhileSuspended)
+            return effects
+        }
+        switch device.writeConfiguration(value, at: offset, width: width) {
+        case .ignored: anomalies.note(lifecycle.isFrozen ? .writeWhileSuspended : .writeOfReadOnly)
+        case .emergency(let byte): effects.emergency = byte
+        }
+        return effects
+    }
+
+    /// The register an access means, or nil for one that means none.
+    private mutating func register(at offset: UInt64, width: Int) -> Register? {
+        guard width == 4, offset % 4 == 0 else {
+            anomalies.note(.badAccess)
+            return nil
+        }
+        guard let register = Register(rawValue: UInt32(offset)) else {
+            anomalies.note(.undefinedRegister)
+            return nil
+        }
+        return register
+    }
+
+    /// The queue QueueSel names, if there is one.
+    private var selectedQueue: Int? { queueSel < UInt32(queueCount) ? Int(queueSel) : nil }
+}

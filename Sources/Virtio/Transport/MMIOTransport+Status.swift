@@ -1,0 +1,117 @@
+// Status: what the lifecycle decides, carried out. Drain and resume of SUSPEND (suspend.md 2, D-4, D-11, D-17).
+
+import VirtioABI
+
+extension MMIOTransport where Device: ~Copyable {
+    /// The driver writes Status. It returns at once, whatever is in flight.
+    mutating func writeStatus(_ value: UInt32) -> Effects {
+        let acceptable = driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && !acceptsUnknown
+        let asked = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value)).contains(.featuresOK)
+        if asked && !lifecycle.featuresLocked && !acceptable { anomalies.note(.featuresRefused) }
+        return perform(lifecycle.write(value, features: driverFeatures, acceptable: acceptable))
+    }
+
+    /// Does what a lifecycle event asks for.
+    mutating func perform(_ action: Lifecycle.Action) -> Effects {
+        switch action {
+        case .nothing, .abortResume: return Effects()
+        case .reset: return reset()
+        case .goLive:
+            device.activate(driverFeatures)
+            return Effects(queues: readyQueues)
+        case .beginSuspend: return beginDrain()
+        case .abortSuspend:
+            endDrain()
+            return Effects(queues: readyQueues)
+        case .beginResume: return Effects(.resumeRequested)
+        case .die(let notify):
+            endDrain()
+            if notify { interruptStatus.insert(.configurationChange) }
+            return Effects()
+        }
+    }
+
+    // MARK: Suspend
+
+    /// The draft finishes what was available when SUSPEND was written: remember how far that is.
+    private mutating func beginDrain() -> Effects {
+        if lifecycle.dialect == .draft {
+            for index in 0..<queueCount { queues[index].limitDrain() }
+        }
+        var effects = settle()
+        if lifecycle.phase == .suspending {
+            effects.events.insert(.drainBegan)
+            effects.queues = readyQueues
+        }
+        return effects
+    }
+
+    /// Looks whether a drain is over. If it is, the suspended value becomes readable here: every used entry and every
+    /// InterruptStatus bit of the drain is already there (D-4).
+    mutating func settle() -> Effects {
+        guard lifecycle.phase == .suspending, isDrained, lifecycle.drained() else { return Effects() }
+        endDrain()
+        return Effects(.suspended)
+    }
+
+    /// Buffers that wait for input are not work (D-12).
+    private var isDrained: Bool {
+        for index in 0..<queueCount {
+            let wantsBuffer = device.wantsBuffer(queue: index)
+            if !queues[index].isDrained(wantsBuffer: wantsBuffer) { return false }
+        }
+        return true
+    }
+
+    private mutating func endDrain() {
+        for index in 0..<queueCount { queues[index].endDrain() }
+    }
+
+    /// The host's patience with a drain is over (D-11).
+    public mutating func drainDeadlinePassed() -> Effects {
+        guard lifecycle.phase == .suspending else { return Effects() }
+        var effects = perform(lifecycle.deadlinePassed())
+        endDrain()
+        if lifecycle.phase == .suspended { effects.events.insert(.suspended) }
+        return effects
+    }
+
+    // MARK: Resume
+
+    /// The backend is ready after a resume request. Status shows the device running first, then everything that was
+    /// deferred is delivered (D-17).
+    public mutating func backendReady() -> Effects {
+        guard lifecycle.resumed() else { return Effects() }
+        for index in 0..<queueCount { deliverHeld(index) }
+        if let staged {
+            commit(staged)
+            interruptStatus.insert(.configurationChange)
+        }
+        var effects = Effects(.resumed)
+        effects.queues = readyQueues
+        return effects
+    }
+
+    /// Uses the chains of queue `index` that the backend finished during the suspension.
+    private mutating func deliverHeld(_ index: Int) {
+        var cursor: UInt16 = 0
+        var any = false
+        while let (head, reply, outcome) = queues[index].live?.unhold(from: &cursor) {
+            queues[index].live?.put(head, written: device.finish(outcome, reply: reply))
+            any = true
+        }
+        if any { signalUsed(index) }
+    }
+
+    /// Queues the driver enabled.
+    var readyQueues: QueueSet {
+        var set: QueueSet = []
+        for index in 0..<queueCount where queues[index].isReady { set.insert(QueueSet(queue: index)) }
+        return set
+    }
+
+    /// DEVICE_NEEDS_RESET is set.
+    var isDead: Bool {
+        if case .dead = lifecycle.phase { true } else { false }
+    }
+}

@@ -1,0 +1,143 @@
+// A virtio-mmio device, version 2 (VIRTIO 1.4, 4.2): the transport owns everything, by value: registers, lifecycle, queue
+// configuration, live queues and the device. Calls go in, `Effects` and `Work` come out. It has no thread, lock, clock or
+// file; its host calls it under one lock and sets the interrupt line from `interruptAsserted` before it lets go of it.
+//
+//   MMIOTransport.swift             what there is, reset, configuration changes, failure
+//   MMIOTransport+Registers.swift   the register file
+//   MMIOTransport+Status.swift      Status: SUSPEND's drain and resume
+//   MMIOTransport+Queues.swift      kicks, requests and their completion
+
+import VirtioABI
+
+/// A virtio-mmio transport with its device.
+public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
+    /// Identifies this model in the VendorID register: "VMM ".
+    public static var vendorID: UInt32 { 0x204d_4d56 }
+    /// Most queues a device can have.
+    public static var maximumQueues: Int { 32 }
+
+    let memory: GuestMemory
+    var device: Device
+    /// Features offered to the driver.
+    public let offered: Features
+
+    /// The state behind Status.
+    public internal(set) var lifecycle: Lifecycle
+    /// InterruptStatus.
+    public internal(set) var interruptStatus: InterruptStatus = []
+    /// Things the driver did wrong.
+    public var anomalies = Anomalies()
+    /// How the driver last broke a queue.
+    public internal(set) var lastFault: QueueFault?
+
+    var driverFeatures: Features = []
+    /// The driver accepted one of the bits 64 and up, none of which is ever offered.
+    var acceptsUnknown = false
+    var deviceFeaturesSel: UInt32 = 0
+    var driverFeaturesSel: UInt32 = 0
+    var queueSel: UInt32 = 0
+    var shmSel: UInt32 = 0
+
+    /// Queues of the device.
+    public let queueCount: Int
+    var queues: InlineArray<32, QueueSlot>
+
+    /// The configuration the driver sees, and the one it will see after a resume.
+    public internal(set) var configuration: Device.Configuration
+    var staged: Device.Configuration?
+    var generation: UInt32 = 0
+
+    /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all.
+    ///
+    /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
+    public init(device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil) {
+        precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
+        precondition(device.queueCount <= Self.maximumQueues)
+        self.memory = memory
+        offered = device.features.union(.version1).union(dialect?.feature ?? [])
+        lifecycle = Lifecycle(dialect: dialect)
+        let count = device.queueCount
+        queueCount = count
+        // Closures cannot borrow the device while it is being moved: its sizes go through a copy.
+        let sizes = InlineArray<32, UInt16> { $0 < count ? device.queueSizeMax($0) : 0 }
+        queues = InlineArray { QueueSlot(sizeMax: sizes[$0]) }
+        configuration = device.initialConfiguration
+        self.device = device
+    }
+
+    /// The level of the interrupt line: InterruptStatus is not 0, in every state (4.2.3.4, D-6).
+    public var interruptAsserted: Bool { !interruptStatus.isEmpty }
+
+    /// The largest queue the device has, in entries: what a `Batch` must have room for.
+    public var largestQueue: UInt16 {
+        var largest: UInt16 = 0
+        for index in 0..<queueCount { largest = max(largest, queues[index].configuration.sizeMax) }
+        return largest
+    }
+
+    /// Requests the backend has and has not answered.
+    public var requestsInFlight: Int {
+        var count = 0
+        for index in 0..<queueCount { count += queues[index].inFlight }
+        return count
+    }
+
+    // MARK: Reset
+
+    /// Back to the state after creation (2.4; 4.2.2.1), but for ConfigGeneration, which never goes back. Nothing deferred
+    /// gets out: staged configuration is committed without a word.
+    mutating func reset() -> Effects {
+        let busy = requestsInFlight > 0
+        for index in 0..<queueCount {
+            queues[index].reset()
+        }
+        lifecycle.reset()
+        device.reset()
+        interruptStatus = []
+        driverFeatures = []
+        acceptsUnknown = false
+        (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
+        if let staged { commit(staged) }
+        return busy ? Effects(.cancel) : Effects()
+    }
+
+    // MARK: Configuration changes
+
+    /// The host changes the device's configuration (2.5; the driver is told by a configuration change notification). A
+    /// suspended device stages the change: the last one wins, and the driver is told once, on resume (D-9). A dead one
+    /// keeps it for after the reset.
+    public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
+        var new = staged ?? configuration
+        edit(&new)
+        switch lifecycle.phase {
+        case .running, .suspending:
+            commit(new)
+            interruptStatus.insert(.configurationChange)
+        case .notLive: commit(new)
+        case .suspended, .resuming:
+            staged = new
+            return Effects(.deferred)
+        case .dead: staged = new
+        }
+        return Effects()
+    }
+
+    /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4).
+    mutating func commit(_ new: Device.Configuration) {
+        configuration = new
+        staged = nil
+        generation &+= 1
+    }
+
+    // MARK: Failure
+
+    /// The backend is broken for good.
+    public mutating func fail() -> Effects { perform(lifecycle.fail()) }
+
+    /// The driver broke a queue: DEVICE_NEEDS_RESET and a configuration change notification (2.1.2), its queues stop.
+    mutating func fault(_ fault: QueueFault) -> Effects {
+        lastFault = fault
+        anomalies.note(.queueFault)
+        return fail()
+    }
+}

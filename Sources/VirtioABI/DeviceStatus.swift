@@ -1,0 +1,43 @@
+// The device status field (VIRTIO 1.4, 2.1) and its SUSPEND bit, which has the same number in both dialects.
+
+/// Device status bits.
+public struct DeviceStatus: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let acknowledge = DeviceStatus(rawValue: 1)
+    public static let driver = DeviceStatus(rawValue: 2)
+    public static let driverOK = DeviceStatus(rawValue: 4)
+    public static let featuresOK = DeviceStatus(rawValue: 8)
+    /// The 2024 draft: set while suspended. VIRTIO 1.4: set while suspended, and then `driverOK` is clear.
+    public static let suspend = DeviceStatus(rawValue: 16)
+    public static let needsReset = DeviceStatus(rawValue: 64)
+    public static let failed = DeviceStatus(rawValue: 128)
+
+    /// What a driver has written when its device runs: 0x0f.
+    public static let running: DeviceStatus = [.acknowledge, .driver, .featuresOK, .driverOK]
+}
+
+/// The two protocols that share the name VIRTIO_F_SUSPEND and the status bit, and nothing else.
+public enum SuspendDialect: UInt8, CaseIterable, Hashable, Sendable {
+    /// The draft of 27 February 2024 (v5): feature bit 42; the driver clears SUSPEND to resume.
+    case draft
+    /// VIRTIO 1.4: feature bit 43; the device clears DRIVER_OK, the driver sets it to resume.
+    case ratified
+
+    /// The feature bit a driver negotiates for this dialect.
+    public var feature: Features {
+        switch self {
+        case .draft: .suspendDraft
+        case .ratified: .suspend
+        }
+    }
+
+    /// What Status reads while the device is suspended and healthy: 0x1f or 0x1b.
+    public var suspendedStatus: DeviceStatus {
+        switch self {
+        case .draft: [.acknowledge, .driver, .featuresOK, .driverOK, .suspend]
+        case .ratified: [.acknowledge, .driver, .featuresOK, .suspend]
+        }
+    }
+}

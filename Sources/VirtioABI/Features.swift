@@ -1,0 +1,36 @@
+// Feature bits (VIRTIO 1.4, 2.2 and 6). Bits 0 to 23 belong to the device type: see Block.swift and Console.swift.
+
+/// A set of feature bits, bit n of the specification at bit n of `rawValue`. Bits 64 and up do not exist yet.
+public struct Features: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// The set of one bit, numbered as in the specification (0 to 63).
+    public init(bit: Int) { self.init(rawValue: 1 << UInt64(bit)) }
+
+    public static let indirectDescriptors = Features(bit: 28)
+    public static let eventIndex = Features(bit: 29)
+    public static let version1 = Features(bit: 32)
+    public static let accessPlatform = Features(bit: 33)
+    public static let ringPacked = Features(bit: 34)
+    public static let inOrder = Features(bit: 35)
+    public static let orderPlatform = Features(bit: 36)
+    public static let notificationData = Features(bit: 38)
+    public static let ringReset = Features(bit: 40)
+    /// VIRTIO_F_SUSPEND of the 2024 draft.
+    public static let suspendDraft = Features(bit: 42)
+    /// VIRTIO_F_SUSPEND of VIRTIO 1.4.
+    public static let suspend = Features(bit: 43)
+
+    /// The 32 bits a DeviceFeatures or DriverFeatures access with selector `word` moves; 0 from word 2 on.
+    public func word(_ word: UInt32) -> UInt32 {
+        word < 2 ? UInt32(truncatingIfNeeded: rawValue >> (UInt64(word) * 32)) : 0
+    }
+
+    /// This set with the 32 bits of selector `word` replaced; unchanged from word 2 on.
+    public func replacing(word: UInt32, with value: UInt32) -> Features {
+        guard word < 2 else { return self }
+        let shift = UInt64(word) * 32
+        return Features(rawValue: rawValue & ~(0xffff_ffff << shift) | UInt64(value) << shift)
+    }
+}

@@ -1,0 +1,78 @@
+// The split virtqueue's layout in guest memory (VIRTIO 1.4, 2.7), all little-endian.
+//
+//   descriptor table, 16 bytes each        available (driver) ring         used (device) ring
+//   +0  address  le64                      +0  flags  le16                 +0  flags  le16
+//   +8  length   le32                      +2  index  le16                 +2  index  le16
+//   +12 flags    le16                      +4  ring   le16[size]           +4  ring   {id le32, length le32}[size]
+//   +14 next     le16                      then used_event le16            then avail_event le16
+
+/// One descriptor of a split queue, as fetched.
+public struct Descriptor: Equatable, Sendable {
+    /// Guest-physical address of the buffer.
+    public var address: UInt64
+    /// Bytes of the buffer.
+    public var length: UInt32
+    public var flags: Flags
+    /// Index of the chain's next descriptor, meaningful with `Flags.next`.
+    public var next: UInt16
+
+    public struct Flags: OptionSet, Sendable {
+        public let rawValue: UInt16
+        public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+        public static let next = Flags(rawValue: 1)
+        /// The device may write the buffer, and not read it.
+        public static let write = Flags(rawValue: 2)
+        public static let indirect = Flags(rawValue: 4)
+    }
+
+    public init(address: UInt64, length: UInt32, flags: Flags = [], next: UInt16 = 0) {
+        self.address = address
+        self.length = length
+        self.flags = flags
+        self.next = next
+    }
+
+    /// A descriptor from its two little-endian halves.
+    public init(low: UInt64, high: UInt64) {
+        address = low
+        length = UInt32(truncatingIfNeeded: high)
+        flags = Flags(rawValue: UInt16(truncatingIfNeeded: high >> 32))
+        next = UInt16(truncatingIfNeeded: high >> 48)
+    }
+
+    /// Bytes 8 to 15, as one little-endian word.
+    public var high: UInt64 { UInt64(length) | UInt64(flags.rawValue) << 32 | UInt64(next) << 48 }
+}
+
+/// Sizes, offsets and flags of the split queue's three areas.
+public enum SplitRing {
+    public static let descriptorSize: UInt64 = 16
+    /// Required alignment of each area, in bytes (2.7).
+    public static let descriptorAlignment: UInt64 = 16
+    public static let availableAlignment: UInt64 = 2
+    public static let usedAlignment: UInt64 = 4
+    /// The largest legal queue (2.7).
+    public static let maximumSize: UInt32 = 32768
+
+    /// Offset of `flags` in the available and in the used ring.
+    public static let flags: UInt64 = 0
+    /// Offset of `idx` in the available and in the used ring.
+    public static let index: UInt64 = 2
+    /// Offset of the first ring entry, in both rings.
+    public static let ring: UInt64 = 4
+    public static let availableEntrySize: UInt64 = 2
+    public static let usedEntrySize: UInt64 = 8
+
+    /// `flags` of the available ring: the driver asks for no used-buffer notification.
+    public static let noInterrupt: UInt16 = 1
+    /// `flags` of the used ring: the device asks for no available-buffer notification.
+    public static let noNotify: UInt16 = 1
+
+    /// Bytes of the descriptor table.
+    public static func descriptorBytes(size: UInt16) -> UInt64 { descriptorSize * UInt64(size) }
+    /// Bytes of the available ring, `used_event` included.
+    public static func availableBytes(size: UInt16) -> UInt64 { ring + availableEntrySize * UInt64(size) + 2 }
+    /// Bytes of the used ring, `avail_event` included.
+    public static func usedBytes(size: UInt16) -> UInt64 { ring + usedEntrySize * UInt64(size) + 2 }
+}

@@ -1,0 +1,114 @@
+// The values flags take, and how they are written.
+
+import ArgumentParser
+import Machine
+import VirtioABI
+
+/// A number of bytes: `4096`, `512K`, `128M`, `2G`.
+struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
+    let bytes: UInt64
+
+    init(bytes: UInt64) { self.bytes = bytes }
+
+    init?(argument: String) {
+        let shifts: [Character: UInt64] = ["K": 10, "M": 20, "G": 30]
+        let shift = argument.last.flatMap { shifts[Character($0.uppercased())] }
+        guard let number = UInt64(shift == nil ? argument : String(argument.dropLast())) else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
+        guard !overflow else { return nil }
+        self.bytes = bytes
+    }
+
+    var description: String { bytes % (1 << 20) == 0 ? "\(bytes >> 20)M" : "\(bytes)" }
+    var defaultValueDescription: String { description }
+}
+
+/// A length of time: `500ms`, `30s`, `2m`; a bare number is seconds.
+struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
+    let duration: Duration
+
+    init(duration: Duration) { self.duration = duration }
+
+    init?(argument: String) {
+        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("", 1)]
+        for (unit, seconds) in units where argument.hasSuffix(unit) {
+            guard let number = Double(argument.dropLast(unit.count)), number > 0, number * seconds < 1e9 else { return nil }
+            duration = .milliseconds(Int64(number * seconds * 1000))
+            return
+        }
+        return nil
+    }
+
+    /// Seconds with one digit behind the point.
+    var description: String {
+        let (seconds, attoseconds) = duration.components
+        return "\(seconds).\(attoseconds / 100_000_000_000_000_000) s"
+    }
+    var defaultValueDescription: String { description }
+}
+
+/// A disk image: `PATH[,ro][,id=NAME]`.
+struct DiskOption: ExpressibleByArgument {
+    let disk: Machine.Configuration.Disk
+
+    init?(argument: String) {
+        var parts = argument.split(separator: ",", omittingEmptySubsequences: false)[...]
+        guard let path = parts.popFirst(), !path.isEmpty else { return nil }
+        var disk = Machine.Configuration.Disk(path: String(path))
+        for part in parts {
+            if part == "ro" {
+                disk.readOnly = true
+            } else if part.hasPrefix("id="), part.utf8.count <= 3 + 20 {
+                disk.id = String(part.dropFirst(3))
+            } else {
+                return nil
+            }
+        }
+        self.disk = disk
+    }
+}
+
+/// `stdio`, `null` or `file=PATH`.
+struct ConsoleOption: ExpressibleByArgument, CustomStringConvertible {
+    let target: ConsoleTarget
+
+    init(target: ConsoleTarget) { self.target = target }
+
+    init?(argument: String) {
+        switch argument {
+        case "stdio": target = .stdio
+        case "null": target = .null
+        case _ where argument.hasPrefix("file=") && argument.utf8.count > 5: target = .file(String(argument.dropFirst(5)))
+        default: return nil
+        }
+    }
+
+    var description: String { "stdio" }
+    var defaultValueDescription: String { description }
+}
+
+/// `draft`, `1.4` or `off`.
+struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
+    let dialect: SuspendDialect?
+
+    init(dialect: SuspendDialect?) { self.dialect = dialect }
+
+    init?(argument: String) {
+        switch argument {
+        case "draft": dialect = .draft
+        case "1.4": dialect = .ratified
+        case "off": dialect = nil
+        default: return nil
+        }
+    }
+
+    var description: String {
+        switch dialect {
+        case .draft: "draft"
+        case .ratified: "1.4"
+        case nil: "off"
+        }
+    }
+    var defaultValueDescription: String { description }
+    static var allValueStrings: [String] { ["draft", "1.4", "off"] }
+}

@@ -1,0 +1,120 @@
+// The command line: flags in, a machine, an exit code out. What a flag means is Machine's business.
+
+import ArgumentParser
+import Machine
+import VirtioABI
+
+@main
+struct VMM: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vmm",
+        abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
+        version: "0.1.0",
+        subcommands: [Run.self],
+        defaultSubcommand: Run.self)
+}
+
+/// Boots a kernel, the built-in test guest if none is named.
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
+        discussion: """
+            Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; \
+            64 usage; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
+
+            In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A h lists the keys.
+            """)
+
+    @Argument(help: "An ELF kernel with a PVH entry note.", completion: .file())
+    var kernel: String?
+
+    @Option(
+        name: [.customShort("k"), .customLong("kernel")],
+        help: ArgumentHelp("The same, as an option.", valueName: "path"), completion: .file())
+    var kernelOption: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("An initial RAM disk.", valueName: "path"), completion: .file())
+    var initrd: String?
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Added to the kernel's command line. Repeatable.", valueName: "string"))
+    var append: [String] = []
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Guest memory, with suffix K, M or G.", valueName: "size"))
+    var memory = ByteCount(bytes: 128 << 20)
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "A disk image: PATH[,ro][,id=NAME]. Repeatable. Locked while in use; SIGUSR1 re-reads its size.",
+            valueName: "disk"))
+    var disk: [DiskOption] = []
+
+    @Option(help: ArgumentHelp("What the console is connected to: stdio, null or file=PATH.", valueName: "target"))
+    var console = ConsoleOption(target: .stdio)
+
+    @Option(help: ArgumentHelp("The SUSPEND that devices offer: draft, 1.4 or off.", valueName: "dialect"))
+    var suspend = SuspendOption(dialect: .draft)
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
+            valueName: "duration"))
+    var drainDeadline = TimeSpan(duration: .seconds(10))
+
+    @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
+    var timeout: TimeSpan?
+
+    @Flag(name: .shortAndLong, help: "Say what is being done.")
+    var verbose = false
+
+    func validate() throws {
+        if kernel != nil && kernelOption != nil {
+            throw ValidationError("Name the kernel once, as an argument or with --kernel.")
+        }
+    }
+
+    func run() throws {
+        let code: Int32
+        do throws(MachineError) {
+            code = try boot()
+        } catch {
+            Log.say(error.description)
+            code = 1
+        }
+        throw ExitCode(code)
+    }
+
+    /// Makes the machine, runs it to its end, and says how that was.
+    private func boot() throws(MachineError) -> Int32 {
+        Signals.block()
+        let configuration = makeConfiguration()
+        let machine = try Machine(configuration)
+        try Signals.deliver(to: machine)
+        if configuration.escapeKeys { Terminal.makeRaw() }
+        defer { Terminal.restore() }
+        if verbose { Log.say("kernel command line: \(machine.commandLine)") }
+
+        let start = ContinuousClock.now
+        let outcome = try machine.run(timeout: timeout?.duration)
+        let elapsed = TimeSpan(duration: ContinuousClock.now - start)
+        Terminal.restore()
+        Log.say("\(outcome.sentence) (\(elapsed.description))")
+        return outcome.exitCode
+    }
+
+    private func makeConfiguration() -> Machine.Configuration {
+        var configuration = Machine.Configuration()
+        configuration.kernel = kernel ?? kernelOption
+        configuration.initrd = initrd
+        configuration.append = append
+        configuration.memory = memory.bytes
+        configuration.disks = disk.map(\.disk)
+        configuration.console = console.target
+        configuration.suspend = suspend.dialect
+        configuration.drainDeadline = drainDeadline.duration
+        configuration.escapeKeys = console.target == .stdio && Terminal.isInteractive
+        return configuration
+    }
+}

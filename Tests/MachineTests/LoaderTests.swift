@@ -1,0 +1,273 @@
+// Kernels, right and wrong, and what the loader makes of them.
+
+import Glibc
+import Machine
+import Testing
+
+/// 16 MiB with `kernel` in it.
+private func loaded(
+    _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, rsdp: UInt64 = 0, memory: UInt64 = 16 << 20
+) throws -> (RAM, EntryState) {
+    let ram = try RAM(size: memory)
+    let loader = try Loader(kernel: .bytes(kernel.bytes, name: "kernel"))
+    let state = try loader.load(
+        into: ram, commandLine: commandLine, initrd: initrd.map { .bytes($0, name: "initrd") }, rsdp: rsdp)
+    return (ram, state)
+}
+
+extension RAM {
+    fileprivate func number(at address: UInt64, bytes: Int) -> UInt64? {
+        read(at: address, count: bytes)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+struct LoaderTests {
+    @Test(arguments: [true, false])
+    func segmentsGoToTheirPhysicalAddresses(is64Bit: Bool) throws {
+        var kernel = Executable.kernel([1, 2, 3], is64Bit: is64Bit)
+        kernel.segments.insert(.init(address: 0x20_0000, bytes: [4, 5], extra: 6), at: 1)
+        kernel.segments.append(.init(address: 0xffff_f000, bytes: []))
+        let (ram, state) = try loaded(kernel)
+        #expect(ram.read(at: 0x0f_ffff, count: 5) == [0, 1, 2, 3, 0])
+        #expect(ram.read(at: 0x20_0000, count: 8) == [4, 5, 0, 0, 0, 0, 0, 0])
+        #expect(state == .pvh(entry: 0x10_0000, startInfo: 0x6000))
+    }
+
+    @Test func theStartInformationIsComplete() throws {
+        let initrd: [UInt8] = Array("cpio".utf8)
+        let (ram, _) = try loaded(
+            .kernel([0x90]), commandLine: "a=b c", initrd: initrd, rsdp: 0xe_0000, memory: 5 << 30)
+        func field(_ offset: UInt64, _ bytes: Int) -> UInt64? { ram.number(at: 0x6000 + offset, bytes: bytes) }
+        #expect(field(0, 4) == 0x336e_c578)
+        #expect(field(4, 4) == 1)
+        #expect(field(8, 4) == 0)
+        #expect(field(12, 4) == 1, "one module")
+        #expect(ram.read(at: try #require(field(24, 8)), count: 6) == Array("a=b c\0".utf8))
+        #expect(field(32, 8) == 0xe_0000)
+
+        let module = try #require(field(16, 8))
+        let start = try #require(ram.number(at: module, bytes: 8))
+        #expect(start == (3 << 30) - 4096, "as high as it goes, on a page")
+        #expect(ram.number(at: module + 8, bytes: 8) == 4)
+        #expect(ram.read(at: start, count: 4) == initrd)
+
+        let map = try #require(field(40, 8))
+        #expect(field(48, 4) == 4)
+        let expected: [[UInt64]] = [
+            [0, 0xa_0000, 1], [0xa_0000, 0x6_0000, 2], [0x10_0000, 0xbff0_0000, 1], [4 << 30, 2 << 30, 1],
+        ]
+        for (index, entry) in expected.enumerated() {
+            let start = map + UInt64(index * 24)
+            for word in 0..<3 { #expect(ram.number(at: start + UInt64(8 * word), bytes: 8) == entry[word]) }
+        }
+    }
+
+    @Test func withoutAnInitrdThereIsNoModule() throws {
+        let (ram, _) = try loaded(.kernel([0x90]))
+        #expect(ram.number(at: 0x600c, bytes: 4) == 0)
+        #expect(ram.number(at: 0x6010, bytes: 8) == 0)
+        #expect(ram.number(at: 0x6030, bytes: 4) == 3, "no memory above 4 GiB")
+    }
+
+    @Test(arguments: [4, 8])
+    func theNoteIsFoundAmongOthers(alignment: Int) throws {
+        var kernel = Executable.kernel([0x90])
+        let notes =
+            Executable.note("GNU\0", 3, [1, 2, 3, 4, 5], alignment: alignment)
+            + Executable.note("Xen\0", 6, Array("linux".utf8), alignment: alignment)
+            + Executable.note("Xen\0", 18, Executable.number(0x10_0000, 8), alignment: alignment)
+        kernel.segments[1] = .init(type: 4, address: 0, bytes: notes, alignment: UInt64(alignment))
+        #expect(try loaded(kernel).1 == .pvh(entry: 0x10_0000, startInfo: 0x6000))
+    }
+
+    @Test func linuxIsKnownByItsNotes() throws {
+        var kernel = Executable.kernel([0x90])
+        #expect(try Loader(kernel: .bytes(kernel.bytes, name: "k")).isLinux == false)
+        kernel.segments[1].bytes += Executable.note("Linux\0", 0x100, [0])
+        #expect(try Loader(kernel: .bytes(kernel.bytes, name: "k")).isLinux)
+    }
+
+    @Test func theLongestCommandLineFits() throws {
+        let longest = String(repeating: "x", count: 2047)
+        let (ram, _) = try loaded(.kernel([0x90]), commandLine: longest)
+        #expect(ram.read(at: 0x7000, count: 2049) == Array(longest.utf8) + [0, 0])
+        #expect(throws: LoaderError.commandLineTooLong(length: 2048, limit: 2047)) {
+            try loaded(.kernel([0x90]), commandLine: longest + "x")
+        }
+    }
+
+    @Test func anInitrdMayFillWhatIsLeft() throws {
+        // Memory ends at 2 MiB; the kernel's one page leaves 255.
+        let most = [UInt8](repeating: 7, count: 255 * 4096)
+        let (ram, _) = try loaded(.kernel([0x90]), initrd: most, memory: 2 << 20)
+        #expect(ram.read(at: 0x10_0000, count: 4096)?.first == 0x90)
+        #expect(ram.read(at: 0x10_1000, count: most.count) == most)
+        let error = LoaderError.initrdTooLarge(name: "initrd", size: UInt64(most.count + 1), room: UInt64(most.count))
+        #expect(throws: error) { try loaded(.kernel([0x90]), initrd: most + [7], memory: 2 << 20) }
+    }
+}
+
+struct LoaderErrorTests {
+    private static func refusal(_ kernel: Executable, memory: UInt64 = 16 << 20) -> LoaderError? {
+        refusal(kernel.bytes, memory: memory)
+    }
+
+    private static func refusal(_ bytes: [UInt8], memory: UInt64 = 16 << 20) -> LoaderError? {
+        do {
+            let loader = try Loader(kernel: .bytes(bytes, name: "k"))
+            _ = try loader.load(into: RAM(size: memory), commandLine: "")
+            return nil
+        } catch { return error as? LoaderError }
+    }
+
+    @Test func filesThatAreNoKernels() {
+        func refusal(_ path: String) -> LoaderError? {
+            do throws(LoaderError) { _ = try Loader(kernel: .path(path)) } catch { return error }
+            return nil
+        }
+        #expect(refusal("/no/such/kernel") == .unreadable(name: "/no/such/kernel", errno: ENOENT))
+        #expect(refusal("/") == .directory(name: "/"))
+        #expect(refusal("/dev/zero") == .notAFile(name: "/dev/zero"))
+        // A pipe that nobody writes to is refused at once, not waited for.
+        let pipe = "/tmp/loader-\(getpid()).pipe"
+        unsafe mkfifo(pipe, 0o600)
+        defer { unsafe unlink(pipe) }
+        #expect(refusal(pipe) == .notAFile(name: pipe))
+    }
+
+    @Test func aFileIsReadLikeBytes() throws {
+        let kernel = Executable.kernel([1, 2, 3]).bytes
+        let file = try TemporaryFile()
+        #expect(throws: LoaderError.empty(name: file.path)) { _ = try Loader(kernel: .path(file.path)) }
+        file.write(kernel)
+        let loader = try Loader(kernel: .path(file.path))
+        let ram = try RAM(size: 2 << 20)
+        _ = try loader.load(into: ram, commandLine: "", initrd: .path(file.path))
+        #expect(ram.read(at: 0x10_0000, count: 3) == [1, 2, 3])
+        #expect(ram.read(at: (2 << 20) - 4096, count: kernel.count) == kernel)
+        // The file shrinks between the look at its headers and the loading.
+        file.write(Array(kernel.prefix(178)))
+        #expect(throws: LoaderError.truncated(name: file.path)) {
+            _ = try loader.load(into: RAM(size: 2 << 20), commandLine: "")
+        }
+    }
+
+    @Test func filesOfOtherKinds() {
+        #expect(Self.refusal([UInt8]()) == .empty(name: "k"))
+        #expect(Self.refusal(Array("#!/bin/sh\necho this is no kernel\n".utf8)) == .notELF(name: "k"))
+        var other = Executable.kernel([0x90]).bytes
+        other[18] = 183  // EM_AARCH64
+        #expect(Self.refusal(other) == .wrongMachine(name: "k"))
+        var object = Executable.kernel([0x90]).bytes
+        object[16] = 1  // ET_REL
+        #expect(Self.refusal(object) == .malformed(name: "k", what: "it is not an executable"))
+    }
+
+    @Test func kernelsWithoutAnEntry() {
+        var kernel = Executable.kernel([0x90])
+        kernel.segments[1].bytes = Executable.note("Xen\0", 18, Executable.number(0x20_0000, 4))
+        #expect(Self.refusal(kernel) == .malformed(name: "k", what: "its PVH entry is in none of its segments"))
+        let useless = [
+            Executable.note("Xen\0", 17, [0, 0, 0x10, 0]), Executable.note("xen\0", 18, [0, 0, 0x10, 0]),
+            Executable.note("Xen\0", 18, [0, 0]), Executable.note("Xen\0", 18, [0, 0, 0x10, 0, 1, 0, 0, 0]),
+        ]
+        for note in useless {
+            kernel.segments[1].bytes = note
+            #expect(Self.refusal(kernel) == .noPVHNote(name: "k"))
+        }
+        kernel.segments.removeLast()
+        #expect(Self.refusal(kernel) == .noPVHNote(name: "k"))
+    }
+
+    @Test func segmentsOutsideMemory() {
+        var kernel = Executable.kernel([0x90])
+        kernel.segments[0].extra = 32 << 20
+        let end = (33 << 20) + 1 as UInt64
+        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 0", end: end, memory: 16 << 20))
+        #expect(Self.refusal(kernel)?.description.hasSuffix("try -m 34M or more") == true)
+        kernel.segments[0].extra = 0
+        for address: UInt64 in [0xc000_0000, 0xffff_ffff_8100_0000, .max] {
+            kernel.segments[0].address = address
+            #expect(Self.refusal(kernel) == .inTheHole(part: "k, segment 0", address: address))
+        }
+    }
+
+    @Test func segmentsInEachOthersWay() {
+        var kernel = Executable.kernel([0x90, 0x90])
+        kernel.segments.append(.init(address: 0x10_0001, bytes: [1]))
+        #expect(Self.refusal(kernel) == .overlap("k, segment 0", "k, segment 1", address: 0x10_0001))
+        for (taken, part) in [
+            (0x6fff, "the start information"), (0x77ff, "the command line"), (0xf_ffff, "the firmware's area"),
+        ] as [(UInt64, String)] {
+            let low = Executable.kernel([0x90], at: taken)
+            #expect(Self.refusal(low) == .overlap(part, "k, segment 0", address: taken))
+        }
+        #expect(Self.refusal(Executable.kernel([0x90], at: 0x7800)) == nil)
+    }
+
+    @Test(arguments: [true, false])
+    func everyCutIsNoticed(is64Bit: Bool) {
+        // The note comes last, so every byte is needed.
+        let bytes = Executable.kernel([0x90], is64Bit: is64Bit).bytes
+        for count in 1..<bytes.count {
+            let error = Self.refusal(Array(bytes.prefix(count)), memory: 2 << 20)
+            #expect(error == (count < 20 ? .notELF(name: "k") : .truncated(name: "k")), "\(count) bytes")
+        }
+    }
+
+    /// Whatever a byte says, the loader loads or refuses: it does not trap.
+    @Test(arguments: [true, false])
+    func noByteIsTrusted(is64Bit: Bool) {
+        let bytes = Executable.kernel([0x90, 0x90, 0x90], is64Bit: is64Bit).bytes
+        var refused = 0
+        for index in bytes.indices {
+            for value: UInt8 in [0, 1, 0x7f, 0x80, 0xff] {
+                var wrong = bytes
+                wrong[index] = value
+                if Self.refusal(wrong, memory: 2 << 20) != nil { refused += 1 }
+            }
+        }
+        #expect(refused > 50)
+    }
+
+    /// The fields that lead elsewhere, at their extremes.
+    @Test func noFieldIsTrusted() {
+        let kernel = Executable.kernel([0x90, 0x90, 0x90])
+        let extremes: [UInt64] = [0x7fff_ffff, 0xffff_ffff, 1 << 63, .max - 63, .max]
+        for field in [32, 64 + 8, 64 + 24, 64 + 32, 64 + 40, 120 + 8, 120 + 32] {
+            for value in extremes {
+                var wrong = kernel.bytes
+                wrong.replaceSubrange(field..<field + 8, with: Executable.number(value, 8))
+                #expect(Self.refusal(wrong) != nil, "\(value) at \(field)")
+            }
+        }
+        var many = kernel.bytes
+        many.replaceSubrange(56..<58, with: [0xff, 0xff])
+        #expect(Self.refusal(many) == .malformed(name: "k", what: "it has too many program headers"))
+    }
+}
+
+/// A file that goes away with its owner.
+private struct TemporaryFile: ~Copyable {
+    let path: String
+    private let descriptor: Int32
+
+    init() throws {
+        var template = Array("/tmp/loader-XXXXXX\0".utf8CString.dropLast())
+        descriptor = unsafe mkstemp(&template)
+        try #require(descriptor >= 0)
+        path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    deinit {
+        close(descriptor)
+        unsafe unlink(path)
+    }
+
+    /// Makes these bytes the file's content.
+    func write(_ bytes: [UInt8]) {
+        ftruncate(descriptor, 0)
+        let written = unsafe pwrite(descriptor, bytes, bytes.count, 0)
+        precondition(written == bytes.count)
+    }
+}

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Boots the built-in guest under QEMU's microvm, so that its driver meets devices this project did not write. Each check
+# that fails must stand in known-qemu-faults beside this file, and each that stands there must fail: anything else is an
+# error, as are a missing plan, a wrong exit code and silence. ACCEL=tcg or ACCEL=kvm chooses the accelerator.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+qemu=${QEMU:-qemu-system-x86_64}
+if ! command -v "$qemu" >/dev/null; then
+    echo "cross-check: $qemu is not installed; on Debian: apt-get install --no-install-recommends qemu-system-x86" >&2
+    exit 1
+fi
+accel=${ACCEL:-$(if [ -w /dev/kvm ]; then echo kvm; else echo tcg; fi)}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$here/../../guest/build.sh" "$work"
+truncate -s 16M "$work/disk"
+truncate -s 1M "$work/read-only"
+
+code=0
+timeout 60 "$qemu" -M microvm,acpi=off -accel "$accel" -m 128M -global virtio-mmio.force-legacy=false \
+    -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" -append "suite=all" \
+    -chardev stdio,id=terminal,signal=off -device virtio-serial-device -device virtconsole,chardev=terminal \
+    -drive "if=none,id=disk,format=raw,file=$work/disk" -device virtio-blk-device,drive=disk \
+    -drive "if=none,id=ro,format=raw,readonly=on,file=$work/read-only" -device virtio-blk-device,drive=ro \
+    -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null >"$work/tap" 2>"$work/stderr" || code=$?
+
+fail() {
+    echo "cross-check ($accel): $1" >&2
+    cat "$work/tap" "$work/stderr" >&2
+    exit 1
+}
+
+# isa-debug-exit gives (value << 1) | 1: 0x55 says that every check passed, 0x2a that one did not.
+case $code in
+    171 | 85) ;;
+    124) fail "no end within 60 seconds" ;;
+    *) fail "QEMU ended with exit code $code" ;;
+esac
+
+results=$(grep -cE '^(not )?ok ' "$work/tap" || true)
+grep -qx "1\.\.$results" "$work/tap" || fail "no plan for the $results results"
+
+sed -n 's/^not ok [0-9]* - \([^ ]*\).*/\1/p' "$work/tap" | sort >"$work/failed"
+sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$here/known-qemu-faults" | sort >"$work/known"
+diff "$work/known" "$work/failed" >&2 || fail "what failed (>) is not what known-qemu-faults lists (<)"
+if [ -s "$work/failed" ]; then expected=85; else expected=171; fi
+[ "$code" = "$expected" ] || fail "exit code $code contradicts the results"
+
+skipped=$(grep -c '# SKIP' "$work/tap" || true)
+echo "cross-check ($accel): $results checks, $skipped skipped, $(wc -l <"$work/failed") known faults of QEMU"

@@ -1,0 +1,164 @@
+/*
+ * From the PVH entry point to Swift: 32-bit protected mode, paging off, ebx = hvm_start_info (Xen's x86/HVM direct boot
+ * ABI). Builds identity-mapped page tables and an interrupt descriptor table, enters long mode and calls guestMain.
+ * Nothing here knows a device.
+ *
+ *   PML4[0] -> PDPT[0..3] -> four page directories, 2048 entries of 2 MiB: the low 4 GiB, each address mapped to itself
+ */
+
+    .set    CODE_SELECTOR, 8
+    .set    DATA_SELECTOR, 16
+    .set    VECTORS, 64                 /* 0 to 31 exceptions, 32 + n the IOAPIC's input n, 63 spurious */
+
+    .section .note.pvh, "a", @note
+    .balign 4
+    .long   4, 8, 18                    /* sizes of name and descriptor, XEN_ELFNOTE_PHYS32_ENTRY */
+    .asciz  "Xen"
+    .quad   entry
+
+    .section .text.entry, "ax", @progbits
+    .code32
+    .globl  entry
+entry:
+    cld
+    movl    $stack_top, %esp
+
+    movl    $(page_directories + 7), %eax       /* 7: present, writable, user */
+    movl    $pdpt, %edi
+    movl    $4, %ecx
+1:  movl    %eax, (%edi)
+    addl    $0x1000, %eax
+    addl    $8, %edi
+    loop    1b
+    movl    $(pdpt + 7), pml4
+
+    movl    $0x87, %eax                         /* and a 2 MiB page */
+    movl    $page_directories, %edi
+    movl    $2048, %ecx
+1:  movl    %eax, (%edi)
+    addl    $0x200000, %eax
+    addl    $8, %edi
+    loop    1b
+
+    movl    %cr4, %eax
+    orl     $(1 << 5), %eax                     /* physical address extension */
+    movl    %eax, %cr4
+    movl    $pml4, %eax
+    movl    %eax, %cr3
+    movl    $0xc0000080, %ecx                   /* EFER: long mode enable */
+    rdmsr
+    orl     $(1 << 8), %eax
+    wrmsr
+    movl    %cr0, %eax
+    orl     $0x80000001, %eax                   /* paging, protection */
+    movl    %eax, %cr0
+    lgdt    gdt_pointer
+    ljmp    $CODE_SELECTOR, $long_mode
+
+    .code64
+long_mode:
+    movl    $DATA_SELECTOR, %eax
+    movl    %eax, %ds
+    movl    %eax, %es
+    movl    %eax, %ss
+
+    movl    $stubs, %eax
+    movl    $idt, %edi
+    movl    $VECTORS, %ecx
+1:  movl    %eax, %edx
+    shrl    $16, %edx
+    movw    %ax, (%rdi)
+    movw    $CODE_SELECTOR, 2(%rdi)
+    movw    $0x8e00, 4(%rdi)                    /* present interrupt gate */
+    movw    %dx, 6(%rdi)
+    addl    $16, %eax
+    addl    $16, %edi
+    loop    1b
+    lidt    idt_pointer
+
+    movl    %ebx, %edi
+    xorl    %ebp, %ebp
+    call    guestMain
+    ud2
+
+/* A stub per vector, 16 bytes each, so that every frame looks alike: vector, error code, rip, cs, rflags, rsp, ss. */
+    .balign 16
+stubs:
+    .set    vector, 0
+    .rept   VECTORS
+    .balign 16
+    .if     (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21)
+    .else
+    pushq   $0
+    .endif
+    pushq   $vector
+    jmp     taken
+    .set    vector, vector + 1
+    .endr
+
+taken:
+    pushq   %rax
+    pushq   %rcx
+    pushq   %rdx
+    pushq   %rsi
+    pushq   %rdi
+    pushq   %r8
+    pushq   %r9
+    pushq   %r10
+    pushq   %r11
+    movq    72(%rsp), %rdi                      /* vector */
+    movq    80(%rsp), %rsi                      /* error code */
+    movq    88(%rsp), %rdx                      /* rip */
+    cld
+    cmpl    $32, %edi
+    jb      exception
+    call    interruptTaken
+    popq    %r11
+    popq    %r10
+    popq    %r9
+    popq    %r8
+    popq    %rdi
+    popq    %rsi
+    popq    %rdx
+    popq    %rcx
+    popq    %rax
+    addq    $16, %rsp
+    iretq
+exception:
+    call    exceptionTaken
+    ud2
+
+    .section .rodata.tables, "a", @progbits
+    .balign 8
+gdt:
+    .quad   0, 0x00af9b000000ffff, 0x00cf93000000ffff
+gdt_pointer:
+    .word   gdt_pointer - gdt - 1
+    .long   gdt
+idt_pointer:
+    .word   VECTORS * 16 - 1
+    .quad   idt
+
+    .bss
+    .balign 4096
+pml4:
+    .skip   4096
+pdpt:
+    .skip   4096
+page_directories:
+    .skip   4 * 4096
+idt:
+    .skip   VECTORS * 16
+    .balign 16
+    .skip   32768
+stack_top:
+/* What the interrupt handler and the program share; see Instructions.h. */
+    .globl  shared_words
+shared_words:
+    .skip   1024
+    .balign 4096
+    .globl  arena_start
+arena_start:
+    .skip   128 * 1024
+    .globl  arena_end
+arena_end:

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Builds the guest: build.sh OUTDIR writes OUTDIR/guest.elf, and OUTDIR/GuestImage.swift with the same bytes as a Swift
+# constant. SWIFTC, CLANG and LLD name the tools; without them they come from PATH.
+set -eu
+out=$1
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+mkdir -p "$out"
+
+# One Embedded Swift module: the guest and the specification's numbers. Ring 0 has no SSE, and an interrupt may come at any
+# instruction, so no red zone. A section per function lets the linker drop the parts of the library that nothing calls.
+"${SWIFTC:-swiftc}" -target x86_64-unknown-none-elf -swift-version 6 -enable-experimental-feature Embedded \
+    -wmo -parse-as-library -Osize -warnings-as-errors -strict-memory-safety -module-name Guest \
+    -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -ffreestanding \
+    -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
+    -import-objc-header "$here/boot/Instructions.h" -module-cache-path "$out/modules" \
+    -c "$here"/driver/*.swift "$here"/program/*.swift "$here"/checks/*.swift "$here"/../Sources/VirtioABI/*.swift \
+    -o "$out/guest.o"
+for source in Entry Memory; do
+    "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/boot/$source.S" -o "$out/$source.o"
+done
+"${LLD:-ld.lld}" --image-base=0 -T "$here/link.ld" --gc-sections --strip-all -z noexecstack \
+    "$out/Entry.o" "$out/Memory.o" "$out/guest.o" -o "$out/guest.elf"
+
+{
+    printf '/// The ELF image of the guest, two hexadecimal digits a byte.\n'
+    printf 'let guestImage: StaticString = "%s"\n' "$(od -An -v -tx1 "$out/guest.elf" | tr -d ' \n')"
+} >"$out/GuestImage.swift"

@@ -1,0 +1,147 @@
+// Checks of the block device (VIRTIO 1.4, 5.2).
+
+let blockChecks: [_ of Check] = [
+    Check("blk-capacity", blockCapacity),
+    Check("blk-write-read", blockWriteRead),
+    Check("blk-flush", blockFlush),
+    Check("blk-get-id", blockGetID),
+    Check("blk-out-of-range", blockOutOfRange),
+    Check("blk-unknown-type", blockUnknownType),
+    Check("blk-read-only", blockReadOnly),
+    Check("blk-framing", blockFraming),
+    Check("blk-in-flight", blockInFlight),
+    Check("blk-capacity-change", blockCapacityChange),
+]
+
+/// 5.2.4: the last sector of the capacity can be read.
+private func blockCapacity(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let capacity = try disk.capacity()
+    try expect(capacity != 0, "capacity not 0")
+    try expect(disk.capacity(), capacity, "capacity read again")
+    try disk.run(BlockRequest.Kind.read, sector: capacity &- 1, bytes: 512)
+}
+
+/// 5.2.6: what was written is read back, and the used length counts what the device wrote.
+private func blockWriteRead(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    disk.fill(0, seed: 1, bytes: 1024)
+    try expect(disk.run(BlockRequest.Kind.write, sector: 5, bytes: 1024), 1, "used length of a write")
+    try expect(disk.run(BlockRequest.Kind.read, sector: 5, bytes: 1024, place: 1), 1025, "used length of a read")
+    try disk.verify(1, seed: 1, bytes: 1024)
+}
+
+private func blockFlush(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    guard disk.features.contains(BlockFeature.flush) else { throw .skipped("device offers no flush") }
+    try expect(disk.run(BlockRequest.Kind.flush), 1, "used length of a flush")
+}
+
+private func blockGetID(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let bytes = UInt64(BlockRequest.idSize)
+    try expect(disk.run(BlockRequest.Kind.getID, bytes: bytes), bytes + 1, "used length of GET_ID")
+}
+
+/// 5.2.6.2: a request beyond the capacity fails, one that begins inside it too, and the device lives.
+private func blockOutOfRange(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let capacity = try disk.capacity()
+    try disk.run(BlockRequest.Kind.read, sector: capacity, bytes: 512, .ioError)
+    try disk.run(BlockRequest.Kind.read, sector: capacity &- 1, bytes: 1024, .ioError)
+    try disk.run(BlockRequest.Kind.write, sector: ~0, bytes: 512, .ioError)
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+}
+
+private func blockUnknownType(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    try disk.run(0x1234, bytes: 512, .unsupported)
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+}
+
+/// 5.2.6.2: a write to a read-only device fails and changes nothing.
+private func blockReadOnly(_ board: inout Board) throws(Failure) {
+    guard let device = board.readOnlyDisk else { throw .skipped("no read-only disk") }
+    board.subject = device
+    var disk = try BlockDriver(device, &board.arena)
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    let word = load64(disk.data(0))
+    disk.fill(1, seed: word &+ 1, bytes: 512)
+    try disk.run(BlockRequest.Kind.write, bytes: 512, place: 1, .ioError)
+    try disk.run(BlockRequest.Kind.read, bytes: 512, place: 2)
+    try expect(load64(disk.data(2)), word, "first word after a refused write")
+}
+
+/// 2.7.4.1: no device makes assumptions on how a request is cut into descriptors.
+private func blockFraming(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let (half, bytes) = (BlockDriver.headerSize / 2, BlockDriver.dataSize)
+
+    // A write: the header in two descriptors.
+    disk.fill(0, seed: 7, bytes: bytes)
+    disk.prepare(0, BlockRequest.Kind.write, sector: 8)
+    disk.queue.append(disk.header(0), half)
+    disk.queue.append(disk.header(0) &+ half, half)
+    disk.queue.append(disk.data(0), bytes)
+    disk.queue.append(disk.statusByte(0), 1, .write)
+    try finishFramed(&disk, 0)
+
+    // A read: the status byte at the end of the data's descriptor.
+    disk.prepare(1, BlockRequest.Kind.read, sector: 8)
+    disk.queue.append(disk.header(1), BlockDriver.headerSize)
+    disk.queue.append(disk.data(1), bytes &+ 1, .write)
+    try finishFramed(&disk, 1)
+    try disk.verify(1, seed: 7, bytes: bytes)
+
+    // A write: header and data in one.
+    disk.fill(2, seed: 8, bytes: bytes)
+    disk.prepare(2, BlockRequest.Kind.write, sector: 8)
+    disk.queue.append(disk.header(2), BlockDriver.headerSize &+ bytes)
+    disk.queue.append(disk.statusByte(2), 1, .write)
+    try finishFramed(&disk, 2)
+
+    // A read: everything cut, and cut again where no boundary is.
+    disk.prepare(3, BlockRequest.Kind.read, sector: 8)
+    disk.queue.append(disk.header(3), 1)
+    disk.queue.append(disk.header(3) &+ 1, BlockDriver.headerSize &- 1)
+    disk.queue.append(disk.data(3), 3, .write)
+    disk.queue.append(disk.data(3) &+ 3, bytes &- 3, .write)
+    disk.queue.append(disk.statusByte(3), 1, .write)
+    try finishFramed(&disk, 3)
+    try disk.verify(3, seed: 8, bytes: bytes)
+}
+
+private func finishFramed(_ disk: inout BlockDriver, _ place: Int) throws(Failure) {
+    disk.offer(place)
+    disk.queue.kick()
+    try disk.finish()
+}
+
+/// Requests the backend holds are not used; released, each is used once.
+private func blockInFlight(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    var disk = try board.startDisk()
+    board.command(.hold, disk.device)
+    for place in 0..<BlockDriver.places {
+        disk.offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
+    }
+    disk.queue.kick()
+    try expectUnchanged(disk.device, "used index while requests are held") { UInt64(disk.queue.deviceIndex) }
+    try expect(disk.queue.pending, 0, "used entries while requests are held")
+    board.command(.release, disk.device)
+    for _ in 0..<BlockDriver.places { try disk.finish() }
+    try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }
+}
+
+/// 2.5 and 5.2.4: another capacity comes with another generation and one notification.
+private func blockCapacityChange(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    disableInterrupts()
+    var disk = try board.startDisk()
+    let half = try disk.capacity() / 2
+    try expectConfigurationChange(
+        disk.device, { board.command(.capacity, disk.device, UInt16(truncatingIfNeeded: half)) })
+    try expect(disk.capacity(), half, "capacity after the change")
+    try disk.run(BlockRequest.Kind.read, sector: half, bytes: 512, .ioError)
+    try disk.run(BlockRequest.Kind.read, sector: half &- 1, bytes: 512)
+}

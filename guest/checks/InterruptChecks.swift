@@ -1,0 +1,48 @@
+// Checks of interrupts and of the fault path (VIRTIO 1.4, 2.1.2, 2.7.7, 4.2.2.1, 4.2.3.4).
+
+let interruptChecks: [_ of Check] = [
+    Check("interrupt-delivery", interruptDelivery),
+    Check("interrupt-suppressed", interruptSuppressed),
+    Check("queue-fault", queueFault),
+]
+
+/// 4.2.3.4: the line follows InterruptStatus. Raised while this processor takes none, it arrives when it does.
+private func interruptDelivery(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let before = Interrupts.count(disk.device)
+    disableInterrupts()
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    try wait("InterruptStatus bit 0") { disk.device.read(.interruptStatus) == 1 }
+    enableInterrupts()
+    try wait("an interrupt") { Interrupts.count(disk.device) != before }
+    try expect(Interrupts.takeSeen(disk.device).rawValue, 1, "InterruptStatus in the handler")
+    try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    try wait("a second interrupt") { Interrupts.count(disk.device) == before &+ 2 }
+}
+
+/// 2.7.7.2: NO_INTERRUPT asks for a used entry without an interrupt.
+private func interruptSuppressed(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    let before = Interrupts.count(disk.device)
+    disk.queue.setNoInterrupt(true)
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    try expectUnchanged(disk.device, "InterruptStatus") { UInt64(disk.device.read(.interruptStatus)) }
+    try expect(Interrupts.count(disk.device), before, "interrupts")
+    disk.queue.setNoInterrupt(false)
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    try wait("an interrupt") { Interrupts.count(disk.device) == before &+ 1 }
+}
+
+/// 2.1.2: a head index beyond the queue ends in NEEDS_RESET and a notification; a reset recovers.
+private func queueFault(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    disk.queue.offer(head: 0xffff)
+    disk.queue.notify()
+    try wait("Status 0x4f") { disk.device.status == 0x4f }
+    try wait("a configuration change notification") {
+        Interrupts.takeSeen(disk.device).contains(.configurationChange)
+    }
+    disk = try board.startDisk()
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+}

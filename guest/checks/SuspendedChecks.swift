@@ -1,0 +1,239 @@
+// Checks of what a suspended device leaves alone, and of what it delivers when it resumes. As in SuspendChecks.swift,
+// interrupts are off, and some checks do on purpose what no driver may.
+
+let suspendedChecks: [_ of Check] = [
+    Check("suspend-frozen", suspendFrozen),
+    Check("suspend-config-ignored", suspendConfigIgnored),
+    Check("suspend-kick-ignored", suspendKickIgnored),
+    Check("resume-rescans", resumeRescans),
+    Check("suspend-ack-clears", suspendAckClears),
+    Check("suspend-console-input", suspendConsoleInput),
+    Check("suspend-config-change", suspendConfigChange),
+    Check("suspend-retained", suspendRetained),
+    Check("suspend-cycles", suspendCycles),
+    Check("suspend-fatal", suspendFatal),
+]
+
+extension BlockDriver {
+    /// What a driver can see of a device that must not act: 16 bits of used index, InterruptStatus, ConfigGeneration.
+    func visible() -> UInt64 {
+        UInt64(queue.deviceIndex) | UInt64(device.read(.interruptStatus)) << 16
+            | UInt64(device.read(.configGeneration)) << 32
+    }
+}
+
+/// Everything readable stays, and writes to selectors and to queue registers are dropped. No driver may write them.
+private func suspendFrozen(_ board: inout Board) throws(Failure) {
+    var (disk, suspend) = try board.startSuspendableDisk()
+    let device = disk.device
+    try disk.expectWorks()
+    device.write(.queueSel, 0)
+    device.write(.deviceFeaturesSel, 0)
+    let before = disk.visible()
+    let (size, features) = (device.read(.queueSizeMax), device.read(.deviceFeatures))
+    try suspend.suspend()
+    device.write(.queueSel, 1)
+    try expect(device.read(.queueSizeMax), size, "QueueSizeMax after a write to QueueSel")
+    device.write(.deviceFeaturesSel, 1)
+    try expect(device.read(.deviceFeatures), features, "DeviceFeatures after a write to DeviceFeaturesSel")
+    device.write(.queueReady, 0)
+    try expect(device.read(.queueReady), 1, "QueueReady after a write of 0")
+    try expect(disk.visible(), before, "generation, InterruptStatus, used index while suspended")
+    try expectUnchanged(device, "generation, InterruptStatus, used index while suspended") { disk.visible() }
+    try suspend.resume()
+    try expect(disk.visible(), before, "generation, InterruptStatus, used index after the resume")
+    try disk.expectWorks()
+}
+
+/// Writes to the configuration space are ignored. No driver may write it.
+private func suspendConfigIgnored(_ board: inout Board) throws(Failure) {
+    let (disk, suspend) = try board.startSuspendableDisk()
+    let start = disk.device.configuration(0)
+    let before = checksum(start)
+    try suspend.suspend()
+    for word in 0..<(UInt64(BlockConfiguration.size) / 4) { store32(start &+ 4 &* word, 0x0101_0101) }
+    try expect(checksum(start), before, "checksum of the configuration while suspended")
+    try suspend.resume()
+    try expect(checksum(start), before, "checksum of the configuration after the resume")
+}
+
+private func checksum(_ start: UInt64) -> UInt64 {
+    var sum: UInt64 = 0
+    for word in 0..<(UInt64(BlockConfiguration.size) / 4) { sum = sum &* 31 &+ UInt64(load32(start &+ 4 &* word)) }
+    return sum
+}
+
+/// Buffers made available to a suspended device stay untouched, kick or no kick. No driver may make them available.
+private func suspendKickIgnored(_ board: inout Board) throws(Failure) {
+    var (disk, suspend) = try board.startSuspendableDisk()
+    try disk.offerSuspended(suspend)
+    try suspend.expectStays(suspend.suspended, "Status while suspended")
+}
+
+extension BlockDriver {
+    /// Suspends, then offers and kicks a request in place 0, and watches that nothing comes of it.
+    fileprivate mutating func offerSuspended(_ suspend: Suspend) throws(Failure) {
+        try expectWorks()
+        try suspend.suspend()
+        let before = visible()
+        offer(0, BlockRequest.Kind.read, bytes: 512)
+        queue.notify()
+        try expectUntouched(before)
+    }
+
+    /// Fails unless nothing happens to the request in place 0, and nothing visible has changed since `before`.
+    fileprivate func expectUntouched(_ before: UInt64) throws(Failure) {
+        try expect(visible(), before, "generation, InterruptStatus, used index while suspended")
+        try expectUnchanged(device, "generation, InterruptStatus, used index while suspended") { visible() }
+        try expect(load8(statusByte(0)), 0xff, "status byte of a request the device must not see")
+    }
+}
+
+/// What became available meanwhile is served after the resume, without another kick.
+private func resumeRescans(_ board: inout Board) throws(Failure) {
+    var (disk, suspend) = try board.startSuspendableDisk()
+    try disk.offerSuspended(suspend)
+    try suspend.resume()
+    try disk.finish()
+    try disk.expectWorks()
+}
+
+/// InterruptACK works in every state, and what it cleared does not come back.
+private func suspendAckClears(_ board: inout Board) throws(Failure) {
+    var (disk, suspend) = try board.startSuspendableDisk()
+    try disk.expectWorks()
+    try wait("InterruptStatus bit 0") { disk.device.read(.interruptStatus) == 1 }
+    try suspend.suspend()
+    disk.device.write(.interruptACK, 1)
+    try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
+    try suspend.resume()
+    try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the resume")
+    try expectUnchanged(disk.device, "InterruptStatus") { UInt64(disk.device.read(.interruptStatus)) }
+}
+
+/// Input waits while the console is suspended, empty receive buffers or not, and comes once and in order.
+private func suspendConsoleInput(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    var (console, suspend) = try board.startSuspendableConsole()
+    console.postReceive()
+    try suspend.suspend()
+    let text = Text("input of a suspended console")
+    for index in 0..<text.count { board.command(.input, console.device, UInt16(text[index])) }
+    let receive = console.receive
+    try expectUnchanged(console.device, "used index while suspended") { UInt64(receive.deviceIndex) }
+    try expect(receive.pending, 0, "used receive buffers while suspended")
+    try expect(console.device.read(.interruptStatus), 0, "InterruptStatus while suspended")
+    try suspend.resume()
+    try console.expectInput(text)
+    try expectUnchanged(console.device, "used index after the last byte") { UInt64(console.receive.deviceIndex) }
+    try expect(console.receive.pending, 0, "used receive buffers after the last byte")
+}
+
+/// Changes wait: bytes and generation stay, and after the resume the last value comes with one notification.
+private func suspendConfigChange(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    let (disk, suspendDisk) = try board.startSuspendableDisk()
+    let half = try disk.capacity() / 2
+    try expectStaged(
+        suspendDisk, board, .capacity, UInt16(truncatingIfNeeded: half &+ 1), UInt16(truncatingIfNeeded: half))
+    try expect(disk.capacity(), half, "capacity after the resume")
+
+    let (console, suspendConsole) = try board.startSuspendableConsole()
+    let size: UInt16 = try console.size() == 100 | 40 << 16 ? 90 | 30 << 8 : 100 | 40 << 8
+    try expectStaged(suspendConsole, board, .resize, 1 | 1 << 8, size)
+    try expect(console.size(), UInt32(size & 0xff) | UInt32(size >> 8) << 16, "size after the resume")
+}
+
+/// Two changes while suspended; `verb` changes the first word of the configuration.
+private func expectStaged(
+    _ suspend: Suspend, _ board: Board, _ verb: TestDevice.Verb, _ first: UInt16, _ last: UInt16
+) throws(Failure) {
+    let device = suspend.device
+    let visible = { () -> UInt64 in
+        UInt64(load32(device.configuration(0))) << 32 | UInt64(device.read(.configGeneration)) << 8
+            | UInt64(device.read(.interruptStatus))
+    }
+    let generation = device.read(.configGeneration)
+    try suspend.suspend()
+    let before = visible()
+    board.command(verb, device, first)
+    board.command(verb, device, last)
+    try expect(visible(), before, "first word, generation, InterruptStatus while suspended")
+    try expectUnchanged(device, "first word, generation, InterruptStatus while suspended", visible)
+    try suspend.resume()
+    try wait("InterruptStatus bit 1") { device.read(.interruptStatus) == 2 }
+    try expect(device.read(.configGeneration) != generation, "a new ConfigGeneration after the resume")
+    device.write(.interruptACK, 2)
+    try expect(device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
+    try expectUnchanged(device, "InterruptStatus, told once") { UInt64(device.read(.interruptStatus)) }
+}
+
+/// Past the drain deadline the draft's device is suspended with the request retained, and delivers it after the resume.
+/// 1.4 has no such device: it needs a reset.
+private func suspendRetained(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    var (disk, suspend) = try board.startSuspendableDisk()
+    try disk.suspendWithRequestHeld(suspend, board)
+    let before = disk.visible()
+    board.command(.deadline, disk.device)
+    guard suspend.dialect == .draft else {
+        try suspend.awaitStatus(0x4f, from: Suspend.running, "Status after the drain deadline")
+        try wait("InterruptStatus bit 1") { disk.device.read(.interruptStatus) & 2 != 0 }
+        disk = try board.startDisk()
+        return try disk.expectWorks()
+    }
+    try suspend.awaitSuspended()
+    board.command(.release, disk.device)
+    try disk.expectUntouched(before)
+    try suspend.resume()
+    try disk.finish()
+    try expectUnchanged(disk.device, "used index after the request") { UInt64(disk.queue.deviceIndex) }
+    try disk.expectWorks()
+}
+
+/// Two writes and two reads are under way at each of 200 suspends. A read's data are those written a cycle before.
+private func suspendCycles(_ board: inout Board) throws(Failure) {
+    var (disk, suspend) = try board.startSuspendableDisk()
+    enableInterrupts()
+    for cycle: UInt64 in 0..<200 {
+        for place in 0..<2 {
+            let last = place == 1
+            disk.fill(place, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)
+            disk.offer(place, BlockRequest.Kind.write, sector: sector(cycle, last), bytes: 512)
+            if cycle > 0 {
+                disk.offer(2 + place, BlockRequest.Kind.read, sector: sector(cycle &- 1, last), bytes: 512)
+            }
+        }
+        disk.queue.kick()
+        try suspend.suspend()
+        try suspend.resume()
+        for _ in 0..<(cycle > 0 ? 4 : 2) { try disk.finish() }
+        guard cycle > 0 else { continue }
+        try disk.verify(2, seed: 2 &* cycle &- 2, bytes: 512)
+        try disk.verify(3, seed: 2 &* cycle &- 1, bytes: 512)
+    }
+    try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }
+    try expect(disk.queue.pending, 0, "used entries after the last")
+}
+
+private func sector(_ cycle: UInt64, _ last: Bool) -> UInt64 { 64 &+ cycle % 8 &* 2 &+ (last ? 1 : 0) }
+
+/// A backend that breaks meanwhile shows in the draft at the resume, in 1.4 at once and without a notification.
+private func suspendFatal(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    let (disk, suspend) = try board.startSuspendableDisk()
+    let device = disk.device
+    try suspend.suspend()
+    board.command(.fatal, device)
+    guard suspend.dialect == .draft else {
+        try suspend.awaitStatus(0x5b, from: suspend.suspended, "Status after the backend broke")
+        suspend.requestResume()
+        try suspend.expectStays(0x5b, "Status after a resume request to a broken device")
+        return try expect(device.read(.interruptStatus), 0, "InterruptStatus of a broken device")
+    }
+    try suspend.expectStays(suspend.suspended, "Status of a suspended device whose backend broke")
+    try expect(device.read(.interruptStatus), 0, "InterruptStatus of a suspended device whose backend broke")
+    suspend.requestResume()
+    try suspend.awaitStatus(0x4f, from: suspend.suspended, "Status after the resume request")
+    try wait("InterruptStatus bit 1") { device.read(.interruptStatus) == 2 }
+}

@@ -1,0 +1,57 @@
+// Checks of the register window: identity, feature negotiation, reset (VIRTIO 1.4, 2.1, 2.2, 2.4, 4.2.2).
+
+let transportChecks: [_ of Check] = [
+    Check("identity", identity),
+    Check("features-refused", featuresRefused),
+    Check("features-locked", featuresLocked),
+    Check("reset-clears", resetClears),
+]
+
+/// 4.2.2.1. What no driver may do, reading in another width or where nothing is, is tried on our own board only.
+private func identity(_ board: inout Board) throws(Failure) {
+    for slot in 0..<board.slots.count {
+        let device = board.slots[slot]
+        board.subject = device
+        try expect(device.read(.magicValue), Register.magic, "MagicValue")
+        try expect(device.read(.version), Register.mmioVersion, "Version")
+        guard device.read(.deviceID) != 0 else { continue }
+        let vendor = device.read(.vendorID)
+        try expect(device.read(.vendorID), vendor, "VendorID read again")
+        guard board.hasTestDevice else { continue }
+        try expect(load8(device.base), 0, "a byte of MagicValue")
+        try expect(load16(device.base &+ 2), 0, "half of MagicValue")
+        try expect(load64(device.base), 0, "MagicValue and Version in one read")
+        try expect(load32(device.base &+ 0x01c), 0, "the undefined register 0x01c")
+        try expect(device.read(.queueNotify), 0, "QueueNotify, which is for writing")
+    }
+}
+
+/// 2.2.2: FEATURES_OK does not stay set with a bit the device does not offer. SR_IOV is never one of virtio-mmio.
+private func featuresRefused(_ board: inout Board) throws(Failure) {
+    let device = try board.needDisk()
+    try device.begin()
+    device.accept(device.offered.union(Features(bit: 37)))
+    device.setStatus([.acknowledge, .driver, .featuresOK])
+    try expect(device.status, 0x03, "Status after FEATURES_OK with an unoffered bit")
+    _ = try device.negotiate([.version1])
+}
+
+/// 2.2.1: what is negotiated at FEATURES_OK stays so. SUSPEND shows it, for it works only when negotiated.
+private func featuresLocked(_ board: inout Board) throws(Failure) {
+    let (disk, suspend) = try board.startSuspendableDisk(live: false)
+    disk.device.accept([])
+    try disk.device.driverOK()
+    try suspend.suspend()
+}
+
+/// 4.2.2.1: a reset clears Status, InterruptStatus and QueueReady.
+private func resetClears(_ board: inout Board) throws(Failure) {
+    disableInterrupts()
+    var disk = try board.startDisk()
+    try disk.run(BlockRequest.Kind.read, bytes: 512)
+    try wait("InterruptStatus bit 0") { disk.device.read(.interruptStatus) == 1 }
+    try disk.device.reset()
+    try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after a reset")
+    disk.device.write(.queueSel, 0)
+    try expect(disk.device.read(.queueReady), 0, "QueueReady after a reset")
+}

@@ -1,0 +1,34 @@
+// The build-tool plugin that makes the built-in guest part of every build: `guest/build.sh` with the tools of the
+// toolchain that runs the build, its Swift constant compiled into the target `TestGuest`. Foundation is here because
+// PackagePlugin speaks in its URLs; it is host code and reaches no product.
+
+import Foundation
+import PackagePlugin
+
+@main
+struct BuildGuest: BuildToolPlugin {
+    func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
+        let package = context.package.directoryURL
+        let guest = package.appending(path: "guest")
+        let output = context.pluginWorkDirectoryURL
+        let folders = ["boot", "driver", "program", "checks"].map { guest.appending(path: $0) }
+        let sources = try (folders + [package.appending(path: "Sources/VirtioABI")]).flatMap { folder in
+            try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        }
+        let script = guest.appending(path: "build.sh")
+        return [
+            .buildCommand(
+                displayName: "Building the test guest",
+                executable: URL(filePath: "/bin/sh"),
+                arguments: [script.path(percentEncoded: false), output.path(percentEncoded: false)],
+                environment: [
+                    "PATH": "/usr/bin:/bin",
+                    "SWIFTC": try context.tool(named: "swiftc").url.path(percentEncoded: false),
+                    "CLANG": try context.tool(named: "clang").url.path(percentEncoded: false),
+                    "LLD": try context.tool(named: "ld.lld").url.path(percentEncoded: false),
+                ],
+                inputFiles: sources.sorted { $0.path < $1.path } + [script, guest.appending(path: "link.ld")],
+                outputFiles: [output.appending(path: "GuestImage.swift")])
+        ]
+    }
+}

@@ -1,0 +1,102 @@
+// What the checks run on: the devices found, the test device, memory, and the device the running check is about.
+
+/// The board as the command line and the devices describe it.
+struct Board {
+    let slots: Slots
+    private(set) var console: MMIODevice?
+    /// The first disk that can be written, and the first that cannot.
+    private(set) var disk: MMIODevice?
+    private(set) var readOnlyDisk: MMIODevice?
+    let hasTestDevice: Bool
+    /// The size the writable disk began with, which a check may have changed.
+    private var sectors: UInt64 = 0
+    var arena = Arena()
+    /// The device whose Status a failure shows.
+    var subject: MMIODevice?
+
+    init(_ commandLine: KernelCommandLine) {
+        slots = commandLine.slots()
+        hasTestDevice = in32(TestDevice.port) == TestDevice.signature
+        for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
+    }
+
+    private mutating func identify(_ device: MMIODevice) {
+        switch device.read(.deviceID) {
+        case DeviceID.console: console = console ?? device
+        case DeviceID.block:
+            if device.offered.contains(BlockFeature.readOnly) {
+                readOnlyDisk = readOnlyDisk ?? device
+            } else {
+                disk = disk ?? device
+                sectors = capacity(device)
+            }
+        default: return
+        }
+        Interrupts.route(device)
+    }
+
+    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty.
+    mutating func clear() throws(Failure) {
+        enableInterrupts()
+        for slot in 0..<slots.count where slots[slot].isPresent {
+            subject = slots[slot]
+            try slots[slot].reset()
+            if hasTestDevice {
+                command(.release, slots[slot])
+                command(.ready, slots[slot])
+            }
+            _ = Interrupts.takeSeen(slots[slot])
+        }
+        if hasTestDevice, let disk, capacity(disk) != sectors {
+            command(.capacity, disk, UInt16(truncatingIfNeeded: sectors))
+        }
+        arena = Arena()
+        subject = nil
+    }
+
+    private func capacity(_ disk: MMIODevice) -> UInt64 {
+        UInt64(load32(disk.configuration(BlockConfiguration.capacity)))
+    }
+
+    func command(_ verb: TestDevice.Verb, _ device: MMIODevice, _ argument: UInt16 = 0) {
+        out32(TestDevice.port, TestDevice.command(verb, slot: device.slot, argument: argument))
+    }
+
+    func needTestDevice() throws(Failure) {
+        if !hasTestDevice { throw .skipped("no test device") }
+    }
+
+    /// The console, initialised for a check.
+    mutating func startConsole(_ extra: Features = []) throws(Failure) -> ConsoleDriver {
+        guard let console else { throw .skipped("no console") }
+        subject = console
+        return try ConsoleDriver(console, &arena, extra: extra)
+    }
+
+    /// The writable disk, untouched.
+    mutating func needDisk() throws(Failure) -> MMIODevice {
+        guard let disk else { throw .skipped("no writable disk") }
+        subject = disk
+        return disk
+    }
+
+    /// The writable disk, initialised for a check.
+    @inline(never)
+    mutating func startDisk() throws(Failure) -> BlockDriver { try BlockDriver(needDisk(), &arena) }
+
+    /// The same with SUSPEND, if the device offers it.
+    @inline(never)
+    mutating func startSuspendableDisk(live: Bool = true) throws(Failure) -> (BlockDriver, Suspend) {
+        disableInterrupts()
+        let disk = try BlockDriver(needDisk(), &arena, extra: Suspend.features, live: live)
+        return (disk, try Suspend(disk.device, disk.features))
+    }
+
+    /// The console with SUSPEND, if it offers it.
+    @inline(never)
+    mutating func startSuspendableConsole() throws(Failure) -> (ConsoleDriver, Suspend) {
+        disableInterrupts()
+        let console = try startConsole(Suspend.features)
+        return (console, try Suspend(console.device, console.features))
+    }
+}

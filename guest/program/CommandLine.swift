@@ -1,0 +1,73 @@
+// The kernel command line: words separated by spaces.
+//
+//   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window, repeated, in any order
+//   only=NAME[,NAME]                      runs these checks only
+
+/// The kernel command line.
+struct KernelCommandLine {
+    let text: Text
+
+    /// From `hvm_start_info`, whose `cmdline_paddr` stands at 24.
+    init(startInfo: UInt64) { text = Text(terminatedAt: load64(startInfo &+ 24)) }
+
+    /// Calls `body` with what follows `key` in each word that begins with it.
+    func forEach(_ key: StaticString, _ body: (Text) -> Void) {
+        var rest = text
+        while rest.count > 0 {
+            var word = rest.removeFirst(before: UInt8(ascii: " "))
+            if word.removePrefix(key) { body(word) }
+        }
+    }
+
+    /// Whether the check `name` is to run.
+    func selects(_ name: StaticString) -> Bool {
+        var restricted = false
+        var named = false
+        forEach("only=") { list in
+            var list = list
+            restricted = true
+            while list.count > 0 {
+                if list.removeFirst(before: UInt8(ascii: ",")).equals(Text(name)) { named = true }
+            }
+        }
+        return named || !restricted
+    }
+
+    /// The device windows, lowest address first; those beyond `Slots.capacity` are left out.
+    func slots() -> Slots {
+        var slots = Slots()
+        forEach("virtio_mmio.device=") { entry in
+            var entry = entry
+            _ = entry.removeFirst(before: UInt8(ascii: "@"))
+            let address = entry.removeFirst(before: UInt8(ascii: ":"))
+            guard let base = address.number, let input = entry.number, input < 24 else { return }
+            slots.insert(MMIODevice(base: base, input: UInt8(input), slot: 0))
+        }
+        return slots
+    }
+}
+
+/// The device windows of the board in the order of their addresses.
+struct Slots {
+    static let capacity = 16
+    private var devices: [16 of MMIODevice]
+    private(set) var count = 0
+
+    init() { devices = [16 of MMIODevice](repeating: MMIODevice(base: 0, input: 0, slot: 0)) }
+
+    subscript(slot: Int) -> MMIODevice { devices[slot] }
+
+    /// Keeps the order; a device's slot is its rank.
+    mutating func insert(_ device: MMIODevice) {
+        guard count < Slots.capacity else { return }
+        var place = count
+        while place > 0, devices[place - 1].base > device.base {
+            devices[place] = devices[place - 1]
+            devices[place].slot = UInt8(place)
+            place -= 1
+        }
+        devices[place] = device
+        devices[place].slot = UInt8(place)
+        count += 1
+    }
+}

@@ -1,0 +1,67 @@
+// Text when the console's queues cannot be trusted: the emergency write register where the console offers it (VIRTIO
+// 1.4, 5.3.4), else the first serial port. Used before the console is up, and to tell of an exception.
+
+/// The way out that needs no queue and no interrupt.
+enum LastResort {
+    /// Text goes to this console from now on. Its feature is looked at here: a fault finds no selector to trust.
+    static func use(_ console: MMIODevice) {
+        if console.offered.contains(ConsoleFeature.emergencyWrite) { store64(sharedWords(), console.base) }
+    }
+
+    static func put(_ text: Text) {
+        for index in 0..<text.count { put(text[index]) }
+    }
+
+    @inline(never)
+    static func put(_ byte: UInt8) {
+        let console = load64(sharedWords())
+        if console == 0 {
+            out8(0x3f8, byte)
+        } else {
+            let offset = UInt64(Register.configuration) &+ UInt64(ConsoleConfiguration.emergencyWrite)
+            store32(console &+ offset, UInt32(byte))
+        }
+    }
+
+    static func put(hexadecimal value: UInt64) {
+        Text.hexadecimal(value) { byte in put(byte) }
+    }
+
+    /// A suspended console ignores the register; reset, it does not.
+    static func resetConsole() {
+        let console = load64(sharedWords())
+        if console != 0 { store32(console &+ UInt64(Register.status.rawValue), 0) }
+    }
+}
+
+/// How the program ends.
+enum Ending {
+    /// Power-off where the board knows it; under QEMU, which does not, the debug-exit port.
+    static func success() -> Never {
+        out8(Ports.sleepControl, Ports.sleepTypeS5 | Ports.sleepEnable)
+        out32(Ports.debugExit, 0x55)
+        halt()
+    }
+
+    static func failure() -> Never {
+        out32(Ports.debugExit, 0x2a)
+        halt()
+    }
+}
+
+/// Called by the entry code for vectors 0 to 31; a Swift trap is vector 6.
+@c(exceptionTaken)
+func exceptionTaken(vector: UInt64, errorCode: UInt64, rip: UInt64) {
+    // A fault while telling of one ends here: nothing is left to try.
+    guard load64(sharedWords() &+ 8) == 0 else { Ending.failure() }
+    store64(sharedWords() &+ 8, 1)
+    LastResort.resetConsole()
+    LastResort.put(Text("\nBail out! guest exception vector "))
+    LastResort.put(hexadecimal: vector)
+    LastResort.put(Text(" rip "))
+    LastResort.put(hexadecimal: rip)
+    LastResort.put(Text(" error code "))
+    LastResort.put(hexadecimal: errorCode)
+    LastResort.put(UInt8(ascii: "\n"))
+    Ending.failure()
+}

@@ -1,0 +1,22 @@
+// The test guest: a bare-metal program that drives the board's virtio-mmio devices as the specification demands of a
+// driver, and says in TAP what it saw. No operating system, no allocation, one processor, ring 0.
+
+/// Called by the entry code with the physical address of `hvm_start_info`.
+@c(guestMain)
+func guestMain(startInfo: UInt64) -> Never {
+    let commandLine = KernelCommandLine(startInfo: startInfo)
+    Interrupts.start()
+    enableInterrupts()
+    let board = Board(commandLine)
+    if let console = board.console { LastResort.use(console) }
+    var suite = Suite(commandLine, board)
+    suite.run(transportChecks)
+    suite.run(consoleChecks)
+    suite.run(blockChecks)
+    suite.run(interruptChecks)
+    suite.run(suspendChecks)
+    suite.run(suspendedChecks)
+    suite.finish()
+    if suite.failed { Ending.failure() }
+    Ending.success()
+}

@@ -1,0 +1,146 @@
+// Runs checks and tells of them in the Test Anything Protocol, version 13, through the console's transmit queue. The
+// console is the device of some checks, so it is initialised anew for each line's sake after every one.
+
+/// A check by its name, which is stable.
+struct Check: Sendable {
+    let name: StaticString
+    let body: @Sendable (inout Board) throws(Failure) -> Void
+
+    init(_ name: StaticString, _ body: @escaping @Sendable (inout Board) throws(Failure) -> Void) {
+        self.name = name
+        self.body = body
+    }
+}
+
+/// The run of the checks, in order.
+struct Suite {
+    private let commandLine: KernelCommandLine
+    private var board: Board
+    private var output: ConsoleDriver?
+    private var column: UInt64 = 0
+    private var number: UInt64 = 0
+    private(set) var failed = false
+
+    init(_ commandLine: KernelCommandLine, _ board: Board) {
+        self.commandLine = commandLine
+        self.board = board
+        openOutput()
+        put("TAP version 13\n")
+    }
+
+    /// Runs the checks in their order.
+    mutating func run<let count: Int>(_ checks: [count of Check]) {
+        for index in checks.indices { run(checks[index]) }
+    }
+
+    /// Runs one check on a board cleared for it, if the command line selects it.
+    @inline(never)
+    private mutating func run(_ check: Check) {
+        guard commandLine.selects(check.name) else { return }
+        number &+= 1
+        output = nil
+        let failure = failure(of: check)
+        let status = board.subject?.status
+        openOutput()
+        report(check.name, failure, status)
+    }
+
+    private mutating func failure(of check: Check) -> Failure? {
+        do {
+            try check.body(&board)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// The plan comes last, when the number of checks is known.
+    mutating func finish() {
+        put("1..")
+        put(decimal: number)
+        put("\n")
+    }
+
+    @inline(never)
+    private mutating func openOutput() {
+        do {
+            try board.clear()
+            output = try board.startConsole()
+            column = 0
+        } catch {
+            bailOut("the console does not start")
+        }
+    }
+
+    @inline(never)
+    private func bailOut(_ why: StaticString) -> Never {
+        LastResort.resetConsole()
+        LastResort.put(Text("Bail out! "))
+        LastResort.put(Text(why))
+        LastResort.put(UInt8(ascii: "\n"))
+        Ending.failure()
+    }
+
+    private mutating func report(_ name: StaticString, _ failure: Failure?, _ status: UInt32?) {
+        let passed =
+            switch failure {
+            case nil, .skipped: true
+            default: false
+            }
+        put(passed ? "ok " : "not ok ")
+        put(decimal: number)
+        put(" - ")
+        put(name)
+        if let failure { put(failure) }
+        if !passed {
+            failed = true
+            if let status {
+                put("; Status ")
+                put(hexadecimal: UInt64(status))
+            }
+        }
+        put("\n")
+    }
+
+    private mutating func put(_ failure: Failure) {
+        put(" # ")
+        switch failure {
+        case .skipped(let reason):
+            put("SKIP ")
+            put(reason)
+        case .timeout(let what):
+            put("no end of the wait for: ")
+            put(what)
+        case .unexpected(let what, let expected, let actual):
+            put(what)
+            put(": expected ")
+            put(hexadecimal: expected)
+            put(", came ")
+            put(hexadecimal: actual)
+        }
+    }
+
+    @inline(never)
+    private mutating func put(_ literal: StaticString) {
+        let text = Text(literal)
+        for index in 0..<text.count { put(text[index]) }
+    }
+
+    private mutating func put(decimal value: UInt64) { Text.decimal(value) { put($0) } }
+    private mutating func put(hexadecimal value: UInt64) { Text.hexadecimal(value) { put($0) } }
+
+    /// A line goes out whole, at its end or when the buffer is full.
+    @inline(never)
+    private mutating func put(_ byte: UInt8) {
+        guard let buffer = output?.buffer else { return }
+        store8(buffer &+ column, byte)
+        column &+= 1
+        guard byte == UInt8(ascii: "\n") || column == ConsoleDriver.bufferSize else { return }
+        do {
+            _ = try output?.send(column)
+            column = 0
+        } catch {
+            bailOut("the console does not use its transmit buffer")
+        }
+    }
+}
