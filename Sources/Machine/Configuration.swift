@@ -40,6 +40,10 @@ extension Machine {
         /// How long a drain may take before the device suspends without it (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 
+        /// Mistakes of the driver are printed, each kind at its first, second, fourth, eighth ... time. The built-in guest makes
+        /// them on purpose.
+        public var reportsAnomalies = true
+
         /// The built-in guest on a machine of 128 MiB.
         public init() {}
 

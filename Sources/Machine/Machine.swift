@@ -18,13 +18,10 @@ public final class Machine: @unchecked Sendable {
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
-        try self.init(configuration) { $1 }
+        try self.init(configuration, interposing: Interposition())
     }
 
-    /// The same, with `interpose` deciding what the bus sees in each slot: tests break devices with it.
-    init(
-        _ configuration: Configuration, interpose: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion
-    ) throws(MachineError) {
+    init(_ configuration: Configuration, interposing between: Interposition) throws(MachineError) {
         // What the user got wrong comes first: it can be told without KVM.
         let images = try Self.openDisks(configuration)
         guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
@@ -44,12 +41,15 @@ public final class Machine: @unchecked Sendable {
             }
         }
         var disks: [BlockSlot] = []
-        for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
+        for var image in images {
+            image.backend = between.backend(image.backend)
+            disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1))
+        }
         self.disks = disks
 
         let regions: [any MMIORegion] = [console] + disks
         board = Board(
-            regions: regions.enumerated().map { interpose($0.offset, $0.element) },
+            regions: regions.enumerated().map { between.region($0.offset, $0.element) },
             testDevice: configuration.kernel == nil ? [console] + disks : nil)
     }
 
@@ -119,9 +119,17 @@ public final class Machine: @unchecked Sendable {
     }
 }
 
+/// What is put between the parts of a machine: nothing, or what a test breaks them with.
+struct Interposition {
+    /// What the bus sees in a slot.
+    var region: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion = { $1 }
+    /// What a disk uses for its bytes.
+    var backend: (any BlockBackend) -> any BlockBackend = { $0 }
+}
+
 /// A disk before it is a device.
 struct DiskImage {
-    let backend: any BlockBackend
+    var backend: any BlockBackend
     let readOnly: Bool
     let id: String?
 }

@@ -114,6 +114,7 @@ struct Run: ParsableCommand {
         configuration.console = console.target
         configuration.suspend = suspend.dialect
         configuration.drainDeadline = drainDeadline.duration
+        configuration.reportsAnomalies = configuration.kernel != nil || verbose
         configuration.escapeKeys = console.target == .stdio && Terminal.isInteractive
         return configuration
     }

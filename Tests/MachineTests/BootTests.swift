@@ -1,39 +1,51 @@
-// A loaded kernel, entered on a real KVM.
+// The built-in guest on KVM, the devices as they are: every check passes.
 
-import KVM
-import Machine
 import Testing
+import VirtioABI
 
-private let kvmMissing: String? = {
-    do throws(KVMError) { _ = try Hypervisor() } catch { return error.description }
-    return nil
-}()
+@testable import Machine
 
-@Suite(.enabled(if: kvmMissing == nil, Comment(rawValue: kvmMissing ?? "")))
+@Suite("Boot on KVM", .needsKVM, .serialized)
 struct BootTests {
-    @Test func pvhEntersWithTheStartInformation() throws {
-        let kernel = Executable.kernel([
-            0x8b, 0x03,  // mov eax, [ebx]
-            0xe7, 0xf4,  // out 0xf4, eax
-            0x0f, 0x20, 0xc0,  // mov eax, cr0
-            0xe7, 0xf4,  // out 0xf4, eax
-        ])
-        let ram = try RAM(size: 2 << 20)
-        let state = try Loader(kernel: .bytes(kernel.bytes, name: "kernel")).load(into: ram, commandLine: "")
-        let hypervisor = try Hypervisor()
-        let machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
-        for (slot, region) in ram.regions.enumerated() {
-            unsafe try machine.mapMemory(
-                slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
+    @Test("the guest's whole suite passes", arguments: [SuspendDialect.draft, .ratified])
+    func suite(dialect: SuspendDialect) throws {
+        let run = try GuestRun(suspend: dialect)
+        #expect(run.outcome == .poweredOff, "\(run.output)")
+        #expect(run.lines.filter { !$0.passed } == [])
+        #expect(run.lines.count == run.planned)
+        #expect(run.planned >= 40)
+        // A check may be left out where the dialect has no such thing, and for no other reason.
+        for line in run.lines where line.directive?.hasPrefix("SKIP") == true {
+            #expect(dialect == .ratified && line.name == "suspend-resume-abort", "\(line)")
         }
-        var vcpu = try VCPU(machine, id: 0)
-        try vcpu.setCPUID(hypervisor.supportedCPUID())
-        try state.apply(to: vcpu)
-        #expect(try vcpu.run() == .portOut(port: 0xf4, width: 4, value: 0x336e_c578))
-        guard case .portOut(port: 0xf4, width: 4, let cr0) = try vcpu.run() else {
-            Issue.record("cr0 did not come out")
-            return
+    }
+
+    @Test("without SUSPEND the rest passes and the suspend checks say why they were left out")
+    func suspendOff() throws {
+        let run = try GuestRun(suspend: nil)
+        #expect(run.outcome == .poweredOff, "\(run.output)")
+        for line in run.lines where line.name.contains("suspend-") {
+            #expect(line.passed && line.directive == "SKIP device offers no SUSPEND", "\(line)")
         }
-        #expect(cr0 & 0x8000_0001 == 1, "protected mode, no paging")
+        #expect(run.lines.contains { $0.name == "blk-write-read" && $0.passed && $0.directive == nil })
+    }
+
+    @Test("the time limit stops a guest that does not end")
+    func timeout() throws {
+        var configuration = Machine.Configuration()
+        configuration.console = .null
+        configuration.append = ["only=suspend-cycles"]
+        let machine = try Machine(configuration)
+        #expect(try machine.run(timeout: .milliseconds(1)) == .timedOut)
+    }
+
+    @Test("a stop from another thread ends the run, and the first one counts")
+    func stop() throws {
+        var configuration = Machine.Configuration()
+        configuration.console = .null
+        let machine = try Machine(configuration)
+        #expect(machine.stop(signal: 15))
+        #expect(!machine.stop(signal: 2))
+        #expect(try machine.run(timeout: .seconds(60)) == .stopped(signal: 15))
     }
 }

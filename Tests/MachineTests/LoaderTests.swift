@@ -241,6 +241,9 @@ struct LoaderErrorTests {
                 #expect(Self.refusal(wrong) != nil, "\(value) at \(field)")
             }
         }
+        var full = kernel.bytes
+        full[64 + 40] = 2  // p_memsz: less than the three bytes there are
+        #expect(Self.refusal(full) == .malformed(name: "k", what: "a segment has more bytes than memory"))
         var many = kernel.bytes
         many.replaceSubrange(56..<58, with: [0xff, 0xff])
         #expect(Self.refusal(many) == .malformed(name: "k", what: "it has too many program headers"))

@@ -4,47 +4,50 @@
 
 #include <stdint.h>
 
-static inline uint8_t load8(uint64_t address) { return *(volatile uint8_t *)address; }
-static inline uint16_t load16(uint64_t address) { return *(volatile uint16_t *)address; }
-static inline uint32_t load32(uint64_t address) { return *(volatile uint32_t *)address; }
-static inline uint64_t load64(uint64_t address) { return *(volatile uint64_t *)address; }
-static inline void store8(uint64_t address, uint8_t value) { *(volatile uint8_t *)address = value; }
-static inline void store16(uint64_t address, uint16_t value) { *(volatile uint16_t *)address = value; }
-static inline void store32(uint64_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
-static inline void store64(uint64_t address, uint64_t value) { *(volatile uint64_t *)address = value; }
+// Inlined even where the compiler is asked for small code: a call is longer.
+#define INLINE static inline __attribute__((always_inline))
 
-static inline uint32_t in32(uint16_t port) {
+INLINE uint8_t load8(uint64_t address) { return *(volatile uint8_t *)address; }
+INLINE uint16_t load16(uint64_t address) { return *(volatile uint16_t *)address; }
+INLINE uint32_t load32(uint64_t address) { return *(volatile uint32_t *)address; }
+INLINE uint64_t load64(uint64_t address) { return *(volatile uint64_t *)address; }
+INLINE void store8(uint64_t address, uint8_t value) { *(volatile uint8_t *)address = value; }
+INLINE void store16(uint64_t address, uint16_t value) { *(volatile uint16_t *)address = value; }
+INLINE void store32(uint64_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
+INLINE void store64(uint64_t address, uint64_t value) { *(volatile uint64_t *)address = value; }
+
+INLINE uint32_t in32(uint16_t port) {
     uint32_t value;
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
-static inline void out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
-static inline void out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
+INLINE void out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
+INLINE void out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
 
-static inline uint64_t timestamp(void) {
+INLINE uint64_t timestamp(void) {
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
 }
 // Orders this processor's earlier stores before its later loads.
-static inline void fence(void) { __asm__ volatile("mfence" ::: "memory"); }
-static inline void disableInterrupts(void) { __asm__ volatile("cli" ::: "memory"); }
-static inline void enableInterrupts(void) { __asm__ volatile("sti" ::: "memory"); }
-_Noreturn static inline void halt(void) {
+INLINE void fence(void) { __asm__ volatile("mfence" ::: "memory"); }
+INLINE void disableInterrupts(void) { __asm__ volatile("cli" ::: "memory"); }
+INLINE void enableInterrupts(void) { __asm__ volatile("sti" ::: "memory"); }
+_Noreturn INLINE void halt(void) {
     for (;;) __asm__ volatile("cli; hlt");
 }
 
 // Words shared with the interrupt handler, 0 at the start.
-static inline uint64_t sharedWords(void) {
+INLINE uint64_t sharedWords(void) {
     extern char shared_words[];
     return (uint64_t)shared_words;
 }
 // Memory for queues and buffers.
-static inline uint64_t arenaStart(void) {
+INLINE uint64_t arenaStart(void) {
     extern char arena_start[];
     return (uint64_t)arena_start;
 }
-static inline uint64_t arenaEnd(void) {
+INLINE uint64_t arenaEnd(void) {
     extern char arena_end[];
     return (uint64_t)arena_end;
 }

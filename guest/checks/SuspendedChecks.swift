@@ -26,7 +26,7 @@ extension BlockDriver {
 private func suspendFrozen(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let device = disk.device
-    try disk.expectWorks()
+    try disk.leaveInterruptPending()
     device.write(.queueSel, 0)
     device.write(.deviceFeaturesSel, 0)
     let before = disk.visible()
@@ -73,7 +73,7 @@ private func suspendKickIgnored(_ board: inout Board) throws(Failure) {
 extension BlockDriver {
     /// Suspends, then offers and kicks a request in place 0, and watches that nothing comes of it.
     fileprivate mutating func offerSuspended(_ suspend: Suspend) throws(Failure) {
-        try expectWorks()
+        try leaveInterruptPending()
         try suspend.suspend()
         let before = visible()
         offer(0, BlockRequest.Kind.read, bytes: 512)
@@ -101,8 +101,7 @@ private func resumeRescans(_ board: inout Board) throws(Failure) {
 /// InterruptACK works in every state, and what it cleared does not come back.
 private func suspendAckClears(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
-    try disk.expectWorks()
-    try wait("InterruptStatus bit 0") { disk.device.read(.interruptStatus) == 1 }
+    try disk.leaveInterruptPending()
     try suspend.suspend()
     disk.device.write(.interruptACK, 1)
     try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
@@ -154,8 +153,8 @@ private func expectStaged(
             | UInt64(device.read(.interruptStatus))
     }
     let generation = device.read(.configGeneration)
-    try suspend.suspend()
     let before = visible()
+    try suspend.suspend()
     board.command(verb, device, first)
     board.command(verb, device, last)
     try expect(visible(), before, "first word, generation, InterruptStatus while suspended")
@@ -180,6 +179,7 @@ private func suspendRetained(_ board: inout Board) throws(Failure) {
         try suspend.awaitStatus(0x4f, from: Suspend.running, "Status after the drain deadline")
         try wait("InterruptStatus bit 1") { disk.device.read(.interruptStatus) & 2 != 0 }
         disk = try board.startDisk()
+        board.command(.release, disk.device)
         return try disk.expectWorks()
     }
     try suspend.awaitSuspended()

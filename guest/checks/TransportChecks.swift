@@ -48,8 +48,7 @@ private func featuresLocked(_ board: inout Board) throws(Failure) {
 private func resetClears(_ board: inout Board) throws(Failure) {
     disableInterrupts()
     var disk = try board.startDisk()
-    try disk.run(BlockRequest.Kind.read, bytes: 512)
-    try wait("InterruptStatus bit 0") { disk.device.read(.interruptStatus) == 1 }
+    try disk.leaveInterruptPending()
     try disk.device.reset()
     try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after a reset")
     disk.device.write(.queueSel, 0)

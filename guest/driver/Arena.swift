@@ -1,4 +1,4 @@
-// Memory for queues and buffers. Nothing is freed: a check begins with an empty arena. Not an allocator for Swift values.
+// Memory for queues and buffers. Nothing is freed: a check begins with an empty arena. It holds no Swift values.
 
 /// Memory handed out from the bottom up.
 struct Arena {

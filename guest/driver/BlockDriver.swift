@@ -1,5 +1,5 @@
-// A driver for the block device (VIRTIO 1.4, 5.2). A request has a place of its own, whose parts are neighbours, so that
-// any two of them can share a descriptor:
+// A driver for the block device (VIRTIO 1.4, 5.2). A request has a place of its own, whose parts are neighbours, so
+// that any two of them can share a descriptor:
 //
 //   +0 type le32, reserved le32, sector le64      +16 data, up to 1024 bytes      +1040 status byte
 
@@ -60,7 +60,7 @@ struct BlockDriver {
     /// Makes the chain being built available as the request of `place`.
     mutating func offer(_ place: Int) { heads[place] = queue.offer() }
 
-    /// Waits for a request and checks its status byte. A used entry for none in flight, or for one a second time, fails.
+    /// Waits for a request and checks its status byte. A used entry for no request in flight fails.
     @inline(never)
     @discardableResult
     mutating func finish(_ status: BlockRequest.Status = .ok) throws(Failure) -> Used {
@@ -84,21 +84,33 @@ struct BlockDriver {
         return try finish(status).length
     }
 
+    /// The distance from a word of the pattern to the next.
+    private static let step: UInt64 = 0x9e37_79b9_7f4a_7c15
+
     /// Fills a place's data with words only `seed` gives.
     @inline(never)
     func fill(_ place: Int, seed: UInt64, bytes: UInt64) {
-        for word in 0..<(bytes / 8) { store64(data(place) &+ word &* 8, BlockDriver.pattern(seed, word)) }
+        var word = seed << 32 &* BlockDriver.step
+        var address = data(place)
+        let end = address &+ bytes
+        while address < end {
+            store64(address, word)
+            word &+= BlockDriver.step
+            address &+= 8
+        }
     }
 
     /// Fails unless a place's data are the words `seed` gives.
     @inline(never)
     func verify(_ place: Int, seed: UInt64, bytes: UInt64) throws(Failure) {
-        for word in 0..<(bytes / 8) {
-            try expect(load64(data(place) &+ word &* 8), BlockDriver.pattern(seed, word), "word of the data read")
+        var word = seed << 32 &* BlockDriver.step
+        var address = data(place)
+        let end = address &+ bytes
+        while address < end {
+            let actual = load64(address)
+            if actual != word { throw .unexpected("word of the data read", expected: word, actual: actual) }
+            word &+= BlockDriver.step
+            address &+= 8
         }
-    }
-
-    private static func pattern(_ seed: UInt64, _ word: UInt64) -> UInt64 {
-        (seed << 32 | word) &* 0x9e37_79b9_7f4a_7c15
     }
 }

@@ -3,7 +3,7 @@
 //   draft     write SUSPEND, poll until it reads 1: 0x0f ... 0x1f    clear it, poll until it reads 0: 0x1f ... 0x0f
 //   1.4       write SUSPEND once, then only poll:   0x0f ... 0x1b    set DRIVER_OK, poll:            0x1b ... 0x0f
 //
-// In 1.4 both requests are the byte 0x1f, so a second suspend request could resume the device: nothing here repeats one.
+// In 1.4 both requests are the byte 0x1f, so a second suspend request could resume the device: none is repeated.
 // A wait ends with any third value, NEEDS_RESET among them.
 
 /// The handshake of one device.

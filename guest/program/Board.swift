@@ -35,12 +35,12 @@ struct Board {
         Interrupts.route(device)
     }
 
-    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty.
-    mutating func clear() throws(Failure) {
+    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty. A device that does not
+    /// come out of its reset is the business of the next check that starts it, which fails.
+    mutating func clear() {
         enableInterrupts()
         for slot in 0..<slots.count where slots[slot].isPresent {
-            subject = slots[slot]
-            try slots[slot].reset()
+            do { try slots[slot].reset() } catch {}
             if hasTestDevice {
                 command(.release, slots[slot])
                 command(.ready, slots[slot])

@@ -64,7 +64,7 @@ struct Suite {
     @inline(never)
     private mutating func openOutput() {
         do {
-            try board.clear()
+            board.clear()
             output = try board.startConsole()
             column = 0
         } catch {

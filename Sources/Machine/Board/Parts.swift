@@ -51,8 +51,7 @@ struct Parts {
         return try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
-            line: line(slot), patience: configuration.drainDeadline, port: port, escapeKeys: configuration.escapeKeys,
-            onKey: onKey)
+            place: place(slot), port: port, escapeKeys: configuration.escapeKeys, onKey: onKey)
     }
 
     /// Disk `number` in slot `slot`.
@@ -61,9 +60,12 @@ struct Parts {
         return try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
-            line: line(slot), patience: configuration.drainDeadline, backend: image.backend,
-            identity: image.id ?? "blk\(number)")
+            place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
     }
 
-    private func line(_ slot: Int) -> IOAPICLine { IOAPICLine(vm: vm, gsi: MemoryMap.gsi(slot: slot)) }
+    private func place(_ slot: Int) -> Place {
+        Place(
+            line: IOAPICLine(vm: vm, gsi: MemoryMap.gsi(slot: slot)), drainDeadline: configuration.drainDeadline,
+            reportsAnomalies: configuration.reportsAnomalies)
+    }
 }

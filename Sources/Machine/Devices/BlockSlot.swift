@@ -37,12 +37,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     init(
-        name: String, transport: consuming MMIOTransport<Block>, line: any InterruptLine, patience: Duration,
-        backend: any BlockBackend, identity: String
+        name: String, transport: consuming MMIOTransport<Block>, place: Place, backend: any BlockBackend, identity: String
     ) throws(MachineError) {
         self.backend = backend
         self.identity = Array(identity.utf8)
-        try super.init(name: name, transport: transport, line: line, patience: patience)
+        try super.init(name: name, transport: transport, place: place)
         thread = try Thread(name) { [unowned self] in serve() }
     }
 

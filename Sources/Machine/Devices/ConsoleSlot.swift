@@ -30,15 +30,15 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// A console on `port`; with `escapeKeys`, the escape key is honoured and its actions go to `onKey`.
     init(
-        name: String, transport: consuming MMIOTransport<Console>, line: any InterruptLine, patience: Duration,
-        port: ConsolePort, escapeKeys: Bool, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+        name: String, transport: consuming MMIOTransport<Console>, place: Place, port: ConsolePort, escapeKeys: Bool,
+        onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
         self.port = port
         keys = escapeKeys ? EscapeKeys() : nil
         self.onKey = onKey
         batch = Batch(queueSize: transport.largestQueue)
         output.reserveCapacity(Self.outputRoom)
-        try super.init(name: name, transport: transport, line: line, patience: patience)
+        try super.init(name: name, transport: transport, place: place)
         thread = try Thread(name) { [unowned self] in serve() }
     }
 

@@ -30,6 +30,15 @@ protocol DeviceControl: AnyObject, Sendable {
     func stop()
 }
 
+/// Where a device is plugged in, and how it is treated there.
+struct Place: Sendable {
+    let line: any InterruptLine
+    /// How long a drain may take.
+    let drainDeadline: Duration
+    /// Mistakes of the driver are printed.
+    let reportsAnomalies: Bool
+}
+
 /// What all devices of the board have in common. A subclass brings the backend.
 class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     let name: String
@@ -49,16 +58,12 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     private var resumeIsHeld = false
     private var lineLevel = false
 
-    private let line: any InterruptLine
-    private let patience: Duration
+    private let place: Place
 
-    init(
-        name: String, transport: consuming MMIOTransport<Device>, line: any InterruptLine, patience: Duration
-    ) throws(MachineError) {
+    init(name: String, transport: consuming MMIOTransport<Device>, place: Place) throws(MachineError) {
         self.name = name
         self.transport = transport
-        self.line = line
-        self.patience = patience
+        self.place = place
         do throws(KVMError) { doorbell = try EventFD() } catch { throw .kvm(error) }
     }
 
@@ -77,7 +82,7 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     @discardableResult
     final func perform<Result>(_ body: () -> Result) -> Result {
         let (result, reports) = lock.locked { (body(), takeReports()) }
-        for report in reports { Log.say("\(name): \(report)") }
+        if place.reportsAnomalies { for report in reports { Log.say("\(name): \(report)") } }
         return result
     }
 
@@ -85,7 +90,7 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     final func apply(_ asked: Effects) {
         var effects = asked
         if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
-        if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: patience) }
+        if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: place.drainDeadline) }
         if transport.lifecycle.phase != .suspending { drainDeadline = nil }
         pending.formUnion(effects.queues)
         setLine()
@@ -98,7 +103,7 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
         let level = transport.interruptAsserted
         guard level != lineLevel else { return }
         lineLevel = level
-        line.set(level)
+        place.line.set(level)
     }
 
     /// What the driver did wrong and has not been printed; with the lock held, to be printed without it.

@@ -1,14 +1,26 @@
 // One virtqueue of a device: its registers and, once the driver enabled it, the live queue. Two types, so a queue that is only
 // half configured cannot be used.
 
+/// How a driver takes a live queue away.
+enum QueueEnding {
+    case none
+    /// QueueReady was written 0; it reads 1 until no request of the queue is in the backend.
+    case disabled
+    /// QueueReset was written 1; both it and QueueReady read 1 until then.
+    case reset
+    /// QueueReset was written 1 while the device is suspended: it reads 1, and the reset is the first thing after the resume
+    /// (D-16).
+    case resetPended
+}
+
 /// A virtqueue's registers, and the live queue from QueueReady = 1 until it is stopped.
 struct QueueSlot: ~Copyable {
     var configuration: QueueConfiguration
     var live: SplitQueue?
     /// Requests of older epochs are nobody's.
     private(set) var epoch: UInt32 = 0
-    /// QueueReady was written 0 while requests are in the backend: it reads 1 until they are back.
-    var stopping = false
+    /// The driver is taking the queue away: what it reads until the backend's requests are back, and what is left after.
+    private(set) var ending = QueueEnding.none
     /// The available index at the SUSPEND write: a draft drain consumes up to it.
     private(set) var drainLimit: UInt16?
 
@@ -16,6 +28,9 @@ struct QueueSlot: ~Copyable {
 
     /// QueueReady as the driver reads it.
     var isReady: Bool { live != nil }
+
+    /// QueueReset as the driver reads it.
+    var isResetting: Bool { ending == .reset || ending == .resetPended }
 
     /// Entries of the live queue, 0 if there is none.
     var size: UInt16 {
@@ -47,18 +62,36 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// Ends the live queue; nothing from it may reach guest memory any more.
-    mutating func stop() {
-        live = nil
-        epoch &+= 1
-        stopping = false
-        drainLimit = nil
+    // MARK: The end of a queue
+
+    /// Nothing is popped any more and nothing finished is used; the queue is gone when the backend has no request of it.
+    mutating func end(as kind: QueueEnding) {
+        ending = kind
+        endIfIdle()
     }
 
-    /// Back to the state after creation; the epoch goes on.
+    /// Completes an ending once the backend's requests are back. Held outcomes go with the queue.
+    mutating func endIfIdle() {
+        guard inFlight == 0 else { return }
+        switch ending {
+        case .none, .resetPended: break
+        case .disabled: drop()
+        case .reset: reset()
+        }
+    }
+
+    /// Back to the state after creation (2.4; for one queue 2.6.1); the epoch goes on.
     mutating func reset() {
-        stop()
+        drop()
         configuration = QueueConfiguration(sizeMax: configuration.sizeMax)
+    }
+
+    /// Nothing from the live queue may reach guest memory any more.
+    private mutating func drop() {
+        live = nil
+        epoch &+= 1
+        ending = .none
+        drainLimit = nil
     }
 
     // MARK: Draft drain

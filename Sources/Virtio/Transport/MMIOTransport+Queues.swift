@@ -20,7 +20,7 @@ extension MMIOTransport where Device: ~Copyable {
         precondition(index >= 0 && index < queueCount)
         var effects = Effects()
         var answered = false
-        serving: while lifecycle.mayTake, !queues[index].stopping, device.wantsBuffer(queue: index) {
+        serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
             guard batch.hasRoom(queueSize: queues[index].size) else {
                 effects.queues = QueueSet(queue: index)
                 break
@@ -65,11 +65,11 @@ extension MMIOTransport where Device: ~Copyable {
         guard isCurrent(token) else { return Effects() }
         if lifecycle.isFrozen {
             queues[index].live?.hold(token.head, outcome)
-            return Effects(.deferred)
+            return deferredEvent()
         }
         guard let (head, reply) = queues[index].live?.unpark(token.head) else { return Effects() }
-        if queues[index].stopping {
-            if queues[index].inFlight == 0 { queues[index].stop() }
+        if queues[index].ending != .none {
+            queues[index].endIfIdle()
         } else if lifecycle.mayUse {
             queues[index].live?.put(head, written: device.finish(outcome, reply: reply))
             signalUsed(index)
@@ -77,14 +77,12 @@ extension MMIOTransport where Device: ~Copyable {
         return settle()
     }
 
-    /// QueueReady was written 0 (MM-5, MM-12).
-    mutating func stopQueue(_ index: Int) -> Effects {
-        if queues[index].inFlight == 0 {
-            queues[index].stop()
-            return settle()
-        }
-        queues[index].stopping = true
-        return Effects(.cancel)
+    /// The driver takes queue `index` away: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).
+    mutating func endQueue(_ index: Int, as kind: QueueEnding) -> Effects {
+        queues[index].end(as: kind)
+        var effects = settle()
+        if queues[index].ending != .none { effects.events.insert(.cancel) }
+        return effects
     }
 
     /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
@@ -103,7 +101,7 @@ extension MMIOTransport where Device == Console {
     public mutating func receive(_ bytes: Span<UInt8>, accepted: inout Int) -> Effects {
         accepted = 0
         while accepted < bytes.count, device.accept(bytes[accepted]) { accepted += 1 }
-        if lifecycle.isFrozen { return accepted > 0 ? Effects(.deferred) : Effects() }
+        if lifecycle.isFrozen { return accepted > 0 ? deferredEvent() : Effects() }
         return Effects(queues: QueueSet(queue: ConsoleQueue.receive))
     }
 }

@@ -32,8 +32,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .status: return UInt32(lifecycle.status.rawValue)
         // No shared memory region: length and base read all ones (4.2.2, SHMLen).
         case .shmLenLow, .shmLenHigh, .shmBaseLow, .shmBaseHigh: return .max
-        // VIRTIO_F_RING_RESET is not offered.
-        case .queueReset: return 0
+        case .queueReset: return selectedQueue.map { queues[$0].isResetting ? 1 : 0 } ?? 0
         case .configGeneration: return generation
         case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
             .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
@@ -56,7 +55,7 @@ extension MMIOTransport where Device: ~Copyable {
         default:
             if register.direction == .read {
                 anomalies.note(.writeOfReadOnly)
-            } else if lifecycle.isFrozen {
+            } else if lifecycle.isFrozen && !passes(register, value) {
                 anomalies.note(.writeWhileSuspended)
             } else {
                 return set(register, to: value)
@@ -65,7 +64,18 @@ extension MMIOTransport where Device: ~Copyable {
         return Effects()
     }
 
-    /// Writes a register that a suspended device ignores: selectors, features, queue setup (D-5, wide scope).
+    /// Whether a suspended device heeds the write (D-5). The wide scope drops it all but for QueueReset, which is pended; the
+    /// narrow one takes the registers for what they are, and only refuses what would set a queue up.
+    private func passes(_ register: Register, _ value: UInt32) -> Bool {
+        switch register {
+        case .queueReset: true
+        case .deviceFeaturesSel, .driverFeaturesSel, .queueSel, .shmSel: freezeScope == .narrow
+        case .queueReady: freezeScope == .narrow && value & 1 == 0
+        default: false
+        }
+    }
+
+    /// Writes a register other than Status, InterruptACK and QueueNotify.
     private mutating func set(_ register: Register, to value: UInt32) -> Effects {
         switch register {
         case .deviceFeaturesSel: deviceFeaturesSel = value
@@ -74,6 +84,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .shmSel: shmSel = value
         case .driverFeatures: setDriverFeatures(value)
         case .queueReady: return setQueueReady(value)
+        case .queueReset: return setQueueReset(value)
         case .queueSize: configureQueue { $0.size = value }
         case .queueDescLow: configureQueue { $0.descriptors.setLow(value) }
         case .queueDescHigh: configureQueue { $0.descriptors.setHigh(value) }
@@ -107,7 +118,7 @@ extension MMIOTransport where Device: ~Copyable {
             anomalies.note(.writeOutOfOrder)
             return Effects()
         }
-        if value & 1 == 0 { return stopQueue(index) }
+        if value & 1 == 0 { return endQueue(index, as: .disabled) }
         guard !queues[index].isReady else {
             anomalies.note(.writeOutOfOrder)
             return Effects()
@@ -118,6 +129,17 @@ extension MMIOTransport where Device: ~Copyable {
         } catch {
             return fault(error)
         }
+    }
+
+    /// QueueReset (4.2.2; 2.6.1): 1 takes the queue back to its initial state. No effect without VIRTIO_F_RING_RESET.
+    private mutating func setQueueReset(_ value: UInt32) -> Effects {
+        guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset), !isDead,
+            queues[index].isReady, value & 1 != 0
+        else {
+            anomalies.note(.writeOutOfOrder)
+            return Effects()
+        }
+        return endQueue(index, as: lifecycle.isFrozen && freezeScope == .wide ? .resetPended : .reset)
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {

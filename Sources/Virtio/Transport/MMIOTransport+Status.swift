@@ -50,7 +50,13 @@ extension MMIOTransport where Device: ~Copyable {
     /// InterruptStatus bit of the drain is already there (D-4).
     mutating func settle() -> Effects {
         guard lifecycle.phase == .suspending, isDrained, lifecycle.drained() else { return Effects() }
+        return enterSuspension()
+    }
+
+    /// The device has just become suspended.
+    private mutating func enterSuspension() -> Effects {
         endDrain()
+        toldDeferred = false
         return Effects(.suspended)
     }
 
@@ -70,30 +76,33 @@ extension MMIOTransport where Device: ~Copyable {
     /// The host's patience with a drain is over (D-11).
     public mutating func drainDeadlinePassed() -> Effects {
         guard lifecycle.phase == .suspending else { return Effects() }
-        var effects = perform(lifecycle.deadlinePassed())
-        endDrain()
-        if lifecycle.phase == .suspended { effects.events.insert(.suspended) }
-        return effects
+        let effects = perform(lifecycle.deadlinePassed())
+        return lifecycle.phase == .suspended ? enterSuspension() : effects
     }
 
     // MARK: Resume
 
     /// The backend is ready after a resume request. Status shows the device running first, then everything that was
-    /// deferred is delivered (D-17).
+    /// deferred is delivered: queue resets, completions, configuration, then the queues, whose kicks were ignored (D-17).
     public mutating func backendReady() -> Effects {
         guard lifecycle.resumed() else { return Effects() }
+        var effects = Effects(.resumed)
+        for index in 0..<queueCount where queues[index].ending == .resetPended {
+            effects.merge(endQueue(index, as: .reset))
+        }
         for index in 0..<queueCount { deliverHeld(index) }
         if let staged {
             commit(staged)
             interruptStatus.insert(.configurationChange)
         }
-        var effects = Effects(.resumed)
         effects.queues = readyQueues
         return effects
     }
 
-    /// Uses the chains of queue `index` that the backend finished during the suspension.
+    /// Uses the chains of queue `index` that the backend finished during the suspension. Those of a queue that the driver
+    /// took away go with it.
     private mutating func deliverHeld(_ index: Int) {
+        guard queues[index].ending == .none else { return queues[index].endIfIdle() }
         var cursor: UInt16 = 0
         var any = false
         while let (head, reply, outcome) = queues[index].live?.unhold(from: &cursor) {

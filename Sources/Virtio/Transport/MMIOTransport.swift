@@ -9,6 +9,14 @@
 
 import VirtioABI
 
+/// What a suspended virtio-mmio device ignores beside its device-specific configuration space (suspend.md 3.2, D-5).
+public enum FreezeScope: Sendable {
+    /// Selectors, features and queue setup too: what PCI's common configuration holds.
+    case wide
+    /// Only what would set up a queue: selectors, QueueReady = 0 and QueueReset act at once.
+    case narrow
+}
+
 /// A virtio-mmio transport with its device.
 public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Identifies this model in the VendorID register: "VMM ".
@@ -17,6 +25,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public static var maximumQueues: Int { 32 }
 
     let memory: GuestMemory
+    /// How much of the register file a suspension freezes.
+    public let freezeScope: FreezeScope
     var device: Device
     /// Features offered to the driver.
     public let offered: Features
@@ -47,14 +57,19 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var staged: Device.Configuration?
     var generation: UInt32 = 0
 
-    /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all.
+    /// A suspended device has told the host that something waits for the resume.
+    var toldDeferred = false
+
+    /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
+    /// what of the register file is configuration space in the sense of SUSPEND's rules.
     ///
     /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
-    public init(device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil) {
+    public init(device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil, freeze scope: FreezeScope = .wide) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(device.queueCount <= Self.maximumQueues)
         self.memory = memory
-        offered = device.features.union(.version1).union(dialect?.feature ?? [])
+        freezeScope = scope
+        offered = device.features.union([.version1, .ringReset]).union(dialect?.feature ?? [])
         lifecycle = Lifecycle(dialect: dialect)
         let count = device.queueCount
         queueCount = count
@@ -116,10 +131,16 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case .notLive: commit(new)
         case .suspended, .resuming:
             staged = new
-            return Effects(.deferred)
+            return deferredEvent()
         case .dead: staged = new
         }
         return Effects()
+    }
+
+    /// Something waits for the resume. The first time in a suspension the host hears of it (D-20).
+    mutating func deferredEvent() -> Effects {
+        defer { toldDeferred = true }
+        return toldDeferred ? Effects() : Effects(.deferred)
     }
 
     /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4).

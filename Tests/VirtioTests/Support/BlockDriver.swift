@@ -1,0 +1,95 @@
+// A block device under test: a small disk in memory and a driver that speaks VIRTIO 1.4, 5.2.6.
+
+import Virtio
+import VirtioABI
+
+/// A disk that really moves bytes between itself and the guest's buffers.
+final class MemoryDisk {
+    var bytes: [UInt8]
+    /// The identity, as the host stores it.
+    var identity: [UInt8] = Array("memory disk".utf8)
+    /// Every request that was executed, in order.
+    private(set) var log: [Entry] = []
+
+    struct Entry: Equatable {
+        let operation: Block.Request.Operation
+        let offset: UInt64
+        let count: Int
+        let durable: Bool
+    }
+
+    init(sectors: Int) {
+        bytes = (0..<(sectors * BlockRequest.sectorSize)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+    }
+
+    func execute(_ request: Block.Request) -> Outcome {
+        log.append(
+            Entry(
+                operation: request.operation, offset: request.offset, count: request.data.byteCount,
+                durable: request.durable))
+        let start = Int(request.offset)
+        switch request.operation {
+        case .read: return fill(request.data, from: bytes[start..<(start + request.data.byteCount)])
+        case .write:
+            var position = start
+            request.data.forEach { buffer in
+                for index in 0..<buffer.count {
+                    bytes[position] = unsafe buffer.base.load(fromByteOffset: index, as: UInt8.self)
+                    position += 1
+                }
+            }
+            return .ok()
+        case .flush: return .ok()
+        case .identify:
+            let padded = identity + Array(repeating: 0, count: max(0, BlockRequest.idSize - identity.count))
+            return fill(request.data, from: padded[..<min(BlockRequest.idSize, request.data.byteCount)])
+        }
+    }
+
+    private func fill(_ data: Segments, from source: ArraySlice<UInt8>) -> Outcome {
+        var rest = source
+        data.forEach { buffer in
+            for index in 0..<buffer.count {
+                guard let byte = rest.popFirst() else { return }
+                unsafe buffer.base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+            }
+        }
+        return .ok(written: UInt32(source.count))
+    }
+}
+
+/// The driver of a block device.
+final class BlockDriver: FakeDriver<Block> {
+    let disk: MemoryDisk
+
+    init(
+        sectors: Int = 64, readOnly: Bool = false, queueSize: UInt16 = 256, suspend: SuspendDialect? = nil,
+        freeze: FreezeScope = .wide, memory: FakeMemory = FakeMemory()
+    ) {
+        let disk = MemoryDisk(sectors: sectors)
+        self.disk = disk
+        let device = Block(capacity: UInt64(sectors), readOnly: readOnly, queueSize: queueSize)
+        super.init(device, suspend: suspend, freeze: freeze, memory: memory) { disk.execute($0) }
+    }
+
+    /// The 16 bytes of a request header.
+    static func header(_ kind: UInt32, sector: UInt64) -> [UInt8] {
+        let words = [UInt64(kind), sector]
+        return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+    }
+
+    /// Makes a request available: header and `data` for the device to read, `room` bytes and the status byte for it to write,
+    /// cut into descriptors at `cuts` and where the direction changes.
+    @discardableResult
+    func submit(
+        _ kind: UInt32, sector: UInt64 = 0, data: [UInt8] = [], room: Int = 0, cuts: [Int] = [], kick: Bool = true
+    ) -> Chain {
+        add(parts(Self.header(kind, sector: sector) + data, room: room + 1, cuts: cuts), to: 0, kick: kick)
+    }
+
+    /// The status byte of a request; `FakeMemory.pattern` if the device has not written it.
+    func statusByte(_ chain: Chain) -> UInt8? { answer(chain).last }
+
+    /// What the device put before the status byte.
+    func data(_ chain: Chain) -> [UInt8] { answer(chain).dropLast() }
+}

@@ -1,0 +1,224 @@
+// The driver's side of a device under test, generic over the device type. It is as good or as bad a driver as the test wants. In
+// ten lines:
+//
+//     let driver = BlockDriver(suspend: .draft)               // device, memory, disk; `ConsoleDriver` for the console
+//     driver.bringUp()                                        // reset to DRIVER_OK; `bringUp(to: .featuresOK)` stops there
+//     let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)     // available and kicked
+//     driver.backend.requests.count                           // 1: it waits; `completesAtOnce = true` for a fast backend
+//     driver.backend.complete()                               // or `fail()`, `complete(at: 1)`, ready(), deadline(), fatal()
+//     driver.takeUsed(0)                                      // [UsedElement(id: chain.head, length: 513)]
+//     driver.write(.status, 0x1f); driver.status              // registers by name; `read(at:width:)` for odd accesses
+//     driver.backend.line.risingEdges; driver.backend.events  // the interrupt line; what the model asked of its host
+//     let before = driver.memory.snapshot(); driver.memory.changes(since: before)           // [] when nothing was touched
+//     #expect(driver.dump() == old, driver.state)             // every readable register; failures print the state
+
+import Testing
+import Virtio
+import VirtioABI
+
+/// A driver over a transport that a `ManualBackend` owns.
+class FakeDriver<Device: VirtioDevice & ~Copyable> {
+    /// How far an initialisation went (VIRTIO 1.4, 3.1.1).
+    enum Stage: Int, CaseIterable, Comparable {
+        case reset, acknowledge, driver, features, featuresOK, queues, driverOK
+
+        static func < (left: Stage, right: Stage) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    let memory: FakeMemory
+    let backend: ManualBackend<Device>
+    /// The queues that were set up, by index.
+    private(set) var queues: [Int: FakeQueue] = [:]
+    private var nextFree: UInt64 = 0x1000
+
+    init(
+        _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope, memory: FakeMemory,
+        execute: @escaping (Device.Request) -> Outcome
+    ) {
+        self.memory = memory
+        let transport = MMIOTransport(device: device, memory: memory.guest, suspend: suspend, freeze: freeze)
+        backend = ManualBackend(transport, memory: memory, execute: execute)
+    }
+
+    // MARK: Registers
+
+    func read(_ register: Register) -> UInt32 { UInt32(read(at: UInt64(register.rawValue), width: 4)) }
+
+    func read(at offset: UInt64, width: Int) -> UInt64 {
+        var value: UInt64 = 0
+        backend.call {
+            value = $0.read(at: offset, width: width)
+            return Effects()
+        }
+        return value
+    }
+
+    @discardableResult
+    func write(_ register: Register, _ value: UInt32) -> Effects {
+        write(at: UInt64(register.rawValue), width: 4, UInt64(value))
+    }
+
+    @discardableResult
+    func write(at offset: UInt64, width: Int, _ value: UInt64) -> Effects {
+        backend.call { $0.write(at: offset, width: width, value: value) }
+    }
+
+    var status: DeviceStatus { DeviceStatus(rawValue: UInt8(truncatingIfNeeded: read(.status))) }
+    var interruptStatus: InterruptStatus { InterruptStatus(rawValue: read(.interruptStatus)) }
+
+    /// What an interrupt handler does first: reads InterruptStatus and acknowledges what it saw.
+    @discardableResult
+    func acknowledge() -> InterruptStatus {
+        let seen = interruptStatus
+        write(.interruptACK, seen.rawValue)
+        return seen
+    }
+
+    /// A field of the configuration space.
+    func configuration(_ offset: Int, width: Int = 4) -> UInt64 {
+        read(at: UInt64(Register.configuration) + UInt64(offset), width: width)
+    }
+
+    // MARK: Initialisation
+
+    /// All the device offers.
+    var offered: Features {
+        var features: Features = []
+        for word in UInt32(0)..<2 {
+            write(.deviceFeaturesSel, word)
+            features = features.replacing(word: word, with: read(.deviceFeatures))
+        }
+        return features
+    }
+
+    /// Resets the device and goes through the initialisation up to `stage`, accepting `features` (all that are offered, if
+    /// nil) with queues of `queueSize` entries (the device's maximum, but 16 at most, if nil).
+    func bringUp(to stage: Stage = .driverOK, accepting features: Features? = nil, queueSize: UInt16? = nil) {
+        for step in Stage.allCases where step <= stage { perform(step, features, queueSize) }
+    }
+
+    private func perform(_ step: Stage, _ features: Features?, _ queueSize: UInt16?) {
+        switch step {
+        case .reset:
+            write(.status, 0)
+            queues = [:]
+        case .acknowledge: write(.status, 1)
+        case .driver: write(.status, 3)
+        case .features: accept(features ?? offered)
+        case .featuresOK: write(.status, 0x0b)
+        case .queues:
+            for index in 0..<backend.transport.queueCount { setUp(queue: index, size: queueSize) }
+        case .driverOK: write(.status, 0x0f)
+        }
+    }
+
+    /// Writes both words of DriverFeatures.
+    func accept(_ features: Features) {
+        for word in UInt32(0)..<2 {
+            write(.driverFeaturesSel, word)
+            write(.driverFeatures, features.word(word))
+        }
+    }
+
+    // MARK: Queues
+
+    /// Makes queue `index` ready, in fresh memory.
+    func setUp(queue index: Int, size: UInt16? = nil) {
+        write(.queueSel, UInt32(index))
+        let size = size ?? UInt16(min(read(.queueSizeMax), 16))
+        let queue = FakeQueue(
+            index: index, size: size,
+            descriptors: allocate(Int(SplitRing.descriptorBytes(size: size)), alignment: 16),
+            available: allocate(Int(SplitRing.availableBytes(size: size)), alignment: 2),
+            used: allocate(Int(SplitRing.usedBytes(size: size)), alignment: 4), memory: memory)
+        configure(queue)
+        write(.queueReady, 1)
+    }
+
+    /// Writes the registers of `queue`, all but QueueReady, and keeps it.
+    func configure(_ queue: FakeQueue) {
+        queues[queue.index] = queue
+        configure(
+            queue.index, size: UInt32(queue.size), descriptors: queue.descriptors, available: queue.available,
+            used: queue.used)
+    }
+
+    /// Writes any values into the registers of queue `index`, all but QueueReady.
+    func configure(_ index: Int, size: UInt32, descriptors: UInt64, available: UInt64, used: UInt64) {
+        write(.queueSel, UInt32(index))
+        write(.queueSize, size)
+        let areas: [(Register, Register, UInt64)] = [
+            (.queueDescLow, .queueDescHigh, descriptors), (.queueDriverLow, .queueDriverHigh, available),
+            (.queueDeviceLow, .queueDeviceHigh, used),
+        ]
+        for (low, high, address) in areas {
+            write(low, UInt32(truncatingIfNeeded: address))
+            write(high, UInt32(truncatingIfNeeded: address >> 32))
+        }
+    }
+
+    /// The queue `index`, to be used in place.
+    subscript(queue index: Int) -> FakeQueue {
+        get {
+            guard let queue = queues[index] else { preconditionFailure("the test never set queue \(index) up") }
+            return queue
+        }
+        set { queues[index] = newValue }
+    }
+
+    /// QueueReady of queue `index`; selects it.
+    func isReady(_ index: Int) -> Bool {
+        write(.queueSel, UInt32(index))
+        return read(.queueReady) == 1
+    }
+
+    /// Makes a chain of `parts` available in queue `index`, and kicks unless told not to.
+    @discardableResult
+    func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
+        let chain = self[queue: index].add(parts)
+        if kick { self.kick(index) }
+        return chain
+    }
+
+    @discardableResult
+    func kick(_ index: Int) -> Effects { write(.queueNotify, UInt32(index)) }
+
+    /// Used elements of queue `index` since the last call.
+    func takeUsed(_ index: Int) -> [UsedElement] { self[queue: index].takeUsed() }
+
+    // MARK: Buffers
+
+    /// Fresh guest memory, never given out twice.
+    func allocate(_ count: Int, alignment: UInt64 = 1) -> UInt64 {
+        let address = (nextFree + alignment - 1) / alignment * alignment
+        nextFree = address + UInt64(count)
+        precondition(nextFree <= UInt64(memory.lowSize), "the test has no guest memory left")
+        return address
+    }
+
+    /// A fresh buffer for the device to read.
+    func readable(_ bytes: [UInt8]) -> Part {
+        let address = allocate(bytes.count)
+        memory.store(bytes, at: address)
+        return Part(address: address, length: UInt32(bytes.count), writable: false)
+    }
+
+    /// A fresh buffer for the device to write, holding `FakeMemory.pattern`.
+    func writable(_ count: Int) -> Part {
+        Part(address: allocate(count), length: UInt32(count), writable: true)
+    }
+
+    /// Buffers for `bytes` followed by `room` bytes for the device to write, cut at the given positions of the whole.
+    func parts(_ bytes: [UInt8], room: Int, cuts: [Int] = []) -> [Part] {
+        let whole = bytes.count + room
+        let edges = Set(cuts + [0, bytes.count, whole]).filter { $0 <= whole }.sorted()
+        return zip(edges, edges.dropFirst()).map { from, to in
+            from < bytes.count ? readable(Array(bytes[from..<to])) : writable(to - from)
+        }
+    }
+
+    /// What is in the writable part of `chain`.
+    func answer(_ chain: Chain) -> [UInt8] {
+        chain.writable.flatMap { memory.bytes(at: $0.address, count: Int($0.length)) }
+    }
+}

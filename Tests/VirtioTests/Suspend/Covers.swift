@@ -1,0 +1,54 @@
+// Which requirements a test shows. The table in the documentation is made of what passed tests report here, so that it names no
+// test that did not run.
+
+import Glibc
+import Synchronization
+import Testing
+
+/// Reports the requirements a test covers, once it has passed with all its arguments.
+struct Covers: TestTrait, TestScoping {
+    let requirements: [String]
+
+    /// The scope is the whole test: one failed argument and nothing is covered.
+    func scopeProvider(for test: Test, testCase: Test.Case?) -> Covers? { testCase == nil ? self : nil }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        let failed = Flag()
+        let watch = IssueHandlingTrait.compactMapIssues { issue in
+            failed.raise()
+            return issue
+        }
+        try await watch.provideScope(for: test, testCase: testCase, performing: function)
+        if !failed.isRaised { report(test) }
+    }
+
+    private func report(_ test: Test) {
+        guard let path = unsafe getenv("VMM_COVERAGE") else { return }
+        let name = test.displayName ?? test.name
+        let lines = requirements.map { "\($0)\t\(name)\n" }.joined()
+        let file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        guard file >= 0 else {
+            Issue.record("VMM_COVERAGE names a file that cannot be written")
+            return
+        }
+        // One write: tests that run at the same time do not mix their lines.
+        let written = unsafe Glibc.write(file, lines, lines.utf8.count)
+        if written != lines.utf8.count { Issue.record("VMM_COVERAGE was not written") }
+        close(file)
+    }
+}
+
+extension Trait where Self == Covers {
+    /// The test shows that the requirements with these identifiers are met.
+    static func covers(_ requirements: String...) -> Covers { Covers(requirements: requirements) }
+}
+
+/// A flag that issues raise from wherever they are recorded.
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+
+    var isRaised: Bool { value.load(ordering: .acquiring) }
+    func raise() { value.store(true, ordering: .releasing) }
+}

@@ -1,0 +1,151 @@
+// The lifecycle against the oracle: every state that can be reached with every input, so sequences of any length, and besides
+// every sequence up to a length, which says the same without any argument about states.
+
+import Testing
+import Virtio
+import VirtioABI
+
+extension Lifecycle {
+    /// One input, and what is owed for it in the oracle's words.
+    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.Owed {
+        let phaseBefore = phase
+        switch input {
+        case .write(let word):
+            let owed = Oracle.Owed(write(word, features: features, acceptable: acceptable))
+            if owed == .reset { reset() }
+            return owed
+        case .drained: return drained() ? .acknowledge : .nothing
+        case .deadline:
+            let owed = Oracle.Owed(deadlinePassed())
+            return phase == .suspended && phaseBefore == .suspending ? .acknowledge : owed
+        case .ready: return resumed() ? .deliver : .nothing
+        case .fail:
+            let owed = Oracle.Owed(fail())
+            return latchedError ? .latch : owed
+        }
+    }
+
+    /// The oracle's name of the phase.
+    var column: Oracle.Column {
+        switch phase {
+        case .notLive: .notLive
+        case .running: .running
+        case .suspending: .suspending
+        case .suspended: .suspended
+        case .resuming: .resuming
+        case .dead(suspended: false): .dead
+        case .dead(suspended: true): .deadSuspended
+        }
+    }
+
+    /// Whether everything that can be asked is what `oracle` says.
+    func agrees(with oracle: Oracle) -> Bool {
+        status.rawValue == oracle.status && column == oracle.column && mayTake == oracle.pops && mayUse == oracle.uses
+            && isFrozen == oracle.frozen && suspendNegotiated == oracle.negotiated && latchedError == oracle.latched
+    }
+}
+
+extension Oracle.Owed {
+    init(_ action: Lifecycle.Action) {
+        self =
+            switch action {
+            case .nothing: .nothing
+            case .reset: .reset
+            case .goLive: .live
+            case .beginSuspend: .drain
+            case .abortSuspend: .rescan
+            case .beginResume: .askBackend
+            case .abortResume: .calmBackend
+            case .die(notify: true): .notifiedDeath
+            case .die(notify: false): .quietDeath
+            }
+    }
+}
+
+/// Which device meets which driver.
+struct Pairing: CustomTestStringConvertible, Sendable {
+    let dialect: SuspendDialect?
+    /// The driver accepted the dialect's bit.
+    let accepts: Bool
+
+    static let all = [
+        Pairing(dialect: nil, accepts: false),
+        Pairing(dialect: .draft, accepts: false), Pairing(dialect: .draft, accepts: true),
+        Pairing(dialect: .ratified, accepts: false), Pairing(dialect: .ratified, accepts: true),
+    ]
+
+    var features: Features { accepts ? dialect?.feature ?? [] : [] }
+    var testDescription: String { "\(dialect.map { "\($0)" } ?? "none"), \(accepts ? "" : "not ")negotiated" }
+}
+
+@Suite("Suspend: lifecycle")
+struct LifecycleTests {
+    /// Every byte, and words whose low byte is not the whole of it.
+    static let words = Array(UInt32(0)...255) + [0x100, 0x110, 0x80, 0xffff_ff00, 0xffff_ff0f, 0x0001_001f, 0xffff_ffff]
+
+    @Test("every reachable state, every input", .covers("D-2", "D-3", "D-13", "D-14", "D-18"), arguments: Pairing.all)
+    func everyState(_ pairing: Pairing) {
+        let events: [Oracle.Input] = [.drained, .deadline, .ready, .fail]
+        let inputs = Self.words.map { Oracle.Input.write($0) } + events
+        let start = Oracle(dialect: pairing.dialect)
+        // A state of the oracle belongs to one state of the implementation: then sequences of any length agree.
+        var known = [start: Lifecycle(dialect: pairing.dialect)]
+        var open = [start]
+        var transitions = 0
+        while let from = open.popLast(), let device = known[from] {
+            for input in inputs {
+                for acceptable in [true, false] {
+                    var (oracle, next) = (from, device)
+                    let expected = oracle.apply(input, acceptable: acceptable, accepts: pairing.accepts)
+                    let owed = next.apply(input, acceptable: acceptable, features: pairing.features)
+                    transitions += 1
+                    guard owed == expected, next.agrees(with: oracle), known[oracle, default: next] == next else {
+                        Issue.record("\(input) in \(from): \(owed), \(next), but the tables say \(expected), \(oracle)")
+                        return
+                    }
+                    if known.updateValue(next, forKey: oracle) == nil { open.append(oracle) }
+                }
+            }
+        }
+        print("lifecycle, \(pairing.testDescription): \(known.count) states, \(transitions) transitions")
+        #expect(known.count > (pairing.accepts ? 30 : 10))
+    }
+
+    /// The bytes a driver of either dialect uses, with the ones it must not, and everything that happens in the device.
+    static let alphabet: [Oracle.Input] = [
+        .write(0), .write(0x0b), .write(0x0f), .write(0x1f), .write(0x1b), .write(0x8f), .write(0x100), .drained, .deadline,
+        .ready, .fail,
+    ]
+    static let length = 6
+
+    @Test("every sequence of inputs", .covers("D-2", "D-3"), arguments: [SuspendDialect.draft, .ratified])
+    func everySequence(_ dialect: SuspendDialect) {
+        var (device, oracle) = (Lifecycle(dialect: dialect), Oracle(dialect: dialect))
+        for word: UInt32 in [0x0b, 0x0f] {
+            _ = device.apply(.write(word), acceptable: true, features: dialect.feature)
+            _ = oracle.apply(.write(word))
+        }
+        var count = 0
+        let failure = Self.follow(device, oracle, Self.length, &count)
+        #expect(failure == nil)
+        print("lifecycle, \(dialect): \(count) sequences of \(Self.length) inputs from a running device")
+    }
+
+    /// Tries every continuation of `length` inputs; the inputs that led to a difference, or nil.
+    private static func follow(
+        _ device: Lifecycle, _ oracle: Oracle, _ length: Int, _ count: inout Int
+    ) -> [Oracle.Input]? {
+        if length == 0 {
+            count += 1
+            return nil
+        }
+        for input in alphabet {
+            var (nextDevice, nextOracle) = (device, oracle)
+            let expected = nextOracle.apply(input)
+            let owed = nextDevice.apply(input, acceptable: true, features: device.dialect?.feature ?? [])
+            guard owed == expected, nextDevice.agrees(with: nextOracle) else { return [input] }
+            if let rest = follow(nextDevice, nextOracle, length - 1, &count) { return [input] + rest }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,163 @@
+// What the lifecycle has to do, as two tables: a row for each input, a column for each state, written down from suspend.md 2.1 and
+// 2.2 and not from the implementation. It holds no device: what a drain or a resume does is not its business, only that one is
+// owed.
+
+import Virtio
+import VirtioABI
+
+/// The lifecycle of a device as its two tables have it.
+struct Oracle: Hashable {
+    /// A column. 1.4 has two ways to be dead, the draft uses the first only.
+    enum Column: Int, CaseIterable {
+        case notLive, running, suspending, suspended, resuming, dead, deadSuspended
+    }
+
+    /// What the transport owes the driver or its host after an input.
+    enum Owed: Hashable {
+        case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver, notifiedDeath, quietDeath
+        /// The draft keeps a fatal error to itself until the resume.
+        case latch
+    }
+
+    /// A row.
+    enum Input: Hashable {
+        case write(UInt32)
+        case drained, deadline, ready, fail
+    }
+
+    /// A row, with the Status writes sorted by what the tables tell apart.
+    private enum Row: Hashable {
+        case suspendAndOK, suspendOnly, okOnly, neither, failed
+        case drained, deadline, ready, fail
+    }
+
+    private struct Cell {
+        let next: Column?
+        let owed: Owed
+    }
+
+    let dialect: SuspendDialect?
+    private(set) var column = Column.notLive
+    private(set) var negotiated = false
+    private(set) var latched = false
+    /// ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128: what the driver ever set since the reset.
+    private(set) var sticky: UInt8 = 0
+
+    init(dialect: SuspendDialect?) { self.dialect = dialect }
+
+    // MARK: The tables
+
+    private static let stay = Cell(next: nil, owed: .nothing)
+    private static func go(_ next: Column, _ owed: Owed) -> Cell { Cell(next: next, owed: owed) }
+
+    // Columns:       notLive, running, suspending, suspended, resuming, dead, deadSuspended
+    private static let draft: [Row: [Cell]] = {
+        let set = [
+            stay, go(.suspending, .drain), stay, stay, go(.suspended, .calmBackend), stay, stay,
+        ]
+        let clear = [
+            stay, stay, go(.running, .rescan), go(.resuming, .askBackend), stay, stay, stay,
+        ]
+        return [
+            .suspendAndOK: set,
+            .suspendOnly: set,
+            .okOnly: clear,
+            .neither: clear,
+            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
+            .deadline: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
+            .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
+            .fail: [
+                go(.dead, .quietDeath), go(.dead, .notifiedDeath), go(.dead, .notifiedDeath), go(.suspended, .latch),
+                go(.dead, .notifiedDeath), stay, stay,
+            ],
+        ]
+    }()
+
+    private static let ratified: [Row: [Cell]] = {
+        let resume = go(.resuming, .askBackend)
+        return [
+            .suspendAndOK: [stay, go(.suspending, .drain), stay, resume, stay, stay, stay],
+            .suspendOnly: [stay, go(.suspending, .drain), stay, stay, stay, stay, stay],
+            .okOnly: [stay, stay, stay, resume, stay, stay, stay],
+            .neither: [stay, stay, stay, stay, stay, stay, stay],
+            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
+            .deadline: [stay, stay, go(.dead, .notifiedDeath), stay, stay, stay, stay],
+            .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
+            .fail: [
+                go(.dead, .quietDeath), go(.dead, .notifiedDeath), go(.dead, .notifiedDeath),
+                go(.deadSuspended, .quietDeath), go(.deadSuspended, .quietDeath), stay, stay,
+            ],
+        ]
+    }()
+
+    /// Row "Status read".
+    var status: UInt8 {
+        let dead: UInt8 = column == .dead || column == .deadSuspended ? 0x40 : 0
+        switch (column, dialect) {
+        case (.suspended, .draft), (.resuming, .draft): return sticky | 0x10
+        case (.suspended, _), (.resuming, _), (.deadSuspended, _): return sticky & ~0x04 | 0x10 | dead
+        default: return sticky | dead
+        }
+    }
+
+    /// Rows "QueueNotify" and "Backend input arrives": whether a buffer may be popped.
+    var pops: Bool { column == .running || column == .suspending && dialect == .draft }
+    /// Row "Backend completion": whether it is written to the used ring; in a frozen device it is held, else dropped.
+    var uses: Bool { column == .running || column == .suspending }
+    /// Rows "Config window write", "Config change event" and "Sel registers".
+    var frozen: Bool { column == .suspended || column == .resuming }
+
+    // MARK: Inputs
+
+    /// One input. `acceptable`: FEATURES_OK can be granted; `accepts`: the driver accepted the dialect's feature bit.
+    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Owed {
+        switch input {
+        case .write(0):
+            self = Oracle(dialect: dialect)
+            return .reset
+        case .write(let word): return write(UInt8(word & 0xff), acceptable: acceptable, accepts: accepts)
+        case .drained: return enter(.drained)
+        case .deadline: return enter(.deadline)
+        case .ready: return enter(.ready)
+        case .fail: return enter(.fail)
+        }
+    }
+
+    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> Owed {
+        sticky |= byte & 0x83
+        if byte & 0x08 != 0 && sticky & 0x08 == 0 && acceptable {
+            sticky |= 0x08
+            negotiated = dialect != nil && accepts
+        }
+        if column == .notLive {
+            // Row "One write: DRIVER_OK + SUSPEND": live if FEATURES_OK held and FAILED clear, SUSPEND ignored.
+            guard byte & 0x04 != 0, sticky & 0x88 == 0x08 else { return .nothing }
+            sticky |= 0x04
+            column = .running
+            return .live
+        }
+        guard negotiated else { return .nothing }
+        if sticky & 0x80 != 0 { return enter(.failed) }
+        switch byte & 0x14 {
+        case 0x14: return enter(.suspendAndOK)
+        case 0x10: return enter(.suspendOnly)
+        case 0x04: return enter(.okOnly)
+        default: return enter(.neither)
+        }
+    }
+
+    private mutating func enter(_ row: Row) -> Owed {
+        let table = dialect == .draft ? Self.draft : Self.ratified
+        guard let cell = table[row]?[column.rawValue], let next = cell.next else { return .nothing }
+        if next == .resuming && latched {
+            // Cell "SUSPEND=0, Suspended": dead if an error is latched.
+            (column, latched) = (.dead, false)
+            return .notifiedDeath
+        }
+        latched = cell.owed == .latch
+        column = next
+        return cell.owed
+    }
+}

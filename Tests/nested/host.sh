@@ -1,0 +1,43 @@
+#!/bin/sh
+# Builds the nested host: Debian's cloud kernel, its kvm modules and a busybox, as a kernel and an initramfs in DIR. Under
+# QEMU's software emulation of an AMD processor the kernel's own kvm_amd works, so that KVM tests run on machines that
+# have no /dev/kvm. Nothing is installed; the kernel package is downloaded by apt and unpacked.
+#
+# usage: host.sh DIR
+set -eu
+dir=$1
+mkdir -p "$dir"
+cd "$dir"
+[ -e host.cpio ] && exit 0
+
+package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-6/ { print $2; exit }')
+[ -n "$package" ] || { echo "nested host: apt knows no linux-image-cloud-amd64; run apt-get update" >&2; exit 1; }
+rm -rf image root ./*.deb
+apt-get download "$package" > download.log 2>&1 || { cat download.log >&2; exit 1; }
+dpkg -x "$package"_*.deb image
+cp image/boot/vmlinuz-* vmlinuz
+
+mkdir -p root/bin root/lib root/dev root/proc root/sys root/tmp
+cp "$(command -v busybox)" root/bin/
+for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
+    cp image/lib/modules/*/kernel/$module.ko root/lib/
+done
+cat > root/init << 'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+insmod /lib/irqbypass.ko
+insmod /lib/kvm.ko tdp_mmu=0
+insmod /lib/kvm-amd.ko
+sh /payload/run.sh
+echo "nested host: payload exited with $?"
+poweroff -f
+INIT
+chmod +x root/init
+(cd root && find . -print0 | cpio --null -o -H newc --quiet) > host.cpio.part
+mv host.cpio.part host.cpio
+rm -rf image root ./*.deb

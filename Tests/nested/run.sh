@@ -1,0 +1,30 @@
+#!/bin/sh
+# Boots the nested host of host.sh with the files of PAYLOAD under /payload, and runs /payload/run.sh there. Its output is this
+# command's output; the exit code is run.sh's, or 1 if the host never got that far.
+#
+# usage: run.sh DIR PAYLOAD [SECONDS]
+set -eu
+dir=$1
+payload=$2
+seconds=${3:-120}
+command -v qemu-system-x86_64 > /dev/null || { echo "nested host: install qemu-system-x86" >&2; exit 1; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/root"
+cp -a "$payload" "$work/root/payload"
+(cd "$work/root" && find payload -print0 | cpio --null -o -H newc --quiet) > "$work/payload.cpio"
+cat "$dir/host.cpio" "$work/payload.cpio" > "$work/initrd"
+
+# Processor and machine type were chosen by trial: EPYC has SVM under emulation, and q35 always boots.
+timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=single -M q35 -m 1024 -cpu EPYC -smp 1 \
+    -kernel "$dir/vmlinuz" -initrd "$work/initrd" \
+    -append "console=ttyS0 panic=-1 quiet mitigations=off noxsave" \
+    -nodefaults -no-user-config -nographic -serial stdio -no-reboot < /dev/null > "$work/output" 2>&1 || true
+tr -d '\r' < "$work/output"
+code=$(tr -d '\r' < "$work/output" | sed -n 's/^nested host: payload exited with //p')
+if [ -z "$code" ]; then
+    echo "nested host: the payload did not end within $seconds s" >&2
+    exit 1
+fi
+exit "$code"
