@@ -61,7 +61,8 @@ extension MachineError.DiskProblem {
         case .directory: "is a directory; name an image file or a block device"
         case .notPermitted(let writing):
             writing ? "may not be written; add ,ro to use it read-only, or change its permissions" : "may not be read"
-        case .notWholeSectors(let bytes): "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
+        case .notWholeSectors(let bytes):
+            "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked: "is in use by another program that writes it or keeps it from being written; use a copy"
         case .failed(let number): "cannot be used: \(reason(number))"

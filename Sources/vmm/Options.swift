@@ -32,7 +32,9 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     init?(argument: String) {
         let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("", 1)]
         for (unit, seconds) in units where argument.hasSuffix(unit) {
-            guard let number = Double(argument.dropLast(unit.count)), number > 0, number * seconds < 1e9 else { return nil }
+            guard let number = Double(argument.dropLast(unit.count)), number > 0, number * seconds < 1e9 else {
+                return nil
+            }
             duration = .milliseconds(Int64(number * seconds * 1000))
             return
         }
@@ -78,7 +80,8 @@ struct ConsoleOption: ExpressibleByArgument, CustomStringConvertible {
         switch argument {
         case "stdio": target = .stdio
         case "null": target = .null
-        case _ where argument.hasPrefix("file=") && argument.utf8.count > 5: target = .file(String(argument.dropFirst(5)))
+        case _ where argument.hasPrefix("file=") && argument.utf8.count > 5:
+            target = .file(String(argument.dropFirst(5)))
         default: return nil
         }
     }

@@ -54,8 +54,11 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("What the console is connected to: stdio, null or file=PATH.", valueName: "target"))
     var console = ConsoleOption(target: .stdio)
 
-    @Option(help: ArgumentHelp("The SUSPEND that devices offer: draft, 1.4 or off.", valueName: "dialect"))
-    var suspend = SuspendOption(dialect: .draft)
+    @Option(
+        help: ArgumentHelp(
+            "The SUSPEND that devices offer: draft, 1.4 or off. (default: draft; the built-in guest runs with both)",
+            valueName: "dialect"))
+    var suspend: SuspendOption?
 
     @Option(
         help: ArgumentHelp(
@@ -78,7 +81,7 @@ struct Run: ParsableCommand {
     func run() throws {
         let code: Int32
         do throws(MachineError) {
-            code = try boot()
+            code = try bootAll()
         } catch {
             Log.say(error.description)
             code = 1
@@ -86,12 +89,23 @@ struct Run: ParsableCommand {
         throw ExitCode(code)
     }
 
+    /// The machine asked for; the built-in guest once in each dialect, if none was named. The first failure is the last run.
+    private func bootAll() throws(MachineError) -> Int32 {
+        let signals = Signals()
+        if let suspend { return try boot(suspend, signals) }
+        guard builtIn else { return try boot(SuspendOption(dialect: .draft), signals) }
+        for dialect in SuspendDialect.allCases {
+            let code = try boot(SuspendOption(dialect: dialect), signals)
+            if code != 0 { return code }
+        }
+        return 0
+    }
+
     /// Makes the machine, runs it to its end, and says how that was.
-    private func boot() throws(MachineError) -> Int32 {
-        Signals.block()
-        let configuration = makeConfiguration()
+    private func boot(_ suspend: SuspendOption, _ signals: Signals) throws(MachineError) -> Int32 {
+        let configuration = makeConfiguration(suspend.dialect)
         let machine = try Machine(configuration)
-        try Signals.deliver(to: machine)
+        try signals.deliver(to: machine)
         if configuration.escapeKeys { Terminal.makeRaw() }
         defer { Terminal.restore() }
         if verbose { Log.say("kernel command line: \(machine.commandLine)") }
@@ -100,22 +114,27 @@ struct Run: ParsableCommand {
         let outcome = try machine.run(timeout: timeout?.duration)
         let elapsed = TimeSpan(duration: ContinuousClock.now - start)
         Terminal.restore()
-        Log.say("\(outcome.sentence) (\(elapsed.description))")
+        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
         return outcome.exitCode
     }
 
-    private func makeConfiguration() -> Machine.Configuration {
+    private var builtIn: Bool { kernel == nil && kernelOption == nil }
+
+    private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
         var configuration = Machine.Configuration()
         configuration.kernel = kernel ?? kernelOption
         configuration.initrd = initrd
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk.map(\.disk)
-        configuration.console = console.target
-        configuration.suspend = suspend.dialect
+        configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
-        configuration.reportsAnomalies = configuration.kernel != nil || verbose
-        configuration.escapeKeys = console.target == .stdio && Terminal.isInteractive
+        configuration.reportsAnomalies = !builtIn || verbose
+        configuration.console = console.target
+        guard console.target == .stdio, Terminal.isInteractive else { return configuration }
+        // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
+        configuration.escapeKeys = !builtIn
+        if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration
     }
 }

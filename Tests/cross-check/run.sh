@@ -16,14 +16,15 @@ trap 'rm -rf "$work"' EXIT
 "$here/../../guest/build.sh" "$work"
 truncate -s 16M "$work/disk"
 truncate -s 1M "$work/read-only"
+printf 'hello,world' >"$work/input"
 
 code=0
 timeout 60 "$qemu" -M microvm,acpi=off -accel "$accel" -m 128M -global virtio-mmio.force-legacy=false \
-    -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" -append "suite=all" \
+    -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" -append "input=hello,world" \
     -chardev stdio,id=terminal,signal=off -device virtio-serial-device -device virtconsole,chardev=terminal \
     -drive "if=none,id=disk,format=raw,file=$work/disk" -device virtio-blk-device,drive=disk \
     -drive "if=none,id=ro,format=raw,readonly=on,file=$work/read-only" -device virtio-blk-device,drive=ro \
-    -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null >"$work/tap" 2>"$work/stderr" || code=$?
+    -device isa-debug-exit,iobase=0xf4,iosize=4 <"$work/input" >"$work/tap" 2>"$work/stderr" || code=$?
 
 fail() {
     echo "cross-check ($accel): $1" >&2

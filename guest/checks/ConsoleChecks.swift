@@ -25,16 +25,21 @@ private func consoleOutput(_ board: inout Board) throws(Failure) {
     try expect(console.send(text.count).length, 0, "used length of a transmit buffer")
 }
 
-/// 5.3.6: input fills receive buffers; an echo shows the bytes.
+/// 5.3.6: input fills receive buffers; an echo shows the bytes. They come from the host where the command line tells which,
+/// else from the test device.
 private func consoleInput(_ board: inout Board) throws(Failure) {
-    try board.needTestDevice()
+    var text = board.hostInput
+    if text.count == 0 {
+        try board.needTestDevice()
+        text = Text("typed")
+    }
     var console = try board.startConsole()
-    let text = Text("# input\n")
     console.postReceive()
-    for index in 0..<text.count { board.command(.input, console.device, UInt16(text[index])) }
+    if board.hostInput.count == 0 {
+        for index in 0..<text.count { board.command(.input, console.device, UInt16(text[index])) }
+    }
     try console.expectInput(text)
-    for index in 0..<text.count { store8(console.buffer &+ index, text[index]) }
-    _ = try console.send(text.count)
+    try console.echo(text)
 }
 
 /// 5.3.4 and 2.5: a resize changes the fields and the generation, and one notification tells of it.

@@ -35,6 +35,20 @@ struct ConsoleDriver {
         return try transmit.waitUsed("a used transmit buffer")
     }
 
+    /// Sends `text`, at most 247 bytes of it, on a comment line of the report.
+    mutating func echo(_ text: Text) throws(Failure) {
+        var column: UInt64 = 0
+        let parts: [3 of Text] = [Text("# echo: "), text, Text("\n")]
+        for number in parts.indices {
+            let part = parts[number]
+            for index in 0..<part.count where column < ConsoleDriver.bufferSize {
+                store8(buffer &+ column, part[index])
+                column &+= 1
+            }
+        }
+        _ = try send(column)
+    }
+
     /// Columns in the low half, rows in the high.
     func size() throws(Failure) -> UInt32 {
         let columns = device.configuration(ConsoleConfiguration.columns)

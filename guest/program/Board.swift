@@ -8,6 +8,8 @@ struct Board {
     private(set) var disk: MMIODevice?
     private(set) var readOnlyDisk: MMIODevice?
     let hasTestDevice: Bool
+    /// What the host sends to the console, as the command line tells; empty if it sends nothing.
+    private(set) var hostInput = Text("")
     /// The size the writable disk began with, which a check may have changed.
     private var sectors: UInt64 = 0
     var arena = Arena()
@@ -17,6 +19,9 @@ struct Board {
     init(_ commandLine: KernelCommandLine) {
         slots = commandLine.slots()
         hasTestDevice = in32(TestDevice.port) == TestDevice.signature
+        var input = Text("")
+        commandLine.forEach("input=") { input = $0 }
+        hostInput = input
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 

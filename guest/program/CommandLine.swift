@@ -2,6 +2,7 @@
 //
 //   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window, repeated, in any order
 //   only=NAME[,NAME]                      runs these checks only
+//   input=TEXT                            the host sends TEXT to the console
 
 /// The kernel command line.
 struct KernelCommandLine {

@@ -90,7 +90,8 @@ private final class Processor: @unchecked Sendable {
             [("cr3", special.cr3), ("cr4", special.cr4), ("efer", special.efer), ("cs", UInt64(special.cs.selector))],
         ]
         return rows.map { row in
-            "  " + row.map { $0 + String(repeating: " ", count: 7 - $0.count) + hex($1, digits: 16) }
+            "  "
+                + row.map { $0 + String(repeating: " ", count: 7 - $0.count) + hex($1, digits: 16) }
                 .joined(separator: "  ")
         }.joined(separator: "\n")
     }

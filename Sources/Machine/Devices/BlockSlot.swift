@@ -37,7 +37,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     init(
-        name: String, transport: consuming MMIOTransport<Block>, place: Place, backend: any BlockBackend, identity: String
+        name: String, transport: consuming MMIOTransport<Block>, place: Place, backend: any BlockBackend,
+        identity: String
     ) throws(MachineError) {
         self.backend = backend
         self.identity = Array(identity.utf8)

@@ -83,7 +83,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Sleeps until there is something to do.
     private func wait() -> (input: Bool, output: Bool) {
         let (wantsInput, wantsOutput, sleep) = lock.locked {
-            (backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty, !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft)
+            (
+                backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty,
+                !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft
+            )
         }
         var descriptors: [3 of pollfd] = [
             pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0),

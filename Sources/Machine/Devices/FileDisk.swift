@@ -86,7 +86,8 @@ final class FileDisk: BlockBackend, Sendable {
                     let moved: Int
                     if within == 0 {
                         let count = min(vectors.count - next, 1024)  // IOV_MAX
-                        moved = unsafe call(descriptor, vectors.baseAddress.map { unsafe $0 + next }, Int32(count), position)
+                        moved = unsafe call(
+                            descriptor, vectors.baseAddress.map { unsafe $0 + next }, Int32(count), position)
                     } else {
                         var rest = unsafe iovec(
                             iov_base: vectors[next].iov_base.map { unsafe $0 + within },

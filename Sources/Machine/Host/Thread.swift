@@ -21,11 +21,13 @@ struct Thread: ~Copyable {
                 body()
             })
         var handle = pthread_t()
-        let result = unsafe pthread_create(&handle, nil, { argument in
-            guard let argument = unsafe argument else { return nil }
-            unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
-            return nil
-        }, start.toOpaque())
+        let result = unsafe pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, start.toOpaque())
         guard result == 0 else {
             unsafe start.release()
             throw .host("no thread for \(name)", errno: result)

@@ -117,7 +117,9 @@ public struct Block: VirtioDevice, ~Copyable {
         return outcome.written &+ 1
     }
 
-    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }
+    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite {
+        .ignored
+    }
 
     /// The byte offset of `sector`, if `data` is whole sectors that all lie on the disk (5.2.6.2).
     private func checked(_ sector: UInt64, _ data: Segments, _ configuration: Configuration) -> UInt64? {

@@ -44,7 +44,9 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
-        if offset >= UInt64(Register.configuration) { return writeConfiguration(at: offset, width: width, value: value) }
+        if offset >= UInt64(Register.configuration) {
+            return writeConfiguration(at: offset, width: width, value: value)
+        }
         guard let register = register(at: offset, width: width) else { return Effects() }
         let value = UInt32(truncatingIfNeeded: value)
         switch register {
@@ -107,7 +109,9 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.
     private mutating func configureQueue(_ edit: (inout QueueConfiguration) -> Void) {
-        guard let index = selectedQueue, !queues[index].isReady, !isDead else { return anomalies.note(.writeOutOfOrder) }
+        guard let index = selectedQueue, !queues[index].isReady, !isDead else {
+            return anomalies.note(.writeOutOfOrder)
+        }
         edit(&queues[index].configuration)
     }
 
@@ -143,7 +147,8 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
-        guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0 else {
+        guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
+        else {
             anomalies.note(.badAccess)
             return Effects()
         }

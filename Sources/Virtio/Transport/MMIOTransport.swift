@@ -64,7 +64,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// what of the register file is configuration space in the sense of SUSPEND's rules.
     ///
     /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
-    public init(device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil, freeze scope: FreezeScope = .wide) {
+    public init(
+        device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
+        freeze scope: FreezeScope = .wide
+    ) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(device.queueCount <= Self.maximumQueues)
         self.memory = memory

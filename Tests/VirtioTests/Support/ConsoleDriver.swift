@@ -27,7 +27,8 @@ final class ConsoleDriver: FakeDriver<Console> {
     ) {
         let terminal = Terminal()
         self.terminal = terminal
-        super.init(Console(queueSize: queueSize), suspend: suspend, freeze: freeze, memory: memory) { terminal.execute($0) }
+        let device = Console(queueSize: queueSize)
+        super.init(device, suspend: suspend, freeze: freeze, memory: memory) { terminal.execute($0) }
     }
 
     /// Input arrives at the host; returns how much of it the model took.

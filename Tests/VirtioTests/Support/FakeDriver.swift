@@ -22,6 +22,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
     enum Stage: Int, CaseIterable, Comparable {
         case reset, acknowledge, driver, features, featuresOK, queues, driverOK
 
+        static var beforeDriverOK: [Stage] { allCases.filter { $0 < .driverOK } }
+
         static func < (left: Stage, right: Stage) -> Bool { left.rawValue < right.rawValue }
     }
 
@@ -73,6 +75,9 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
         write(.interruptACK, seen.rawValue)
         return seen
     }
+
+    /// How often the model saw the driver do `anomaly`.
+    func count(_ anomaly: Anomaly) -> UInt64 { backend.transport.anomalies[anomaly] }
 
     /// A field of the configuration space.
     func configuration(_ offset: Int, width: Int = 4) -> UInt64 {

@@ -117,10 +117,13 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     @discardableResult
     func complete(at index: Int, with outcome: Outcome? = nil) -> Effects {
         let pending = requests.remove(at: index)
-        let wanted = transport.isCurrent(pending.token)
+        let wanted = isCurrent(pending)
         let outcome = outcome ?? (wanted ? execute(pending.request) : .ok(written: 512))
         return call { $0.finish(pending.token, outcome) }
     }
+
+    /// Whether the model still wants `pending`.
+    func isCurrent(_ pending: Pending) -> Bool { transport.isCurrent(pending.token) }
 
     /// Reports `pending` once more, or after it was dropped from `requests`.
     @discardableResult

@@ -14,7 +14,8 @@ struct Oracle: Hashable {
 
     /// What the transport owes the driver or its host after an input.
     enum Owed: Hashable {
-        case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver, notifiedDeath, quietDeath
+        case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver
+        case notifiedDeath, quietDeath
         /// The draft keeps a fatal error to itself until the resume.
         case latch
     }

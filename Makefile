@@ -1,0 +1,53 @@
+# The front door. `make check` is what CI runs.
+
+SWIFT ?= swift
+SWIFTC ?= swiftc
+BUILD := .build
+STATIC := $(BUILD)/static
+EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
+	-swift-version 6 -strict-memory-safety -warnings-as-errors \
+	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
+
+.PHONY: all build test test-cli test-nested cross-check pure guest release lint format check clean
+
+all: build
+
+build: ## the debug build
+	$(SWIFT) build
+
+test: ## unit tests, and on /dev/kvm the integration tests
+	$(SWIFT) build --build-tests
+	Tests/run.sh $(SWIFT)
+
+test-cli: build ## vmm as a user meets it
+	Tests/cli/run.sh $(BUILD)/debug/vmm
+
+test-nested: release ## the guest under kvm_amd, in a host made from Debian packages
+	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
+
+cross-check: ## the guest's drivers against QEMU's devices
+	Tests/cross-check/run.sh
+
+pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
+	mkdir -p $(BUILD)/pure
+	$(SWIFTC) $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/VirtioABI.swiftmodule \
+		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/VirtioABI.o
+	$(SWIFTC) $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure -emit-module-path $(BUILD)/pure/Virtio.swiftmodule \
+		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/Virtio.o
+
+guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
+	guest/build.sh $(BUILD)/guest
+
+release: ## a static vmm that runs in a bare initramfs, .build/static/release/vmm
+	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm
+
+lint:
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests guest
+
+format:
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
+
+check: lint build pure test test-cli cross-check test-nested
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,175 @@
+// What the suspend tests need beside the fake driver: the two dialects' words, a device that can be brought into every state, and a
+// device type with several queues that no backend answers by itself.
+
+import Testing
+import VirtioABI
+
+@testable import Virtio
+
+extension SuspendDialect {
+    /// What Status reads while suspended.
+    var suspended: UInt32 { self == .draft ? 0x1f : 0x1b }
+    /// What a driver writes to resume: the draft clears SUSPEND, 1.4 sets DRIVER_OK without clearing anything.
+    var resume: UInt32 { self == .draft ? 0x0f : 0x1f }
+    /// What a driver of this dialect writes when it rewrites the status of a suspended device.
+    var repeated: UInt32 { suspended }
+}
+
+extension FakeDriver where Device: ~Copyable {
+    /// The dialect under test.
+    var dialect: SuspendDialect {
+        guard let dialect = backend.transport.lifecycle.dialect else { preconditionFailure("the test needs a dialect") }
+        return dialect
+    }
+
+    /// Status as a number.
+    var statusByte: UInt32 { read(.status) }
+
+    /// Asks for suspension, and no more.
+    @discardableResult
+    func requestSuspend() -> Effects { write(.status, 0x1f) }
+
+    /// Asks for resumption, and no more.
+    @discardableResult
+    func requestResume() -> Effects { write(.status, dialect.resume) }
+
+    /// Suspends an idle device: nothing to wait for, so the next read shows it.
+    func suspend(_ location: SourceLocation = #_sourceLocation) {
+        requestSuspend()
+        #expect(statusByte == dialect.suspended, state, sourceLocation: location)
+    }
+
+    /// Resumes a device whose backend is ready at once.
+    func resume(_ location: SourceLocation = #_sourceLocation) {
+        requestResume()
+        #expect(statusByte == 0x0f, state, sourceLocation: location)
+    }
+
+    /// Brings the device up and suspends it.
+    func bringUpSuspended(_ location: SourceLocation = #_sourceLocation) {
+        bringUp()
+        suspend(location)
+    }
+
+    /// The events reported since the last call.
+    func takeEvents() -> Effects.Events {
+        defer { backend.events = [] }
+        return backend.events.reduce(into: []) { $0.formUnion($1) }
+    }
+}
+
+extension BlockDriver {
+    /// One read of a sector, not kicked unless asked.
+    @discardableResult
+    func submitRead(_ sector: UInt64 = 1, kick: Bool = true) -> Chain {
+        submit(BlockRequest.Kind.read, sector: sector, room: 512, kick: kick)
+    }
+
+    /// A running disk with one read in the backend's hands.
+    static func busy(_ dialect: SuspendDialect) -> (driver: BlockDriver, chain: Chain) {
+        let driver = BlockDriver(sectors: 8, suspend: dialect)
+        driver.bringUp()
+        let chain = driver.submitRead()
+        #expect(driver.backend.requests.count == 1, driver.state)
+        return (driver, chain)
+    }
+
+    /// Whether `chain`, a read of `sector`, came back whole, and alone.
+    func expectRead(_ chain: Chain, sector: Int = 1, _ location: SourceLocation = #_sourceLocation) {
+        let used = takeUsed(0)
+        #expect(used == [UsedElement(id: UInt32(chain.head), length: 513)], state, sourceLocation: location)
+        #expect(statusByte(chain) == 0, state, sourceLocation: location)
+        #expect(data(chain) == Array(disk.bytes[(512 * sector)..<(512 * sector + 512)]), sourceLocation: location)
+    }
+
+    /// A read from one end to the other: the device works.
+    func expectWorks(_ location: SourceLocation = #_sourceLocation) {
+        let chain = submitRead()
+        backend.complete()
+        expectRead(chain, location)
+    }
+}
+
+/// What a device under test has shown at one point; two of them tell whether a suspended device moved.
+struct Appearance: Equatable {
+    let registers: RegisterDump
+    let generation: UInt32
+    let memory: FakeMemory.Snapshot
+    let risingEdges: Int
+
+    static func == (left: Appearance, right: Appearance) -> Bool {
+        left.registers == right.registers && left.generation == right.generation
+            && left.risingEdges == right.risingEdges
+    }
+}
+
+extension FakeDriver where Device: ~Copyable {
+    /// What can be seen without writing to a selector.
+    var appearance: Appearance {
+        Appearance(
+            registers: dump(selecting: false), generation: read(.configGeneration), memory: memory.snapshot(),
+            risingEdges: backend.line.risingEdges)
+    }
+
+    /// Fails unless no register, no configuration byte and no byte of guest memory has changed, and no edge was raised.
+    func expectUntouched(since old: Appearance, _ location: SourceLocation = #_sourceLocation) {
+        #expect(appearance == old, state, sourceLocation: location)
+        #expect(memory.changes(since: old.memory) == [], state, sourceLocation: location)
+    }
+}
+
+/// Four queues whose every chain waits for the backend, and a configuration of one number.
+struct FourQueues: VirtioDevice, ~Copyable {
+    struct Request: Sendable {
+        let queue: Int
+    }
+
+    struct Configuration: ConfigurationSpace {
+        var value: UInt32 = 0
+
+        var bytes: ConfigurationBytes {
+            var bytes = ConfigurationBytes(size: 4)
+            bytes.store(value, at: 0)
+            return bytes
+        }
+    }
+
+    /// An entropy source has no configuration and no features of its own: nobody mistakes this device for another.
+    static var deviceID: UInt32 { 4 }
+    var features: Features { [] }
+    var queueCount: Int { 4 }
+    func queueSizeMax(_ index: Int) -> UInt16 { 16 }
+    var initialConfiguration: Configuration { Configuration() }
+
+    mutating func activate(_ features: Features) {}
+    mutating func reset() {}
+    func wantsBuffer(queue index: Int) -> Bool { true }
+
+    mutating func take(
+        _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
+    ) -> Taken<Request> {
+        guard let reply = chain.writable.removeLast() else { return .unanswerable }
+        return .work(Request(queue: index), reply: reply)
+    }
+
+    mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32 {
+        reply?.storeByte(0, at: 0)
+        return 1
+    }
+
+    mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }
+}
+
+/// The driver of the device with four queues.
+final class FourQueuesDriver: FakeDriver<FourQueues> {
+    init(
+        suspend: SuspendDialect?, freeze: FreezeScope = .wide,
+        memory: FakeMemory = FakeMemory(low: 1 << 16, high: 4096)
+    ) {
+        super.init(FourQueues(), suspend: suspend, freeze: freeze, memory: memory) { _ in .ok() }
+    }
+
+    /// Makes one byte of room available in queue `index`.
+    @discardableResult
+    func offer(_ index: Int, kick: Bool = true) -> Chain { add([writable(1)], to: index, kick: kick) }
+}

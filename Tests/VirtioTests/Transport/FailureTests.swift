@@ -1,0 +1,76 @@
+// A backend that breaks for good, and what the model counts of a bad driver (VIRTIO 1.4, 2.1.2; traps 1 and 15).
+
+import Testing
+import VirtioABI
+
+@testable import Virtio
+
+@Suite("Failure")
+struct FailureTests {
+    @Test("Running: NEEDS_RESET is shown with a configuration change notification (B-6)")
+    func running() {
+        let driver = BlockDriver()
+        driver.bringUp()
+        driver.backend.fatal()
+        #expect(driver.status.rawValue == 0x4f, driver.state)
+        #expect(driver.acknowledge() == .configurationChange)
+        driver.backend.fatal()
+        #expect(driver.interruptStatus == [] && driver.backend.line.risingEdges == 1, driver.state)
+    }
+
+    @Test("Before DRIVER_OK: NEEDS_RESET is shown, and nobody is notified (2.1.2)", arguments: BlockDriver.Stage.beforeDriverOK)
+    func notLive(stage: BlockDriver.Stage) {
+        let driver = BlockDriver()
+        driver.bringUp(to: stage)
+        let before = driver.status
+        driver.backend.fatal()
+        #expect(driver.status == before.union(.needsReset), driver.state)
+        driver.write(.status, 0x0f)
+        #expect(!driver.status.contains(.driverOK), driver.state)
+        #expect(driver.backend.line.risingEdges == 0, driver.state)
+    }
+
+    @Test("A dead device's queues stand still, whatever is kicked, set up or completed")
+    func dead() {
+        let driver = BlockDriver()
+        driver.bringUp()
+        driver.submit(BlockRequest.Kind.read, room: 512)
+        driver.backend.fatal()
+        driver.submit(BlockRequest.Kind.flush, kick: false)
+        let memory = driver.memory.snapshot()
+        driver.kick(0)
+        driver.backend.take(queue: 0)
+        driver.write(.queueReady, 0)
+        driver.write(.queueReady, 1)
+        driver.backend.fail()
+        #expect(driver.backend.requests.isEmpty, driver.state)
+        #expect(driver.memory.changes(since: memory) == [])
+        #expect(driver.acknowledge() == .configurationChange)
+        #expect(!driver.backend.line.level, driver.state)
+    }
+
+    @Test("The first, second, fourth, eighth ... anomaly of a kind is due, each once (trap 15)")
+    func anomalies() {
+        var anomalies = Anomalies()
+        var reported: [UInt64] = []
+        for count in UInt64(1)...1000 {
+            anomalies.note(.badAccess)
+            while let due = anomalies.nextDue() {
+                #expect(due == .badAccess)
+                reported.append(count)
+            }
+        }
+        #expect(reported == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
+        #expect(anomalies[.badAccess] == 1000 && anomalies[.undefinedRegister] == 0)
+    }
+
+    @Test("Two kinds are due independently, and every kind has a sentence")
+    func kinds() {
+        var anomalies = Anomalies()
+        for anomaly in Anomaly.allCases { anomalies.note(anomaly) }
+        var seen: Set<Anomaly> = []
+        while let due = anomalies.nextDue() { seen.insert(due) }
+        #expect(seen == Set(Anomaly.allCases))
+        #expect(Set(Anomaly.allCases.map { "\($0.sentence)" }).count == Anomaly.allCases.count)
+    }
+}

@@ -1,0 +1,41 @@
+// Kernels of a few instructions for the command-line tests, chosen by -D: each is a PVH ELF.
+    .section .note, "a", @note
+    .long 4, 4, 18
+    .asciz "Xen"
+    .long start
+
+    .text
+    .code32
+    .globl start
+start:
+#if defined(SPIN)
+    jmp start
+#elif defined(TRIPLE_FAULT)
+    ud2
+#elif defined(POWER_OFF)
+    mov $0x600, %dx
+    mov $0x34, %al
+    out %al, %dx
+    jmp .
+#elif defined(RESET)
+    mov $0x602, %dx
+    out %al, %dx
+    jmp .
+#elif defined(DEBUG_EXIT)
+    mov $5, %eax
+    out %eax, $0xf4
+    jmp .
+#elif defined(COMMAND_LINE)
+    // Exits with the command line's length (without "virtio_mmio.device" arguments there is none), plus 100 with an initrd.
+    mov 24(%ebx), %esi
+    xor %ecx, %ecx
+1:  cmpb $0, (%esi,%ecx)
+    je 2f
+    inc %ecx
+    jmp 1b
+2:  mov 12(%ebx), %eax
+    imul $100, %eax, %eax
+    add %ecx, %eax
+    out %eax, $0xf4
+    jmp .
+#endif

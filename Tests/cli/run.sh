@@ -1,0 +1,116 @@
+#!/bin/sh
+# vmm as a user meets it: messages, exit codes, signals, host failures. Each case says what it expects; the first line that
+# differs is printed.
+#
+# usage: run.sh VMM
+set -u
+vmm=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+passed=0 failed=0 skipped=0
+
+# expect NAME CODE PATTERN COMMAND...: the command ends with CODE, and its stderr matches PATTERN.
+expect() {
+    name=$1 code=$2 pattern=$3
+    shift 3
+    "$@" > stdout 2> stderr < /dev/null
+    got=$?
+    if [ $got = "$code" ] && { [ -z "$pattern" ] || grep -Eq -- "$pattern" stderr; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "not ok - $name: exit code $got, expected $code; stderr should match \"$pattern\" and is:"
+        sed 's/^/    /' stderr
+    fi
+}
+skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
+kernel() { clang --target=x86_64-unknown-none-elf -D"$1" -c "$here/kernel.S" -o kernel.o && ld.lld --image-base=0 -e start -Ttext=0x100000 kernel.o -o "$1.elf"; }
+for name in SPIN TRIPLE_FAULT POWER_OFF RESET DEBUG_EXIT COMMAND_LINE; do kernel $name || exit 1; done
+truncate -s 1M disk.img
+truncate -s 1000 odd.img
+: > empty.img
+mkdir directory
+head -c 100 POWER_OFF.elf > cut.elf
+echo text > text
+
+# What can be told without KVM.
+expect "help" 0 "" "$vmm" --help
+expect "version" 0 "" "$vmm" --version
+expect "an unknown flag" 64 "[Uu]nknown option" "$vmm" --nonsense
+expect "two kernels" 64 "once" "$vmm" text -k text
+expect "memory that is no number" 64 "memory" "$vmm" -m much
+expect "no memory" 1 "at least 2M" "$vmm" -m 0
+expect "more memory than the host has addresses" 1 "smaller -m" "$vmm" -m 900000G
+expect "kernel missing" 1 "check the path" "$vmm" missing
+expect "kernel a directory" 1 "directory" "$vmm" directory
+expect "kernel not ELF" 1 "not an ELF" "$vmm" text
+expect "kernel cut short" 1 "cut short" "$vmm" cut.elf
+expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
+expect "initrd missing" 1 "check the path" "$vmm" POWER_OFF.elf -i missing
+expect "initrd too large" 1 "try -m" "$vmm" POWER_OFF.elf -m 2M -i "$(realpath "$vmm")"
+expect "disk missing" 1 "does not exist" "$vmm" -d missing
+expect "disk a directory" 1 "directory" "$vmm" -d directory
+expect "disk of odd size" 1 "multiple of 512" "$vmm" -d odd.img
+expect "disk empty" 1 "empty" "$vmm" -d empty.img
+expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
+expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
+chmod 444 disk.img
+if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
+    nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
+    expect "disk not writable" 1 "add ,ro" $nobody "$vmm" -d disk.img
+    chmod 0 text
+    expect "kernel not readable" 1 "permissions" $nobody "$vmm" text
+elif [ "$(id -u)" != 0 ]; then
+    expect "disk not writable" 1 "add ,ro" "$vmm" -d disk.img
+else
+    skip "disk not writable" "running as root, and there is no setpriv"
+fi
+chmod 644 disk.img
+
+if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+    expect "no KVM" 1 "/dev/kvm" "$vmm"
+    skip "what needs KVM" "there is no usable /dev/kvm"
+else
+    if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null && ! $nobody test -r /dev/kvm; then
+        expect "no permission for KVM" 1 "kvm group" $nobody "$vmm"
+    else
+        skip "no permission for KVM" "everybody may open /dev/kvm here, or there is nobody to be"
+    fi
+    if unshare -m true 2> /dev/null; then
+        expect "no /dev/kvm" 1 "there is no /dev/kvm" unshare -m sh -c "mount -t tmpfs none /dev && exec $vmm"
+    else
+        skip "no /dev/kvm" "this user cannot unshare mounts"
+    fi
+    expect "power off" 0 "powered off" "$vmm" POWER_OFF.elf
+    expect "reset" 32 "reset" "$vmm" RESET.elf
+    expect "debug exit" 11 "debug-exit" "$vmm" DEBUG_EXIT.elf
+    expect "triple fault" 33 "triple fault" "$vmm" TRIPLE_FAULT.elf
+    expect "triple fault shows registers" 33 "rip +0{8}00100000" "$vmm" TRIPLE_FAULT.elf
+    expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
+    expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
+    expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
+    # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
+    expect "command line" $((46 * 2 + 1)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world
+    expect "initrd" $(((146 * 2 + 1) % 256)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world -i disk.img
+    expect "read-only disk" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,ro,id=x
+
+    # A second writer of a disk image.
+    "$vmm" SPIN.elf -d disk.img --timeout 20s 2> /dev/null &
+    first=$!
+    while kill -0 $first && ! grep -q ":$(stat -c %i disk.img) " /proc/locks; do :; done
+    expect "disk in use" 1 "in use" "$vmm" POWER_OFF.elf -d disk.img
+    kill -INT $first
+    wait $first
+    expect "disk free again" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img
+
+    # Host failures on the console: the guest goes on.
+    expect "a full disk under the console" 0 "No space" "$vmm" -a only=blk-flush --console file=/dev/full
+    expect "a closed pipe under the console" 0 "powered off" \
+        sh -c "{ '$vmm' -a only=blk-flush,blk-get-id; echo \$? > code; } | true; exit \$(cat code)"
+    expect "a console to nowhere" 0 "powered off" "$vmm" -a only=blk-flush --console null
+fi
+echo "command line: $passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

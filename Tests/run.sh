@@ -1,0 +1,19 @@
+#!/bin/sh
+# Runs the package's tests and tells how many of them ran on KVM, and where. Tests that need KVM are in suites marked
+# `.needsKVM`; without /dev/kvm they are skipped with the reason, and `make test-nested` runs the guest elsewhere.
+#
+# usage: run.sh [SWIFT]
+set -eu
+swift=${1:-swift}
+report=.build/tests.xml
+"$swift" test --skip-build --xunit-output "$report"
+
+suites=$(grep -rhA1 '@Suite(.*\.needsKVM' Tests --include='*.swift' | sed -n 's/^struct \([A-Za-z]*\).*/\1/p' | paste -sd '|')
+results=.build/tests-swift-testing.xml
+ran=$(grep -E "<testcase classname=\"[A-Za-z]*\.($suites)\"" "$results" | grep -vc skipped || true)
+if [ -e /dev/kvm ]; then
+    echo "KVM tests: $ran ran on /dev/kvm"
+    [ "$ran" -gt 0 ] || { echo "KVM tests: there is a /dev/kvm, and none ran" >&2; exit 1; }
+else
+    echo "KVM tests: none ran here, there is no /dev/kvm; make test-nested has a nested host"
+fi
