@@ -1,5 +1,6 @@
 // What a user can choose about a machine.
 
+import Virtio
 import VirtioABI
 
 extension Machine {
@@ -9,15 +10,30 @@ extension Machine {
         public struct Disk: Equatable, Sendable {
             /// The file or block device.
             public var path: String
-            public var readOnly: Bool
+            public var readOnly = false
             /// What GET_ID answers, at most 20 bytes; nil for the device's name on the board.
             public var id: String?
+            /// The SUSPEND it offers.
+            public var suspend = SuspendChoice.asTheMachine
+            /// What a suspension freezes of its registers.
+            public var freeze = FreezeScope.wide
 
-            /// The image at `path`.
-            public init(path: String, readOnly: Bool = false, id: String? = nil) {
-                self.path = path
-                self.readOnly = readOnly
-                self.id = id
+            /// The image at `path`, writable.
+            public init(path: String) { self.path = path }
+        }
+
+        /// The SUSPEND a device offers.
+        public enum SuspendChoice: Equatable, Sendable {
+            /// What the machine's other devices offer.
+            case asTheMachine
+            /// This dialect, or none.
+            case own(SuspendDialect?)
+
+            func dialect(or machine: SuspendDialect?) -> SuspendDialect? {
+                switch self {
+                case .asTheMachine: machine
+                case .own(let dialect): dialect
+                }
             }
         }
 
@@ -43,6 +59,10 @@ extension Machine {
         /// Mistakes of the driver are printed, each kind at its first, second, fourth, eighth ... time. The built-in guest makes
         /// them on purpose.
         public var reportsAnomalies = true
+        /// Called with a device's name when something first has to wait for the end of its suspension: a suspended device may
+        /// not tell its driver, so whoever wants to wake the guest does it by other means. The device's lock is held: do
+        /// little, and call nothing of the machine.
+        public var onDeferredEvent: @Sendable (String) -> Void = { _ in }
 
         /// The built-in guest on a machine of 128 MiB.
         public init() {}

@@ -53,21 +53,29 @@ public final class Machine: @unchecked Sendable {
             testDevice: configuration.kernel == nil ? [console] + disks : nil)
     }
 
-    deinit { stopDevices() }
-
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
     public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
-        let thread = try VCPUThread(try makeVCPU(), id: 0, board: board, ending: ending)
+        let vcpu = try makeVCPU()
+        let devices: [any DeviceControl] = [console] + disks
+        // Output is written and disks are flushed when this is left.
+        defer { for device in devices { device.stop() } }
+        for device in devices { try device.start() }
+        let thread = try VCPUThread(vcpu, id: 0, board: board, ending: ending)
         let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) }) ?? .timedOut
         ending.report(outcome)
         thread.stop()
-        stopDevices()
         return outcome
     }
 
     /// Ends the run, from any thread, as `signal` would; false if it had ended before.
     @discardableResult
     public func stop(signal: Int32) -> Bool { ending.report(.stopped(signal: signal)) }
+
+    /// What each device's thread did, by the device's name, in the order of the slots.
+    public var statistics: [(device: String, counts: DeviceStatistics)] {
+        let devices: [any DeviceControl] = [console] + disks
+        return devices.map { ($0.name, $0.statistics) }
+    }
 
     /// Tells the guest if the terminal's size changed.
     public func rereadConsoleSize() { console.rereadSize() }
@@ -82,12 +90,6 @@ public final class Machine: @unchecked Sendable {
             try entry.apply(to: vcpu)
             return vcpu
         } catch { throw .kvm(error) }
-    }
-
-    /// Output is written and disks are flushed when this returns.
-    private func stopDevices() {
-        console.stop()
-        for disk in disks { disk.stop() }
     }
 
     // MARK: Parts
@@ -108,12 +110,14 @@ public final class Machine: @unchecked Sendable {
     private static func openDisks(_ configuration: Configuration) throws(MachineError) -> [DiskImage] {
         var images: [DiskImage] = []
         if configuration.kernel == nil {
-            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false, id: nil))
-            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, id: nil))
+            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false))
+            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true))
         }
         for disk in configuration.disks {
             let file = try FileDisk(path: disk.path, readOnly: disk.readOnly)
-            images.append(DiskImage(backend: file, readOnly: disk.readOnly, id: disk.id))
+            images.append(
+                DiskImage(
+                    backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze))
         }
         return images
     }
@@ -131,5 +135,7 @@ struct Interposition {
 struct DiskImage {
     var backend: any BlockBackend
     let readOnly: Bool
-    let id: String?
+    var id: String?
+    var suspend = Machine.Configuration.SuspendChoice.asTheMachine
+    var freeze = FreezeScope.wide
 }

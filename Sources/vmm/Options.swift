@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Machine
+import Virtio
 import VirtioABI
 
 /// A number of bytes: `4096`, `512K`, `128M`, `2G`.
@@ -49,7 +50,7 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
-/// A disk image: `PATH[,ro][,id=NAME]`.
+/// A disk image: `PATH[,ro][,id=NAME][,suspend=DIALECT][,freeze=SCOPE]`.
 struct DiskOption: ExpressibleByArgument {
     let disk: Machine.Configuration.Disk
 
@@ -58,15 +59,25 @@ struct DiskOption: ExpressibleByArgument {
         guard let path = parts.popFirst(), !path.isEmpty else { return nil }
         var disk = Machine.Configuration.Disk(path: String(path))
         for part in parts {
-            if part == "ro" {
-                disk.readOnly = true
-            } else if part.hasPrefix("id="), part.utf8.count <= 3 + 20 {
-                disk.id = String(part.dropFirst(3))
-            } else {
-                return nil
-            }
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard Self.set(String(pair[0]), pair.count == 2 ? String(pair[1]) : nil, in: &disk) else { return nil }
         }
         self.disk = disk
+    }
+
+    /// Takes one option; false if it is none.
+    private static func set(_ key: String, _ value: String?, in disk: inout Machine.Configuration.Disk) -> Bool {
+        switch (key, value) {
+        case ("ro", nil): disk.readOnly = true
+        case ("id", let name?) where name.utf8.count <= 20: disk.id = name
+        case ("freeze", "wide"): disk.freeze = .wide
+        case ("freeze", "narrow"): disk.freeze = .narrow
+        case ("suspend", let name?):
+            guard let option = SuspendOption(argument: name) else { return false }
+            disk.suspend = .own(option.dialect)
+        default: return false
+        }
+        return true
     }
 }
 

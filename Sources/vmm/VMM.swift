@@ -47,7 +47,10 @@ struct Run: ParsableCommand {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "A disk image: PATH[,ro][,id=NAME]. Repeatable. Locked while in use; SIGUSR1 re-reads its size.",
+            """
+            A disk image: PATH[,ro][,id=NAME][,suspend=draft|1.4|off][,freeze=wide|narrow]. Repeatable. Locked while in \
+            use; SIGUSR1 re-reads its size.
+            """,
             valueName: "disk"))
     var disk: [DiskOption] = []
 
@@ -114,6 +117,7 @@ struct Run: ParsableCommand {
         let outcome = try machine.run(timeout: timeout?.duration)
         let elapsed = TimeSpan(duration: ContinuousClock.now - start)
         Terminal.restore()
+        if verbose { for entry in machine.statistics { Log.say(entry.device, entry.counts) } }
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
         return outcome.exitCode
     }

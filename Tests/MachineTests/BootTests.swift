@@ -1,5 +1,6 @@
 // The built-in guest on KVM, the devices as they are: every check passes.
 
+import Glibc
 import Testing
 import VirtioABI
 
@@ -28,6 +29,20 @@ struct BootTests {
             #expect(line.passed && line.directive == "SKIP device offers no SUSPEND", "\(line)")
         }
         #expect(run.lines.contains { $0.name == "blk-write-read" && $0.passed && $0.directive == nil })
+    }
+
+    @Test("what the host types reaches the guest and comes back")
+    func hostInput() throws {
+        var ends: [2 of Int32] = [0, 0]
+        var span = ends.mutableSpan
+        try #require(unsafe span.withUnsafeMutableBufferPointer { unsafe pipe($0.baseAddress) } == 0)
+        let typed = Array("typed,by,a,test".utf8)
+        try #require(unsafe write(ends[1], typed, typed.count) == typed.count)
+        close(ends[1])
+        defer { close(ends[0]) }
+        let run = try GuestRun(append: ["only=console-input", "input=typed,by,a,test"], input: ends[0])
+        #expect(run.outcome == .poweredOff, "\(run.output)")
+        #expect(run.output.contains("# echo: typed,by,a,test"), "\(run.output)")
     }
 
     @Test("the time limit stops a guest that does not end")

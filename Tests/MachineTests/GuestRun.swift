@@ -43,16 +43,20 @@ struct GuestRun {
     /// Everything the console wrote.
     let output: String
 
-    /// Runs the guest with `append` on its command line.
+    /// Runs the guest with `append` on its command line, and `input` for its console to read from.
     init(
-        append: [String] = [], suspend: SuspendDialect? = .draft, interposing between: Interposition = Interposition()
+        append: [String] = [], suspend: SuspendDialect? = .draft, input: Int32? = nil,
+        interposing between: Interposition = Interposition()
     ) throws {
         let path = "/tmp/vmm-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         defer { unsafe unlink(path) }
         var configuration = Machine.Configuration()
         configuration.append = append
         configuration.suspend = suspend
-        configuration.console = .file(path)
+        let sink = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        try #require(sink >= 0, "\(path): \(reason(errno))")
+        defer { close(sink) }
+        configuration.console = .descriptors(input: input, output: sink)
         configuration.reportsAnomalies = false
         let machine = try Machine(configuration, interposing: between)
         outcome = try machine.run(timeout: .seconds(120))

@@ -12,6 +12,10 @@ start:
     jmp start
 #elif defined(TRIPLE_FAULT)
     ud2
+#elif defined(NO_CODE)
+    // To where no memory is: KVM cannot fetch what it should emulate.
+    mov $0xd0100000, %eax
+    jmp *%eax
 #elif defined(POWER_OFF)
     mov $0x600, %dx
     mov $0x34, %al

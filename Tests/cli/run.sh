@@ -27,8 +27,14 @@ expect() {
     fi
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
-kernel() { clang --target=x86_64-unknown-none-elf -D"$1" -c "$here/kernel.S" -o kernel.o && ld.lld --image-base=0 -e start -Ttext=0x100000 kernel.o -o "$1.elf"; }
-for name in SPIN TRIPLE_FAULT POWER_OFF RESET DEBUG_EXIT COMMAND_LINE; do kernel $name || exit 1; done
+# kernel NAME [ADDRESS]: links the kernel NAME of kernel.S to ADDRESS.
+kernel() {
+    clang --target=x86_64-unknown-none-elf -D"$1" -c "$here/kernel.S" -o kernel.o &&
+        ld.lld --image-base=0 -e start -Ttext="${2:-0x100000}" kernel.o -o "$1.elf" || exit 1
+}
+kernel SPIN 0x4000000
+mv SPIN.elf high.elf
+for name in SPIN TRIPLE_FAULT NO_CODE POWER_OFF RESET DEBUG_EXIT COMMAND_LINE; do kernel $name; done
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 : > empty.img
@@ -49,6 +55,7 @@ expect "kernel a directory" 1 "directory" "$vmm" directory
 expect "kernel not ELF" 1 "not an ELF" "$vmm" text
 expect "kernel cut short" 1 "cut short" "$vmm" cut.elf
 expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
+expect "kernel outside memory" 1 "try -m 65M" "$vmm" high.elf -m 32M
 expect "initrd missing" 1 "check the path" "$vmm" POWER_OFF.elf -i missing
 expect "initrd too large" 1 "try -m" "$vmm" POWER_OFF.elf -m 2M -i "$(realpath "$vmm")"
 expect "disk missing" 1 "does not exist" "$vmm" -d missing
@@ -89,6 +96,7 @@ else
     expect "debug exit" 11 "debug-exit" "$vmm" DEBUG_EXIT.elf
     expect "triple fault" 33 "triple fault" "$vmm" TRIPLE_FAULT.elf
     expect "triple fault shows registers" 33 "rip +0{8}00100000" "$vmm" TRIPLE_FAULT.elf
+    expect "code that KVM cannot emulate" 33 "KVM could not" "$vmm" NO_CODE.elf
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf

@@ -59,13 +59,15 @@ struct Parts {
         let device = Block(capacity: image.backend.capacity, readOnly: image.readOnly)
         return try BlockSlot(
             name: "blk\(number)",
-            transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
+            transport: MMIOTransport(
+                device: device, memory: vm.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
+                freeze: image.freeze),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
     }
 
     private func place(_ slot: Int) -> Place {
         Place(
             line: IOAPICLine(vm: vm, gsi: MemoryMap.gsi(slot: slot)), drainDeadline: configuration.drainDeadline,
-            reportsAnomalies: configuration.reportsAnomalies)
+            reportsAnomalies: configuration.reportsAnomalies, onDeferredEvent: configuration.onDeferredEvent)
     }
 }

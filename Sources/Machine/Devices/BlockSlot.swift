@@ -10,11 +10,12 @@ import VirtioABI
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private let backend: any BlockBackend
     private let identity: [UInt8]
-    private var thread: Thread?
 
     // Under the lock:
     /// The thread's I/O uses guest pages right now.
     private var busy = false
+    /// How many runs of requests the thread has done.
+    private var runs = 0
     /// Requests that were taken and not given to the backend: they wait for the test device, or for the thread.
     private var held: [Held] = []
     /// While true, requests are not given to the backend.
@@ -43,13 +44,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         self.backend = backend
         self.identity = Array(identity.utf8)
         try super.init(name: name, transport: transport, place: place)
-        thread = try Thread(name) { [unowned self] in serve() }
     }
 
-    func stop() {
-        requestStop()
-        thread.take()?.join()
-        _ = backend.flush()
+    override func stop() {
+        super.stop()
+        if backend.flush().result != .ok { Log.say("\(name): the last flush failed; what was written last may be lost") }
     }
 
     /// Reads the image's size again and tells the driver if it changed.
@@ -62,10 +61,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
-    private func serve() {
+    override func serve() {
         var box = makeBox()
         while let sleep = lock.locked({ stopping ? nil : workIsWaiting ? 0 : patienceLeft }) {
-            wait(sleep)
+            var doorbells: [1 of pollfd] = [pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
+            self.sleep(on: &doorbells, sleep)
             doorbell.take()
             perform { checkDeadline() }
             while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
@@ -81,12 +81,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func makeBox() -> BatchBox { BatchBox(queueSize: lock.locked { transport.largestQueue }) }
-
-    /// Sleeps until the doorbell rings, `milliseconds` at most, -1 for ever.
-    private func wait(_ milliseconds: Int32) {
-        var descriptor = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
-        unsafe poll(&descriptor, 1, milliseconds)
-    }
 
     private var workIsWaiting: Bool { !pending.isEmpty || released > 0 }
 
@@ -118,6 +112,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
         lock.locked {
             busy = false
+            runs += 1
             lock.broadcast()
         }
     }
@@ -138,13 +133,17 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return held.removeFirst()
     }
 
-    /// Drops what was not submitted, and waits for the thread's I/O: a reset is over when no host I/O points into guest pages.
     override func cancel() {
         let unsubmitted = held
         held = []
         released = 0
         for entry in unsubmitted { apply(transport.finish(entry.work.token, .ioError)) }
-        while busy { lock.wait() }
+    }
+
+    /// A reset waits for the run of requests that is under way, and not for one that another processor starts meanwhile.
+    override func quiesce() {
+        let run = runs
+        while busy && runs == run { lock.wait() }
     }
 
     // MARK: The test device

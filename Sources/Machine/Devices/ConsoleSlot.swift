@@ -17,7 +17,6 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private var port: ConsolePort
     private var keys: EscapeKeys?
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
-    private var thread: Thread?
     /// Typed bytes the model had no room for; the thread's own.
     private var backlog: [UInt8] = []
 
@@ -39,12 +38,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         batch = Batch(queueSize: transport.largestQueue)
         output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
-        thread = try Thread(name) { [unowned self] in serve() }
     }
 
-    func stop() {
-        requestStop()
-        thread.take()?.join()
+    override func stop() {
+        super.stop()
         port.close()
     }
 
@@ -63,7 +60,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
-    private func serve() {
+    override func serve() {
         while !lock.locked({ stopping }) {
             let ready = wait()
             doorbell.take()
@@ -94,8 +91,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             pollfd(fd: wantsOutput ? port.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
         ]
         let gone = wantsOutput && port.output == nil
-        var span = descriptors.mutableSpan
-        unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 3, gone ? 0 : sleep) }
+        self.sleep(on: &descriptors, gone ? 0 : sleep)
         return (descriptors[1].revents != 0, descriptors[2].revents != 0 || gone)
     }
 

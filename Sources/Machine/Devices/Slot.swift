@@ -2,6 +2,7 @@
 // called, what it asks for is noted, and the line is set from InterruptStatus, so that no interrupt can come after a status
 // the driver has read (the line outside the lock would let a worker's raise overtake an acknowledgement).
 
+import Glibc
 import KVM
 import Virtio
 import VirtioABI
@@ -20,12 +21,26 @@ protocol InterruptLine: Sendable {
     func set(_ level: Bool)
 }
 
+/// What a device's thread did, for those who count.
+public struct DeviceStatistics: Equatable, Sendable {
+    /// How often the thread slept and was woken.
+    public internal(set) var wakeUps = 0
+    /// How often that was while the device was suspended.
+    public internal(set) var wakeUpsWhileSuspended = 0
+    /// How often the device was suspended.
+    public internal(set) var suspensions = 0
+}
+
 /// What the host can do to a device beside what its driver does.
 protocol DeviceControl: AnyObject, Sendable {
     /// `console0`, `blk0`, ...
     var name: String { get }
     /// Carries out a command of the test device.
     func steer(_ verb: TestDevice.Verb, _ argument: UInt16)
+    /// What the device's thread did so far.
+    var statistics: DeviceStatistics { get }
+    /// Starts the device's thread.
+    func start() throws(MachineError)
     /// Ends the device's thread, with everything the guest was told is done on its way to the host.
     func stop()
 }
@@ -37,10 +52,12 @@ struct Place: Sendable {
     let drainDeadline: Duration
     /// Mistakes of the driver are printed.
     let reportsAnomalies: Bool
+    /// Called under the device's lock, with its name, when something first has to wait for the end of a suspension.
+    let onDeferredEvent: @Sendable (String) -> Void
 }
 
 /// What all devices of the board have in common. A subclass brings the backend.
-class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
+class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @unchecked Sendable {
     let name: String
     let lock = Lock()
     /// Wakes the device's thread.
@@ -57,8 +74,10 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     /// The test device withholds the backend after a resume.
     private var resumeIsHeld = false
     private var lineLevel = false
+    private var counts = DeviceStatistics()
 
     private let place: Place
+    private var thread: Thread?
 
     init(name: String, transport: consuming MMIOTransport<Device>, place: Place) throws(MachineError) {
         self.name = name
@@ -92,11 +111,14 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
         if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
         if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: place.drainDeadline) }
         if transport.lifecycle.phase != .suspending { drainDeadline = nil }
+        if effects.events.contains(.suspended) { counts.suspensions += 1 }
+        if effects.events.contains(.deferred) { place.onDeferredEvent(name) }
         pending.formUnion(effects.queues)
         setLine()
         if let byte = effects.emergency { emergency(byte) }
         if !pending.isEmpty || effects.events.contains(.drainBegan) { doorbell.signal() }
         if effects.events.contains(.cancel) { cancel() }
+        if effects.events.contains(.quiesce) { quiesce() }
     }
 
     private func setLine() {
@@ -119,6 +141,24 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
 
     // MARK: The device's thread
 
+    final var statistics: DeviceStatistics { lock.locked { counts } }
+
+    /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever. A descriptor that is ready already is
+    /// no wake-up.
+    final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
+        var span = descriptors.mutableSpan
+        let slept = unsafe span.withUnsafeMutableBufferPointer {
+            guard unsafe poll($0.baseAddress, nfds_t(n), 0) == 0, milliseconds != 0 else { return false }
+            unsafe poll($0.baseAddress, nfds_t(n), milliseconds)
+            return true
+        }
+        guard slept else { return }
+        lock.locked {
+            counts.wakeUps += 1
+            if transport.lifecycle.phase == .suspended { counts.wakeUpsWhileSuspended += 1 }
+        }
+    }
+
     /// Reports the drain deadline if it has passed; with the lock held.
     final func checkDeadline() {
         guard let deadline = drainDeadline, deadline <= Instant.now else { return }
@@ -129,19 +169,28 @@ class Slot<Device: VirtioDevice & ~Copyable>: MMIORegion, @unchecked Sendable {
     /// Milliseconds the device's thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
     final var patienceLeft: Int32 { drainDeadline?.millisecondsLeft ?? -1 }
 
-    /// Asks the device's thread to end.
-    final func requestStop() {
-        lock.locked {
-            stopping = true
-            lock.broadcast()
-        }
+    /// Starts the device's thread.
+    final func start() throws(MachineError) {
+        thread = try Thread(name) { [self] in serve() }
+    }
+
+    /// Ends the device's thread and waits for that.
+    func stop() {
+        lock.locked { stopping = true }
         doorbell.signal()
+        thread.take()?.join()
     }
 
     // MARK: For subclasses
 
-    /// No request of an older token may touch guest memory any more when this returns; with the lock held.
+    /// Serves the device until it is stopped: the body of its thread.
+    func serve() {}
+
+    /// Drops the work that was not submitted, and reports it as finished; with the lock held.
     func cancel() {}
+
+    /// Waits until no I/O uses guest memory; with the lock held.
+    func quiesce() {}
 
     /// Shows a byte of emergency output; with the lock held.
     func emergency(_ byte: UInt8) {}

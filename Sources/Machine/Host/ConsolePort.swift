@@ -43,10 +43,13 @@ struct ConsolePort {
     /// Reads up to `count` bytes of what is there. At the end of input, or on an error, there will be no more.
     mutating func read(_ count: Int) -> [UInt8] {
         guard let descriptor = input else { return [] }
+        var result = 0
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            initialized = max(0, unsafe Glibc.read(descriptor, buffer.baseAddress, count))
+            result = unsafe Glibc.read(descriptor, buffer.baseAddress, count)
+            initialized = max(0, result)
         }
-        if bytes.isEmpty && errno != EINTR && errno != EAGAIN { input = nil }
+        let later = result < 0 && (errno == EINTR || errno == EAGAIN)
+        if result <= 0 && !later { input = nil }
         return bytes
     }
 

@@ -9,4 +9,11 @@ public enum Log {
         let line = Array("vmm: \(message)\n".utf8)
         unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
     }
+
+    /// Says what a device's thread did.
+    public static func say(_ device: String, _ counts: DeviceStatistics) {
+        say(
+            "\(device): \(counts.suspensions) suspensions; its thread woke \(counts.wakeUps) times, "
+                + "\(counts.wakeUpsWhileSuspended) of them while suspended")
+    }
 }

@@ -51,7 +51,7 @@ struct EscapeKeys {
     private var escaped = false
 
     /// What the user sees after Ctrl-A h.
-    static let text = "Ctrl-A x  stop the machine\r\nCtrl-A h  this list\r\nCtrl-A Ctrl-A  send Ctrl-A to the guest"
+    static let text = "Ctrl-A x stops the machine, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
 
     /// Splits what was typed into bytes for the guest and actions.
     mutating func filter(_ typed: [UInt8]) -> (bytes: [UInt8], actions: [Action]) {

@@ -20,9 +20,11 @@ public struct Effects: Equatable, Sendable {
         public let rawValue: UInt8
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// The driver reset the device or stopped a queue: no I/O of an older token may touch guest memory once the call
-        /// that returned this has been answered. Work that was not yet submitted is to be dropped.
+        /// The driver reset the device or took a queue away: drop the work that was not yet submitted, and report it as
+        /// finished.
         public static let cancel = Events(rawValue: 1 << 0)
+        /// The driver reset the device: before its write is answered, no I/O may use guest memory any more (D-10).
+        public static let quiesce = Events(rawValue: 1 << 6)
         /// A drain began: report `drainDeadlinePassed` when the host's patience ends.
         public static let drainBegan = Events(rawValue: 1 << 1)
         /// The device is suspended; the backend may rest.

@@ -101,7 +101,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// DriverFeatures: between DRIVER and FEATURES_OK (3.1.1).
     private mutating func setDriverFeatures(_ value: UInt32) {
-        guard lifecycle.hasDriver, !lifecycle.featuresLocked else { return anomalies.note(.writeOutOfOrder) }
+        guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return anomalies.note(.writeOutOfOrder) }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
         // Bits 64 and up are never offered; accepting one must not go unnoticed.
         if driverFeaturesSel >= 2 && value != 0 { acceptsUnknown = true }

@@ -116,7 +116,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         acceptsUnknown = false
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         if let staged { commit(staged) }
-        return busy ? Effects(.cancel) : Effects()
+        return busy ? Effects([.cancel, .quiesce]) : Effects()
     }
 
     // MARK: Configuration changes

@@ -162,13 +162,10 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
         }
     }
 
-    /// The queue `index`, to be used in place.
+    /// The queue `index`.
     subscript(queue index: Int) -> FakeQueue {
-        get {
-            guard let queue = queues[index] else { preconditionFailure("the test never set queue \(index) up") }
-            return queue
-        }
-        set { queues[index] = newValue }
+        guard let queue = queues[index] else { preconditionFailure("the test never set queue \(index) up") }
+        return queue
     }
 
     /// QueueReady of queue `index`; selects it.

@@ -25,7 +25,7 @@ struct UsedElement: Equatable {
 }
 
 /// A split virtqueue as its driver keeps it.
-struct FakeQueue {
+final class FakeQueue {
     let index: Int
     let size: UInt16
     let descriptors: UInt64
@@ -56,7 +56,7 @@ struct FakeQueue {
     // MARK: A driver that keeps the rules
 
     /// Lays `parts` out as a chain, in this order, and makes it available.
-    mutating func add(_ parts: [Part]) -> Chain {
+    func add(_ parts: [Part]) -> Chain {
         precondition(!parts.isEmpty && parts.count <= free.count, "the test has no descriptors left")
         let indices = parts.map { _ in free.removeLast() }
         for (position, part) in parts.enumerated() {
@@ -73,7 +73,7 @@ struct FakeQueue {
     }
 
     /// The used elements since the last call; their descriptors are free again.
-    mutating func takeUsed() -> [UsedElement] {
+    func takeUsed() -> [UsedElement] {
         var elements: [UsedElement] = []
         while nextUsed != usedIndex {
             let element = usedElement(at: nextUsed)
@@ -93,7 +93,7 @@ struct FakeQueue {
     }
 
     /// Puts `head` into the available ring and moves the index.
-    mutating func publish(_ head: UInt16) {
+    func publish(_ head: UInt16) {
         let slot = UInt64(nextAvailable % size)
         memory.store(head, at: available + SplitRing.ring + SplitRing.availableEntrySize * slot)
         nextAvailable &+= 1

@@ -52,6 +52,8 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     var batchCapacity = 64
     /// Queues the model named and nobody served yet.
     private(set) var owed: QueueSet = []
+    /// A call into the model from within `serve` does not start another.
+    private var isServing = false
 
     /// Does a request's I/O and says how it went.
     private let execute: (Device.Request) -> Outcome
@@ -81,11 +83,15 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
 
     /// Takes from the queues the model named, until it names none.
     func serve() {
-        while let index = (0..<32).first(where: { owed.contains(queue: $0) }) {
+        if isServing { return }
+        isServing = true
+        defer { isServing = false }
+        while !owed.isEmpty {
+            let index = owed.rawValue.trailingZeroBitCount
             owed.remove(QueueSet(queue: index))
             take(queue: index)
+            if completesAtOnce { complete() }
         }
-        if completesAtOnce { complete() }
     }
 
     /// One `take`, whether the model named the queue or not.
@@ -104,12 +110,16 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
 
     /// Completes the `count` oldest requests, or all.
     func complete(_ count: Int = .max) {
-        for _ in 0..<min(count, requests.count) { complete(at: 0) }
+        var left = count
+        while left > 0, !requests.isEmpty {
+            complete(at: 0)
+            left -= 1
+        }
     }
 
     /// Fails the `count` oldest requests, or all, without any I/O.
     func fail(_ count: Int = .max) {
-        for _ in 0..<min(count, requests.count) { complete(at: 0, with: .ioError) }
+        for _ in 0..<min(count, requests.count) where !requests.isEmpty { complete(at: 0, with: .ioError) }
     }
 
     /// Completes request `index` of `requests`, with `outcome` instead of its I/O if there is one. As a host must, it does no

@@ -269,6 +269,23 @@ struct DrainTests {
         #expect(driver.statusByte == dialect.suspended, driver.state)
     }
 
+    @Test("the draft: a queue that comes while suspending has nothing in the drain", .covers("D-11"))
+    func queueEnabledWhileSuspending() {
+        let driver = FourQueuesDriver(suspend: .draft)
+        driver.bringUp(to: .featuresOK)
+        driver.setUp(queue: 0)
+        driver.write(.status, 0x0f)
+        driver.offer(0)
+        driver.requestSuspend()
+        driver.setUp(queue: 1)
+        driver.offer(1)
+        #expect(driver.backend.requests.map(\.request.queue) == [0], driver.state)
+        driver.backend.complete()
+        #expect(driver.statusByte == 0x1f, driver.state)
+        driver.resume()
+        #expect(driver.backend.requests.map(\.request.queue) == [1], driver.state)
+    }
+
     @Test(
         "input waits from the SUSPEND write on", .covers("D-12"),
         arguments: SuspendDialect.allCases)

@@ -1,6 +1,7 @@
 // What the suspend tests need beside the fake driver: the two dialects' words, a device that can be brought into every state, and a
 // device type with several queues that no backend answers by itself.
 
+import Glibc
 import Testing
 import VirtioABI
 
@@ -115,6 +116,17 @@ extension FakeDriver where Device: ~Copyable {
     func expectUntouched(since old: Appearance, _ location: SourceLocation = #_sourceLocation) {
         #expect(appearance == old, state, sourceLocation: location)
         #expect(memory.changes(since: old.memory) == [], state, sourceLocation: location)
+    }
+}
+
+extension FakeMemory {
+    /// Runs `body` while nobody can reach the region at 0: an access ends the process.
+    func sealed(_ body: () -> Void) {
+        guard let low = guest.resolve(0, UInt64(lowSize)) else { preconditionFailure("there is no memory at 0") }
+        let closed = unsafe mprotect(low.base, lowSize, PROT_NONE)
+        precondition(closed == 0, "the region is not made of pages")
+        body()
+        unsafe mprotect(low.base, lowSize, PROT_READ | PROT_WRITE)
     }
 }
 

@@ -73,7 +73,7 @@ struct SuspendedTests {
     func T25_input(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
         driver.bringUp()
-        for _ in 0..<8 { driver.post(100) }
+        let posted = (0..<8).map { _ in driver.post(100) }
         driver.suspend()
         let before = driver.appearance
         let input = (0..<10_240).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
@@ -85,7 +85,8 @@ struct SuspendedTests {
         #expect(driver.backend.transport.inputRoom == 0)
         driver.expectUntouched(since: before)
         driver.resume()
-        #expect(driver.collect(input, sent: sent) == input, driver.state)
+        let byHead = Dictionary(uniqueKeysWithValues: posted.map { (UInt32($0.head), $0) })
+        #expect(driver.collect(input, sent: sent, in: byHead) == input, driver.state)
     }
 
     @Test(
@@ -180,6 +181,15 @@ struct SuspendedTests {
         #expect(driver.backend.events == [.deferred], driver.state)
     }
 
+    @Test("D-20: an error that the draft latches is a deferred event as well", .covers("D-20", "D-8"))
+    func latchedErrorIsDeferred() {
+        let driver = BlockDriver(sectors: 8, suspend: .draft)
+        driver.bringUpSuspended()
+        driver.backend.events = []
+        driver.backend.fatal()
+        #expect(driver.backend.events == [.deferred])
+    }
+
     // MARK: InterruptStatus
 
     /// A suspended disk that has left InterruptStatus bit 0 unacknowledged.
@@ -240,17 +250,21 @@ struct SuspendedTests {
 }
 
 extension ConsoleDriver {
-    /// Posts receive buffers and types what is left of `input` until all of it came back, and returns what did.
-    fileprivate func collect(_ input: [UInt8], sent: Int) -> [UInt8] {
-        var (sent, received) = (sent, [UInt8]())
-        var chains = (0..<8).map { _ in post(100) }
+    /// Types what is left of `input` and posts buffers anew until all of it came back in the buffers `posted`, by head; returns
+    /// what did.
+    fileprivate func collect(_ input: [UInt8], sent: Int, in posted: [UInt32: Chain]) -> [UInt8] {
+        var (sent, received, posted) = (sent, [UInt8](), posted)
         for _ in 0..<200 where received.count < input.count {
-            sent += type(Array(input[sent..<min(sent + 100, input.count)]))
-            for element in takeUsed(ConsoleQueue.receive) {
-                guard let chain = posted.removeValue(forKey: UInt16(element.id)) else { continue }
+            let used = takeUsed(ConsoleQueue.receive)
+            for element in used {
+                guard let chain = posted.removeValue(forKey: element.id) else { continue }
                 received += answer(chain).prefix(Int(element.length))
-                chains.append(post(100))
             }
+            for _ in used {
+                let chain = post(100)
+                posted[UInt32(chain.head)] = chain
+            }
+            sent += type(Array(input[sent..<min(sent + 100, input.count)]))
         }
         return received
     }

@@ -63,14 +63,14 @@ struct ResetTests {
         #expect(driver.configuration(0, width: 8) == 1)
     }
 
-    @Test("The host is told to cancel exactly when it has requests")
+    @Test("The host is told to cancel and to quiesce exactly when it has requests")
     func cancel() {
         let driver = BlockDriver()
         driver.bringUp()
         #expect(driver.write(.status, 0).events == [])
         driver.bringUp()
         driver.submit(BlockRequest.Kind.flush)
-        #expect(driver.write(.status, 0).events == .cancel)
+        #expect(driver.write(.status, 0).events == [.cancel, .quiesce])
         #expect(driver.write(.status, 0).events == [])
     }
 

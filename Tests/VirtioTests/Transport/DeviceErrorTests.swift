@@ -5,8 +5,8 @@ import VirtioABI
 
 @testable import Virtio
 
-@Suite("Failure")
-struct FailureTests {
+@Suite("Device errors")
+struct DeviceErrorTests {
     @Test("Running: NEEDS_RESET is shown with a configuration change notification (B-6)")
     func running() {
         let driver = BlockDriver()

@@ -1,0 +1,161 @@
+// A disk in a file: what arrives, what fails and how, who may open it. No guest.
+
+import Glibc
+import Testing
+
+@testable import Machine
+@testable import Virtio
+
+/// Host memory in pieces, as a chain's data would be.
+@safe private final class Pieces {
+    private let base: UnsafeMutableRawPointer
+    let size: Int
+    private var storage: SegmentStorage
+    let segments: Segments
+
+    init(_ sizes: [Int]) {
+        size = sizes.reduce(0, +)
+        unsafe base = .allocate(byteCount: size, alignment: 16)
+        unsafe memset(base, 0, size)
+        storage = SegmentStorage(capacity: sizes.count)
+        var offset = 0
+        for size in sizes {
+            unsafe storage.append(GuestBuffer(base: base + offset, count: size))
+            offset += size
+        }
+        segments = storage.last(sizes.count, byteCount: size)
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    var bytes: [UInt8] {
+        get { unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: size)) }
+        set { unsafe UnsafeMutableRawBufferPointer(start: base, count: size).copyBytes(from: newValue) }
+    }
+
+    /// Lets `disk` carry a request for all pieces out.
+    func perform(
+        _ operation: Block.Request.Operation, at offset: UInt64 = 0, durable: Bool = false, identity: String = "",
+        on disk: any BlockBackend
+    ) -> Outcome {
+        let request = Block.Request(operation: operation, offset: offset, data: segments, durable: durable)
+        return withExtendedLifetime(self) { disk.perform(request, identity: Array(identity.utf8)) }
+    }
+}
+
+@Suite struct FileDiskTests {
+    private let path: String
+
+    init() throws {
+        path = "/tmp/vmm-disk-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    }
+
+    /// Makes the image, calls `body`, and removes the image.
+    private func withImage(_ bytes: Int, _ body: () throws -> Void) throws {
+        let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+        try #require(descriptor >= 0 && ftruncate(descriptor, bytes) == 0)
+        close(descriptor)
+        defer { unsafe unlink(path) }
+        try body()
+    }
+
+    private func error(_ body: () throws(MachineError) -> Void) -> MachineError? {
+        do throws(MachineError) {
+            try body()
+            return nil
+        } catch { return error }
+    }
+
+    @Test("what is written in pieces is read in other pieces", arguments: [1, 3, 7, 1023, 1024, 1025, 2500])
+    func pieces(count: Int) throws {
+        try withImage(1 << 20) {
+            let disk = try FileDisk(path: path, readOnly: false)
+            let source = Pieces([Int](repeating: 64, count: count) + [17, 512 - 17])
+            source.bytes = (0..<source.size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+            #expect(source.perform(.write, at: 4096, on: disk) == .ok())
+            let target = Pieces([5, source.size - 5])
+            #expect(
+                target.perform(.read, at: 4096, on: disk) == .ok(written: UInt32(source.size)))
+            #expect(target.bytes == source.bytes)
+            #expect(try Array(contents(of: path)[4096..<4096 + source.size]) == source.bytes)
+        }
+    }
+
+    @Test("a request beyond the end of a file that shrank fails, and the next one works")
+    func truncated() throws {
+        try withImage(8192) {
+            let disk = try FileDisk(path: path, readOnly: false)
+            try #require(unsafe truncate(path, 4096) == 0)
+            #expect(Pieces([1024]).perform(.read, at: 3584, on: disk) == .ioError)
+            #expect(Pieces([1024]).perform(.read, at: 4096, on: disk) == .ioError)
+            #expect(Pieces([512]).perform(.read, on: disk) == .ok(written: 512))
+            #expect(disk.capacity == 8)
+        }
+    }
+
+    @Test("the host's error is the request's")
+    func hostError() throws {
+        try withImage(4096) {
+            let disk = try FileDisk(path: path, readOnly: true)
+            #expect(Pieces([512]).perform(.write, on: disk) == .ioError)
+            #expect(Pieces([512]).perform(.write, durable: true, on: disk) == .ioError)
+            #expect(Pieces([512]).perform(.read, on: disk) == .ok(written: 512))
+        }
+    }
+
+    @Test("flush and durable writes succeed on a file")
+    func flush() throws {
+        try withImage(4096) {
+            let disk = try FileDisk(path: path, readOnly: false)
+            #expect(Pieces([1]).perform(.flush, on: disk) == .ok())
+            #expect(Pieces([512]).perform(.write, durable: true, on: disk) == .ok())
+        }
+    }
+
+    @Test("the identity is padded to 20 bytes and cut to the room there is", arguments: [1, 19, 20, 64])
+    func identify(room: Int) throws {
+        let disk = try MemoryDisk(size: 512)
+        let target = Pieces([1, room].filter { $0 > 0 })
+        target.bytes = [UInt8](repeating: 0xee, count: target.size)
+        let written = min(20, target.size)
+        #expect(
+            target.perform(.identify, identity: "blk0", on: disk) == .ok(written: UInt32(written)))
+        let whole = Array("blk0".utf8) + [UInt8](repeating: 0, count: 16)
+        #expect(target.bytes == whole.prefix(written) + [UInt8](repeating: 0xee, count: target.size - written))
+    }
+
+    @Test("a writer keeps everybody else out, readers do not")
+    func locking() throws {
+        try withImage(4096) {
+            let inUse = MachineError.disk(path: path, problem: .locked)
+            do {
+                let writer = try FileDisk(path: path, readOnly: false)
+                #expect(error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: false) } == inUse)
+                #expect(error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: true) } == inUse)
+                #expect(writer.capacity == 8)
+            }
+            let reader = try FileDisk(path: path, readOnly: true)
+            #expect(error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: true) } == nil)
+            #expect(error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: false) } == inUse)
+            #expect(reader.capacity == 8)
+        }
+    }
+
+    @Test("a memory disk refuses what a wrong capacity lets through")
+    func memoryDiskEnds() throws {
+        let disk = try MemoryDisk(size: 1024)
+        #expect(Pieces([512]).perform(.read, at: 512, on: disk) == .ok(written: 512))
+        #expect(Pieces([1024]).perform(.read, at: 512, on: disk) == .ioError)
+        #expect(Pieces([512]).perform(.write, at: 1 << 62, on: disk) == .ioError)
+    }
+
+    @Test("GuestBuffer has the layout of iovec")
+    func layout() {
+        let byte = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+        defer { unsafe byte.deallocate() }
+        let buffer = unsafe GuestBuffer(base: byte, count: 1)
+        let vector = unsafe unsafeBitCast(buffer, to: iovec.self)
+        #expect(unsafe MemoryLayout<GuestBuffer>.stride == MemoryLayout<iovec>.stride)
+        #expect(unsafe vector.iov_base == byte && vector.iov_len == 1)
+    }
+}

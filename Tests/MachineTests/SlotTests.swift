@@ -1,0 +1,169 @@
+// Devices with their threads, driven through their registers by hand. No guest, no KVM: the interrupt line is a recorder.
+
+import Glibc
+import KVM
+import Synchronization
+import Testing
+import VirtioABI
+
+@testable import Machine
+@testable import Virtio
+
+/// An interrupt line that remembers its level.
+private final class RecordedLine: InterruptLine {
+    private let level = Atomic<Bool>(false)
+    var isRaised: Bool { level.load(ordering: .acquiring) }
+    func set(_ level: Bool) { self.level.store(level, ordering: .releasing) }
+}
+
+extension Slot where Device: ~Copyable {
+    fileprivate func set(_ register: Register, _ value: UInt32) {
+        write(at: UInt64(register.rawValue), width: 4, value: UInt64(value))
+    }
+
+    fileprivate func get(_ register: Register) -> UInt32 {
+        UInt32(truncatingIfNeeded: read(at: UInt64(register.rawValue), width: 4))
+    }
+
+    /// Brings the device to DRIVER_OK with VERSION_1 and the draft's SUSPEND.
+    fileprivate func bringUp() throws {
+        for status: UInt32 in [1, 3] { set(.status, status) }
+        for word: UInt32 in [0, 1] {
+            set(.driverFeaturesSel, word)
+            set(.driverFeatures, Features([.version1, .suspendDraft]).word(word))
+        }
+        set(.status, 0x0b)
+        set(.status, 0x0f)
+        try #require(get(.status) == 0x0f)
+    }
+}
+
+/// Waits for `fact`, and fails with `state` if it does not come true within ten seconds.
+private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) throws {
+    let deadline = Instant.now.advanced(by: .seconds(10))
+    while !fact() { try #require(Instant.now < deadline, "\(state())") }
+}
+
+@Suite struct SlotTests {
+    private let line = RecordedLine()
+
+    private func place(_ onDeferred: @escaping @Sendable (String) -> Void = { _ in }) -> Place {
+        Place(line: line, drainDeadline: .seconds(10), reportsAnomalies: false, onDeferredEvent: onDeferred)
+    }
+
+    private func console(input: Int32?, output: Int32, _ place: Place) throws -> ConsoleSlot {
+        try ConsoleSlot(
+            name: "console0",
+            transport: MMIOTransport(device: Console(), memory: GuestMemory([]), suspend: .draft),
+            place: place, port: ConsolePort(.descriptors(input: input, output: output)), escapeKeys: false
+        ) { _ in }
+    }
+
+    private func makePipe() throws -> (read: Int32, write: Int32) {
+        var ends: [2 of Int32] = [0, 0]
+        var span = ends.mutableSpan
+        try #require(unsafe span.withUnsafeMutableBufferPointer { unsafe pipe($0.baseAddress) } == 0)
+        return (ends[0], ends[1])
+    }
+
+    @Test("while suspended the console's thread sleeps, whatever waits at the host, and takes it after the resume")
+    func suspendedConsoleSleeps() throws {
+        let input = try makePipe()
+        let sink = unsafe open("/dev/null", O_WRONLY)
+        defer { for descriptor in [input.read, input.write, sink] { close(descriptor) } }
+        let slot = try console(input: input.read, output: sink, place())
+        defer { slot.stop() }
+        try slot.start()
+        try slot.bringUp()
+        slot.set(.status, 0x1f)
+        try #require(slot.get(.status) == 0x1f)
+
+        let typed = [UInt8](repeating: 0x61, count: 10_000)
+        try #require(unsafe write(input.write, typed, typed.count) == typed.count)
+        // The thread had every reason to wake that a wrong one would need; only its own counter can tell that it did not.
+        for _ in 0..<1000 { #expect(slot.get(.status) == 0x1f) }
+        #expect(slot.statistics.wakeUpsWhileSuspended == 0)
+        #expect(slot.statistics.suspensions == 1)
+
+        slot.set(.status, 0x0f)
+        try #require(slot.get(.status) == 0x0f)
+        try eventually("room \(slot.lock.locked { slot.transport.inputRoom })") {
+            slot.lock.locked { slot.transport.inputRoom } == 0
+        }
+        #expect(slot.statistics.wakeUpsWhileSuspended == 0)
+    }
+
+    @Test("the host hears once of something that waits for the resume, and the driver of nothing")
+    func deferredEvent() throws {
+        let heard = HeardNames()
+        let sink = unsafe open("/dev/null", O_WRONLY)
+        defer { close(sink) }
+        let slot = try console(input: nil, output: sink, place { heard.add($0) })
+        defer { slot.stop() }
+        try slot.start()
+        try slot.bringUp()
+        slot.set(.status, 0x1f)
+        let generation = slot.get(.configGeneration)
+        slot.steer(.resize, 90 | 30 << 8)
+        slot.steer(.input, 0x61)
+        slot.steer(.resize, 100 | 30 << 8)
+        #expect(heard.all == ["console0"])
+        #expect(slot.get(.interruptStatus) == 0 && !line.isRaised && slot.get(.configGeneration) == generation)
+
+        slot.set(.status, 0x0f)
+        #expect(slot.get(.interruptStatus) == 2 && line.isRaised && slot.get(.configGeneration) == generation + 1)
+        #expect(slot.read(at: 0x100, width: 2) == 100)
+        slot.set(.interruptACK, 2)
+        #expect(!line.isRaised)
+        slot.set(.status, 0x1f)
+        slot.steer(.resize, 80 | 25 << 8)
+        #expect(heard.all == ["console0", "console0"])
+    }
+
+    @Test("emergency output needs no queue and no driver, and a full sink does not stop the device")
+    func emergencyOutput() throws {
+        let output = try makePipe()
+        defer { close(output.read) }
+        let slot = try console(input: nil, output: output.write, place())
+        try slot.start()
+        for byte in Array("help\n".utf8) { slot.write(at: 0x108, width: 4, value: UInt64(byte)) }
+        slot.stop()
+        close(output.write)
+        var text = [UInt8](repeating: 0, count: 16)
+        #expect(unsafe read(output.read, &text, text.count) == 5)
+        #expect(Array(text.prefix(5)) == Array("help\n".utf8))
+    }
+
+    @Test("a disk that grew is shown with a new generation and one interrupt; one that did not is not")
+    func capacity() throws {
+        let path = "/tmp/vmm-slot-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+        try #require(descriptor >= 0 && ftruncate(descriptor, 4096) == 0)
+        defer {
+            close(descriptor)
+            unsafe unlink(path)
+        }
+        let file = try FileDisk(path: path, readOnly: false)
+        let slot = try BlockSlot(
+            name: "blk0",
+            transport: MMIOTransport(device: Block(capacity: 8), memory: GuestMemory([]), suspend: .draft),
+            place: place(), backend: file, identity: "blk0")
+        defer { slot.stop() }
+        try slot.start()
+        try slot.bringUp()
+        let generation = slot.get(.configGeneration)
+        slot.rereadCapacity()
+        #expect(slot.get(.configGeneration) == generation && !line.isRaised)
+        try #require(ftruncate(descriptor, 8192) == 0)
+        slot.rereadCapacity()
+        #expect(slot.read(at: 0x100, width: 8) == 16)
+        #expect(slot.get(.configGeneration) == generation + 1 && slot.get(.interruptStatus) == 2 && line.isRaised)
+    }
+}
+
+/// Names collected from another thread.
+private final class HeardNames: Sendable {
+    private let names = Mutex<[String]>([])
+    var all: [String] { names.withLock { $0 } }
+    func add(_ name: String) { names.withLock { $0.append(name) } }
+}

@@ -1,0 +1,88 @@
+// Message framing (VIRTIO 1.4, 2.7.4.1): the device makes no assumption about the arrangement of descriptors. The same request, cut
+// anywhere, gives the same answer (trap 9). In one piece, header and data share a descriptor, and so do data and status byte.
+
+import Testing
+import Virtio
+import VirtioABI
+
+/// A request, and all that can be seen of how it went.
+struct FramedRequest: CustomTestStringConvertible, Sendable {
+    struct Result: Equatable {
+        let answer: [UInt8]
+        let used: [UInt32]
+        let disk: [UInt8]
+        let log: [MemoryDisk.Entry]
+    }
+
+    let testDescription: String
+    let kind: UInt32
+    var sector: UInt64 = 3
+    var data: [UInt8] = []
+    var room = 0
+
+    /// Bytes of the whole, header and status byte included.
+    var count: Int { 16 + data.count + room + 1 }
+
+    /// What a fresh device makes of the request, cut at `cuts`.
+    func run(cuts: [Int]) -> Result {
+        let driver = BlockDriver(sectors: 8, queueSize: 1024, memory: FakeMemory(low: 1 << 16))
+        driver.backend.completesAtOnce = true
+        driver.bringUp(queueSize: cuts.count < 16 ? 16 : 1024)
+        let chain = driver.submit(kind, sector: sector, data: data, room: room, cuts: cuts)
+        return Result(
+            answer: driver.answer(chain), used: driver.takeUsed(0).map(\.length), disk: driver.disk.bytes, log: driver.disk.log)
+    }
+
+    static let pattern: [UInt8] = (0..<512).map { UInt8(truncatingIfNeeded: $0 &* 5 &+ 1) }
+
+    static let all: [FramedRequest] = [
+        FramedRequest(testDescription: "IN", kind: BlockRequest.Kind.read, room: 512),
+        FramedRequest(testDescription: "OUT", kind: BlockRequest.Kind.write, data: pattern),
+        FramedRequest(testDescription: "FLUSH", kind: BlockRequest.Kind.flush),
+        FramedRequest(testDescription: "GET_ID", kind: BlockRequest.Kind.getID, room: 20),
+        FramedRequest(testDescription: "IN behind the end", kind: BlockRequest.Kind.read, sector: 8, room: 512),
+        FramedRequest(testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write, data: Array(pattern.prefix(100))),
+        FramedRequest(testDescription: "an unknown type", kind: 77, data: [1, 2, 3], room: 3),
+    ]
+}
+
+@Suite("Block framing")
+struct BlockFramingTests {
+    @Test("In one piece each way, the request is served", arguments: FramedRequest.all)
+    func whole(request: FramedRequest) {
+        let result = request.run(cuts: [])
+        #expect(result.used.count == 1 && result.answer.last != FakeMemory.pattern)
+    }
+
+    @Test("Cut once, at every byte", arguments: FramedRequest.all)
+    func once(request: FramedRequest) {
+        let whole = request.run(cuts: [])
+        for cut in 1..<request.count { #expect(request.run(cuts: [cut]) == whole, "cut at \(cut)") }
+    }
+
+    @Test("Cut twice, around every edge of the format", arguments: FramedRequest.all)
+    func twice(request: FramedRequest) {
+        let whole = request.run(cuts: [])
+        let edges = [1, 4, 8, 15, 16, 17, 100, request.count - 2, request.count - 1].filter { $0 > 0 && $0 < request.count }
+        for first in edges {
+            for second in edges where second > first {
+                #expect(request.run(cuts: [first, second]) == whole, "cuts at \(first) and \(second)")
+            }
+        }
+    }
+
+    @Test("Every byte a descriptor of its own", arguments: FramedRequest.all)
+    func bytes(request: FramedRequest) {
+        #expect(request.run(cuts: Array(1..<request.count)) == request.run(cuts: []))
+    }
+
+    @Test("Anywhere, at random", arguments: FramedRequest.all)
+    func random(request: FramedRequest) {
+        let whole = request.run(cuts: [])
+        var noise = Noise(seed: UInt64(request.kind))
+        for _ in 0..<100 {
+            let cuts = (0..<Int.random(in: 1..<14, using: &noise)).map { _ in Int.random(in: 1..<request.count, using: &noise) }
+            #expect(request.run(cuts: cuts) == whole, "cuts at \(cuts)")
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// Chains as sequences of bytes: cutting headers off the front and status bytes off the end, whatever the buffers.
+
+import Testing
+
+@testable import Virtio
+
+@Suite("Segments")
+struct SegmentsTests {
+    /// Splits of ten bytes into one, two and three buffers, and single bytes.
+    static let splits: [[Int]] =
+        [[10], Array(repeating: 1, count: 10)] + (1..<10).map { [$0, 10 - $0] }
+        + (1..<9).flatMap { first in (1..<(10 - first)).map { [first, $0, 10 - first - $0] } }
+
+    /// Ten bytes 0 to 9 at address 0, in buffers of the given lengths, and what lies behind `storage` stays alive in `body`.
+    func withSegments(_ lengths: [Int], _ body: (inout Segments, FakeMemory) throws -> Void) throws {
+        let memory = FakeMemory(low: 4096, high: 16)
+        memory.store(Array(0..<10), at: 0)
+        var storage = SegmentStorage(capacity: 16)
+        var address: UInt64 = 0
+        for length in lengths {
+            storage.append(try #require(memory.guest.resolve(address, UInt64(length))))
+            address += UInt64(length)
+        }
+        var segments = storage.last(lengths.count, byteCount: Int(address))
+        try body(&segments, memory)
+        #expect(storage.free == 16 - lengths.count)
+    }
+
+    @Test("The first bytes, across any buffers", arguments: splits)
+    func removeFirst(lengths: [Int]) throws {
+        try withSegments(lengths) { segments, _ in
+            let first: InlineArray<7, UInt8>? = segments.removeFirst()
+            let head = try #require(first)
+            #expect(head.indices.map { head[$0] } == Array(0..<7))
+            #expect(segments.byteCount == 3)
+            var counts: [Int] = []
+            segments.forEach { counts.append($0.count) }
+            #expect(counts.reduce(0, +) == 3 && !counts.contains(0) && counts.count == segments.count)
+            let tooMany: InlineArray<4, UInt8>? = segments.removeFirst()
+            #expect(tooMany == nil && segments.byteCount == 3)
+            let second: InlineArray<3, UInt8>? = segments.removeFirst()
+            let rest = try #require(second)
+            #expect(rest.indices.map { rest[$0] } == [7, 8, 9])
+            #expect(segments.byteCount == 0 && segments.count == 0)
+        }
+    }
+
+    @Test("The last byte, again and again", arguments: splits)
+    func removeLast(lengths: [Int]) throws {
+        try withSegments(lengths) { segments, _ in
+            for byte in UInt8(0)..<10 {
+                let removed = segments.removeLast()
+                let last = try #require(removed)
+                #expect(last.count == 1 && last.loadByte(at: 0) == 9 - byte)
+                #expect(segments.byteCount == 9 - Int(byte))
+            }
+            let none = segments.removeLast()
+            #expect(none == nil && segments.count == 0)
+        }
+    }
+
+    @Test("Writing to the front until there is no room", arguments: splits)
+    func write(lengths: [Int]) throws {
+        try withSegments(lengths) { segments, memory in
+            let written = (UInt8(100)..<111).map { segments.write($0) }
+            #expect(written == Array(repeating: true, count: 10) + [false])
+            #expect(memory.bytes(at: 0, count: 11) == Array(100..<110) + [FakeMemory.pattern])
+        }
+    }
+
+    @Test("The readable and the writable half lie side by side")
+    func halves() throws {
+        let memory = FakeMemory(low: 4096, high: 16)
+        var storage = SegmentStorage(capacity: 8)
+        for address in UInt64(0)..<5 { storage.append(try #require(memory.guest.resolve(address, 1))) }
+        memory.store([0, 1, 2, 3, 4], at: 0)
+        let readable = storage.last(2, before: 2, byteCount: 2)
+        let writable = storage.last(2, byteCount: 2)
+        var bytes: [UInt8] = []
+        readable.forEach { bytes.append($0.loadByte(at: 0)) }
+        writable.forEach { bytes.append($0.loadByte(at: 0)) }
+        #expect(bytes == [1, 2, 3, 4])
+        storage.truncate(to: 1)
+        #expect(storage.free == 7)
+    }
+}

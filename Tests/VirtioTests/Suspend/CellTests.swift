@@ -1,0 +1,116 @@
+// Tables 2.1 and 2.2 of suspend.md, row by row below the Status rows: what an event does in each state. A row is a string with a
+// letter for each column, in the order of `Oracle.Column`; the draft has no seventh.
+
+import Testing
+import VirtioABI
+
+@testable import Virtio
+
+@Suite("Suspend: tables")
+struct CellTests {
+    /// A console in a state, with output in the backend's hands where the state has any, and no interrupt pending.
+    private static func console(_ dialect: SuspendDialect, in column: Oracle.Column, pending: Bool) -> ConsoleDriver {
+        let driver = ConsoleDriver(suspend: dialect)
+        driver.backend.readiesAtOnce = false
+        driver.bringUp(to: column == .notLive ? .queues : .driverOK)
+        driver.post(8)
+        // The queue without a request in the backend.
+        driver.write(.queueSel, UInt32(ConsoleQueue.receive))
+        if column != .notLive { driver.print([1]) }
+        if pending { driver.backend.change { $0.rows = 1 } }
+        if column != .notLive && column != .running && column != .dead { driver.requestSuspend() }
+        if column == .suspended || column == .resuming || column == .deadSuspended {
+            dialect == .draft ? driver.backend.deadline() : driver.backend.complete()
+        }
+        if column == .resuming { driver.requestResume() }
+        if column == .dead || column == .deadSuspended { driver.backend.fatal() }
+        if !pending { driver.acknowledge() }
+        return driver
+    }
+
+    /// A row: what happens, and the letter for what came of it.
+    struct Row: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let draft: String
+        let ratified: String
+        var pending = false
+        let event: @Sendable (ConsoleDriver) -> Character
+    }
+
+    static let rows = [
+        // k: the buffer is popped.
+        Row(testDescription: "QueueNotify", draft: "-k----", ratified: "-k-----") { driver in
+            let count = driver.backend.requests.count
+            driver.print([2])
+            return driver.backend.requests.count > count ? "k" : "-"
+        },
+        // w: the write takes effect.
+        Row(testDescription: "Config window write", draft: "www--w", ratified: "wwwwwww") { driver in
+            driver.write(at: 0x108, width: 4, 0x78)
+            return driver.backend.emergency == [0x78] ? "w" : "-"
+        },
+        // c: applied with a new generation, t: and told.
+        Row(testDescription: "Config change event", draft: "ctt---", ratified: "ctt----") { driver in
+            let (generation, edges) = (driver.read(.configGeneration), driver.backend.line.risingEdges)
+            driver.backend.change { $0.columns = 99 }
+            let applied = driver.configuration(0, width: 2) == 99 && driver.read(.configGeneration) == generation + 1
+            let told = driver.interruptStatus == .configurationChange && driver.backend.line.risingEdges == edges + 1
+            if !applied { return told || driver.read(.configGeneration) != generation ? "?" : "-" }
+            return told ? "t" : "c"
+        },
+        // a: the bits go and the line with them.
+        Row(testDescription: "InterruptACK", draft: " aaaaa", ratified: " aaaaaa", pending: true) { driver in
+            guard driver.backend.line.level else { return "?" }
+            driver.write(.interruptACK, 3)
+            return driver.interruptStatus == [] && !driver.backend.line.level ? "a" : "-"
+        },
+        // l: the selector is live.
+        Row(testDescription: "QueueSel", draft: "lll--l", ratified: "lll--ll") { driver in
+            driver.write(.queueSel, 9)
+            return driver.read(.queueSizeMax) == 0 ? "l" : "-"
+        },
+        // s: the queue stops.
+        Row(testDescription: "QueueReady = 0", draft: "sss---", ratified: "sss----") { driver in
+            driver.write(.queueReady, 0)
+            return driver.read(.queueReady) == 0 ? "s" : "-"
+        },
+        // r: reset at once, p: pended.
+        Row(testDescription: "QueueReset = 1", draft: "rrrppr", ratified: "rrrpprr") { driver in
+            let was = driver.read(.queueReady)
+            driver.write(.queueReset, 1)
+            switch (was, driver.read(.queueReset), driver.read(.queueReady)) {
+            case (1, 0, 0): return "r"
+            case (1, 1, 1): return "p"
+            default: return "-"
+            }
+        },
+        // u: used, h: held until the resume.
+        Row(testDescription: "Backend completion", draft: " uuhh-", ratified: " uu  - ") { driver in
+            driver.backend.complete()
+            if !driver.takeUsed(ConsoleQueue.transmit).isEmpty { return "u" }
+            driver.requestResume()
+            driver.backend.ready()
+            return driver.takeUsed(ConsoleQueue.transmit).isEmpty ? "-" : "h"
+        },
+        // d: delivered.
+        Row(testDescription: "Backend input", draft: "-d----", ratified: "-d-----") { driver in
+            driver.type([7])
+            return driver.takeUsed(ConsoleQueue.receive).isEmpty ? "-" : "d"
+        },
+    ]
+
+    @Test(
+        "every row in every column",
+        .covers("D-5", "D-6", "D-7", "D-8", "D-9", "D-12", "D-15", "D-16", "B-5", "V5-DEV-9"),
+        arguments: rows, SuspendDialect.allCases)
+    func everyCell(_ row: Row, _ dialect: SuspendDialect) {
+        let expected = dialect == .draft ? row.draft : row.ratified
+        let found = zip(Oracle.Column.allCases, expected).map { column, letter -> Character in
+            if letter == " " { return letter }
+            let driver = Self.console(dialect, in: column, pending: row.pending)
+            guard driver.backend.transport.lifecycle.column == column else { return "!" }
+            return row.event(driver)
+        }
+        #expect(String(found) == expected)
+    }
+}

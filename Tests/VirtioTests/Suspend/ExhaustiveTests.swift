@@ -1,0 +1,162 @@
+// A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every sequence of
+// inputs up to a length. Beside what LifecycleTests compares, the registers, the interrupt and the used ring count here.
+
+import Testing
+import Virtio
+import VirtioABI
+
+/// A disk and its oracle, given the same inputs.
+private final class MirroredDisk {
+    let driver: BlockDriver
+    private let accepts: Bool
+    private var oracle: Oracle
+    /// What the oracle does not know of the device: its request, the used ring and InterruptStatus.
+    private var busy = false
+    private var held = false
+    private var used: UInt16 = 0
+    private var interrupt: InterruptStatus = []
+    /// The driver accepted features that FEATURES_OK can be granted for: until a reset, after which it does not again.
+    private var acceptable: Bool
+
+    /// A disk at `stage` of its initialisation; a running one with a read in the backend, if `busy`.
+    init(_ pairing: Pairing, at stage: FakeDriver<Block>.Stage, busy: Bool) {
+        accepts = pairing.accepts
+        acceptable = stage >= .features
+        oracle = Oracle(dialect: pairing.dialect)
+        driver = BlockDriver(sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096))
+        driver.backend.readiesAtOnce = false
+        let features = driver.offered.subtracting([.suspend, .suspendDraft]).union(pairing.features)
+        driver.bringUp(to: stage, accepting: features)
+        if stage >= .features { _ = oracle.apply(.write(0x03)) }
+        if stage >= .featuresOK { _ = oracle.apply(.write(0x0b), accepts: accepts) }
+        if stage >= .driverOK { _ = oracle.apply(.write(0x0f)) }
+        if busy && stage >= .driverOK {
+            driver.submitRead(0)
+            self.busy = true
+        }
+    }
+
+    var column: Oracle.Column { oracle.column }
+
+    /// One input for both; `drained` is the backend's completion of the request. Whether they still agree.
+    func apply(_ input: Oracle.Input) -> Bool {
+        switch input {
+        case .write(let word): driver.write(.status, word)
+        case .drained: driver.backend.complete()
+        case .deadline: driver.backend.deadline()
+        case .ready: driver.backend.ready()
+        case .fail: driver.backend.fatal()
+        }
+        if input == .drained { complete() } else { settle(oracle.apply(input, acceptable: acceptable, accepts: accepts)) }
+        if !busy { settle(oracle.apply(.drained)) }
+        return agrees
+    }
+
+    private func complete() {
+        if busy && oracle.uses { use() }
+        if busy && oracle.frozen { held = true }
+        busy = false
+    }
+
+    private func use() {
+        used += 1
+        interrupt.insert(.usedBuffer)
+    }
+
+    private func settle(_ owed: Oracle.Owed) {
+        switch owed {
+        case .reset:
+            (busy, held, acceptable, interrupt) = (false, false, false, [])
+        case .deliver where held:
+            held = false
+            use()
+        case .notifiedDeath: interrupt.insert(.configurationChange)
+        default: break
+        }
+    }
+
+    private var agrees: Bool {
+        driver.backend.transport.lifecycle.agrees(with: oracle) && driver.statusByte == UInt32(oracle.status)
+            && driver.interruptStatus == interrupt && driver.backend.line.level == !interrupt.isEmpty
+            && (driver.queues.isEmpty || driver[queue: 0].usedIndex == used)
+    }
+
+    var difference: Comment {
+        "the tables say \(oracle), interrupt status \(interrupt.rawValue), \(used) used\n\(driver.state)"
+    }
+}
+
+@Suite("Suspend: exhaustive")
+struct ExhaustiveTests {
+    /// How a device gets where it is to be, from a stage of its initialisation.
+    private struct Situation {
+        let stage: FakeDriver<Block>.Stage
+        let inputs: [Oracle.Input]
+    }
+
+    private func situations(_ dialect: SuspendDialect?) -> [Situation] {
+        let resume = Oracle.Input.write(dialect == .draft ? 0x0f : 0x1f)
+        let suspended: [Oracle.Input] = [.write(0x1f), .drained]
+        let lives: [[Oracle.Input]] = [
+            [], [.write(0x1f)], suspended, [.write(0x1f), .deadline], suspended + [resume],
+            [.write(0x1f), .deadline, resume], [.fail], suspended + [.fail], suspended + [resume, .fail],
+        ]
+        let early = [
+            Situation(stage: .reset, inputs: []), Situation(stage: .features, inputs: []),
+            Situation(stage: .queues, inputs: []), Situation(stage: .queues, inputs: [.fail]),
+        ]
+        let plain = early + lives.map { Situation(stage: .driverOK, inputs: $0) }
+        return plain + plain.map { Situation(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
+    }
+
+    @Test(
+        "every state with every Status word, idle and in flight",
+        .covers("D-2", "D-3", "D-13", "D-14", "D-18", "V5-DEV-2", "V5-DEV-3", "V14-DEV-1"), arguments: Pairing.all)
+    func everyWord(_ pairing: Pairing) {
+        var columns: [Oracle.Column: Int] = [:]
+        for situation in situations(pairing.dialect) {
+            for busy in [false, true] {
+                for word in LifecycleTests.words {
+                    let device = MirroredDisk(pairing, at: situation.stage, busy: busy)
+                    let reached = situation.inputs.allSatisfy { device.apply($0) }
+                    columns[device.column, default: 0] += 1
+                    // What follows the word shows what it left behind.
+                    guard reached, device.apply(.write(word)), device.apply(.drained), device.apply(.ready) else {
+                        Issue.record("\(situation), busy \(busy), word \(word): \(device.difference)")
+                        return
+                    }
+                }
+            }
+        }
+        let total = columns.values.reduce(0, +)
+        print("transport, \(pairing.testDescription): \(total) words in \(columns.count) states, idle and in flight")
+        let expected = pairing.accepts ? (pairing.dialect == .draft ? 6 : 7) : 3
+        #expect(columns.count == expected)
+    }
+
+    private static let alphabet: [Oracle.Input] = [
+        .write(0), .write(0x0f), .write(0x1f), .write(0x1b), .write(0x8f), .drained, .deadline, .ready, .fail,
+    ]
+    private static let length = 4
+
+    @Test(
+        "every sequence of inputs, idle and in flight", .covers("D-2", "D-4", "D-10", "D-13"),
+        arguments: [SuspendDialect.draft, .ratified], [false, true])
+    func everySequence(_ dialect: SuspendDialect, _ busy: Bool) {
+        let alphabet = Self.alphabet
+        let count = (0..<Self.length).reduce(1) { product, _ in product * alphabet.count }
+        for number in 0..<count {
+            let device = MirroredDisk(Pairing(dialect: dialect, accepts: true), at: .driverOK, busy: busy)
+            var (rest, inputs) = (number, [Oracle.Input]())
+            for _ in 0..<Self.length {
+                inputs.append(alphabet[rest % alphabet.count])
+                rest /= alphabet.count
+                guard device.apply(inputs[inputs.count - 1]) else {
+                    Issue.record("\(inputs): \(device.difference)")
+                    return
+                }
+            }
+        }
+        print("transport, \(dialect), busy \(busy): \(count) sequences of \(Self.length) inputs from a running device")
+    }
+}

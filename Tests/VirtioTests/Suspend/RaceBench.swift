@@ -1,0 +1,220 @@
+// A host with real threads around a device with four queues: one lock, four threads that take and complete, and a driver that looks
+// at guest memory without the lock, as guests do. The lock is a pthread mutex, which ThreadSanitizer understands.
+
+import Glibc
+import Synchronization
+import VirtioABI
+
+@testable import Virtio
+
+/// A thread that is joined.
+struct Thread {
+    private let handle: pthread_t
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        let context = unsafe Unmanaged.passRetained(Body(run: body)).toOpaque()
+        var handle = pthread_t()
+        let error = unsafe pthread_create(&handle, nil, startThread, context)
+        precondition(error == 0, "no thread")
+        self.handle = handle
+    }
+
+    func join() { pthread_join(handle, nil) }
+
+    fileprivate final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+}
+
+private func startThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let context = unsafe context else { return nil }
+    unsafe Unmanaged<Thread.Body>.fromOpaque(context).takeRetainedValue().run()
+    return nil
+}
+
+/// Until when a wait may last.
+struct Deadline {
+    private let end: Int
+
+    init(seconds: Int = 20) { end = Deadline.now + seconds }
+
+    private static var now: Int {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec
+    }
+
+    /// Lets others run until `condition` holds; false if the deadline came first.
+    func wait(_ condition: () -> Bool) -> Bool {
+        while !condition() {
+            if Deadline.now > end { return false }
+            sched_yield()
+        }
+        return true
+    }
+}
+
+/// The device, its lock, and what its workers share. Everything but `memory` is touched under the lock.
+@safe final class RacingDevice: @unchecked Sendable {
+    static let queueSize: UInt16 = 16
+    static let workers = 4
+
+    private let memory: FakeMemory
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let wakeUp: UnsafeMutablePointer<pthread_cond_t>
+    private var transport: MMIOTransport<FourQueues>
+    private var batch: Batch<FourQueues.Request>
+    private var owed: QueueSet = []
+    private var requests: [Token] = []
+    private var resumeRequested = false
+    private var stopping = false
+    private var threads: [Thread] = []
+    private var _changed: UInt32 = 0
+    private var _turn: UInt32 = 0
+    private var line = InterruptLine()
+
+    init(_ dialect: SuspendDialect) {
+        memory = FakeMemory(low: 1 << 16, high: 4096)
+        transport = MMIOTransport(device: FourQueues(), memory: memory.guest, suspend: dialect)
+        batch = Batch(queueSize: Self.queueSize)
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe wakeUp = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(wakeUp, nil)
+        bringUp(dialect)
+        threads = (0..<Self.workers).map { _ in Thread { [unowned self] in work() } }
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(wakeUp)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe wakeUp.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// Ends the workers. Nothing is left with them: they finish what they have.
+    func stop() {
+        locked { stopping = true }
+        for thread in threads { thread.join() }
+    }
+
+    // MARK: The host
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        let result = body()
+        if stopping || resumeRequested || !owed.isEmpty || !requests.isEmpty { unsafe pthread_cond_broadcast(wakeUp) }
+        unsafe pthread_mutex_unlock(mutex)
+        return result
+    }
+
+    /// Every call into the model, under the lock.
+    private func call(_ effects: Effects) {
+        line.sample(transport.interruptAsserted)
+        owed.formUnion(effects.queues)
+        if effects.events.contains(.resumeRequested) { resumeRequested = true }
+    }
+
+    private func work() {
+        unsafe pthread_mutex_lock(mutex)
+        while !stopping || !requests.isEmpty {
+            if !step() { unsafe pthread_cond_wait(wakeUp, mutex) }
+        }
+        unsafe pthread_mutex_unlock(mutex)
+    }
+
+    /// One thing a worker finds to do; false if there is none. The lock is held before and after, not during the I/O.
+    private func step() -> Bool {
+        if let token = requests.popLast() {
+            unsafe pthread_mutex_unlock(mutex)
+            sched_yield()
+            unsafe pthread_mutex_lock(mutex)
+            call(transport.finish(token, .ok()))
+        } else if let queue = (0..<4).first(where: { owed.contains(queue: $0) }) {
+            owed.remove(QueueSet(queue: queue))
+            call(transport.take(queue: queue, into: &batch))
+            for index in 0..<batch.count { requests.append(batch[index].token) }
+            batch.removeAll()
+            unsafe pthread_cond_broadcast(wakeUp)
+        } else if resumeRequested {
+            resumeRequested = false
+            call(transport.backendReady())
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// The drain deadline passes.
+    func deadline() { locked { call(transport.drainDeadlinePassed()) } }
+    /// The host changes the configuration.
+    func change(to value: UInt32) {
+        locked {
+            call(transport.change { $0.value = value })
+            _changed = value
+        }
+    }
+
+    /// The value of the host's last change.
+    var changed: UInt32 { locked { _changed } }
+    /// The change whose turn it is, for a driver and a host that take turns.
+    var turn: UInt32 {
+        get { locked { _turn } }
+        set { locked { _turn = newValue } }
+    }
+    /// How often the line rose.
+    var risingEdges: Int { locked { line.risingEdges } }
+
+    // MARK: The guest
+
+    func read(_ register: Register) -> UInt32 { read(at: register.rawValue) }
+    func read(at offset: UInt32) -> UInt32 { locked { UInt32(transport.read(at: UInt64(offset), width: 4)) } }
+
+    func write(_ register: Register, _ value: UInt32) {
+        locked { call(transport.write(at: UInt64(register.rawValue), width: 4, value: UInt64(value))) }
+    }
+
+    /// Offsets of the areas of queue `index`. Descriptor n of a queue is always a byte of its own.
+    private func table(_ index: Int) -> UInt64 { 0x1000 * UInt64(index + 1) }
+    private func available(_ index: Int) -> UInt64 { table(index) + 0x400 }
+    private func used(_ index: Int) -> UInt64 { table(index) + 0x800 }
+
+    private func bringUp(_ dialect: SuspendDialect) {
+        memory.fill(0, at: 0x1000, count: 0x4000)
+        let setUp: [(Register, UInt32)] = [
+            (.status, 3), (.driverFeaturesSel, 1), (.driverFeatures, Features.version1.union(dialect.feature).word(1)),
+            (.status, 0x0b),
+        ]
+        for (register, value) in setUp { write(register, value) }
+        for index in 0..<4 {
+            for number in 0..<UInt64(Self.queueSize) {
+                let descriptor = Descriptor(address: table(index) + 0xc00 + number, length: 1, flags: .write)
+                memory.store(descriptor.address, at: table(index) + 16 * number)
+                memory.store(descriptor.high, at: table(index) + 16 * number + 8)
+            }
+            let registers: [(Register, UInt32)] = [
+                (.queueSel, UInt32(index)), (.queueSize, UInt32(Self.queueSize)),
+                (.queueDescLow, UInt32(table(index))), (.queueDriverLow, UInt32(available(index))),
+                (.queueDeviceLow, UInt32(used(index))), (.queueReady, 1),
+            ]
+            for (register, value) in registers { write(register, value) }
+        }
+        write(.status, 0x0f)
+    }
+
+    private func word(_ address: UInt64) -> UnsafePointer<Atomic<UInt16>> {
+        guard let buffer = memory.guest.resolve(address, 2) else { preconditionFailure("outside of memory") }
+        return unsafe UnsafePointer(buffer.base.assumingMemoryBound(to: Atomic<UInt16>.self))
+    }
+
+    /// Makes the descriptor whose turn it is available: its chain of `queueSize` chains ago has been used.
+    func publish(_ index: Int, _ number: UInt16) {
+        let slot = number % Self.queueSize
+        unsafe word(available(index) + 4 + 2 * UInt64(slot)).pointee.store(slot, ordering: .relaxed)
+        unsafe word(available(index) + 2).pointee.store(number &+ 1, ordering: .releasing)
+    }
+
+    /// The used index of each queue.
+    var used: [UInt16] { (0..<4).map { unsafe word(used($0) + 2).pointee.load(ordering: .acquiring) } }
+}
