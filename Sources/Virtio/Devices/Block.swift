@@ -81,7 +81,7 @@ public struct Block: VirtioDevice, ~Copyable {
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
-        guard let status = chain.writable.removeLast() else { return .unanswerable }
+        guard let status = Reply(cutFrom: &chain) else { return .unanswerable }
         guard let header: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
             return answer(.ioError, in: status)
         }
@@ -106,15 +106,14 @@ public struct Block: VirtioDevice, ~Copyable {
         }
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32 {
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 {
         let status: BlockRequest.Status =
             switch outcome.result {
             case .ok: .ok
             case .ioError: .ioError
             case .unsupported: .unsupported
             }
-        reply?.storeByte(status.rawValue, at: 0)
-        return outcome.written &+ 1
+        return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? 0
     }
 
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite {
@@ -133,14 +132,13 @@ public struct Block: VirtioDevice, ~Copyable {
     }
 
     private func work(
-        _ operation: Request.Operation, _ offset: UInt64, _ data: Segments, _ status: GuestBuffer
+        _ operation: Request.Operation, _ offset: UInt64, _ data: Segments, _ status: Reply
     ) -> Taken<Request> {
         .work(Request(operation: operation, offset: offset, data: data, durable: !canFlush), reply: status)
     }
 
-    private func answer(_ status: BlockRequest.Status, in reply: GuestBuffer) -> Taken<Request> {
-        reply.storeByte(status.rawValue, at: 0)
-        return .done(written: 1)
+    private func answer(_ status: BlockRequest.Status, in reply: Reply) -> Taken<Request> {
+        .done(written: reply.answer(status.rawValue, afterWriting: 0))
     }
 }
 

@@ -65,7 +65,7 @@ public struct Console: VirtioDevice, ~Copyable {
         return .done(written: written)
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32 { 0 }
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
 
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite {
         offset == ConsoleConfiguration.emergencyWrite ? .emergency(UInt8(truncatingIfNeeded: value)) : .ignored

@@ -8,7 +8,7 @@ public enum Taken<Request: Sendable>: Sendable {
     /// Answered on the spot; `written` bytes were put into its writable part.
     case done(written: UInt32)
     /// Left to the backend. The answer goes to `reply`, if the device type has one.
-    case work(Request, reply: GuestBuffer?)
+    case work(Request, reply: Reply?)
     /// There is no place in it for an answer: the device cannot go on.
     case unanswerable
 }
@@ -54,8 +54,8 @@ public protocol VirtioDevice: ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request>
-    /// The backend is done with a request: answers into `reply` and returns the bytes written in all (2.7.8).
-    mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32
+    /// The backend is done with a request: answers into `reply` and returns the used length (2.7.8).
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32
     /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space.
     mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite
 }

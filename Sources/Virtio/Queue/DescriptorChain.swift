@@ -1,5 +1,26 @@
 // A buffer the driver made available, between the moment it leaves the available ring and the moment it is parked or used.
 
+/// The end of a chain's writable part, kept for the device's answer: a status byte behind the room for data.
+public struct Reply: Sendable {
+    private let byte: GuestBuffer
+    /// Writable bytes before the answer.
+    private let room: Int
+
+    /// Cuts the last writable byte off `chain`; nil if there is none.
+    init?(cutFrom chain: inout DescriptorChain) {
+        guard let byte = chain.writable.removeLast() else { return nil }
+        self.byte = byte
+        room = chain.writable.byteCount
+    }
+
+    /// Stores the answer after `written` bytes of data, and returns the used length. That counts bytes written from the start
+    /// without a gap (2.7.8.2), so it includes the answer only if the data filled all the room before it.
+    func answer(_ value: UInt8, afterWriting written: UInt32) -> UInt32 {
+        byte.storeByte(value, at: 0)
+        return Int(written) == room && written < .max ? written + 1 : written
+    }
+}
+
 /// One popped descriptor chain. It is a linear resource: a queue's `put` or `park` ends it, and dropping it is a bug.
 @frozen public struct DescriptorChain: ~Copyable {
     /// Index of the chain's first descriptor, which names it in the used ring.

@@ -18,7 +18,7 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case nextOutOfRange
     /// A chain has more descriptors than the queue: a loop, or an illegal length.
     case chainTooLong
-    /// A chain names more than 2^32 - 1 bytes.
+    /// A chain names more than 2^32 bytes (2.7.5.2).
     case chainTooLarge
     /// A device-readable descriptor after a device-writable one.
     case readableAfterWritable

@@ -19,7 +19,7 @@ import VirtioABI
         enum State { case free, inFlight, held(Outcome) }
         var state: State
         /// Where the device will answer; empty for a device type that does not.
-        var reply: GuestBuffer?
+        var reply: Reply?
     }
 
     /// Outcome of `next`.
@@ -114,7 +114,7 @@ import VirtioABI
                 guard let buffer = memory.resolve(descriptor.address, UInt64(descriptor.length)) else {
                     throw .bufferOutsideMemory
                 }
-                guard readable.bytes + writable.bytes + buffer.count <= Int(UInt32.max) else { throw .chainTooLarge }
+                guard readable.bytes + writable.bytes + buffer.count <= 1 << 32 else { throw .chainTooLarge }
                 segments.append(buffer)
                 if write {
                     writable = (writable.count + 1, writable.bytes + buffer.count)
@@ -144,7 +144,7 @@ import VirtioABI
     // MARK: Parked chains
 
     /// Sets a chain aside until the backend has answered. Its head is then the request's name.
-    mutating func park(_ chain: consuming DescriptorChain, reply: GuestBuffer?) -> UInt16 {
+    mutating func park(_ chain: consuming DescriptorChain, reply: Reply?) -> UInt16 {
         let head = chain.close()
         unsafe parked[Int(head)] = Parked(state: .inFlight, reply: reply)
         inFlight += 1
@@ -160,7 +160,7 @@ import VirtioABI
     }
 
     /// Takes the parked chain `head` back, to be put; nil if there is none.
-    mutating func unpark(_ head: UInt16) -> (head: UInt16, reply: GuestBuffer?)? {
+    mutating func unpark(_ head: UInt16) -> (head: UInt16, reply: Reply?)? {
         guard head < size, case .inFlight = unsafe parked[Int(head)].state else { return nil }
         inFlight -= 1
         unsafe parked[Int(head)].state = .free
@@ -169,7 +169,7 @@ import VirtioABI
 
     /// Takes the first held chain at or after `cursor` back, to be put with its outcome, and moves `cursor` behind it; nil
     /// when none is left.
-    mutating func unhold(from cursor: inout UInt16) -> (head: UInt16, reply: GuestBuffer?, outcome: Outcome)? {
+    mutating func unhold(from cursor: inout UInt16) -> (head: UInt16, reply: Reply?, outcome: Outcome)? {
         while held > 0, cursor < size {
             let head = cursor
             cursor += 1

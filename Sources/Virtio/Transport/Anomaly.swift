@@ -16,8 +16,6 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     case featuresRefused
     /// QueueNotify for a queue that does not exist or is not ready, or before DRIVER_OK.
     case uselessNotify
-    /// A chain whose framing the device type does not know.
-    case badFraming
     /// A ring the driver broke; see `lastFault`.
     case queueFault
 
@@ -32,7 +30,6 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
         case .writeOutOfOrder: "the driver wrote a register at a time when that has no effect"
         case .featuresRefused: "the driver accepted features that were not offered, or not VIRTIO_F_VERSION_1"
         case .uselessNotify: "the driver notified a queue that is not ready, or before DRIVER_OK"
-        case .badFraming: "the driver made a buffer available that this device cannot use"
         case .queueFault: "the driver broke a virtqueue, and the device needs a reset"
         }
     }
@@ -40,7 +37,7 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
 
 /// How often each anomaly was seen since the device was made, and which of them are due for a report.
 public struct Anomalies: Sendable {
-    private var counts = InlineArray<10, UInt64>(repeating: 0)
+    private var counts = InlineArray<9, UInt64>(repeating: 0)
     private var due: UInt32 = 0
 
     init() {

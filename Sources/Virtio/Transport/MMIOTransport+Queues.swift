@@ -20,6 +20,7 @@ extension MMIOTransport where Device: ~Copyable {
         precondition(index >= 0 && index < queueCount)
         var effects = Effects()
         var answered = false
+        var broken: QueueFault?
         serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
             guard batch.hasRoom(queueSize: queues[index].size) else {
                 effects.queues = QueueSet(queue: index)
@@ -28,9 +29,9 @@ extension MMIOTransport where Device: ~Copyable {
             let mark = batch.segments.count
             switch queues[index].next(in: memory, &batch.segments) {
             case .empty: break serving
-            case .fault(let broken):
-                effects.merge(fault(broken))
-                return effects
+            case .fault(let fault):
+                broken = fault
+                break serving
             case .chain(var chain):
                 switch device.take(&chain, queue: index, configuration) {
                 case .done(let written):
@@ -43,13 +44,13 @@ extension MMIOTransport where Device: ~Copyable {
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
                     _ = chain.close()
-                    effects.merge(fault(.noRoomForStatus))
-                    return effects
+                    broken = .noRoomForStatus
+                    break serving
                 }
             }
         }
         if answered { signalUsed(index) }
-        effects.merge(settle())
+        effects.merge(broken.map { fault($0) } ?? settle())
         return effects
     }
 

@@ -103,8 +103,7 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func setDriverFeatures(_ value: UInt32) {
         guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return anomalies.note(.writeOutOfOrder) }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
-        // Bits 64 and up are never offered; accepting one must not go unnoticed.
-        if driverFeaturesSel >= 2 && value != 0 { acceptsUnknown = true }
+        driverFeaturesHigh = driverFeaturesHigh.replacing(word: driverFeaturesSel &- 2, with: value)
     }
 
     /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.

@@ -5,7 +5,8 @@ import VirtioABI
 extension MMIOTransport where Device: ~Copyable {
     /// The driver writes Status. It returns at once, whatever is in flight.
     mutating func writeStatus(_ value: UInt32) -> Effects {
-        let acceptable = driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && !acceptsUnknown
+        let acceptable =
+            driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && driverFeaturesHigh.isEmpty
         let asked = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value)).contains(.featuresOK)
         if asked && !lifecycle.featuresLocked && !acceptable { anomalies.note(.featuresRefused) }
         return perform(lifecycle.write(value, features: driverFeatures, acceptable: acceptable))

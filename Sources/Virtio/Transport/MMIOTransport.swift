@@ -41,8 +41,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lastFault: QueueFault?
 
     var driverFeatures: Features = []
-    /// The driver accepted one of the bits 64 and up, none of which is ever offered.
-    var acceptsUnknown = false
+    /// Bits 64 to 127 of what the driver accepts, none of which is ever offered.
+    var driverFeaturesHigh: Features = []
     var deviceFeaturesSel: UInt32 = 0
     var driverFeaturesSel: UInt32 = 0
     var queueSel: UInt32 = 0
@@ -113,7 +113,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         device.reset()
         interruptStatus = []
         driverFeatures = []
-        acceptsUnknown = false
+        driverFeaturesHigh = []
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         if let staged { commit(staged) }
         return busy ? Effects([.cancel, .quiesce]) : Effects()

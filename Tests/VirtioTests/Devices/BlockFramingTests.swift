@@ -30,7 +30,8 @@ struct FramedRequest: CustomTestStringConvertible, Sendable {
         driver.bringUp(queueSize: cuts.count < 16 ? 16 : 1024)
         let chain = driver.submit(kind, sector: sector, data: data, room: room, cuts: cuts)
         return Result(
-            answer: driver.answer(chain), used: driver.takeUsed(0).map(\.length), disk: driver.disk.bytes, log: driver.disk.log)
+            answer: driver.answer(chain), used: driver.takeUsed(0).map(\.length), disk: driver.disk.bytes,
+            log: driver.disk.log)
     }
 
     static let pattern: [UInt8] = (0..<512).map { UInt8(truncatingIfNeeded: $0 &* 5 &+ 1) }
@@ -41,7 +42,8 @@ struct FramedRequest: CustomTestStringConvertible, Sendable {
         FramedRequest(testDescription: "FLUSH", kind: BlockRequest.Kind.flush),
         FramedRequest(testDescription: "GET_ID", kind: BlockRequest.Kind.getID, room: 20),
         FramedRequest(testDescription: "IN behind the end", kind: BlockRequest.Kind.read, sector: 8, room: 512),
-        FramedRequest(testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write, data: Array(pattern.prefix(100))),
+        FramedRequest(
+            testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write, data: Array(pattern.prefix(100))),
         FramedRequest(testDescription: "an unknown type", kind: 77, data: [1, 2, 3], room: 3),
     ]
 }
@@ -63,7 +65,9 @@ struct BlockFramingTests {
     @Test("Cut twice, around every edge of the format", arguments: FramedRequest.all)
     func twice(request: FramedRequest) {
         let whole = request.run(cuts: [])
-        let edges = [1, 4, 8, 15, 16, 17, 100, request.count - 2, request.count - 1].filter { $0 > 0 && $0 < request.count }
+        let edges = [1, 4, 8, 15, 16, 17, 100, request.count - 2, request.count - 1].filter {
+            $0 > 0 && $0 < request.count
+        }
         for first in edges {
             for second in edges where second > first {
                 #expect(request.run(cuts: [first, second]) == whole, "cuts at \(first) and \(second)")
@@ -81,7 +85,9 @@ struct BlockFramingTests {
         let whole = request.run(cuts: [])
         var noise = Noise(seed: UInt64(request.kind))
         for _ in 0..<100 {
-            let cuts = (0..<Int.random(in: 1..<14, using: &noise)).map { _ in Int.random(in: 1..<request.count, using: &noise) }
+            let cuts = (0..<Int.random(in: 1..<14, using: &noise)).map { _ in
+                Int.random(in: 1..<request.count, using: &noise)
+            }
             #expect(request.run(cuts: cuts) == whole, "cuts at \(cuts)")
         }
     }

@@ -17,7 +17,10 @@ struct BlockTests {
     }
 
     /// One used element for `chain`, `length` bytes long, and its status byte.
-    func expect(_ driver: BlockDriver, _ chain: Chain, status: UInt8, length: UInt32, _ location: SourceLocation = #_sourceLocation) {
+    func expect(
+        _ driver: BlockDriver, _ chain: Chain, status: UInt8, length: UInt32,
+        _ location: SourceLocation = #_sourceLocation
+    ) {
         #expect(driver.statusByte(chain) == status, driver.state, sourceLocation: location)
         let used = driver.takeUsed(0)
         #expect(used == [UsedElement(id: UInt32(chain.head), length: length)], driver.state, sourceLocation: location)
@@ -49,7 +52,8 @@ struct BlockTests {
         #expect(driver.disk.log.map(\.operation) == [.flush])
     }
 
-    @Test("A request without data is done, at any sector of the disk and at its end", arguments: [Kind.read, Kind.write])
+    @Test(
+        "A request without data is done, at any sector of the disk and at its end", arguments: [Kind.read, Kind.write])
     func noData(kind: UInt32) {
         let driver = driver()
         for sector in [UInt64(0), 7, 8] { expect(driver, driver.submit(kind, sector: sector), status: 0, length: 1) }
@@ -58,7 +62,8 @@ struct BlockTests {
 
     /// Sectors and how many of them, at least one of which is not on the disk.
     static let nowhere: [(UInt64, Int)] = [
-        (8, 1), (7, 2), (0, 9), (9, 1), (1 << 32, 1), (1 << 55, 1), ((1 << 55) - 1, 1), (1 << 63, 1), (.max, 1), (.max - 7, 8),
+        (8, 1), (7, 2), (0, 9), (9, 1), (1 << 32, 1), (1 << 55, 1), ((1 << 55) - 1, 1), (1 << 63, 1), (.max, 1),
+        (.max - 7, 8),
         (.max / 512, 1),
     ]
 
@@ -74,7 +79,9 @@ struct BlockTests {
         #expect(driver.data(read).allSatisfy { $0 == FakeMemory.pattern })
     }
 
-    @Test("A capacity beyond any disk does not let a sector overflow", arguments: [1 << 55, 1 << 63, .max - 1] as [UInt64])
+    @Test(
+        "A capacity beyond any disk does not let a sector overflow",
+        arguments: [1 << 55, 1 << 63, .max - 1] as [UInt64])
     func hugeCapacity(sector: UInt64) {
         let driver = driver()
         driver.backend.change { $0.capacity = .max }
@@ -95,7 +102,8 @@ struct BlockTests {
     @Test("A read-only disk says so, refuses OUT with IOERR and still reads")
     func readOnly() {
         let driver = driver(readOnly: true)
-        #expect(driver.offered.contains(BlockFeature.readOnly) && !self.driver().offered.contains(BlockFeature.readOnly))
+        #expect(
+            driver.offered.contains(BlockFeature.readOnly) && !self.driver().offered.contains(BlockFeature.readOnly))
         let disk = driver.disk.bytes
         expect(driver, driver.submit(Kind.write, data: Array(repeating: 9, count: 512)), status: 1, length: 1)
         expect(driver, driver.submit(Kind.read, room: 512), status: 0, length: 513)
@@ -109,7 +117,9 @@ struct BlockTests {
         expect(driver, driver.submit(Kind.write, data: Array(repeating: 9, count: 512)), status: 1, length: 1)
     }
 
-    @Test("An unknown type ends in UNSUPP (trap 13)", arguments: [UInt32(2), 3, 5, 7, 9, 11, 13, 14, 15, 0x100, 0x8000_0000, .max])
+    @Test(
+        "An unknown type ends in UNSUPP (trap 13)",
+        arguments: [UInt32(2), 3, 5, 7, 9, 11, 13, 14, 15, 0x100, 0x8000_0000, .max])
     func unknownType(kind: UInt32) {
         let driver = driver()
         expect(driver, driver.submit(kind), status: 2, length: 1)
@@ -164,7 +174,8 @@ struct BlockTests {
         let driver = driver()
         driver.disk.identity = Array("exactly twenty bytes and more".utf8)
         let chain = driver.submit(Kind.getID, room: 512)
-        #expect(driver.data(chain) == Array("exactly twenty bytes".utf8) + Array(repeating: FakeMemory.pattern, count: 492))
+        #expect(
+            driver.data(chain) == Array("exactly twenty bytes".utf8) + Array(repeating: FakeMemory.pattern, count: 492))
         #expect(driver.statusByte(chain) == 0, driver.state)
     }
 

@@ -73,7 +73,9 @@ struct ConsoleTests {
             let chain = driver.post(room)
             if left.count == Self.text.count { driver.type(Self.text) }
             let expected = Array(left.prefix(room))
-            #expect(driver.takeUsed(0) == [UsedElement(id: UInt32(chain.head), length: UInt32(expected.count))], driver.state)
+            #expect(
+                driver.takeUsed(0) == [UsedElement(id: UInt32(chain.head), length: UInt32(expected.count))],
+                driver.state)
             #expect(driver.answer(chain).prefix(expected.count) == expected[...])
             #expect(driver.answer(chain).dropFirst(expected.count).allSatisfy { $0 == FakeMemory.pattern })
             left = left.dropFirst(room)
@@ -141,7 +143,9 @@ struct ConsoleTests {
 
     // MARK: Emergency write
 
-    @Test("emerg_wr works in every step of the initialisation, by its low byte (5.3.4)", arguments: ConsoleDriver.Stage.allCases)
+    @Test(
+        "emerg_wr works in every step of the initialisation, by its low byte (5.3.4)",
+        arguments: ConsoleDriver.Stage.allCases)
     func emergency(stage: ConsoleDriver.Stage) {
         let driver = ConsoleDriver()
         driver.bringUp(to: stage)

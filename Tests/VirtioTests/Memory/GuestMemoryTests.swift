@@ -29,7 +29,8 @@ struct GuestMemoryTests {
     @Test(
         "Ranges that are not, in part or whole",
         arguments: [
-            (0, end + 1), (end - 1, 2), (end, 1), (end + 1, 1), (high - 1, 1), (high - 1, 2), (high, highEnd - high + 1),
+            (0, end + 1), (end - 1, 2), (end, 1), (end + 1, 1), (high - 1, 1), (high - 1, 2),
+            (high, highEnd - high + 1),
             (highEnd - 1, 2), (highEnd, 1), (0, high + 1), (.max, 1), (.max, .max), (1, .max), (high, .max),
             (high + 1, .max - high), (.max - 15, 16), (end, .max - end + 1),
         ] as [(UInt64, UInt64)])

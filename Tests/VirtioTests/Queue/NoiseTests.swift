@@ -43,7 +43,8 @@ struct NoiseTests {
                 let length = Bool.random(using: &noise) ? UInt32.random(in: 0...2048, using: &noise) : 16
                 let address = UInt64.random(in: 0x8_0000..<0xff800, using: &noise)
                 queue.setDescriptor(
-                    index, Descriptor(address: address, length: length, flags: flags, next: .random(in: 0..<9, using: &noise)))
+                    index,
+                    Descriptor(address: address, length: length, flags: flags, next: .random(in: 0..<9, using: &noise)))
             }
             for _ in 0..<4 {
                 driver[queue: 0].publish(.random(in: 0..<9, using: &noise))

@@ -96,7 +96,8 @@ struct SplitQueueTests {
         let driver = BlockDriver()
         driver.bringUp()
         let queue = driver[queue: 0]
-        driver.memory.fill(FakeMemory.pattern, at: queue.used + 4, count: Int(SplitRing.usedBytes(size: queue.size)) - 4)
+        driver.memory.fill(
+            FakeMemory.pattern, at: queue.used + 4, count: Int(SplitRing.usedBytes(size: queue.size)) - 4)
         driver[queue: 0].setAvailableFlags(0)
         let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512, kick: false)
         let memory = driver.memory.snapshot()
@@ -155,7 +156,10 @@ struct SplitQueueTests {
         let nowhere = { (writable: Bool) in Part(address: .max, length: 0, writable: writable) }
         let header = driver.readable(BlockDriver.header(BlockRequest.Kind.read, sector: 2))
         let chain = driver.add(
-            [nowhere(false), header, nowhere(false), nowhere(true), driver.writable(512), nowhere(true), driver.writable(1), nowhere(true)],
+            [
+                nowhere(false), header, nowhere(false), nowhere(true), driver.writable(512), nowhere(true),
+                driver.writable(1), nowhere(true),
+            ],
             to: 0)
         driver.backend.complete()
         let whole = chain.parts.filter { $0.writable && $0.length > 0 }

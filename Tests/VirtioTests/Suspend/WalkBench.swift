@@ -1,10 +1,5 @@
-// A random walk's device and what must hold at each of its steps (suspend.md 0 and 2). The walk is a list of plain steps, so the same
-// list can be walked again, and a shorter one tried; a step that has no meaning where it comes is skipped.
-
-import Testing
-import VirtioABI
-
-@testable import Virtio
+// The steps of a random walk, where they come from, and how a list of them is made shorter. A step is a plain value that means
+// something in every state, if only nothing: so a list can be walked again, and a part of it too.
 
 /// A generator of our own, so that a seed means the same walk everywhere: SplitMix64.
 struct SplitMix64: RandomNumberGenerator {
@@ -21,55 +16,52 @@ struct SplitMix64: RandomNumberGenerator {
     }
 }
 
-/// One step of a walk. `pick` chooses among what there is, whatever it is.
-struct WalkStep {
+/// One step. `pick` chooses among what there is to choose from when the step is made.
+struct WalkStep: CustomStringConvertible {
     enum Kind: CaseIterable {
-        case offer, offerMuch, kick, complete, completeMuch, fail, suspend, resume, abort, oddStatus, reset, bringUp, failedBit
-        case ready, deadline, fatal, change, acknowledge, queueReset, queueStop, queueStart, worker, input, frozenWrite
+        // The driver.
+        case offer, offerMuch, kick, suspend, resume, abort, oddStatus, failedBit, reset, bringUp, acknowledge
+        case queueReset, queueStop, queueStart, frozenWrite
+        // The host.
+        case complete, completeAll, fail, ready, deadline, fatal, change, worker, input
     }
 
     let kind: Kind
     let pick: Int
 
-    /// Steps that keep a device going come more often than steps that end it.
-    private static let weighted: [Kind] =
-        Kind.allCases.flatMap { kind in
-            switch kind {
-            case .fatal, .failedBit, .reset: [kind]
-            case .offer, .complete, .suspend, .resume, .ready: Array(repeating: kind, count: 8)
-            default: Array(repeating: kind, count: 3)
-            }
-        }
-
-    static func random(_ generator: inout SplitMix64) -> WalkStep {
-        let kind = weighted[Int(generator.next() % UInt64(weighted.count))]
-        return WalkStep(kind: kind, pick: Int(generator.next() % 997))
-    }
-}
-
-extension WalkStep: CustomStringConvertible {
     var description: String { "\(kind) \(pick)" }
-}
 
-/// A device under a walk, and the walk's own books of it.
-class Walker<Device: VirtioDevice & ~Copyable> {
-    let driver: FakeDriver<Device>
-    let dialect: SuspendDialect
-    /// Chains with the device, by queue and head.
-    private(set) var owned: [Int: Set<UInt16>] = [:]
-    /// The first thing that was wrong.
-    private(set) var failure: String?
-    private var frozen: Appearance?
-    private let quiet: Quiet
-
-    /// What no suspended device may change: what is seen, and the configuration the host has asked for last.
-    private struct Quiet {
-        let free: UInt64
+    /// What keeps a device going comes more often than what ends it.
+    private static let weighted: [Kind] = Kind.allCases.flatMap { kind in
+        switch kind {
+        case .fatal, .failedBit, .reset: [kind]
+        case .offer, .complete, .suspend, .resume, .ready: Array(repeating: kind, count: 8)
+        default: Array(repeating: kind, count: 3)
+        }
     }
 
-    init(_ driver: FakeDriver<Device>, _ dialect: SuspendDialect) {
-        self.driver = driver
-        self.dialect = dialect
-        quiet = Quiet(free: 0)
+    /// The steps of the walk that `seed` names.
+    static func walk(seed: UInt64, length: Int) -> [WalkStep] {
+        var generator = SplitMix64(seed: seed)
+        return (0..<length).map { _ in
+            let kind = weighted[Int(generator.next() % UInt64(weighted.count))]
+            return WalkStep(kind: kind, pick: Int(generator.next() % 997))
+        }
+    }
+
+    /// Leaves steps out of `steps`, ever fewer at a time, for as long as `fails` holds of the rest (delta debugging).
+    static func shrink(_ steps: [WalkStep], _ fails: ([WalkStep]) -> Bool) -> [WalkStep] {
+        var steps = steps
+        var size = steps.count / 2
+        while size > 0 {
+            var start = 0
+            while start < steps.count {
+                var shorter = steps
+                shorter.removeSubrange(start..<min(start + size, steps.count))
+                if fails(shorter) { steps = shorter } else { start += size }
+            }
+            size /= 2
+        }
+        return steps
     }
 }

@@ -18,7 +18,9 @@ struct DeviceErrorTests {
         #expect(driver.interruptStatus == [] && driver.backend.line.risingEdges == 1, driver.state)
     }
 
-    @Test("Before DRIVER_OK: NEEDS_RESET is shown, and nobody is notified (2.1.2)", arguments: BlockDriver.Stage.beforeDriverOK)
+    @Test(
+        "Before DRIVER_OK: NEEDS_RESET is shown, and nobody is notified (2.1.2)",
+        arguments: BlockDriver.Stage.beforeDriverOK)
     func notLive(stage: BlockDriver.Stage) {
         let driver = BlockDriver()
         driver.bringUp(to: stage)

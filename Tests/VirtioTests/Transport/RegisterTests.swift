@@ -39,7 +39,8 @@ struct RegisterTests {
         }
         for register in Register.allCases {
             #expect(
-                driver.read(register) == Self.expected(register, live: stage == .driverOK), "\(register)\n\(driver.state)")
+                driver.read(register) == Self.expected(register, live: stage == .driverOK),
+                "\(register)\n\(driver.state)")
         }
     }
 

@@ -12,7 +12,9 @@ struct ResetTests {
         let driver = BlockDriver(suspend: .draft)
         let fresh = driver.dump()
         driver.bringUp(to: stage)
-        for selector in [Register.deviceFeaturesSel, .driverFeaturesSel, .queueSel, .shmSel] { driver.write(selector, 1) }
+        for selector in [Register.deviceFeaturesSel, .driverFeaturesSel, .queueSel, .shmSel] {
+            driver.write(selector, 1)
+        }
         driver.write(.status, 0)
         #expect(driver.read(.deviceFeatures) == 0x244)
         #expect(driver.read(.queueSizeMax) == 256)

@@ -1,0 +1,265 @@
+// A device on a random walk, with the walk's own books about it: after each step the device must be what the books say
+// (suspend.md 0 and 2). The driver here keeps the rules of rings and breaks those of SUSPEND as it likes.
+
+import VirtioABI
+
+@testable import Virtio
+
+/// What a walk has to know of a device type.
+struct WalkKind<Device: VirtioDevice & ~Copyable> {
+    let make: (SuspendDialect, FreezeScope) -> FakeDriver<Device>
+    /// A chain for a queue. All chains of a queue share their buffers.
+    let parts: (FakeDriver<Device>, _ queue: Int) -> [Part]
+    /// Where the backend writes by itself, even for a suspended device: the data of retained reads.
+    let data: (_ parts: [Part]) -> Range<UInt64>
+    let change: (inout Device.Configuration, _ value: UInt16) -> Void
+    /// What `change` has made of the configuration.
+    let value: (FakeDriver<Device>) -> UInt64
+    let initialValue: UInt16
+    /// Types one byte, if the device has a keyboard.
+    let input: (FakeDriver<Device>) -> Void
+    /// The queue whose buffers wait for input, if there is one.
+    let receiveQueue: Int?
+}
+
+/// A walk under way.
+final class Walker<Device: VirtioDevice & ~Copyable> {
+    let kind: WalkKind<Device>
+    let driver: FakeDriver<Device>
+    let dialect: SuspendDialect
+    let scope: FreezeScope
+    /// The first thing that was not as it must be.
+    private(set) var failure: String?
+
+    private let parts: [[Part]]
+    private var areas: [FakeQueue] = []
+    /// Chains with the device: by queue, the head and the descriptors it takes.
+    private var owned: [[UInt16: Int]]
+    /// What the driver reads of the configuration, and what the host wants it to be.
+    private var (shown, wanted): (UInt16, UInt16)
+    private var generation: UInt32
+    private var changed = false
+    private var phase = Lifecycle.Phase.notLive
+    private var interrupt: InterruptStatus = []
+    /// Guest memory of a suspended device; the driver's own stores are put in.
+    private var still: FakeMemory.Snapshot?
+
+    init(_ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope) {
+        (self.kind, self.dialect, self.scope) = (kind, dialect, scope)
+        let driver = kind.make(dialect, scope)
+        self.driver = driver
+        driver.backend.readiesAtOnce = false
+        driver.bringUp(queueSize: 16)
+        let count = driver.backend.transport.queueCount
+        parts = (0..<count).map { kind.parts(driver, $0) }
+        areas = (0..<count).map { driver[queue: $0] }
+        owned = Array(repeating: [:], count: count)
+        (shown, wanted) = (kind.initialValue, kind.initialValue)
+        generation = driver.read(.configGeneration)
+        phase = driver.backend.transport.lifecycle.phase
+    }
+
+    private var count: Int { parts.count }
+    private func isReady(_ queue: Int) -> Bool { driver.backend.transport.queues[queue].isReady }
+    private func ending(_ queue: Int) -> QueueEnding { driver.backend.transport.queues[queue].ending }
+    private var isFrozen: Bool { driver.backend.transport.lifecycle.isFrozen }
+
+    /// Makes one step and looks whether all is well.
+    func make(_ step: WalkStep) {
+        perform(step)
+        check(after: step)
+    }
+
+    // MARK: Steps
+
+    private func perform(_ step: WalkStep) {
+        let (pick, queue) = (step.pick, step.pick % count)
+        switch step.kind {
+        case .offer: offer(queue)
+        case .offerMuch: for queue in 0..<count { offer(queue) }
+        case .kick: driver.write(.queueNotify, UInt32(pick % (count + 1)))
+        case .suspend: driver.write(.status, 0x1f)
+        case .resume: driver.write(.status, dialect.resume)
+        case .abort: driver.write(.status, phase == .resuming ? 0x1f : 0x0f)
+        case .oddStatus: driver.write(.status, [0x100, 0x20, 0x40, 0x1b, 0x10, 0x0b, 0xffff_ff1f][pick % 7])
+        case .failedBit: driver.write(.status, 0x8f)
+        case .reset: reset()
+        case .bringUp: bringUp()
+        case .acknowledge: driver.write(.interruptACK, UInt32(pick % 4))
+        case .queueReset, .queueStop: end(queue, step.kind == .queueReset ? (.queueReset, 1) : (.queueReady, 0))
+        case .queueStart: start(queue)
+        case .frozenWrite: frozenWrite(pick)
+        case .complete: if let index = someRequest(pick) { driver.backend.complete(at: index) }
+        case .completeAll: driver.backend.complete()
+        case .fail: if let index = someRequest(pick) { driver.backend.complete(at: index, with: .ioError) }
+        case .ready: driver.backend.ready()
+        case .deadline: driver.backend.deadline()
+        case .fatal: driver.backend.fatal()
+        case .change: change(UInt16(pick))
+        case .worker: driver.backend.take(queue: queue)
+        case .input: kind.input(driver)
+        }
+    }
+
+    private func someRequest(_ pick: Int) -> Int? {
+        driver.backend.requests.isEmpty ? nil : pick % driver.backend.requests.count
+    }
+
+    private func offer(_ queue: Int) {
+        let room = 16 - owned[queue].values.reduce(0, +)
+        guard isReady(queue), ending(queue) == .none, parts[queue].count <= room else { return }
+        let chain = driver.add(parts[queue], to: queue, kick: false)
+        owned[queue][chain.head] = parts[queue].count
+        if still != nil { still = driver.memory.snapshot() }
+    }
+
+    private func reset() {
+        driver.write(.status, 0)
+        owned = Array(repeating: [:], count: count)
+    }
+
+    /// Brings a device up again that was reset, failed or died.
+    private func bringUp() {
+        guard driver.statusByte != 0x0f, !isFrozen || driver.statusByte & 0xc0 != 0, phase != .suspending else { return }
+        reset()
+        driver.bringUp(to: .featuresOK)
+        for queue in 0..<count { start(queue) }
+        driver.write(.status, 0x0f)
+    }
+
+    /// Makes a queue ready in the memory it always had.
+    private func start(_ queue: Int) {
+        let status = driver.statusByte
+        guard !isReady(queue), !isFrozen, status & 0x48 == 0x08 else { return }
+        let old = areas[queue]
+        driver.configure(
+            FakeQueue(
+                index: queue, size: old.size, descriptors: old.descriptors, available: old.available, used: old.used,
+                memory: driver.memory))
+        driver.write(.queueReady, 1)
+    }
+
+    private func end(_ queue: Int, _ register: (Register, UInt32)) {
+        driver.write(.queueSel, UInt32(queue))
+        driver.write(register.0, register.1)
+    }
+
+    private func frozenWrite(_ pick: Int) {
+        let registers: [Register] = [
+            .driverFeatures, .driverFeaturesSel, .queueSize, .queueDescLow, .queueDriverHigh, .queueDeviceLow, .shmSel,
+        ]
+        guard isFrozen else { return }
+        driver.write(registers[pick % registers.count], UInt32(pick))
+        driver.write(at: 0x100, width: 4, UInt64(pick))
+    }
+
+    private func change(_ value: UInt16) {
+        driver.backend.change { kind.change(&$0, value) }
+        wanted = value
+        changed = true
+    }
+
+    // MARK: What must hold
+
+    private func check(after step: WalkStep) {
+        let (before, now) = (phase, driver.backend.transport.lifecycle.phase)
+        phase = now
+        checkStatus()
+        checkConfiguration(before, now, wasReset: step.kind == .reset || step.kind == .bringUp)
+        checkInterrupt(before, now)
+        checkQueues(before)
+        checkStillness(before, now)
+        expect(driver.backend.transport.lastFault == nil, "a good ring is found broken")
+    }
+
+    private func expect(_ condition: Bool, _ what: String) {
+        if !condition && failure == nil { failure = what }
+    }
+
+    private func checkStatus() {
+        let status = driver.statusByte
+        let (live, suspend, dead) = (status & 0x04 != 0, status & 0x10 != 0, status & 0x40 != 0)
+        expect(status & 0x20 == 0, "a reserved bit is set")
+        expect(!suspend || live == (dialect == .draft), "DRIVER_OK and SUSPEND do not go together: \(status)")
+        expect(!(suspend && dead && dialect == .draft), "the draft shows SUSPEND in a dead device")
+    }
+
+    private func checkConfiguration(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase, wasReset: Bool) {
+        let old = generation
+        generation = driver.read(.configGeneration)
+        var dead = false
+        if case .dead = now { dead = true }
+        if isFrozen || dead && !wasReset {
+            expect(generation == old, "the generation changed")
+        } else if changed {
+            // Reset and bring-up commit in silence; so does a change before DRIVER_OK.
+            expect(generation == old + 1, "the change is missing, or came more than once")
+            let silent = now == .notLive || wasReset
+            expect(silent || driver.interruptStatus.contains(.configurationChange), "nobody told of the change")
+            (shown, changed) = (wanted, false)
+        } else {
+            expect(generation == old, "the generation changed by itself")
+        }
+        expect(kind.value(driver) == UInt64(shown), "the configuration reads \(kind.value(driver)), not \(shown)")
+    }
+
+    private func checkInterrupt(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
+        let old = interrupt
+        interrupt = driver.interruptStatus
+        expect(driver.backend.line.level == !interrupt.isEmpty, "the line does not follow InterruptStatus")
+        let mayRise = now == .running || now == .suspending || before == .running || before == .suspending || now != before
+        expect(mayRise || old.isSuperset(of: interrupt), "a bit rose while \(now)")
+        if isFrozen && before == now { expect(old.isSuperset(of: interrupt), "a bit rose while suspended") }
+    }
+
+    /// Each chain is used once, or goes with its queue; and the device counts as the driver does.
+    private func checkQueues(_ before: Lifecycle.Phase) {
+        var current = 0
+        for pending in driver.backend.requests where driver.backend.transport.isCurrent(pending.token) { current += 1 }
+        expect(driver.backend.transport.requestsInFlight == current, "requests in flight are miscounted")
+        for queue in 0..<count where driver.queues[queue] != nil {
+            guard isReady(queue) else {
+                expect(driver[queue: queue].usedIndex == driver[queue: queue].nextUsed, "a dead queue used a chain")
+                owned[queue] = [:]
+                continue
+            }
+            for element in driver.takeUsed(queue) {
+                let known = owned[queue].removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) != nil
+                expect(known, "queue \(queue) used chain \(element.id), which it does not have")
+            }
+            let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
+            let held = driver.backend.transport.queues[queue].live?.held ?? 0
+            let inFlight = driver.backend.transport.queues[queue].inFlight
+            if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
+                let sum = Int(waiting) + held + inFlight
+                expect(ending(queue) != .none || sum == owned[queue].count, "queue \(queue) lost a chain")
+            }
+            if phase == .running && before != .running && queue != kind.receiveQueue && ending(queue) == .none {
+                expect(waiting == 0, "queue \(queue) was not looked at when the device came to run")
+            }
+        }
+        if phase == .suspending { expect(current > 0, "a drain of nothing does not end") }
+        if phase == .suspended && dialect == .ratified { expect(current == 0, "1.4 is suspended with requests in flight") }
+    }
+
+    private func nextAvailable(_ queue: Int) -> UInt16 {
+        driver.backend.transport.queues[queue].live?.nextAvailable ?? 0
+    }
+
+    /// A suspended device changes no byte but the data of retained reads.
+    private func checkStillness(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
+        guard isFrozen else {
+            still = nil
+            return
+        }
+        if let still {
+            let allowed = parts.map(kind.data)
+            let moved = driver.memory.changes(since: still).filter { run in
+                !allowed.contains { $0.lowerBound <= run.lowerBound && run.upperBound <= $0.upperBound }
+            }
+            expect(moved.isEmpty, "a suspended device wrote to \(moved)")
+        } else {
+            still = driver.memory.snapshot()
+        }
+    }
+}
