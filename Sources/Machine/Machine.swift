@@ -33,7 +33,7 @@ public final class Machine: @unchecked Sendable {
 
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         vm = try SharedVM(hypervisor, ram)
-        let parts = Parts(configuration: configuration, vm: vm)
+        let parts = Parts(configuration: configuration, vm: vm, kicksAreEvents: between.kicksAreEvents)
         console = try parts.console(port, slot: 0) { [ending] action in
             switch action {
             case .quit: ending.report(.stopped(signal: 2))
@@ -127,6 +127,8 @@ public final class Machine: @unchecked Sendable {
 struct Interposition {
     /// What the bus sees in a slot.
     var region: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion = { $1 }
+    /// Kicks bypass the bus as events; false where what is between has to see them.
+    var kicksAreEvents = true
     /// What a disk uses for its bytes.
     var backend: (any BlockBackend) -> any BlockBackend = { $0 }
 }

@@ -141,7 +141,7 @@ struct BrokenDeviceTests {
 
     @Test("a broken device", arguments: BrokenDevice.Flaw.allCases)
     func flaw(_ flaw: BrokenDevice.Flaw) throws {
-        let between = Interposition(region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) })
+        let between = Interposition(region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, kicksAreEvents: false)
         let run = try GuestRun(append: ["only=\(flaw.check),\(Self.control)"], interposing: between)
         #expect(run.lines.filter { !$0.passed }.map(\.name) == [flaw.check], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")
@@ -159,7 +159,9 @@ struct BrokenDeviceTests {
     @Test("and find nothing when nothing is broken")
     func sound() throws {
         let checks = Set(BrokenDevice.Flaw.allCases.map(\.check) + ["blk-write-read", Self.control])
-        let run = try GuestRun(append: ["only=\(checks.sorted().joined(separator: ","))"])
+        let run = try GuestRun(
+            append: ["only=\(checks.sorted().joined(separator: ","))"],
+            interposing: Interposition(kicksAreEvents: false))
         #expect(run.lines.filter { !$0.passed } == [], "\(run.output)")
         #expect(run.lines.count == checks.count)
     }

@@ -1,5 +1,5 @@
-// Our numbers against those of the Linux UAPI headers. What the headers of Linux 6.1 do not define is pinned to the specification in
-// NumbersTests.
+// Our numbers against those of the Linux UAPI headers. What the headers of Linux 6.1 do not define is pinned to the
+// specification in NumbersTests.
 
 import Testing
 import UAPI

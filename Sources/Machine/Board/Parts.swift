@@ -2,6 +2,7 @@
 
 import KVM
 import Virtio
+import VirtioABI
 
 /// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
 final class SharedVM: Sendable {
@@ -41,6 +42,8 @@ private struct IOAPICLine: InterruptLine {
 struct Parts {
     let configuration: Machine.Configuration
     let vm: SharedVM
+    /// Kicks come as events (ioeventfd), not as exits.
+    let kicksAreEvents: Bool
 
     /// The console in slot `slot`; keys that are vmm's go to `onKey`.
     func console(
@@ -48,21 +51,37 @@ struct Parts {
     ) throws(MachineError) -> ConsoleSlot {
         let size = port.size ?? (columns: 80, rows: 25)
         let device = Console(configuration: Console.Configuration(columns: size.columns, rows: size.rows))
-        return try ConsoleSlot(
+        let slotted = try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
             place: place(slot), port: port, escapeKeys: configuration.escapeKeys, onKey: onKey)
+        try takeKicks(slotted, slot)
+        return slotted
     }
 
     /// Disk `number` in slot `slot`.
     func disk(_ image: DiskImage, number: Int, slot: Int) throws(MachineError) -> BlockSlot {
         let device = Block(capacity: image.backend.capacity, readOnly: image.readOnly)
-        return try BlockSlot(
+        let slotted = try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(
                 device: device, memory: vm.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
                 freeze: image.freeze),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
+        try takeKicks(slotted, slot)
+        return slotted
+    }
+
+    /// Lets kicks ring the device's doorbell without an exit. Values that name no queue still exit, and are counted.
+    private func takeKicks<Device>(_ device: Slot<Device>, _ slot: Int) throws(MachineError)
+    where Device: VirtioDevice & SendableMetatype & ~Copyable {
+        guard kicksAreEvents else { return }
+        let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
+        do throws(KVMError) {
+            for queue in 0..<device.transport.queueCount {
+                try vm.machine.attach(device.doorbell, address: register, length: 4, match: UInt64(queue))
+            }
+        } catch { throw .kvm(error) }
     }
 
     private func place(_ slot: Int) -> Place {

@@ -66,8 +66,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         while let sleep = lock.locked({ stopping ? nil : workIsWaiting ? 0 : patienceLeft }) {
             var doorbells: [1 of pollfd] = [pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &doorbells, sleep)
-            doorbell.take()
-            perform { checkDeadline() }
+            answerDoorbell()
             while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
             let next = perform { take(into: box) }
             switch next {

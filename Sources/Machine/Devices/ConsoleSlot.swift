@@ -63,7 +63,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     override func serve() {
         while !lock.locked({ stopping }) {
             let ready = wait()
-            doorbell.take()
+            answerDoorbell()
             if ready.input { typed() }
             deliverBacklog()
             if ready.output { writeSome() }
@@ -131,7 +131,6 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Serves the queues: fills receive buffers, and copies transmit requests out as far as there is room.
     private func transmit() {
         perform {
-            checkDeadline()
             copyOut()
             // One batch at a time: what does not fit now is taken when this one is out.
             while !pending.isEmpty, batch.count == 0 {

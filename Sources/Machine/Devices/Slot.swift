@@ -159,11 +159,16 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Reports the drain deadline if it has passed; with the lock held.
-    final func checkDeadline() {
-        guard let deadline = drainDeadline, deadline <= Instant.now else { return }
-        drainDeadline = nil
-        apply(transport.drainDeadlinePassed())
+    /// Finds out why the thread woke: a kick that came as an event names no queue, so all are looked at; and the drain
+    /// deadline may have passed.
+    final func answerDoorbell() {
+        let rang = doorbell.take() > 0
+        perform {
+            if rang { pending.formUnion(transport.readyQueues) }
+            guard let deadline = drainDeadline, deadline <= Instant.now else { return }
+            drainDeadline = nil
+            apply(transport.drainDeadlinePassed())
+        }
     }
 
     /// Milliseconds the device's thread may sleep: until the drain deadline, or -1 for ever; with the lock held.

@@ -113,8 +113,8 @@ extension MMIOTransport where Device: ~Copyable {
         if any { signalUsed(index) }
     }
 
-    /// Queues the driver enabled.
-    var readyQueues: QueueSet {
+    /// Queues the driver enabled: those to look at after a kick that did not say which queue it was for.
+    public var readyQueues: QueueSet {
         var set: QueueSet = []
         for index in 0..<queueCount where queues[index].isReady { set.insert(QueueSet(queue: index)) }
         return set

@@ -1,5 +1,6 @@
-// Message framing (VIRTIO 1.4, 2.7.4.1): the device makes no assumption about the arrangement of descriptors. The same request, cut
-// anywhere, gives the same answer (trap 9). In one piece, header and data share a descriptor, and so do data and status byte.
+// Message framing (VIRTIO 1.4, 2.7.4.1): the device makes no assumption about the arrangement of descriptors. The same
+// request, cut anywhere, gives the same answer (trap 9). In one piece, header and data share a descriptor, and so do
+// data and status byte.
 
 import Testing
 import Virtio
@@ -43,7 +44,8 @@ struct FramedRequest: CustomTestStringConvertible, Sendable {
         FramedRequest(testDescription: "GET_ID", kind: BlockRequest.Kind.getID, room: 20),
         FramedRequest(testDescription: "IN behind the end", kind: BlockRequest.Kind.read, sector: 8, room: 512),
         FramedRequest(
-            testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write, data: Array(pattern.prefix(100))),
+            testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write,
+            data: Array(pattern.prefix(100))),
         FramedRequest(testDescription: "an unknown type", kind: 77, data: [1, 2, 3], room: 3),
     ]
 }

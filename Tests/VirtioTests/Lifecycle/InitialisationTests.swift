@@ -1,5 +1,5 @@
-// The way from reset to DRIVER_OK (VIRTIO 1.4, 3.1.1; 2.1; 2.2): what Status keeps, which features are accepted and when. SUSPEND
-// is tested elsewhere.
+// The way from reset to DRIVER_OK (VIRTIO 1.4, 3.1.1; 2.1; 2.2): what Status keeps, which features are accepted and
+// when. SUSPEND is tested elsewhere.
 
 import Testing
 import Virtio
@@ -63,8 +63,7 @@ struct InitialisationTests {
     }
 
     @Test(
-        "A bit in word 2 or above is not offered either", arguments: [UInt32(2), 3, 0x8000_0000, .max],
-        [UInt32(1), 1 << 31])
+        "A bit in word 2 or 3 is not offered either", arguments: [UInt32(2), 3], [UInt32(1), 1 << 31])
     func highWord(word: UInt32, value: UInt32) {
         let driver = BlockDriver()
         driver.bringUp(to: .features)
@@ -106,9 +105,7 @@ struct InitialisationTests {
         driver.write(.driverFeatures, 1)
         driver.write(.driverFeatures, 0)
         driver.write(.status, 0x0b)
-        withKnownIssue("a bit of word 2 or above that was taken back is held against the driver until the reset") {
-            #expect(driver.status.rawValue == 0x0b, driver.state)
-        }
+        #expect(driver.status.rawValue == 0x0b, driver.state)
     }
 
     @Test("DriverFeatures before DRIVER has no effect", arguments: [BlockDriver.Stage.reset, .acknowledge])

@@ -1,4 +1,5 @@
-// Which address ranges are guest memory: all of a range in one region, or nil. No sum of a guest's numbers may overflow.
+// Which address ranges are guest memory: all of a range in one region, or nil. No sum of a guest's numbers may
+// overflow.
 
 import Testing
 import Virtio

@@ -11,7 +11,8 @@ struct SegmentsTests {
         [[10], Array(repeating: 1, count: 10)] + (1..<10).map { [$0, 10 - $0] }
         + (1..<9).flatMap { first in (1..<(10 - first)).map { [first, $0, 10 - first - $0] } }
 
-    /// Ten bytes 0 to 9 at address 0, in buffers of the given lengths, and what lies behind `storage` stays alive in `body`.
+    /// Ten bytes 0 to 9 at address 0, in buffers of the given lengths, and what lies behind `storage` stays alive in
+    /// `body`.
     func withSegments(_ lengths: [Int], _ body: (inout Segments, FakeMemory) throws -> Void) throws {
         let memory = FakeMemory(low: 4096, high: 16)
         memory.store(Array(0..<10), at: 0)

@@ -1,5 +1,6 @@
-// Random guests: rings full of noise and registers written at random. Nothing is expected but that the model survives, that Status
-// stays a legal value, and that a reset gives back a device that works. The seeds are fixed, so a failure repeats.
+// Random guests: rings full of noise and registers written at random. Nothing is expected but that the model survives,
+// that Status stays a legal value, and that a reset gives back a device that works. The seeds are fixed, so a failure
+// repeats.
 
 import Testing
 import Virtio

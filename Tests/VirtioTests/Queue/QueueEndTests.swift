@@ -1,5 +1,6 @@
-// A driver that takes one queue away, by QueueReady = 0 (VIRTIO 1.4, 4.2.3.2; MM-5, MM-12) or by QueueReset (2.6.1; MM-6), with
-// requests in the backend and without. QueueReady, and QueueReset, read 1 until the backend has given everything back.
+// A driver that takes one queue away, by QueueReady = 0 (VIRTIO 1.4, 4.2.3.2; MM-5, MM-12) or by QueueReset (2.6.1;
+// MM-6), with requests in the backend and without. QueueReady, and QueueReset, read 1 until the backend has given
+// everything back.
 
 import Testing
 import Virtio

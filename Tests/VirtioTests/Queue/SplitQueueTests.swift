@@ -1,5 +1,5 @@
-// A split virtqueue in the hands of a driver that keeps the rules (VIRTIO 1.4, 2.7): order, wrapping, sizes, and exactly which bytes
-// of guest memory the device writes.
+// A split virtqueue in the hands of a driver that keeps the rules (VIRTIO 1.4, 2.7): order, wrapping, sizes, and
+// exactly which bytes of guest memory the device writes.
 
 import Testing
 import Virtio

@@ -78,8 +78,8 @@ final class BlockDriver: FakeDriver<Block> {
         return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
     }
 
-    /// Makes a request available: header and `data` for the device to read, `room` bytes and the status byte for it to write,
-    /// cut into descriptors at `cuts` and where the direction changes.
+    /// Makes a request available: header and `data` for the device to read, `room` bytes and the status byte for it to
+    /// write, cut into descriptors at `cuts` and where the direction changes.
     @discardableResult
     func submit(
         _ kind: UInt32, sector: UInt64 = 0, data: [UInt8] = [], room: Int = 0, cuts: [Int] = [], kick: Bool = true

@@ -15,8 +15,9 @@ struct RegisterDump: Equatable, CustomStringConvertible {
 }
 
 extension FakeDriver where Device: ~Copyable {
-    /// Reads every readable register: for each feature word, each queue and one that does not exist, and a shared memory region.
-    /// The selectors are 0 afterwards. With `selecting: false` nothing is written, and what is selected is read.
+    /// Reads every readable register: for each feature word, each queue and one that does not exist, and a shared
+    /// memory region. The selectors are 0 afterwards. With `selecting: false` nothing is written, and what is selected
+    /// is read.
     func dump(selecting: Bool = true) -> RegisterDump {
         var dump = RegisterDump()
         for register in Register.allCases where register.direction != .write {

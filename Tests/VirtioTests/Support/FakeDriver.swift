@@ -1,16 +1,16 @@
-// The driver's side of a device under test, generic over the device type. It is as good or as bad a driver as the test wants. In
-// ten lines:
+// The driver's side of a device under test, generic over the device type. It is as good or as bad a driver as the test
+// wants. In ten lines:
 //
-//     let driver = BlockDriver(suspend: .draft)               // device, memory, disk; `ConsoleDriver` for the console
-//     driver.bringUp()                                        // reset to DRIVER_OK; `bringUp(to: .featuresOK)` stops there
-//     let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)     // available and kicked
-//     driver.backend.requests.count                           // 1: it waits; `completesAtOnce = true` for a fast backend
-//     driver.backend.complete()                               // or `fail()`, `complete(at: 1)`, ready(), deadline(), fatal()
-//     driver.takeUsed(0)                                      // [UsedElement(id: chain.head, length: 513)]
-//     driver.write(.status, 0x1f); driver.status              // registers by name; `read(at:width:)` for odd accesses
-//     driver.backend.line.risingEdges; driver.backend.events  // the interrupt line; what the model asked of its host
-//     let before = driver.memory.snapshot(); driver.memory.changes(since: before)           // [] when nothing was touched
-//     #expect(driver.dump() == old, driver.state)             // every readable register; failures print the state
+//     let driver = BlockDriver(suspend: .draft)       // device, memory, disk; `ConsoleDriver` for the console
+//     driver.bringUp()                                // reset to DRIVER_OK; `bringUp(to: .featuresOK)` stops there
+//     let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)   // available and kicked
+//     driver.backend.requests.count                   // 1: it waits; `completesAtOnce = true` for a fast backend
+//     driver.backend.complete()                       // or fail(), complete(at: 1), ready(), deadline(), fatal()
+//     driver.takeUsed(0)                              // [UsedElement(id: chain.head, length: 513)]
+//     driver.write(.status, 0x1f); driver.status      // registers by name; `read(at:width:)` for odd accesses
+//     driver.backend.line.risingEdges; driver.backend.events    // the interrupt line; what the model asked of its host
+//     let before = driver.memory.snapshot(); driver.memory.changes(since: before)   // [] when nothing was touched
+//     #expect(driver.dump() == old, driver.state)     // every readable register; failures print the state
 
 import Testing
 import Virtio
@@ -96,8 +96,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
         return features
     }
 
-    /// Resets the device and goes through the initialisation up to `stage`, accepting `features` (all that are offered, if
-    /// nil) with queues of `queueSize` entries (the device's maximum, but 16 at most, if nil).
+    /// Resets the device and goes through the initialisation up to `stage`, accepting `features` (all that are offered,
+    /// if nil) with queues of `queueSize` entries (the device's maximum, but 16 at most, if nil).
     func bringUp(to stage: Stage = .driverOK, accepting features: Features? = nil, queueSize: UInt16? = nil) {
         for step in Stage.allCases where step <= stage { perform(step, features, queueSize) }
     }

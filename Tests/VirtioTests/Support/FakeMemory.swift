@@ -1,5 +1,5 @@
-// Guest memory for tests: two regions with a hole between them, the guest's loads and stores, and what changed since when.
-// It is no mock of `GuestMemory`: the model resolves and touches these very bytes.
+// Guest memory for tests: two regions with a hole between them, the guest's loads and stores, and what changed since
+// when. It is no mock of `GuestMemory`: the model resolves and touches these very bytes.
 
 import Glibc
 import Virtio

@@ -1,5 +1,5 @@
-// The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing: a hostile
-// driver is made of the same parts.
+// The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing: a
+// hostile driver is made of the same parts.
 
 import VirtioABI
 

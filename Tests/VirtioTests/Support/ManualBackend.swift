@@ -1,5 +1,6 @@
-// The host's side of a device under test: it owns the transport, samples the interrupt line after every call, serves the queues the
-// model names, and keeps the requests until the test says what becomes of them. Nothing here runs by itself.
+// The host's side of a device under test: it owns the transport, samples the interrupt line after every call, serves
+// the queues the model names, and keeps the requests until the test says what becomes of them. Nothing here runs by
+// itself.
 
 import Virtio
 
@@ -122,8 +123,8 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         for _ in 0..<min(count, requests.count) where !requests.isEmpty { complete(at: 0, with: .ioError) }
     }
 
-    /// Completes request `index` of `requests`, with `outcome` instead of its I/O if there is one. As a host must, it does no
-    /// I/O for a token that means nothing any more; it reports that one all the same.
+    /// Completes request `index` of `requests`, with `outcome` instead of its I/O if there is one. As a host must, it
+    /// does no I/O for a token that means nothing any more; it reports that one all the same.
     @discardableResult
     func complete(at index: Int, with outcome: Outcome? = nil) -> Effects {
         let pending = requests.remove(at: index)

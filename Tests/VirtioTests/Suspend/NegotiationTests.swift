@@ -125,6 +125,6 @@ private struct Network: VirtioDevice, ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> { .done(written: 0) }
-    mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32 { 0 }
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
     mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }
 }

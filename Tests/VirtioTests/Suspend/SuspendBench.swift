@@ -160,13 +160,12 @@ struct FourQueues: VirtioDevice, ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
-        guard let reply = chain.writable.removeLast() else { return .unanswerable }
+        guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
         return .work(Request(queue: index), reply: reply)
     }
 
-    mutating func finish(_ outcome: Outcome, reply: GuestBuffer?) -> UInt32 {
-        reply?.storeByte(0, at: 0)
-        return 1
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 {
+        reply?.answer(0, afterWriting: 0) ?? 0
     }
 
     mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }

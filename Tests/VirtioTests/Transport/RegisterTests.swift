@@ -1,4 +1,5 @@
-// The register file of suspend.md 6, columns "no driver" and "live" (VIRTIO 1.4, 4.2.2): every offset, width and direction.
+// The register file of suspend.md 6, columns "no driver" and "live" (VIRTIO 1.4, 4.2.2): every offset, width and
+// direction.
 
 import Testing
 import Virtio

@@ -1,5 +1,5 @@
-// Device reset (VIRTIO 1.4, 2.4; 4.2.2.1; MM-3, D-10): everything but ConfigGeneration goes back, from every state, and nothing of
-// the old life reaches guest memory.
+// Device reset (VIRTIO 1.4, 2.4; 4.2.2.1; MM-3, D-10): everything but ConfigGeneration goes back, from every state, and
+// nothing of the old life reaches guest memory.
 
 import Testing
 import Virtio
