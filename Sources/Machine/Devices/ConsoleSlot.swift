@@ -69,7 +69,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             if ready.output { writeSome() }
             transmit()
         }
-        // What the guest was told is printed gets printed, as long as somebody takes it.
+        // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
+        answerDoorbell()
         transmit()
         while lock.locked({ !output.isEmpty }), isWritable(within: 1000) {
             writeSome()

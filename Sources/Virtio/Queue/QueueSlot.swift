@@ -66,7 +66,8 @@ struct QueueSlot: ~Copyable {
 
     /// Nothing is popped any more and nothing finished is used; the queue is gone when the backend has no request of it.
     mutating func end(as kind: QueueEnding) {
-        ending = kind
+        // A reset under way stays one: QueueReset reads 1 until it is over (MM-6).
+        if !(isResetting && kind == .disabled) { ending = kind }
         endIfIdle()
     }
 
@@ -96,10 +97,11 @@ struct QueueSlot: ~Copyable {
 
     // MARK: Draft drain
 
-    /// Takes what is available now as the end of the drain.
-    mutating func limitDrain() {
+    /// Takes what is available now as the end of the drain; nothing, if the device has no use for buffers now: input that
+    /// comes later waits for the resume.
+    mutating func limitDrain(wantsBuffer: Bool) {
         switch live {
-        case .some(let queue): drainLimit = queue.availableIndex
+        case .some(let queue): drainLimit = wantsBuffer ? queue.availableIndex : queue.nextAvailable
         case .none: drainLimit = nil
         }
     }

@@ -19,10 +19,11 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func take(queue index: Int, into batch: inout Batch<Device.Request>) -> Effects {
         precondition(index >= 0 && index < queueCount)
         var effects = Effects()
-        var answered = false
+        // A driver that adds chains as fast as they are answered must not keep the host here.
+        var answered = 0
         var broken: QueueFault?
         serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
-            guard batch.hasRoom(queueSize: queues[index].size) else {
+            guard answered < batch.capacity, batch.hasRoom(queueSize: queues[index].size) else {
                 effects.queues = QueueSet(queue: index)
                 break
             }
@@ -37,7 +38,7 @@ extension MMIOTransport where Device: ~Copyable {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
                     queues[index].live?.put(chain.close(), written: written)
-                    answered = true
+                    answered += 1
                 case .work(let request, let reply):
                     guard let head = queues[index].live?.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
@@ -49,7 +50,7 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
-        if answered { signalUsed(index) }
+        if answered > 0 { signalUsed(index) }
         effects.merge(broken.map { fault($0) } ?? settle())
         return effects
     }
@@ -64,7 +65,7 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
         guard isCurrent(token) else { return Effects() }
-        if lifecycle.isFrozen {
+        if lifecycle.isFrozen && !endsWhileSuspended(index) {
             queues[index].live?.hold(token.head, outcome)
             return deferredEvent()
         }
@@ -76,6 +77,12 @@ extension MMIOTransport where Device: ~Copyable {
             signalUsed(index)
         }
         return settle()
+    }
+
+    /// Whether a suspended device may finish taking queue `index` away: in the narrow scope the driver waits for that now, in
+    /// the wide one what it reads stays as it was.
+    private func endsWhileSuspended(_ index: Int) -> Bool {
+        freezeScope == .narrow && (queues[index].ending == .disabled || queues[index].ending == .reset)
     }
 
     /// The driver takes queue `index` away: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).

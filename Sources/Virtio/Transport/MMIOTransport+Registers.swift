@@ -128,6 +128,8 @@ extension MMIOTransport where Device: ~Copyable {
         }
         do throws(QueueFault) {
             queues[index].live = try SplitQueue(queues[index].configuration, in: memory)
+            // It was not there when a drain under way began.
+            if lifecycle.phase == .suspending && lifecycle.dialect == .draft { limitDrain(index) }
             return Effects()
         } catch {
             return fault(error)
@@ -136,8 +138,8 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// QueueReset (4.2.2; 2.6.1): 1 takes the queue back to its initial state. No effect without VIRTIO_F_RING_RESET.
     private mutating func setQueueReset(_ value: UInt32) -> Effects {
-        guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset), !isDead,
-            queues[index].isReady, value & 1 != 0
+        guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset),
+            value & 1 != 0
         else {
             anomalies.note(.writeOutOfOrder)
             return Effects()

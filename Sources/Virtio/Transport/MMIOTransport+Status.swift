@@ -28,7 +28,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .die(let notify):
             endDrain()
             if notify { interruptStatus.insert(.configurationChange) }
-            return Effects()
+            return beginPendedResets()
         }
     }
 
@@ -37,7 +37,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// The draft finishes what was available when SUSPEND was written: remember how far that is.
     private mutating func beginDrain() -> Effects {
         if lifecycle.dialect == .draft {
-            for index in 0..<queueCount { queues[index].limitDrain() }
+            for index in 0..<queueCount { limitDrain(index) }
         }
         var effects = settle()
         if lifecycle.phase == .suspending {
@@ -70,11 +70,18 @@ extension MMIOTransport where Device: ~Copyable {
         return true
     }
 
+    /// Takes what queue `index` has now as all that the drain consumes of it.
+    mutating func limitDrain(_ index: Int) {
+        let wantsBuffer = device.wantsBuffer(queue: index)
+        queues[index].limitDrain(wantsBuffer: wantsBuffer)
+    }
+
     private mutating func endDrain() {
         for index in 0..<queueCount { queues[index].endDrain() }
     }
 
-    /// The host's patience with a drain is over (D-11).
+    /// The host's patience with a drain is over (D-11). The host stops its clock when a drain ends: a late report counts for
+    /// the drain that is under way then.
     public mutating func drainDeadlinePassed() -> Effects {
         guard lifecycle.phase == .suspending else { return Effects() }
         let effects = perform(lifecycle.deadlinePassed())
@@ -87,16 +94,23 @@ extension MMIOTransport where Device: ~Copyable {
     /// deferred is delivered: queue resets, completions, configuration, then the queues, whose kicks were ignored (D-17).
     public mutating func backendReady() -> Effects {
         guard lifecycle.resumed() else { return Effects() }
-        var effects = Effects(.resumed)
-        for index in 0..<queueCount where queues[index].ending == .resetPended {
-            effects.merge(endQueue(index, as: .reset))
-        }
+        var effects = beginPendedResets()
+        effects.events.insert(.resumed)
         for index in 0..<queueCount { deliverHeld(index) }
         if let staged {
             commit(staged)
             interruptStatus.insert(.configurationChange)
         }
         effects.queues = readyQueues
+        return effects
+    }
+
+    /// Carries out the queue resets that came during the suspension. A driver waits for them, also where the device died.
+    private mutating func beginPendedResets() -> Effects {
+        var effects = Effects()
+        for index in 0..<queueCount where queues[index].ending == .resetPended {
+            effects.merge(endQueue(index, as: .reset))
+        }
         return effects
     }
 

@@ -156,7 +156,11 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     // MARK: Failure
 
     /// The backend is broken for good.
-    public mutating func fail() -> Effects { perform(lifecycle.fail()) }
+    public mutating func fail() -> Effects {
+        var effects = perform(lifecycle.fail())
+        if lifecycle.latchedError { effects.merge(deferredEvent()) }
+        return effects
+    }
 
     /// The driver broke a queue: DEVICE_NEEDS_RESET and a configuration change notification (2.1.2), its queues stop.
     mutating func fault(_ fault: QueueFault) -> Effects {

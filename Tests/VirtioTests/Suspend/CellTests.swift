@@ -7,7 +7,7 @@ import VirtioABI
 @testable import Virtio
 
 @Suite("Suspend: tables")
-struct CellTests {
+struct SuspendCellTests {
     /// A console in a state, with output in the backend's hands where the state has any, and no interrupt pending.
     private static func console(_ dialect: SuspendDialect, in column: Oracle.Column, pending: Bool) -> ConsoleDriver {
         let driver = ConsoleDriver(suspend: dialect)

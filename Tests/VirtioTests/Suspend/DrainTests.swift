@@ -5,7 +5,7 @@ import Virtio
 import VirtioABI
 
 @Suite("Suspend: drain")
-struct DrainTests {
+struct SuspendDrainTests {
     @Test("T10 the draft shows 0x1f, DRIVER_OK all the while", .covers("V5-DEF-1", "V5-DEV-1", "V5-DEV-10", "D-3"))
     func T10_draftAcknowledges() {
         let (driver, chain) = BlockDriver.busy(.draft)
@@ -197,7 +197,9 @@ struct DrainTests {
         #expect(driver.appearance == before, driver.state)
         // The request's own data may land; its status byte, the used entry and InterruptStatus wait.
         let data = chain.writable[0].address
-        let outside = driver.memory.changes(since: before.memory).filter { $0.lowerBound < data || $0.upperBound > data + 512 }
+        let outside = driver.memory.changes(since: before.memory).filter { run in
+            run.lowerBound < data || run.upperBound > data + 512
+        }
         #expect(outside == [], driver.state)
         #expect(driver.takeUsed(0) == [])
         driver.resume()
@@ -243,7 +245,9 @@ struct DrainTests {
         #expect(driver.interruptStatus == [])
     }
 
-    @Test("T43 while suspending, a configuration write takes effect", .covers("V5-DEV-9"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T43 while suspending, a configuration write takes effect",
+        .covers("V5-DEV-9"), arguments: SuspendDialect.allCases)
     func T43_configurationWriteWhileSuspending(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
         driver.bringUp()

@@ -1,5 +1,5 @@
 // A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every sequence of
-// inputs up to a length. Beside what LifecycleTests compares, the registers, the interrupt and the used ring count here.
+// inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the used ring count here.
 
 import Testing
 import Virtio
@@ -47,7 +47,11 @@ private final class MirroredDisk {
         case .ready: driver.backend.ready()
         case .fail: driver.backend.fatal()
         }
-        if input == .drained { complete() } else { settle(oracle.apply(input, acceptable: acceptable, accepts: accepts)) }
+        if input == .drained {
+            complete()
+        } else {
+            settle(oracle.apply(input, acceptable: acceptable, accepts: accepts))
+        }
         if !busy { settle(oracle.apply(.drained)) }
         return agrees
     }
@@ -87,7 +91,7 @@ private final class MirroredDisk {
 }
 
 @Suite("Suspend: exhaustive")
-struct ExhaustiveTests {
+struct SuspendExhaustiveTests {
     /// How a device gets where it is to be, from a stage of its initialisation.
     private struct Situation {
         let stage: FakeDriver<Block>.Stage
@@ -116,7 +120,7 @@ struct ExhaustiveTests {
         var columns: [Oracle.Column: Int] = [:]
         for situation in situations(pairing.dialect) {
             for busy in [false, true] {
-                for word in LifecycleTests.words {
+                for word in SuspendLifecycleTests.words {
                     let device = MirroredDisk(pairing, at: situation.stage, busy: busy)
                     let reached = situation.inputs.allSatisfy { device.apply($0) }
                     columns[device.column, default: 0] += 1

@@ -6,7 +6,7 @@ import Virtio
 import VirtioABI
 
 @Suite("Suspend: frozen registers")
-struct FrozenTests {
+struct SuspendFrozenTests {
     @Test(
         "T37 a configuration write while suspended changes nothing, then or later",
         .covers("V5-DEV-5", "V14-DEV-2"), arguments: SuspendDialect.allCases)
@@ -64,8 +64,8 @@ struct FrozenTests {
         driver.suspend()
         let before = driver.appearance
         let frozen: [Register] = [
-            .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueDescLow, .queueDescHigh,
-            .queueDriverLow, .queueDriverHigh, .queueDeviceLow, .queueDeviceHigh, .shmSel, .queueReady,
+            .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueDescLow,
+            .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow, .queueDeviceHigh, .shmSel, .queueReady,
         ]
         for value: UInt32 in [0, 1, 7, .max] {
             for register in frozen where register != .queueReady || value & 1 == 0 { driver.write(register, value) }
@@ -141,7 +141,9 @@ struct FrozenTests {
         #expect(driver.takeUsed(selected).count == 1, driver.state)
     }
 
-    @Test("T42 the draft: what was retained or held of the queue goes with it", .covers("D-16", "B-19", "MM-6"), arguments: [true, false])
+    @Test(
+        "T42 the draft: what was retained or held of the queue goes with it",
+        .covers("D-16", "B-19", "MM-6"), arguments: [true, false])
     func T42_queueResetWithRequests(_ heldBeforeResume: Bool) {
         let (driver, chain) = BlockDriver.busy(.draft)
         driver.requestSuspend()
@@ -218,7 +220,9 @@ struct FrozenTests {
         #expect(!driver.isReady(0) && !driver.isReady(1))
     }
 
-    @Test("narrow: a queue that ends takes what was held of it along", .covers("D-5"), arguments: [Register.queueReady, .queueReset])
+    @Test(
+        "narrow: a queue that ends takes what was held of it along",
+        .covers("D-5"), arguments: [Register.queueReady, .queueReset])
     func narrowDiscardsHeld(_ register: Register) {
         let driver = BlockDriver(sectors: 8, suspend: .draft, freeze: .narrow)
         driver.bringUp()

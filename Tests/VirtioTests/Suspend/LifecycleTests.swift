@@ -79,7 +79,7 @@ struct Pairing: CustomTestStringConvertible, Sendable {
 }
 
 @Suite("Suspend: lifecycle")
-struct LifecycleTests {
+struct SuspendLifecycleTests {
     /// Every byte, and words whose low byte is not the whole of it.
     static let words =
         Array(UInt32(0)...255) + [0x100, 0x110, 0x180, 0xffff_ff00, 0xffff_ff0f, 0x0001_001f, 0xffff_ffff]

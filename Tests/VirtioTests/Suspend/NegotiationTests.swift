@@ -5,7 +5,7 @@ import Virtio
 import VirtioABI
 
 @Suite("Suspend: negotiation")
-struct NegotiationTests {
+struct SuspendNegotiationTests {
     @Test("T01 without a dialect neither bit is offered", .covers("D-1", "B-9"))
     func T01_notOffered() {
         let driver = BlockDriver(sectors: 8)

@@ -6,7 +6,7 @@ import Virtio
 import VirtioABI
 
 @Suite("Suspend: races", .serialized)
-struct RaceTests {
+struct SuspendRaceTests {
     /// Rounds for both dialects together; VMM_ROUNDS asks for another number.
     private static let rounds = unsafe getenv("VMM_ROUNDS").flatMap { unsafe Int(String(cString: $0)) } ?? 100_000
 
@@ -52,7 +52,7 @@ struct RaceTests {
         device.write(.status, dialect.resume)
         guard deadline.wait({ device.read(.status) == 0x0f }) else { return "not resumed in round \(round)" }
         let all = Array(repeating: published, count: 4)
-        return deadline.wait { device.used == all } ? nil : "requests lost in round \(round): \(device.used) of \(published)"
+        return deadline.wait { device.used == all } ? nil : "lost in round \(round): \(device.used) of \(published)"
     }
 
     @Test(
@@ -83,7 +83,9 @@ struct RaceTests {
     }
 
     /// Suspends while the host changes the configuration to `value`; what went wrong, or nil.
-    private func change(_ device: RacingDevice, _ dialect: SuspendDialect, to value: UInt32, early: inout Int) -> String? {
+    private func change(
+        _ device: RacingDevice, _ dialect: SuspendDialect, to value: UInt32, early: inout Int
+    ) -> String? {
         let deadline = Deadline()
         let generation = device.read(.configGeneration)
         device.turn = value

@@ -6,7 +6,7 @@ import Virtio
 import VirtioABI
 
 @Suite("Suspend: resume")
-struct ResumeTests {
+struct SuspendResumeTests {
     @Test("T46 the draft: 0x1f until the backend is ready, then 0x0f", .covers("V5-DEV-1", "D-3"))
     func T46_draft() {
         let driver = BlockDriver(sectors: 8, suspend: .draft)
@@ -21,7 +21,9 @@ struct ResumeTests {
         driver.expectWorks()
     }
 
-    @Test("T47 1.4: 0x1b until the backend is ready, then 0x0f", .covers("V14-INF-2", "V14-DEV-9", "D-3"), arguments: [UInt32(0x1f), 0x0f])
+    @Test(
+        "T47 1.4: 0x1b until the backend is ready, then 0x0f",
+        .covers("V14-INF-2", "V14-DEV-9", "D-3"), arguments: [UInt32(0x1f), 0x0f])
     func T47_ratified(_ word: UInt32) {
         let driver = BlockDriver(sectors: 8, suspend: .ratified)
         driver.backend.readiesAtOnce = false
@@ -151,7 +153,9 @@ struct ResumeTests {
         }
     }
 
-    @Test("T55 a thousand cycles under a disk and a console: nothing lost, nothing twice", .covers("D-17", "V5-DEV-4"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T55 a thousand cycles under a disk and a console: nothing lost, nothing twice",
+        .covers("D-17", "V5-DEV-4"), arguments: SuspendDialect.allCases)
     func T55_cycles(_ dialect: SuspendDialect) {
         let disk = BlockDriver(sectors: 8, suspend: dialect)
         let console = ConsoleDriver(suspend: dialect)

@@ -28,7 +28,7 @@ struct SuspendFailureTests {
         let (driver, _) = BlockDriver.busy(dialect)
         driver.requestSuspend()
         expectReset(driver)
-        #expect(driver.takeEvents() == [.drainBegan, .cancel])
+        #expect(driver.takeEvents() == [.drainBegan, .cancel, .quiesce])
         driver.bringUp()
         driver.expectWorks()
     }
@@ -80,7 +80,9 @@ struct SuspendFailureTests {
         driver.expectRead(chain)
     }
 
-    @Test("T62 a suspended device that is FAILED stays suspended until the reset", .covers("D-14"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T62 a suspended device that is FAILED stays suspended until the reset",
+        .covers("D-14"), arguments: SuspendDialect.allCases)
     func T62_failedStays(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.backend.readiesAtOnce = false
@@ -116,7 +118,9 @@ struct SuspendFailureTests {
         #expect(other.statusByte == dialect.suspended | 0x80, other.state)
     }
 
-    @Test("T63 the draft: a fatal error while suspended shows at the resume", .covers("D-13", "V5-DEV-6", "V5-DEV-8", "B-6"))
+    @Test(
+        "T63 the draft: a fatal error while suspended shows at the resume",
+        .covers("D-13", "V5-DEV-6", "V5-DEV-8", "B-6"))
     func T63_draft() {
         let driver = BlockDriver(sectors: 8, suspend: .draft)
         driver.bringUpSuspended()
@@ -132,7 +136,9 @@ struct SuspendFailureTests {
         driver.resume()
     }
 
-    @Test("T63 1.4: a fatal error while suspended shows at once and raises nothing", .covers("D-13", "V14-DEV-6", "V14-DEV-9", "B-6"))
+    @Test(
+        "T63 1.4: a fatal error while suspended shows at once and raises nothing",
+        .covers("D-13", "V14-DEV-6", "V14-DEV-9", "B-6"))
     func T63_ratified() {
         let driver = BlockDriver(sectors: 8, suspend: .ratified)
         driver.bringUpSuspended()

@@ -122,7 +122,9 @@ struct SuspendedTests {
         #expect(driver.interruptStatus == [], "one notification, not one for each resume")
     }
 
-    @Test("T28 changed and changed back: still one notification", .covers("D-9", "V14-DEV-7"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T28 changed and changed back: still one notification",
+        .covers("D-9", "V14-DEV-7"), arguments: SuspendDialect.allCases)
     func T28_changedBack(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
         driver.bringUpSuspended()
@@ -221,7 +223,8 @@ struct SuspendedTests {
         #expect(!driver.backend.line.level)
     }
 
-    @Test("T34 nothing happened: the resume raises nothing", .covers("D-17", "MM-2"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T34 nothing happened: the resume raises nothing", .covers("D-17", "MM-2"), arguments: SuspendDialect.allCases)
     func T34_nothingSpurious(_ dialect: SuspendDialect) {
         let driver = pending(dialect)
         driver.write(.interruptACK, 1)
@@ -230,7 +233,9 @@ struct SuspendedTests {
         #expect(driver.backend.line.risingEdges == 1)
     }
 
-    @Test("T35 never acknowledged: bit and line are still up after the resume", .covers("D-6"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T35 never acknowledged: bit and line are still up after the resume",
+        .covers("D-6"), arguments: SuspendDialect.allCases)
     func T35_neverAcknowledged(_ dialect: SuspendDialect) {
         let driver = pending(dialect)
         driver.resume()
@@ -238,7 +243,8 @@ struct SuspendedTests {
         #expect(driver.backend.line.level)
     }
 
-    @Test("T36 InterruptACK cancels nothing that is deferred", .covers("D-8", "D-9"), arguments: SuspendDialect.allCases)
+    @Test(
+        "T36 InterruptACK cancels nothing that is deferred", .covers("D-8", "D-9"), arguments: SuspendDialect.allCases)
     func T36_acknowledgeDeferred(_ dialect: SuspendDialect) {
         let driver = pending(dialect)
         driver.backend.change { $0.capacity = 5 }

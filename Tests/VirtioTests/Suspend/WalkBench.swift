@@ -35,8 +35,9 @@ struct WalkStep: CustomStringConvertible {
     private static let weighted: [Kind] = Kind.allCases.flatMap { kind in
         switch kind {
         case .fatal, .failedBit, .reset: [kind]
-        case .offer, .complete, .suspend, .resume, .ready: Array(repeating: kind, count: 8)
-        default: Array(repeating: kind, count: 3)
+        case .deadline, .queueReset, .queueStop, .oddStatus, .abort: [kind, kind]
+        case .offer, .kick, .complete, .suspend, .resume, .ready, .bringUp: Array(repeating: kind, count: 12)
+        default: Array(repeating: kind, count: 4)
         }
     }
 

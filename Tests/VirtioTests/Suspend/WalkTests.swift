@@ -8,7 +8,7 @@ import VirtioABI
 @testable import Virtio
 
 @Suite("Suspend: walks")
-struct WalkTests {
+struct SuspendWalkTests {
     private static let length = 250
     /// Steps of all walks together; VMM_STEPS asks for another number.
     private static let steps = unsafe getenv("VMM_STEPS").flatMap { unsafe Int(String(cString: $0)) } ?? 120_000
@@ -18,7 +18,9 @@ struct WalkTests {
     func disk(_ dialect: SuspendDialect) {
         walk(dialect) {
             WalkKind(
-                make: { BlockDriver(sectors: 4, suspend: $0, freeze: $1, memory: FakeMemory(low: 1 << 14, high: 4096)) },
+                make: {
+                    BlockDriver(sectors: 4, suspend: $0, freeze: $1, memory: FakeMemory(low: 1 << 14, high: 4096))
+                },
                 parts: { driver, _ in driver.parts(BlockDriver.header(BlockRequest.Kind.read, sector: 1), room: 513) },
                 data: { $0[1].address..<($0[1].address + 512) },
                 change: { $0.capacity = UInt64($1) + 4 },
@@ -27,7 +29,8 @@ struct WalkTests {
         }
     }
 
-    @Test("walks of a console", .covers("D-4", "D-8", "D-9", "D-10", "D-16", "D-17"), arguments: SuspendDialect.allCases)
+    @Test(
+        "walks of a console", .covers("D-4", "D-8", "D-9", "D-10", "D-16", "D-17"), arguments: SuspendDialect.allCases)
     func console(_ dialect: SuspendDialect) {
         walk(dialect) {
             WalkKind(
@@ -40,7 +43,9 @@ struct WalkTests {
         }
     }
 
-    @Test("walks of a device with four queues", .covers("D-4", "D-8", "D-9", "D-10", "D-16", "D-17"), arguments: SuspendDialect.allCases)
+    @Test(
+        "walks of a device with four queues",
+        .covers("D-4", "D-8", "D-9", "D-10", "D-16", "D-17"), arguments: SuspendDialect.allCases)
     func fourQueues(_ dialect: SuspendDialect) {
         walk(dialect) {
             WalkKind(
