@@ -61,8 +61,7 @@ public final class Machine: @unchecked Sendable {
         defer { for device in devices { device.stop() } }
         for device in devices { try device.start() }
         let thread = try VCPUThread(vcpu, id: 0, board: board, ending: ending)
-        let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) }) ?? .timedOut
-        ending.report(outcome)
+        let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         thread.stop()
         return outcome
     }

@@ -20,6 +20,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     public enum DiskProblem: Equatable, Sendable {
         case missing
         case directory
+        case notADisk
         case notPermitted(writing: Bool)
         case notWholeSectors(bytes: UInt64)
         case empty
@@ -59,12 +60,13 @@ extension MachineError.DiskProblem {
         switch self {
         case .missing: "does not exist; create it with: truncate -s 64M FILE"
         case .directory: "is a directory; name an image file or a block device"
+        case .notADisk: "is neither a file nor a block device; copy what it gives into a file"
         case .notPermitted(let writing):
             writing ? "may not be written; add ,ro to use it read-only, or change its permissions" : "may not be read"
         case .notWholeSectors(let bytes):
             "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
-        case .locked: "is in use by another program that writes it or keeps it from being written; use a copy"
+        case .locked: "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
         case .failed(let number): "cannot be used: \(reason(number))"
         }
     }

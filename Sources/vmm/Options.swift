@@ -12,8 +12,8 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
     init(bytes: UInt64) { self.bytes = bytes }
 
     init?(argument: String) {
-        let shifts: [Character: UInt64] = ["K": 10, "M": 20, "G": 30]
-        let shift = argument.last.flatMap { shifts[Character($0.uppercased())] }
+        let shifts: [Character: UInt64] = ["K": 10, "k": 10, "M": 20, "m": 20, "G": 30, "g": 30]
+        let shift = argument.last.flatMap { shifts[$0] }
         guard let number = UInt64(shift == nil ? argument : String(argument.dropLast())) else { return nil }
         let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
         guard !overflow else { return nil }
@@ -97,7 +97,13 @@ struct ConsoleOption: ExpressibleByArgument, CustomStringConvertible {
         }
     }
 
-    var description: String { "stdio" }
+    var description: String {
+        switch target {
+        case .file(let path): "file=\(path)"
+        case .null: "null"
+        case .stdio, .descriptors: "stdio"
+        }
+    }
     var defaultValueDescription: String { description }
 }
 

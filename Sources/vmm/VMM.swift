@@ -94,7 +94,8 @@ struct Run: ParsableCommand {
 
     /// The machine asked for; the built-in guest once in each dialect, if none was named. The first failure is the last run.
     private func bootAll() throws(MachineError) -> Int32 {
-        let signals = Signals()
+        StandardStreams.ensureOpen()
+        let signals = try Signals()
         if let suspend { return try boot(suspend, signals) }
         guard builtIn else { return try boot(SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
@@ -108,9 +109,12 @@ struct Run: ParsableCommand {
     private func boot(_ suspend: SuspendOption, _ signals: Signals) throws(MachineError) -> Int32 {
         let configuration = makeConfiguration(suspend.dialect)
         let machine = try Machine(configuration)
-        try signals.deliver(to: machine)
+        signals.act(on: machine)
         if configuration.escapeKeys { Terminal.makeRaw() }
-        defer { Terminal.restore() }
+        defer {
+            Terminal.restore()
+            signals.act(on: nil)
+        }
         if verbose { Log.say("kernel command line: \(machine.commandLine)") }
 
         let start = ContinuousClock.now

@@ -16,7 +16,7 @@ passed=0 failed=0 skipped=0
 expect() {
     name=$1 code=$2 pattern=$3
     shift 3
-    "$@" > stdout 2> stderr < /dev/null
+    timeout --preserve-status 60 "$@" > stdout 2> stderr < /dev/null
     got=$?
     if [ $got = "$code" ] && { [ -z "$pattern" ] || grep -Eq -- "$pattern" stderr; }; then
         passed=$((passed + 1))
@@ -61,6 +61,11 @@ expect "initrd too large" 1 "try -m" "$vmm" POWER_OFF.elf -m 2M -i "$(realpath "
 expect "disk missing" 1 "does not exist" "$vmm" -d missing
 expect "disk a directory" 1 "directory" "$vmm" -d directory
 expect "disk of odd size" 1 "multiple of 512" "$vmm" -d odd.img
+mkfifo fifo
+expect "disk a pipe" 1 "neither a file" "$vmm" -d fifo,ro
+expect "disk a device that is none" 1 "neither a file" "$vmm" -d /dev/null
+expect "console a pipe without a reader" 1 "console" "$vmm" --console file=fifo
+expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
 expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
 expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
@@ -104,6 +109,11 @@ else
     expect "command line" $((46 * 2 + 1)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world
     expect "initrd" $(((146 * 2 + 1) % 256)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world -i disk.img
     expect "read-only disk" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,ro,id=x
+
+    expect "a disk with the built-in guest" 0 "1.4: the guest powered off" "$vmm" -a only=blk-flush -d disk.img
+    expect "no standard output and error" 0 "" sh -c "'$vmm' --suspend draft -a only=console-output -d disk.img >&- 2>&-"
+    expect "a disk is no place for messages" 0 "" cmp -n 1048576 disk.img /dev/zero
+    expect "a disk keeps its size" 0 "" test "$(stat -c %s disk.img)" = 1048576
 
     # A second writer of a disk image.
     "$vmm" SPIN.elf -d disk.img --timeout 20s 2> /dev/null &

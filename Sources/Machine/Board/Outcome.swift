@@ -61,8 +61,8 @@ final class Ending: @unchecked Sendable {
     /// Whether the run ended.
     var isReached: Bool { lock.locked { outcome != nil } }
 
-    /// Waits for the end, no longer than until `deadline`; nil if that passes first.
-    func wait(until deadline: Instant?) -> Machine.Outcome? {
+    /// Waits for the end. If `deadline` passes first, that is the end.
+    func wait(until deadline: Instant?) -> Machine.Outcome {
         lock.locked {
             while outcome == nil {
                 if let deadline {
@@ -71,7 +71,9 @@ final class Ending: @unchecked Sendable {
                     lock.wait()
                 }
             }
-            return outcome
+            let end = outcome ?? .timedOut
+            outcome = end
+            return end
         }
     }
 }

@@ -16,7 +16,7 @@ final class SharedVM: Sendable {
                 unsafe try machine.mapMemory(
                     slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
             }
-        } catch { throw .opening(error) }
+        } catch { throw .kvm(error) }
         self.ram = ram
     }
 
@@ -49,7 +49,7 @@ struct Parts {
     func console(
         _ port: ConsolePort, slot: Int, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) -> ConsoleSlot {
-        let size = port.size ?? (columns: 80, rows: 25)
+        let size = ConsolePort.size(of: port.output) ?? (columns: 80, rows: 25)
         let device = Console(configuration: Console.Configuration(columns: size.columns, rows: size.rows))
         let slotted = try ConsoleSlot(
             name: "console0",

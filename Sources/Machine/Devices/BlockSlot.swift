@@ -54,9 +54,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     /// Reads the image's size again and tells the driver if it changed.
     func rereadCapacity() {
         let capacity = backend.capacity
-        perform {
-            if transport.configuration.capacity != capacity { apply(transport.change { $0.capacity = capacity }) }
-        }
+        perform { apply(transport.change { $0.capacity = capacity }) }
     }
 
     // MARK: The thread
@@ -89,9 +87,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func take(into box: BatchBox) -> Next {
         let queues = pending
         pending = []
-        for index in 0..<MMIOTransport<Block>.maximumQueues where queues.contains(queue: index) {
-            apply(transport.take(queue: index, into: &box.batch))
-        }
+        queues.forEach { apply(transport.take(queue: $0, into: &box.batch)) }
         guard box.batch.count > 0 else { return .sleep }
         if holding {
             held += (0..<box.batch.count).map { Held(batch: box, index: $0) }
@@ -105,7 +101,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func run(_ box: BatchBox, _ range: Range<Int>) {
         for index in range {
             let work = box.batch[index]
-            guard let fails = lock.locked({ transport.isCurrent(work.token) ? takeFailure() : nil }) else { continue }
+            guard let fails = lock.locked({ transport.isCurrent(work.token) && !stopping ? takeFailure() : nil }) else { continue }
             let outcome = fails ? .ioError : backend.perform(work.request, identity: identity)
             perform { apply(transport.finish(work.token, outcome)) }
         }

@@ -15,6 +15,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private static let chunk = 4096
 
     private var port: ConsolePort
+    /// Where the terminal's size can be asked for, if the output is one.
+    private let screen: Int32?
     private var keys: EscapeKeys?
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
     /// Typed bytes the model had no room for; the thread's own.
@@ -33,11 +35,17 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
         self.port = port
+        screen = port.output
         keys = escapeKeys ? EscapeKeys() : nil
         self.onKey = onKey
         batch = Batch(queueSize: transport.largestQueue)
         output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
+    }
+
+    override func start() throws(MachineError) {
+        port.begin()
+        try super.start()
     }
 
     override func stop() {
@@ -47,15 +55,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Tells the driver if the terminal's size changed.
     func rereadSize() {
-        guard let size = port.size else { return }
+        guard let size = ConsolePort.size(of: screen) else { return }
         resize(columns: size.columns, rows: size.rows)
     }
 
     private func resize(columns: UInt16, rows: UInt16) {
         let new = Console.Configuration(columns: columns, rows: rows)
-        perform {
-            if transport.configuration != new { apply(transport.change { $0 = new }) }
-        }
+        perform { apply(transport.change { $0 = new }) }
     }
 
     // MARK: The thread
@@ -70,9 +76,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             transmit()
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
+        let deadline = Instant.now.advanced(by: .seconds(1))
         answerDoorbell()
         transmit()
-        while lock.locked({ !output.isEmpty }), isWritable(within: 1000) {
+        while port.output != nil, lock.locked({ !output.isEmpty }), isWritable(within: deadline.millisecondsLeft) {
             writeSome()
             transmit()
         }
@@ -82,7 +89,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func wait() -> (input: Bool, output: Bool) {
         let (wantsInput, wantsOutput, sleep) = lock.locked {
             (
-                backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty,
+                keys != nil || backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty,
                 !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft
             )
         }
@@ -96,8 +103,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         return (descriptors[1].revents != 0, descriptors[2].revents != 0 || gone)
     }
 
+    /// Whether the output takes bytes, `milliseconds` from now at the latest; 0 is too late.
     private func isWritable(within milliseconds: Int32) -> Bool {
-        guard let output = port.output else { return true }
+        guard let output = port.output, milliseconds > 0 else { return false }
         var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
         return unsafe poll(&descriptor, 1, milliseconds) > 0
     }
@@ -105,15 +113,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     // MARK: Input
 
     private func typed() {
-        let room = lock.locked { transport.inputRoom }
-        guard room > 0 else { return }
-        let bytes = port.read(min(room, Self.chunk))
-        guard let filtered = keys?.filter(bytes) else {
-            backlog += bytes
+        guard keys != nil else {
+            backlog += port.read(Self.chunk)
             return
         }
-        backlog += filtered.bytes
-        filtered.actions.forEach(onKey)
+        // Keys are read whether the guest takes them or not: one of them may stop the machine.
+        let (bytes, actions) = keys?.filter(port.read(Self.chunk)) ?? ([], [])
+        backlog += bytes.prefix(Self.chunk - min(backlog.count, Self.chunk))
+        actions.forEach(onKey)
     }
 
     private func deliverBacklog() {
@@ -137,9 +144,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             while !pending.isEmpty, batch.count == 0 {
                 let queues = pending
                 pending = []
-                for index in 0..<transport.queueCount where queues.contains(queue: index) {
-                    apply(transport.take(queue: index, into: &batch))
-                }
+                queues.forEach { apply(transport.take(queue: $0, into: &batch)) }
                 copyOut()
             }
         }
@@ -181,7 +186,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override func emergency(_ byte: UInt8) {
         if output.count < Self.outputRoom { output.append(byte) }
-        doorbell.signal()
+        mustRing = true
     }
 
     override func cancel() {

@@ -14,9 +14,11 @@ final class FileDisk: BlockBackend, Sendable {
     /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise.
     init(path: String, readOnly: Bool) throws(MachineError) {
         func fail(_ problem: MachineError.DiskProblem) -> MachineError { .disk(path: path, problem: problem) }
-        let descriptor = unsafe open(path, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC)
+        // Without O_NONBLOCK a pipe that nobody writes would hold us here; on files and block devices it means nothing.
+        let descriptor = unsafe open(path, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             switch errno {
+            case ENXIO: throw fail(.notADisk)
             case ENOENT, ENOTDIR: throw fail(.missing)
             case EISDIR: throw fail(.directory)
             case EACCES, EPERM, EROFS: throw fail(.notPermitted(writing: !readOnly))
@@ -35,7 +37,11 @@ final class FileDisk: BlockBackend, Sendable {
     private static func problem(with descriptor: Int32, readOnly: Bool) -> MachineError.DiskProblem? {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { return .failed(errno: errno) }
-        if status.st_mode & S_IFMT == S_IFDIR { return .directory }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFBLK: break
+        case S_IFDIR: return .directory
+        default: return .notADisk
+        }
         let end = lseek(descriptor, 0, SEEK_END)
         guard end >= 0 else { return .failed(errno: errno) }
         if end == 0 { return .empty }

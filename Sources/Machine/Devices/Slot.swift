@@ -73,6 +73,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     private(set) var stopping = false
     /// The test device withholds the backend after a resume.
     private var resumeIsHeld = false
+    /// The device's thread is to be woken once the lock is free.
+    final var mustRing = false
     private var lineLevel = false
     private var counts = DeviceStatistics()
 
@@ -100,7 +102,12 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// after it.
     @discardableResult
     final func perform<Result>(_ body: () -> Result) -> Result {
-        let (result, reports) = lock.locked { (body(), takeReports()) }
+        let (result, reports, rings) = lock.locked {
+            let result = body()
+            defer { mustRing = false }
+            return (result, takeReports(), mustRing)
+        }
+        if rings { doorbell.signal() }
         if place.reportsAnomalies { for report in reports { Log.say("\(name): \(report)") } }
         return result
     }
@@ -116,7 +123,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         pending.formUnion(effects.queues)
         setLine()
         if let byte = effects.emergency { emergency(byte) }
-        if !pending.isEmpty || effects.events.contains(.drainBegan) { doorbell.signal() }
+        if !pending.isEmpty || effects.events.contains(.drainBegan) { mustRing = true }
         if effects.events.contains(.cancel) { cancel() }
         if effects.events.contains(.quiesce) { quiesce() }
     }
@@ -175,7 +182,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final var patienceLeft: Int32 { drainDeadline?.millisecondsLeft ?? -1 }
 
     /// Starts the device's thread.
-    final func start() throws(MachineError) {
+    func start() throws(MachineError) {
         thread = try Thread(name) { [self] in serve() }
     }
 

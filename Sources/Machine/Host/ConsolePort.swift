@@ -22,18 +22,29 @@ struct ConsolePort {
 
     init(_ target: ConsoleTarget) throws(MachineError) {
         switch target {
-        case .stdio: (input, output, owned) = (0, 1, nil)
+        case .stdio:
+            // A terminal's buffer can be smaller than what poll lets us write. Opened anew, it can be made not to block without
+            // changing it for the shell, too.
+            let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC
+            let terminal = isatty(1) == 1 ? unsafe open("/proc/self/fd/1", flags) : -1
+            (input, output, owned) = terminal < 0 ? (0, 1, nil) : (0, terminal, terminal)
         case .null: (input, output, owned) = (nil, nil, nil)
         case .descriptors(let source, let sink): (input, output, owned) = (source, sink, nil)
         case .file(let path):
-            let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            // A pipe that nobody reads is an error, and not a wait for ever.
+            let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
             guard descriptor >= 0 else { throw .console(path: path, errno: errno) }
             (input, output, owned) = (nil, descriptor, descriptor)
         }
     }
 
-    /// Size of the terminal the output goes to, in characters, or nil if it goes to none.
-    var size: (columns: UInt16, rows: UInt16)? {
+    /// Cuts an output file that was there before, once the machine is sure to run.
+    func begin() {
+        if let owned { _ = ftruncate(owned, 0) }
+    }
+
+    /// Size of the terminal behind `output`, in characters, or nil if it is none.
+    static func size(of output: Int32?) -> (columns: UInt16, rows: UInt16)? {
         guard let output else { return nil }
         var size = winsize()
         guard unsafe ioctl(output, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }

@@ -75,8 +75,5 @@ struct Instant: Comparable, Sendable {
         return Int32(min((nanoseconds - now + 999_999) / 1_000_000, 86_400_000))
     }
 
-    /// Seconds from `earlier` to here.
-    func seconds(since earlier: Instant) -> Double { Double(nanoseconds - earlier.nanoseconds) / 1e9 }
-
     static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 }

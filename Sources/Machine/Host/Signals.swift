@@ -3,45 +3,46 @@
 import Glibc
 
 /// What signals do to the running machine: SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it, SIGWINCH re-reads the terminal's size,
-/// SIGUSR1 the disks'. A closed pipe is an error of the write, not a signal.
+/// SIGUSR1 the disks', SIGTSTP puts the terminal back while we are stopped. A closed pipe is an error of the write, not a
+/// signal.
 public final class Signals: @unchecked Sendable {
     private let lock = Lock()
     private var machine: Machine?
     private let set: sigset_t
 
-    /// Takes the signals over, in this thread and those it starts. They wait until there is a machine.
-    public init() {
+    /// Takes the signals over. Without a machine, those that stop one end the process.
+    public init() throws(MachineError) {
         var set = sigset_t()
         unsafe sigemptyset(&set)
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH] { unsafe sigaddset(&set, number) }
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH, SIGTSTP] { unsafe sigaddset(&set, number) }
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         _ = signal(SIGPIPE, SIG_IGN)
         self.set = set
+        try Thread("signals") { [self] in serve() }.detach()
     }
 
-    /// From now on signals act on `machine`.
-    public func deliver(to machine: Machine) throws(MachineError) {
-        let first = lock.locked {
-            defer { self.machine = machine }
-            return self.machine == nil
-        }
-        if first { try Thread("signals") { [self] in deliver() }.detach() }
-    }
+    /// From now on signals act on `machine`, or on none.
+    public func act(on machine: Machine?) { lock.locked { self.machine = machine } }
 
-    /// Takes signals for ever. One that stops a machine already stopping ends the process, if that takes over a second: the
-    /// user has lost patience, and so it is not the same keystroke that came twice.
-    private func deliver() {
+    /// Takes signals for ever. One that comes when the machine is stopping already, over a second after another that did, ends
+    /// the process: the user has lost patience, and it is not one keystroke that arrived twice.
+    private func serve() {
         var set = set
         var number: Int32 = 0
-        var patience = Instant.now
+        var patience: Instant?
         while unsafe sigwait(&set, &number) == 0 {
-            guard let machine = lock.locked({ machine }) else { continue }
+            let machine = lock.locked { self.machine }
             switch number {
-            case SIGUSR1: machine.rereadDiskSizes()
-            case SIGWINCH: machine.rereadConsoleSize()
+            case SIGUSR1: machine?.rereadDiskSizes()
+            case SIGWINCH: machine?.rereadConsoleSize()
+            case SIGTSTP: Terminal.whilePutBack { kill(getpid(), SIGSTOP) }
             default:
-                if machine.stop(signal: number) { patience = Instant.now.advanced(by: .seconds(1)) }
-                guard patience < Instant.now else { continue }
+                if let machine {
+                    if machine.stop(signal: number) { continue }
+                    let limit = patience ?? Instant.now.advanced(by: .seconds(1))
+                    patience = limit
+                    if Instant.now < limit { continue }
+                }
                 Terminal.restore()
                 _exit(128 + number)
             }

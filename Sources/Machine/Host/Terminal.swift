@@ -20,15 +20,25 @@ public enum Terminal {
         raw.c_oflag |= tcflag_t(OPOST)
         unsafe isRaw = true
         atexit { Terminal.restore() }
-        for signal in [SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTRAP, SIGQUIT] { restoreOnDeath(signal) }
+        for signal in [
+            SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTRAP, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ,
+        ] { restoreOnDeath(signal) }
         unsafe tcsetattr(0, TCSANOW, &raw)
     }
 
     /// Puts the terminal back as it was. Async-signal-safe.
     public static func restore() {
         guard unsafe isRaw else { return }
-        unsafe isRaw = false
         unsafe tcsetattr(0, TCSANOW, &saved)
+        unsafe isRaw = false
+    }
+
+    /// Calls `body` with the terminal as it was before.
+    static func whilePutBack(_ body: () -> Void) {
+        let wasRaw = unsafe isRaw
+        restore()
+        body()
+        if wasRaw { makeRaw() }
     }
 
     private static func restoreOnDeath(_ number: Int32) {

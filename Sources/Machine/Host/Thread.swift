@@ -12,6 +12,8 @@ struct Thread: ~Copyable {
         var everything = sigset_t()
         var before = sigset_t()
         unsafe sigfillset(&everything)
+        // A fault of ours must find its handler, which puts the terminal back.
+        for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { unsafe sigdelset(&everything, fault) }
         unsafe pthread_sigmask(SIG_SETMASK, &everything, &before)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
 

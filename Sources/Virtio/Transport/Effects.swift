@@ -8,8 +8,14 @@ public struct QueueSet: OptionSet, Hashable, Sendable {
     /// The set of queue `index` alone, 0 to 31.
     public init(queue index: Int) { self.init(rawValue: 1 << UInt32(index)) }
 
-    /// Whether queue `index` is in the set.
-    public func contains(queue index: Int) -> Bool { contains(QueueSet(queue: index)) }
+    /// Calls `body` with each queue of the set, ascending.
+    public func forEach(_ body: (Int) -> Void) {
+        var rest = rawValue
+        while rest != 0 {
+            body(rest.trailingZeroBitCount)
+            rest &= rest - 1
+        }
+    }
 }
 
 /// What the host owes after a call into the model. Beside it, the interrupt line follows

@@ -105,7 +105,6 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Back to the state after creation (2.4; 4.2.2.1), but for ConfigGeneration, which never goes back. Nothing deferred
     /// gets out: staged configuration is committed without a word.
     mutating func reset() -> Effects {
-        let busy = requestsInFlight > 0
         for index in 0..<queueCount {
             queues[index].reset()
         }
@@ -116,17 +115,19 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         driverFeaturesHigh = []
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         if let staged { commit(staged) }
-        return busy ? Effects([.cancel, .quiesce]) : Effects()
+        return Effects([.cancel, .quiesce])
     }
 
     // MARK: Configuration changes
 
-    /// The host changes the device's configuration (2.5; the driver is told by a configuration change notification). A
+    /// The host changes the device's configuration, if `edit` makes a difference (2.5; the driver is told by a configuration change notification). A
     /// suspended device stages the change: the last one wins, and the driver is told once, on resume (D-9). A dead one
     /// keeps it for after the reset.
     public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
-        var new = staged ?? configuration
+        let old = staged ?? configuration
+        var new = old
         edit(&new)
+        if new == old { return Effects() }
         switch lifecycle.phase {
         case .running, .suspending:
             commit(new)

@@ -210,7 +210,7 @@ struct InitialisationTests {
         let memory = driver.memory.snapshot()
         driver.submit(BlockRequest.Kind.flush, kick: false)
         let added = driver.memory.changes(since: memory)
-        driver.kick(0)
+        #expect(driver.kick(0) == Effects() && driver.count(.uselessNotify) == 1, driver.state)
         driver.backend.take(queue: 0)
         #expect(driver.backend.requests.isEmpty, driver.state)
         #expect(driver.memory.changes(since: memory) == added)

@@ -172,9 +172,7 @@ struct QueueEndTests {
         end(driver, by: way)
         #expect(driver.read(.queueReady) == 1, driver.state)
         driver.backend.complete()
-        withKnownIssue("the completion is held, and the queue goes on existing until the resume") {
-            #expect(driver.read(.queueReady) == 0, driver.state)
-        }
+        #expect(driver.read(.queueReady) == 0 && driver.read(.queueReset) == 0, driver.state)
     }
 
     @Test("A queue may also start after DRIVER_OK")

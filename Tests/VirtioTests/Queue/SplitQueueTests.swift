@@ -225,6 +225,47 @@ struct SplitQueueTests {
         #expect(driver.takeUsed(0).count == 10, driver.state)
     }
 
+    @Test("A take is bounded also where the device answers at once: the driver could go on for ever")
+    func boundedTake() {
+        let driver = BlockDriver()
+        driver.bringUp()
+        driver.backend.servesAtOnce = false
+        driver.backend.batchCapacity = 4
+        for _ in 0..<7 { driver.submit(99, kick: false) }
+        for (used, isLeft) in [(4, true), (3, false)] {
+            let effects = driver.backend.take(queue: 0)
+            #expect(driver.takeUsed(0).count == used && effects.queues.contains(queue: 0) == isLeft, driver.state)
+        }
+    }
+
+    @Test("Chains the device answers at once take no room in a batch")
+    func answeredChainsLeaveRoom() {
+        let driver = BlockDriver(queueSize: 16)
+        driver.bringUp()
+        driver.backend.servesAtOnce = false
+        let chain = driver.submit(99, kick: false)
+        for _ in 1..<16 { driver[queue: 0].publish(chain.head) }
+        #expect(driver.backend.take(queue: 0).queues == [] && driver[queue: 0].usedIndex == 16, driver.state)
+    }
+
+    @Test("Chains that share descriptors have more segments than a batch; they come in several")
+    func overlappingChains() {
+        let driver = ConsoleDriver(queueSize: 16)
+        driver.bringUp()
+        let bytes = driver.readable(Array(0..<16))
+        for index in UInt16(0)..<16 {
+            let flags: Descriptor.Flags = index < 15 ? .next : []
+            let descriptor = Descriptor(
+                address: bytes.address + UInt64(index), length: 1, flags: flags, next: index + 1)
+            driver[queue: 1].setDescriptor(index, descriptor)
+        }
+        for head in UInt16(0)..<16 { driver[queue: 1].publish(head) }
+        driver.kick(1)
+        #expect(driver.backend.requests.count == 16, driver.state)
+        driver.backend.complete()
+        #expect(driver.terminal.output == (0..<16).flatMap { Array($0..<16) }, driver.state)
+    }
+
     @Test("A batch takes the longest chains the queue can hold")
     func longChainsInBatch() {
         let driver = ConsoleDriver(queueSize: 16)

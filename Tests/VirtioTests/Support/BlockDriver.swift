@@ -1,5 +1,6 @@
 // A block device under test: a small disk in memory and a driver that speaks VIRTIO 1.4, 5.2.6.
 
+import Testing
 import Virtio
 import VirtioABI
 
@@ -27,6 +28,11 @@ final class MemoryDisk {
             Entry(
                 operation: request.operation, offset: request.offset, count: request.data.byteCount,
                 durable: request.durable))
+        let end = request.offset.addingReportingOverflow(UInt64(request.data.byteCount))
+        if request.operation == .read || request.operation == .write, end.overflow || end.partialValue > bytes.count {
+            Issue.record("the model lets a request through that is not on the disk")
+            return .ioError
+        }
         let start = Int(request.offset)
         switch request.operation {
         case .read: return fill(request.data, from: bytes[start..<(start + request.data.byteCount)])

@@ -88,14 +88,12 @@ struct SuspendDrainTests {
         #expect(driver.takeEvents() == .drainBegan)
     }
 
-    @Test("T16 1.4: there is no abort", .covers("V14-DEV-8"))
-    func T16_noAbort() {
+    @Test("T16 1.4: there is no abort", .covers("V14-DEV-8"), arguments: [UInt32(0x0f), 0x0b, 0x1f, 0x1b])
+    func T16_noAbort(_ word: UInt32) {
         let (driver, chain) = BlockDriver.busy(.ratified)
         driver.requestSuspend()
-        for word: UInt32 in [0x0f, 0x0b, 0x1f, 0x1b] {
-            driver.write(.status, word)
-            #expect(driver.statusByte == 0x0f, driver.state)
-        }
+        #expect(driver.write(.status, word) == Effects())
+        #expect(driver.statusByte == 0x0f, driver.state)
         let second = driver.submitRead(2)
         #expect(driver.backend.requests.count == 1, driver.state)
         driver.backend.complete()
@@ -115,7 +113,7 @@ struct SuspendDrainTests {
         #expect(driver.takeEvents() == .suspended)
         let before = driver.appearance
         for _ in 0..<3 {
-            driver.write(.status, dialect.repeated)
+            driver.write(.status, dialect.suspended)
             #expect(driver.statusByte == dialect.suspended, driver.state)
         }
         driver.expectUntouched(since: before)
@@ -288,6 +286,17 @@ struct SuspendDrainTests {
         #expect(driver.statusByte == 0x1f, driver.state)
         driver.resume()
         #expect(driver.backend.requests.map(\.request.queue) == [1], driver.state)
+    }
+
+    @Test("the draft: input that was there enters the drain, the receive buffers it leaves do not", .covers("D-12"))
+    func inputBeforeSuspend() {
+        let driver = ConsoleDriver(suspend: .draft)
+        driver.bringUp()
+        driver.type([1, 2, 3])
+        let chain = driver.post(8, kick: false)
+        driver.post(8, kick: false)
+        driver.suspend()
+        #expect(driver.takeUsed(ConsoleQueue.receive) == [UsedElement(id: UInt32(chain.head), length: 3)], driver.state)
     }
 
     @Test(

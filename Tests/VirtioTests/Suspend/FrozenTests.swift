@@ -81,7 +81,7 @@ struct SuspendFrozenTests {
     }
 
     @Test(
-        "T40 a queue is not made ready while suspended", .covers("D-5", "V5-DEV-7", "V14-DEV-4", "MM-5"),
+        "T40 a queue is not made ready while suspended", .covers("D-5", "V5-DEV-7", "V14-DEV-4"),
         arguments: SuspendDialect.allCases)
     func T40_noNewQueue(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
@@ -98,7 +98,7 @@ struct SuspendFrozenTests {
 
     @Test(
         "T41 nothing happened: every register of every queue reads as before",
-        .covers("V5-DEV-4", "D-5", "MM-1"), arguments: SuspendDialect.allCases)
+        .covers("V5-DEV-4", "D-5"), arguments: SuspendDialect.allCases)
     func T41_sameDump(_ dialect: SuspendDialect) {
         let disk = BlockDriver(sectors: 8, suspend: dialect)
         disk.bringUp()
@@ -165,7 +165,7 @@ struct SuspendFrozenTests {
 
     @Test(
         "T45 configuration and generation read true and stable while suspended",
-        .covers("V5-DEV-8", "V14-DEV-5", "B-13"), arguments: SuspendDialect.allCases)
+        .covers("V5-DEV-8", "V14-DEV-5"), arguments: SuspendDialect.allCases)
     func T45_configurationReads(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.bringUp()

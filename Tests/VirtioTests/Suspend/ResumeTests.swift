@@ -156,7 +156,7 @@ struct SuspendResumeTests {
     @Test(
         "T55 a thousand cycles under a disk and a console: nothing lost, nothing twice",
         .covers("D-17", "V5-DEV-4"), arguments: SuspendDialect.allCases)
-    func T55_cycles(_ dialect: SuspendDialect) {
+    func T55_cycles(_ dialect: SuspendDialect) throws {
         let disk = BlockDriver(sectors: 8, suspend: dialect)
         let console = ConsoleDriver(suspend: dialect)
         disk.bringUp()
@@ -177,7 +177,7 @@ struct SuspendResumeTests {
             let chain = disk.add(read, to: 0)
             disk.resume()
             disk.backend.complete()
-            #expect(disk.takeUsed(0).map(\.length) == [1, 513], disk.state)
+            try #require(disk.takeUsed(0).map(\.length) == [1, 513], disk.state)
             #expect(Set(disk.data(chain)) == [byte])
 
             console.add(input, to: ConsoleQueue.receive)
@@ -185,8 +185,8 @@ struct SuspendResumeTests {
             console.add(output, to: ConsoleQueue.transmit)
             console.type([byte])
             console.resume()
-            #expect(console.takeUsed(ConsoleQueue.receive).map(\.length) == [1], console.state)
-            #expect(console.takeUsed(ConsoleQueue.transmit).count == 1)
+            try #require(console.takeUsed(ConsoleQueue.receive).map(\.length) == [1], console.state)
+            try #require(console.takeUsed(ConsoleQueue.transmit).count == 1)
         }
         #expect(console.terminal.output == (0..<1000).map { UInt8(truncatingIfNeeded: $0) })
     }

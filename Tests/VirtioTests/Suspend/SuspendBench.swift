@@ -12,8 +12,6 @@ extension SuspendDialect {
     var suspended: UInt32 { self == .draft ? 0x1f : 0x1b }
     /// What a driver writes to resume: the draft clears SUSPEND, 1.4 sets DRIVER_OK without clearing anything.
     var resume: UInt32 { self == .draft ? 0x0f : 0x1f }
-    /// What a driver of this dialect writes when it rewrites the status of a suspended device.
-    var repeated: UInt32 { suspended }
 }
 
 extension FakeDriver where Device: ~Copyable {

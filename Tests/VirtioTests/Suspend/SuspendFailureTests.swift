@@ -34,6 +34,23 @@ struct SuspendFailureTests {
     }
 
     @Test(
+        "T58 a late completion means nothing to the device's next life either", .covers("D-10", "B-7"),
+        arguments: SuspendDialect.allCases)
+    func T58_nextLife(_ dialect: SuspendDialect) {
+        let (driver, _) = BlockDriver.busy(dialect)
+        driver.requestSuspend()
+        driver.bringUp()
+        // The same head, in the next epoch: the older completion comes first.
+        let chain = driver.submitRead()
+        let used = driver[queue: 0].usedIndex
+        driver.backend.complete(1)
+        #expect(driver[queue: 0].usedIndex == used, driver.state)
+        #expect(driver.interruptStatus == [])
+        driver.backend.complete()
+        driver.expectRead(chain)
+    }
+
+    @Test(
         "T59 reset of a suspended device: nothing deferred gets out; the new configuration is there",
         .covers("D-9", "D-10", "B-7"), arguments: SuspendDialect.allCases)
     func T59_suspended(_ dialect: SuspendDialect) {

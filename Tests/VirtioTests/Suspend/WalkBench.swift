@@ -2,7 +2,7 @@
 // something in every state, if only nothing: so a list can be walked again, and a part of it too.
 
 /// A generator of our own, so that a seed means the same walk everywhere: SplitMix64.
-struct SplitMix64: RandomNumberGenerator {
+struct SplitMix64 {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }

@@ -27,7 +27,6 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     let kind: WalkKind<Device>
     let driver: FakeDriver<Device>
     let dialect: SuspendDialect
-    let scope: FreezeScope
     /// The first thing that was not as it must be.
     private(set) var failure: String?
     /// What the walk has seen: steps that ended in a state, chains used, outcomes held at the end of a step.
@@ -47,7 +46,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     private var still: FakeMemory.Snapshot?
 
     init(_ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope) {
-        (self.kind, self.dialect, self.scope) = (kind, dialect, scope)
+        (self.kind, self.dialect) = (kind, dialect)
         let driver = kind.make(dialect, scope)
         self.driver = driver
         driver.backend.readiesAtOnce = false
