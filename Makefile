@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-cli test-nested cross-check pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-nested cross-check pure guest release lint format check clean
 
 all: build
 
@@ -24,6 +24,12 @@ test-cli: build ## vmm as a user meets it
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
+
+test-races: ## the tests with real threads, under ThreadSanitizer
+	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"
+
+mutants: ## breaks the model on purpose, many ways, and shows which tests notice
+	Tests/mutations/run.sh
 
 cross-check: ## the guest's drivers against QEMU's devices
 	Tests/cross-check/run.sh

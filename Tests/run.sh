@@ -2,11 +2,17 @@
 # Runs the package's tests and tells how many of them ran on KVM, and where. Tests that need KVM are in suites marked
 # `.needsKVM`; without /dev/kvm they are skipped with the reason, and `make test-nested` runs the guest elsewhere.
 #
+# The table of SUSPEND's requirements in the documentation is made of the tests that passed.
+#
 # usage: run.sh [SWIFT]
 set -eu
 swift=${1:-swift}
 report=.build/tests.xml
+VMM_COVERAGE=$PWD/.build/coverage.tsv
+export VMM_COVERAGE
+rm -f "$VMM_COVERAGE"
 "$swift" test --skip-build --xunit-output "$report"
+Tests/suspend-table.sh "$VMM_COVERAGE"
 
 suites=$(grep -rhA1 '@Suite(.*\.needsKVM' Tests --include='*.swift' | sed -n 's/^struct \([A-Za-z]*\).*/\1/p' | paste -sd '|')
 results=.build/tests-swift-testing.xml

@@ -214,10 +214,10 @@ struct SplitQueueTests {
         driver.backend.batchCapacity = capacity
         for _ in 0..<10 { driver.submit(BlockRequest.Kind.flush, kick: false) }
         driver.kick(0)
-        #expect(driver.backend.owed.contains(queue: 0))
+        #expect(driver.backend.owed == QueueSet(queue: 0))
         let first = driver.backend.take(queue: 0)
         #expect(driver.backend.requests.count == min(capacity, 10), driver.state)
-        #expect(first.queues.contains(queue: 0) == (capacity < 10))
+        #expect(first.queues == (capacity < 10 ? QueueSet(queue: 0) : []))
         driver.backend.serve()
         #expect(driver.backend.requests.count == 10, driver.state)
         #expect(driver.backend.transport.requestsInFlight == 10)
@@ -232,9 +232,9 @@ struct SplitQueueTests {
         driver.backend.servesAtOnce = false
         driver.backend.batchCapacity = 4
         for _ in 0..<7 { driver.submit(99, kick: false) }
-        for (used, isLeft) in [(4, true), (3, false)] {
+        for (used, left) in [(4, QueueSet(queue: 0)), (3, [])] {
             let effects = driver.backend.take(queue: 0)
-            #expect(driver.takeUsed(0).count == used && effects.queues.contains(queue: 0) == isLeft, driver.state)
+            #expect(driver.takeUsed(0).count == used && effects.queues == left, driver.state)
         }
     }
 

@@ -131,7 +131,7 @@ struct Deadline {
             sched_yield()
             unsafe pthread_mutex_lock(mutex)
             call(transport.finish(token, .ok()))
-        } else if let queue = (0..<4).first(where: { owed.contains(queue: $0) }) {
+        } else if let queue = (0..<4).first(where: { owed.contains(QueueSet(queue: $0)) }) {
             owed.remove(QueueSet(queue: queue))
             call(transport.take(queue: queue, into: &batch))
             for index in 0..<batch.count { requests.append(batch[index].token) }
@@ -163,6 +163,8 @@ struct Deadline {
         get { locked { _turn } }
         set { locked { _turn = newValue } }
     }
+    /// Requests with the workers.
+    var inFlight: Int { locked { transport.requestsInFlight } }
     /// How often the line rose.
     var risingEdges: Int { locked { line.risingEdges } }
 
