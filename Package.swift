@@ -33,7 +33,9 @@ let package = Package(
         .target(name: "Machine", dependencies: ["KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
         .executableTarget(
             name: "vmm",
-            dependencies: ["Machine", "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Machine", "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: house),
 
         // The built-in guest: `guest/build.sh` makes an ELF, the plugin turns it into a Swift constant.

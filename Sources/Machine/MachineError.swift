@@ -66,7 +66,8 @@ extension MachineError.DiskProblem {
         case .notWholeSectors(let bytes):
             "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
-        case .locked: "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
+        case .locked:
+            "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
         case .failed(let number): "cannot be used: \(reason(number))"
         }
     }

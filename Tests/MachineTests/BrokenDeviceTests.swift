@@ -141,7 +141,8 @@ struct BrokenDeviceTests {
 
     @Test("a broken device", arguments: BrokenDevice.Flaw.allCases)
     func flaw(_ flaw: BrokenDevice.Flaw) throws {
-        let between = Interposition(region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, kicksAreEvents: false)
+        let between = Interposition(
+            region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, kicksAreEvents: false)
         let run = try GuestRun(append: ["only=\(flaw.check),\(Self.control)"], interposing: between)
         #expect(run.lines.filter { !$0.passed }.map(\.name) == [flaw.check], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")

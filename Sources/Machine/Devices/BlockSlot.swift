@@ -48,7 +48,9 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     override func stop() {
         super.stop()
-        if backend.flush().result != .ok { Log.say("\(name): the last flush failed; what was written last may be lost") }
+        if backend.flush().result != .ok {
+            Log.say("\(name): the last flush failed; what was written last may be lost")
+        }
     }
 
     /// Reads the image's size again and tells the driver if it changed.
@@ -101,7 +103,9 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func run(_ box: BatchBox, _ range: Range<Int>) {
         for index in range {
             let work = box.batch[index]
-            guard let fails = lock.locked({ transport.isCurrent(work.token) && !stopping ? takeFailure() : nil }) else { continue }
+            guard let fails = lock.locked({ transport.isCurrent(work.token) && !stopping ? takeFailure() : nil }) else {
+                continue
+            }
             let outcome = fails ? .ioError : backend.perform(work.request, identity: identity)
             perform { apply(transport.finish(work.token, outcome)) }
         }
