@@ -114,7 +114,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     private func typed() {
         guard keys != nil else {
-            backlog += port.read(Self.chunk)
+            // The thread may have begun to listen before the device was suspended.
+            if lock.locked({ transport.inputRoom > 0 }) { backlog += port.read(Self.chunk) }
             return
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
@@ -188,6 +189,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         if output.count < Self.outputRoom { output.append(byte) }
         mustRing = true
     }
+
+    /// While suspended the host's input is not listened to.
+    override func suspensionChanged() { mustRing = true }
 
     override func cancel() {
         for index in current..<batch.count { apply(transport.finish(batch[index].token, .ioError)) }

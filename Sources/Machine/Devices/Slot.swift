@@ -25,7 +25,7 @@ protocol InterruptLine: Sendable {
 public struct DeviceStatistics: Equatable, Sendable {
     /// How often the thread slept and was woken.
     public internal(set) var wakeUps = 0
-    /// How often that was while the device was suspended.
+    /// How often that was when the device was suspended before the thread went to sleep.
     public internal(set) var wakeUpsWhileSuspended = 0
     /// How often the device was suspended.
     public internal(set) var suspensions = 0
@@ -119,6 +119,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: place.drainDeadline) }
         if transport.lifecycle.phase != .suspending { drainDeadline = nil }
         if effects.events.contains(.suspended) { counts.suspensions += 1 }
+        if !effects.events.isDisjoint(with: [.suspended, .resumed]) { suspensionChanged() }
         if effects.events.contains(.deferred) { place.onDeferredEvent(name) }
         pending.formUnion(effects.queues)
         setLine()
@@ -153,6 +154,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever. A descriptor that is ready already is
     /// no wake-up.
     final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
+        let suspended = lock.locked { transport.lifecycle.phase == .suspended }
         var span = descriptors.mutableSpan
         let slept = unsafe span.withUnsafeMutableBufferPointer {
             guard unsafe poll($0.baseAddress, nfds_t(n), 0) == 0, milliseconds != 0 else { return false }
@@ -162,7 +164,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         guard slept else { return }
         lock.locked {
             counts.wakeUps += 1
-            if transport.lifecycle.phase == .suspended { counts.wakeUpsWhileSuspended += 1 }
+            if suspended { counts.wakeUpsWhileSuspended += 1 }
         }
     }
 
@@ -197,6 +199,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Serves the device until it is stopped: the body of its thread.
     func serve() {}
+
+    /// The device was suspended or resumed: what its thread listens to may be other things now; with the lock held.
+    func suspensionChanged() {}
 
     /// Drops the work that was not submitted, and reports it as finished; with the lock held.
     func cancel() {}

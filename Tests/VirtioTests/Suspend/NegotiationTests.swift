@@ -50,6 +50,7 @@ struct SuspendNegotiationTests {
     func T05_notNegotiated(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.bringUp(accepting: driver.offered.subtracting(dialect.feature))
+        driver.backend.events = []
         let chain = driver.submitRead()
         for word: UInt32 in [0x1f, 0x10, 0x1b, 0x0f] {
             driver.write(.status, word)

@@ -47,6 +47,7 @@ extension FakeDriver where Device: ~Copyable {
     /// Brings the device up and suspends it.
     func bringUpSuspended(_ location: SourceLocation = #_sourceLocation) {
         bringUp()
+        backend.events = []
         suspend(location)
     }
 
@@ -68,6 +69,7 @@ extension BlockDriver {
     static func busy(_ dialect: SuspendDialect) -> (driver: BlockDriver, chain: Chain) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.bringUp()
+        driver.backend.events = []
         let chain = driver.submitRead()
         #expect(driver.backend.requests.count == 1, driver.state)
         return (driver, chain)

@@ -156,8 +156,9 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
 
     private func change(_ value: UInt16) {
         driver.backend.change { kind.change(&$0, value) }
+        // What makes no difference is no change.
+        changed = changed || value != wanted
         wanted = value
-        changed = true
     }
 
     // MARK: What must hold
