@@ -82,7 +82,7 @@ while IFS=$tab read -r name file script sentence; do
     "  " | *" $name "*) ;;
     *) continue ;;
     esac
-    cp "$root/Sources/Virtio/$file" "$work/original"
+    cp "Sources/Virtio/$file" "$work/original"
     sed "$script" "$work/original" > "Sources/Virtio/$file"
     if cmp -s "$work/original" "Sources/Virtio/$file"; then
         echo "$name: STALE, the sed script changes nothing in $file"

@@ -25,7 +25,7 @@ protocol InterruptLine: Sendable {
 public struct DeviceStatistics: Equatable, Sendable {
     /// How often the thread slept and was woken.
     public internal(set) var wakeUps = 0
-    /// How often that was when the device was suspended before the thread went to sleep.
+    /// How often that was within one suspension: the device was suspended when the thread went to sleep, and still is.
     public internal(set) var wakeUpsWhileSuspended = 0
     /// How often the device was suspended.
     public internal(set) var suspensions = 0
@@ -151,10 +151,13 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final var statistics: DeviceStatistics { lock.locked { counts } }
 
+    /// Which suspension the device is in, if any; with the lock held.
+    private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
+
     /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever. A descriptor that is ready already is
     /// no wake-up.
     final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
-        let suspended = lock.locked { transport.lifecycle.phase == .suspended }
+        let before = lock.locked { suspension }
         var span = descriptors.mutableSpan
         let slept = unsafe span.withUnsafeMutableBufferPointer {
             guard unsafe poll($0.baseAddress, nfds_t(n), 0) == 0, milliseconds != 0 else { return false }
@@ -164,7 +167,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         guard slept else { return }
         lock.locked {
             counts.wakeUps += 1
-            if suspended { counts.wakeUpsWhileSuspended += 1 }
+            if before != nil && before == suspension { counts.wakeUpsWhileSuspended += 1 }
         }
     }
 
