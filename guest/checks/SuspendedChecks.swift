@@ -124,6 +124,10 @@ private func suspendConsoleInput(_ board: inout Board) throws(Failure) {
     try expect(console.device.read(.interruptStatus), 0, "InterruptStatus while suspended")
     try suspend.resume()
     try console.expectInput(text)
+    // Buffers posted before the suspension go on being filled, without another kick.
+    let more = Text("more")
+    for index in 0..<more.count { board.command(.input, console.device, UInt16(more[index])) }
+    try console.expectInput(more)
     try expectUnchanged(console.device, "used index after the last byte") { UInt64(console.receive.deviceIndex) }
     try expect(console.receive.pending, 0, "used receive buffers after the last byte")
 }
