@@ -71,6 +71,14 @@ public struct Console: VirtioDevice, ~Copyable {
         offset == ConsoleConfiguration.emergencyWrite ? .emergency(UInt8(truncatingIfNeeded: value)) : .ignored
     }
 
+    /// Input that was not delivered.
+    public var savedState: [UInt8] { input.contents }
+
+    /// Takes undelivered input back.
+    public mutating func restore(_ state: [UInt8]) {
+        for byte in state { _ = input.append(byte) }
+    }
+
     /// Bytes of input that still fit.
     var inputRoom: Int { input.room }
 
@@ -86,6 +94,13 @@ private struct InputBuffer {
 
     var isEmpty: Bool { count == 0 }
     var room: Int { bytes.count - count }
+
+    /// What waits, first in first.
+    var contents: [UInt8] {
+        var contents: [UInt8] = []
+        for index in 0..<count { contents.append(bytes[(first + index) % bytes.count]) }
+        return contents
+    }
 
     mutating func append(_ byte: UInt8) -> Bool {
         guard count < bytes.count else { return false }

@@ -58,6 +58,18 @@ public protocol VirtioDevice: ~Copyable {
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32
     /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space.
     mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite
+
+    /// What the device remembers beside what the driver negotiated, for a snapshot.
+    var savedState: [UInt8] { get }
+    /// Takes back what `savedState` gave.
+    mutating func restore(_ state: [UInt8])
+}
+
+extension VirtioDevice where Self: ~Copyable {
+    /// Nothing beside what the transport keeps.
+    public var savedState: [UInt8] { [] }
+    /// Nothing to take back.
+    public mutating func restore(_ state: [UInt8]) {}
 }
 
 /// The bytes of a configuration space, at most 96, little-endian.

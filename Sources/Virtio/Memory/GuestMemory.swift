@@ -69,6 +69,16 @@ import Synchronization
         self.regions = InlineArray { $0 < regions.count ? regions[$0] : nil }
     }
 
+    /// The guest-physical address of a buffer that `resolve` gave.
+    func guestAddress(of buffer: GuestBuffer) -> UInt64? {
+        for index in regions.indices {
+            guard let region = regions[index] else { return nil }
+            let offset = unsafe UInt64(UInt(bitPattern: buffer.base) &- UInt(bitPattern: region.base))
+            if offset < region.size { return region.guestAddress + offset }
+        }
+        return nil
+    }
+
     /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in one region.
     public func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
         for index in regions.indices {

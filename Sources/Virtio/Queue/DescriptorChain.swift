@@ -13,6 +13,18 @@ public struct Reply: Sendable {
         room = chain.writable.byteCount
     }
 
+    /// The answer's place as `place(in:)` told it; nil if it is not in `memory`.
+    init?(at place: (address: UInt64, room: Int), in memory: GuestMemory) {
+        guard let byte = memory.resolve(place.address, 1) else { return nil }
+        self.byte = byte
+        room = place.room
+    }
+
+    /// Where the answer goes, without a host address: guest-physical, and the room for data before it.
+    func place(in memory: GuestMemory) -> (address: UInt64, room: Int)? {
+        memory.guestAddress(of: byte).map { ($0, room) }
+    }
+
     /// Stores the answer after `written` bytes of data, and returns the used length. That counts bytes written from the start
     /// without a gap (2.7.8.2), so it includes the answer only if the data filled all the room before it.
     func answer(_ value: UInt8, afterWriting written: UInt32) -> UInt32 {

@@ -3,7 +3,7 @@
 import VirtioABI
 
 /// A virtqueue's registers. It becomes a live queue only through `SplitQueue.init(_:in:)`, which checks all of it once.
-struct QueueConfiguration: Equatable {
+struct QueueConfiguration: Equatable, Sendable {
     /// QueueSizeMax: fixed by the device, 0 for a queue that does not exist.
     let sizeMax: UInt16
     /// QueueSize, as written; 0 until then.

@@ -2,7 +2,7 @@
 // half configured cannot be used.
 
 /// How a driver takes a live queue away.
-enum QueueEnding {
+enum QueueEnding: Sendable {
     case none
     /// QueueReady was written 0; it reads 1 until no request of the queue is in the backend.
     case disabled
@@ -93,6 +93,12 @@ struct QueueSlot: ~Copyable {
         epoch &+= 1
         ending = .none
         drainLimit = nil
+    }
+
+    /// The end that a snapshot was in the middle of, and the limit of its drain.
+    mutating func continueAs(_ ending: QueueEnding, upTo limit: UInt16?) {
+        self.ending = ending
+        drainLimit = limit
     }
 
     // MARK: Draft drain

@@ -181,6 +181,26 @@ import VirtioABI
         return nil
     }
 
+    /// Calls `body` with each held chain.
+    func forEachHeld(_ body: (UInt16, Reply?, Outcome) -> Void) {
+        for head in 0..<size {
+            guard case .held(let outcome) = unsafe parked[Int(head)].state else { continue }
+            unsafe body(head, parked[Int(head)].reply, outcome)
+        }
+    }
+
+    /// Puts a held chain back that `forEachHeld` gave of this queue in another place.
+    mutating func restoreHeld(_ head: UInt16, _ reply: Reply?, _ outcome: Outcome) {
+        guard head < size else { return }
+        unsafe parked[Int(head)] = Parked(state: .held(outcome), reply: reply)
+        held += 1
+    }
+
+    /// Goes on where this queue stood in another place.
+    mutating func continueFrom(_ indices: (available: UInt16, used: UInt16)) {
+        (nextAvailable, nextUsed) = indices
+    }
+
     // MARK: Used ring
 
     /// Gives a chain back with `written` bytes in its writable part, counted from their start (2.7.8).

@@ -1,0 +1,133 @@
+// A device as a plain value, taken out of one transport and put into another, in any state of its life: what a host needs to
+// pause a machine here and go on elsewhere. Guest memory and the backend's bytes are the host's to bring along.
+
+import VirtioABI
+
+/// Everything a transport remembers, without a pointer in it. Addresses are guest-physical.
+public struct Snapshot<Configuration: ConfigurationSpace>: Sendable {
+    let lifecycle: Lifecycle
+    let interruptStatus: InterruptStatus
+    let driverFeatures: Features
+    let driverFeaturesHigh: Features
+    let deviceFeaturesSel: UInt32
+    let driverFeaturesSel: UInt32
+    let queueSel: UInt32
+    let shmSel: UInt32
+    let queues: [QueueSnapshot]
+    let configuration: Configuration
+    let staged: Configuration?
+    let generation: UInt32
+    let toldDeferred: Bool
+    let device: [UInt8]
+}
+
+/// A virtqueue in a snapshot.
+struct QueueSnapshot: Sendable {
+    /// A chain whose outcome waits for the resume.
+    struct Held: Sendable {
+        let head: UInt16
+        /// Where its answer goes, and the room for data before that; nil for a device type that does not answer.
+        let reply: (address: UInt64, room: Int)?
+        let outcome: Outcome
+    }
+
+    let configuration: QueueConfiguration
+    /// The live queue's indices; nil for a queue that is not ready.
+    let indices: (available: UInt16, used: UInt16)?
+    let held: [Held]
+    let ending: QueueEnding
+    let drainLimit: UInt16?
+}
+
+extension MMIOTransport where Device: ~Copyable {
+    /// The device as a value, or nil while requests are in the backend: let them finish first, or past a draft's drain
+    /// deadline give them up.
+    public func snapshot() -> Snapshot<Device.Configuration>? {
+        guard requestsInFlight == 0 else { return nil }
+        var saved: [QueueSnapshot] = []
+        for index in 0..<queueCount { saved.append(queues[index].snapshot(memory)) }
+        return Snapshot(
+            lifecycle: lifecycle, interruptStatus: interruptStatus, driverFeatures: driverFeatures,
+            driverFeaturesHigh: driverFeaturesHigh, deviceFeaturesSel: deviceFeaturesSel,
+            driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel, queues: saved,
+            configuration: configuration, staged: staged, generation: generation, toldDeferred: toldDeferred,
+            device: device.savedState)
+    }
+
+    /// Continues `snapshot` in this transport, which is as it was made: the same device type, features, dialect and queues, over
+    /// memory with the same contents. Fails where a ring is not in this memory; the transport is then to be thrown away.
+    ///
+    /// A running device's effects name its queues; a resume that was under way asks for its backend again.
+    public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
+        precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
+        for index in 0..<queueCount { try queues[index].restore(snapshot.queues[index], memory) }
+        lifecycle = snapshot.lifecycle
+        interruptStatus = snapshot.interruptStatus
+        driverFeatures = snapshot.driverFeatures
+        driverFeaturesHigh = snapshot.driverFeaturesHigh
+        deviceFeaturesSel = snapshot.deviceFeaturesSel
+        driverFeaturesSel = snapshot.driverFeaturesSel
+        queueSel = snapshot.queueSel
+        shmSel = snapshot.shmSel
+        configuration = snapshot.configuration
+        staged = snapshot.staged
+        generation = snapshot.generation
+        toldDeferred = snapshot.toldDeferred
+        device.restore(snapshot.device)
+        if lifecycle.phase != .notLive { device.activate(driverFeatures) }
+        var effects = Effects(queues: lifecycle.mayTake ? readyQueues : [])
+        if lifecycle.phase == .suspending { effects.events.insert(.drainBegan) }
+        if lifecycle.phase == .resuming { effects.events.insert(.resumeRequested) }
+        return effects
+    }
+}
+
+extension QueueSlot {
+    func snapshot(_ memory: GuestMemory) -> QueueSnapshot {
+        switch live {
+        case .some(let queue):
+            QueueSnapshot(
+                configuration: configuration, indices: (queue.nextAvailable, queue.nextUsed), held: queue.heldChains(memory),
+                ending: ending, drainLimit: drainLimit)
+        case .none:
+            QueueSnapshot(
+                configuration: configuration, indices: nil, held: [], ending: ending, drainLimit: drainLimit)
+        }
+    }
+
+    mutating func restore(_ snapshot: QueueSnapshot, _ memory: GuestMemory) throws(QueueFault) {
+        configuration = snapshot.configuration
+        if let indices = snapshot.indices {
+            live = try SplitQueue(configuration, in: memory)
+            try live?.restore(indices, snapshot.held, memory)
+        }
+        continueAs(snapshot.ending, upTo: snapshot.drainLimit)
+    }
+}
+
+extension SplitQueue {
+    /// The chains whose outcomes wait.
+    func heldChains(_ memory: GuestMemory) -> [QueueSnapshot.Held] {
+        var chains: [QueueSnapshot.Held] = []
+        forEachHeld { head, reply, outcome in
+            chains.append(
+                QueueSnapshot.Held(head: head, reply: reply.flatMap { $0.place(in: memory) }, outcome: outcome))
+        }
+        return chains
+    }
+
+    /// Goes on from `indices` with `held` waiting.
+    mutating func restore(
+        _ indices: (available: UInt16, used: UInt16), _ held: [QueueSnapshot.Held], _ memory: GuestMemory
+    ) throws(QueueFault) {
+        continueFrom(indices)
+        for chain in held {
+            var reply: Reply?
+            if let place = chain.reply {
+                reply = Reply(at: place, in: memory)
+                if reply == nil { throw .bufferOutsideMemory }
+            }
+            restoreHeld(chain.head, reply, chain.outcome)
+        }
+    }
+}
