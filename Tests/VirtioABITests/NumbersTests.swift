@@ -19,7 +19,7 @@ struct NumbersTests {
         #expect(ConsoleQueue.receive == 0 && ConsoleQueue.transmit == 1)
     }
 
-    @Test("The dialects' bytes (suspend.md)")
+    @Test("The dialects' bytes")
     func dialects() {
         #expect(SuspendDialect.draft.feature == .suspendDraft && SuspendDialect.ratified.feature == .suspend)
         #expect(SuspendDialect.draft.suspendedStatus.rawValue == 0x1f)

@@ -1,4 +1,4 @@
-// Status: what the lifecycle decides, carried out. Drain and resume of SUSPEND (suspend.md 2, D-4, D-11, D-17).
+// Status: what the lifecycle decides, carried out. Drain and resume of SUSPEND (D-4, D-11, D-17).
 
 import VirtioABI
 

@@ -9,7 +9,7 @@
 
 import VirtioABI
 
-/// What a suspended virtio-mmio device ignores beside its device-specific configuration space (suspend.md 3.2, D-5).
+/// What a suspended virtio-mmio device ignores beside its device-specific configuration space (D-5).
 public enum FreezeScope: Sendable {
     /// Selectors, features and queue setup too: what PCI's common configuration holds.
     case wide

@@ -87,7 +87,8 @@ extension QueueSlot {
         switch live {
         case .some(let queue):
             QueueSnapshot(
-                configuration: configuration, indices: (queue.nextAvailable, queue.nextUsed), held: queue.heldChains(memory),
+                configuration: configuration, indices: (queue.nextAvailable, queue.nextUsed),
+                held: queue.heldChains(memory),
                 ending: ending, drainLimit: drainLimit)
         case .none:
             QueueSnapshot(

@@ -42,6 +42,20 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
+    /// Takes the place of `other`: its guest memory, its driver, and its device as a snapshot. False where there is none.
+    func replace(_ other: FakeDriver) -> Bool {
+        guard let snapshot = other.backend.transport.snapshot() else { return false }
+        memory.store(other.memory.bytes(at: 0, count: memory.lowSize), at: 0)
+        queues = other.queues.mapValues { FakeQueue($0, movedTo: memory) }
+        nextFree = other.nextFree
+        var fits = true
+        backend.call {
+            do throws(QueueFault) { return try $0.restore(snapshot) } catch { fits = false }
+            return Effects()
+        }
+        return fits
+    }
+
     // MARK: Registers
 
     func read(_ register: Register) -> UInt32 { UInt32(read(at: UInt64(register.rawValue), width: 4)) }

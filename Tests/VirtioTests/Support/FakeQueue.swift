@@ -53,6 +53,16 @@ final class FakeQueue {
         memory.fill(0, at: used, count: Int(SplitRing.usedBytes(size: size)))
     }
 
+    /// The same queue in another memory with the same contents.
+    init(_ other: FakeQueue, movedTo memory: FakeMemory) {
+        index = other.index
+        size = other.size
+        (descriptors, available, used) = (other.descriptors, other.available, other.used)
+        self.memory = memory
+        (nextAvailable, nextUsed) = (other.nextAvailable, other.nextUsed)
+        (free, owned) = (other.free, other.owned)
+    }
+
     // MARK: A driver that keeps the rules
 
     /// Lays `parts` out as a chain, in this order, and makes it available.

@@ -1,4 +1,4 @@
-// The rules under SUSPEND that no T-numbered test shows: suspend.md 1.1.
+// The rules under SUSPEND that no T-numbered test shows.
 
 import Testing
 import Virtio

@@ -1,4 +1,4 @@
-// T10 to T23 and T43: from the driver's SUSPEND to the acknowledgement (suspend.md 7; D-3, D-4, D-11, D-12).
+// T10 to T23 and T43: from the driver's SUSPEND to the acknowledgement (D-3, D-4, D-11, D-12).
 
 import Testing
 import Virtio

@@ -1,4 +1,4 @@
-// T37 to T42 and T45: the register file and the configuration space of a suspended device (suspend.md 3.2, 6 and 7; D-5, D-15,
+// T37 to T42 and T45: the register file and the configuration space of a suspended device (D-5, D-15,
 // D-16). The block device has no writable field yet (VIRTIO_BLK_F_CONFIG_WCE), so T37 shows that a write changes nothing.
 
 import Testing

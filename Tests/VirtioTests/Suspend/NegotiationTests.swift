@@ -1,4 +1,4 @@
-// T01 to T07 and T09: who may use SUSPEND at all (suspend.md 7; D-1, D-2, D-18).
+// T01 to T07 and T09: who may use SUSPEND at all (D-1, D-2, D-18).
 
 import Testing
 import Virtio

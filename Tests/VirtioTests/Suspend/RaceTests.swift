@@ -1,4 +1,4 @@
-// T30 and T44, with real threads (suspend.md 7; D-4). To be run under ThreadSanitizer as well.
+// T30 and T44, with real threads (D-4). To be run under ThreadSanitizer as well.
 
 import Glibc
 import Testing

@@ -1,4 +1,4 @@
-// T58 to T65: resets, errors and odd Status words around a suspension (suspend.md 7; D-2, D-10, D-13, D-14).
+// T58 to T65: resets, errors and odd Status words around a suspension (D-2, D-10, D-13, D-14).
 
 import Testing
 import Virtio

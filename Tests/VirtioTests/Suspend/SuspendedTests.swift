@@ -1,4 +1,4 @@
-// T24 to T29, T32 to T36: what a suspended device neither does nor forgets (suspend.md 7; D-6 to D-9, D-20). T31 does not apply:
+// T24 to T29, T32 to T36: what a suspended device neither does nor forgets (D-6 to D-9, D-20). T31 does not apply:
 // there is no vhost here. Nor do the edge halves of T35: the line is level.
 
 import Testing

@@ -1,4 +1,4 @@
-// The register file of suspend.md 6, columns "no driver" and "live" (VIRTIO 1.4, 4.2.2): every offset, width and
+// The register file before DRIVER_OK and live (VIRTIO 1.4, 4.2.2): every offset, width and
 // direction.
 
 import Testing
