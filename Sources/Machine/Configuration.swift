@@ -17,6 +17,8 @@ extension Machine {
             public var suspend = SuspendChoice.asTheMachine
             /// What a suspension freezes of its registers.
             public var freeze = FreezeScope.wide
+            /// The ring features it offers.
+            public var rings: Features = .ringReset
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }

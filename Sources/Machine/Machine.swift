@@ -3,6 +3,7 @@
 import KVM
 import TestGuest
 import Virtio
+import VirtioABI
 
 /// One virtual machine with its guest.
 public final class Machine: @unchecked Sendable {
@@ -116,7 +117,8 @@ public final class Machine: @unchecked Sendable {
             let file = try FileDisk(path: disk.path, readOnly: disk.readOnly)
             images.append(
                 DiskImage(
-                    backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze))
+                    backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze,
+                    rings: disk.rings))
         }
         return images
     }
@@ -139,4 +141,5 @@ struct DiskImage {
     var id: String?
     var suspend = Machine.Configuration.SuspendChoice.asTheMachine
     var freeze = FreezeScope.wide
+    var rings: Features = .ringReset
 }

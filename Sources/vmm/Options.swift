@@ -50,7 +50,7 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
-/// A disk image: `PATH[,ro][,id=NAME][,suspend=DIALECT][,freeze=SCOPE]`.
+/// A disk image: `PATH[,ro][,id=NAME][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
 struct DiskOption: ExpressibleByArgument {
     let disk: Machine.Configuration.Disk
 
@@ -59,10 +59,25 @@ struct DiskOption: ExpressibleByArgument {
         guard let path = parts.popFirst(), !path.isEmpty else { return nil }
         var disk = Machine.Configuration.Disk(path: String(path))
         for part in parts {
+            // features=+NAME,-NAME is one option: the commas in it are its own.
+            if let sign = part.first, sign == "+" || sign == "-" || part.hasPrefix("features=") {
+                guard Self.setFeature(part.hasPrefix("features=") ? part.dropFirst(9) : part, in: &disk) else {
+                    return nil
+                }
+                continue
+            }
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard Self.set(String(pair[0]), pair.count == 2 ? String(pair[1]) : nil, in: &disk) else { return nil }
         }
         self.disk = disk
+    }
+
+    /// Adds or removes the feature in `+NAME` or `-NAME`; false if it is none.
+    private static func setFeature(_ change: Substring, in disk: inout Machine.Configuration.Disk) -> Bool {
+        let features: [Substring: Features] = ["packed": .ringPacked, "ring_reset": .ringReset]
+        guard let feature = features[change.dropFirst()] else { return false }
+        if change.first == "+" { disk.rings.insert(feature) } else { disk.rings.remove(feature) }
+        return change.first == "+" || change.first == "-"
     }
 
     /// Takes one option; false if it is none.

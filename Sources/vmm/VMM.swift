@@ -48,7 +48,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,suspend=draft|1.4|off][,freeze=wide|narrow]. Repeatable. Locked while in \
+            A disk image: PATH[,ro][,id=NAME][,suspend=draft|1.4|off][,freeze=wide|narrow]\
+            [,features=+packed,-ring_reset]. Repeatable. Locked while in \
             use; SIGUSR1 re-reads its size.
             """,
             valueName: "disk"))

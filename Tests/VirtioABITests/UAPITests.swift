@@ -150,4 +150,19 @@ struct UAPITests {
         #expect(UInt16(truncatingIfNeeded: descriptor.high >> at(UAPI_DESC_NEXT)) == 0x5aa5)
         #expect(Descriptor(low: descriptor.address, high: descriptor.high) == descriptor)
     }
+
+    static let packedRing: [Pin] = [
+        Pin("AVAIL", PackedRing.availableBit, 1 << VRING_PACKED_DESC_F_AVAIL),
+        Pin("USED", PackedRing.usedBit, 1 << VRING_PACKED_DESC_F_USED),
+        Pin("event flag: disable", PackedRing.eventDisable, VRING_PACKED_EVENT_FLAG_DISABLE),
+        Pin("descriptor", PackedRing.descriptorSize, MemoryLayout<vring_packed_desc>.size),
+        Pin("length", PackedRing.length, MemoryLayout<vring_packed_desc>.offset(of: \.len) ?? -1),
+        Pin("id", PackedRing.id, MemoryLayout<vring_packed_desc>.offset(of: \.id) ?? -1),
+        Pin("flags", PackedRing.flags, MemoryLayout<vring_packed_desc>.offset(of: \.flags) ?? -1),
+        Pin("event", PackedRing.eventSize, MemoryLayout<vring_packed_desc_event>.size),
+        Pin("event flags", PackedRing.eventFlags, MemoryLayout<vring_packed_desc_event>.offset(of: \.flags) ?? -1),
+    ]
+
+    @Test("Packed virtqueue", arguments: packedRing)
+    func packed(_ pin: Pin) { #expect(pin.ours == pin.kernels) }
 }

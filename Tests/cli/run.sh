@@ -68,6 +68,7 @@ expect "console a pipe without a reader" 1 "console" "$vmm" --console file=fifo
 expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
 expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
+expect "a feature nobody knows" 64 "disk" "$vmm" -d disk.img,features=+nonsense
 expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
 chmod 444 disk.img
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
@@ -111,6 +112,7 @@ else
     expect "read-only disk" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,ro,id=x
 
     expect "a disk with the built-in guest" 0 "1.4: the guest powered off" "$vmm" -a only=blk-flush -d disk.img
+    expect "a disk with a packed ring" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,features=+packed,-ring_reset,id=x
     expect "no standard output and error" 0 "" sh -c "'$vmm' --suspend draft -a only=console-output -d disk.img >&- 2>&-"
     expect "a disk is no place for messages" 0 "" cmp -n 1048576 disk.img /dev/zero
     expect "a disk keeps its size" 0 "" test "$(stat -c %s disk.img)" = 1048576

@@ -66,7 +66,7 @@ struct Parts {
             name: "blk\(number)",
             transport: MMIOTransport(
                 device: device, memory: vm.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
-                freeze: image.freeze),
+                freeze: image.freeze, rings: image.rings),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
         try takeKicks(slotted, slot)
         return slotted

@@ -35,24 +35,27 @@ public struct Reply: Sendable {
 
 /// One popped descriptor chain. It is a linear resource: a queue's `put` or `park` ends it, and dropping it is a bug.
 @frozen public struct DescriptorChain: ~Copyable {
-    /// Index of the chain's first descriptor, which names it in the used ring.
+    /// What names it in the used ring: the first descriptor's index in a split queue, the buffer id in a packed one.
     let head: UInt16
+    /// How many descriptors it has, those of no bytes included.
+    let descriptors: UInt16
     /// The part the device may only read.
     public var readable: Segments
     /// The part the device may only write.
     public var writable: Segments
 
-    init(head: UInt16, readable: Segments, writable: Segments) {
+    init(head: UInt16, descriptors: UInt16, readable: Segments, writable: Segments) {
         self.head = head
+        self.descriptors = descriptors
         self.readable = readable
         self.writable = writable
     }
 
-    /// Ends the chain and gives its name.
-    consuming func close() -> UInt16 {
-        let head = head
+    /// Ends the chain and gives its name and length.
+    consuming func close() -> (head: UInt16, descriptors: UInt16) {
+        let result = (head, descriptors)
         discard self
-        return head
+        return result
     }
 
     deinit { chainWasDropped() }

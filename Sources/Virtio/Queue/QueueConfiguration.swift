@@ -2,7 +2,7 @@
 
 import VirtioABI
 
-/// A virtqueue's registers. It becomes a live queue only through `SplitQueue.init(_:in:)`, which checks all of it once.
+/// A virtqueue's registers. It becomes a live queue only through `LiveQueue.init(_:packed:in:)`, which checks all of it once.
 struct QueueConfiguration: Equatable, Sendable {
     /// QueueSizeMax: fixed by the device, 0 for a queue that does not exist.
     let sizeMax: UInt16
@@ -14,6 +14,11 @@ struct QueueConfiguration: Equatable, Sendable {
     var device: UInt64 = 0
 
     init(sizeMax: UInt16) { self.sizeMax = sizeMax }
+
+    /// The size, if a packed queue can have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4, 2.8).
+    var packedSize: UInt16? {
+        size != 0 && size <= UInt32(sizeMax) && size <= SplitRing.maximumSize ? UInt16(size) : nil
+    }
 
     /// The size, if a split queue can have it: a power of two from 1 to QueueSizeMax (VIRTIO 1.4, 2.7).
     var splitSize: UInt16? {

@@ -16,7 +16,7 @@ enum QueueEnding: Sendable {
 /// A virtqueue's registers, and the live queue from QueueReady = 1 until it is stopped.
 struct QueueSlot: ~Copyable {
     var configuration: QueueConfiguration
-    var live: SplitQueue?
+    var live: LiveQueue?
     /// Requests of older epochs are nobody's.
     private(set) var epoch: UInt32 = 0
     /// The driver is taking the queue away: what it reads until the backend's requests are back, and what is left after.
@@ -43,13 +43,13 @@ struct QueueSlot: ~Copyable {
     /// Requests of the live queue in the backend.
     var inFlight: Int {
         switch live {
-        case .some(let queue): queue.inFlight
+        case .some(let queue): queue.parked.inFlight
         case .none: 0
         }
     }
 
     /// Pops the live queue's next chain, up to the drain limit if there is one.
-    mutating func next(in memory: GuestMemory, _ segments: inout SegmentStorage) -> SplitQueue.Next {
+    mutating func next(in memory: GuestMemory, _ segments: inout SegmentStorage) -> NextChain {
         let limit = drainLimit
         return live?.next(in: memory, upTo: limit, &segments) ?? .empty
     }
@@ -107,7 +107,7 @@ struct QueueSlot: ~Copyable {
     /// comes later waits for the resume.
     mutating func limitDrain(wantsBuffer: Bool) {
         switch live {
-        case .some(let queue): drainLimit = wantsBuffer ? queue.availableIndex : queue.nextAvailable
+        case .some(let queue): drainLimit = wantsBuffer ? queue.availableCount : queue.positions.available.count
         case .none: drainLimit = nil
         }
     }
@@ -118,7 +118,8 @@ struct QueueSlot: ~Copyable {
     func isDrained(wantsBuffer: Bool) -> Bool {
         switch live {
         case .some(let queue):
-            queue.inFlight == 0 && (drainLimit == nil || drainLimit == queue.nextAvailable || !wantsBuffer)
+            queue.parked.inFlight == 0
+                && (drainLimit == nil || drainLimit == queue.positions.available.count || !wantsBuffer)
         case .none: true
         }
     }

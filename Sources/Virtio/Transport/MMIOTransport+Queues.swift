@@ -37,10 +37,11 @@ extension MMIOTransport where Device: ~Copyable {
                 switch device.take(&chain, queue: index, configuration) {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
-                    queues[index].live?.put(chain.close(), written: written)
+                    let (head, descriptors) = chain.close()
+                    queues[index].live?.put(head, descriptors: descriptors, written: written)
                     answered += 1
                 case .work(let request, let reply):
-                    guard let head = queues[index].live?.park(chain, reply: reply) else { break serving }
+                    guard let head = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
@@ -66,14 +67,14 @@ extension MMIOTransport where Device: ~Copyable {
         let index = Int(token.queue)
         guard isCurrent(token) else { return Effects() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) {
-            queues[index].live?.hold(token.head, outcome)
+            queues[index].live?.parked.hold(token.head, outcome)
             return deferredEvent()
         }
-        guard let (head, reply) = queues[index].live?.unpark(token.head) else { return Effects() }
+        guard let chain = queues[index].live?.parked.unpark(token.head) else { return Effects() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
         } else if lifecycle.mayUse {
-            queues[index].live?.put(head, written: device.finish(outcome, reply: reply))
+            put(chain, outcome, queue: index)
             signalUsed(index)
         }
         return settle()
@@ -91,6 +92,12 @@ extension MMIOTransport where Device: ~Copyable {
         var effects = settle()
         if queues[index].ending != .none { effects.events.insert(.cancel) }
         return effects
+    }
+
+    /// Answers a chain and gives it back.
+    mutating func put(_ chain: ParkedChains.Chain, _ outcome: Outcome, queue index: Int) {
+        let written = device.finish(outcome, reply: chain.reply)
+        queues[index].live?.put(chain.head, descriptors: chain.descriptors, written: written)
     }
 
     /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the

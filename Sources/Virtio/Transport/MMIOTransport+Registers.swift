@@ -127,7 +127,8 @@ extension MMIOTransport where Device: ~Copyable {
             return Effects()
         }
         do throws(QueueFault) {
-            queues[index].live = try SplitQueue(queues[index].configuration, in: memory)
+            queues[index].live = try LiveQueue(
+                queues[index].configuration, packed: driverFeatures.contains(.ringPacked), in: memory)
             // It was not there when a drain under way began.
             if lifecycle.phase == .suspending && lifecycle.dialect == .draft { limitDrain(index) }
             return Effects()

@@ -120,8 +120,8 @@ extension MMIOTransport where Device: ~Copyable {
         guard queues[index].ending == .none else { return queues[index].endIfIdle() }
         var cursor: UInt16 = 0
         var any = false
-        while let (head, reply, outcome) = queues[index].live?.unhold(from: &cursor) {
-            queues[index].live?.put(head, written: device.finish(outcome, reply: reply))
+        while let (chain, outcome) = queues[index].live?.parked.unhold(from: &cursor) {
+            put(chain, outcome, queue: index)
             any = true
         }
         if any { signalUsed(index) }

@@ -63,16 +63,19 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
     /// what of the register file is configuration space in the sense of SUSPEND's rules.
     ///
+    /// `rings` are the ring features to offer, of VIRTIO_F_RING_RESET and VIRTIO_F_RING_PACKED.
+    ///
     /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
     public init(
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
-        freeze scope: FreezeScope = .wide
+        freeze scope: FreezeScope = .wide, rings: Features = .ringReset
     ) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(device.queueCount <= Self.maximumQueues)
+        precondition(rings.isSubset(of: [.ringReset, .ringPacked]), "this ring feature is not there yet")
         self.memory = memory
         freezeScope = scope
-        offered = device.features.union([.version1, .ringReset]).union(dialect?.feature ?? [])
+        offered = device.features.union(.version1).union(rings).union(dialect?.feature ?? [])
         lifecycle = Lifecycle(dialect: dialect)
         let count = device.queueCount
         queueCount = count

@@ -26,14 +26,15 @@ struct QueueSnapshot: Sendable {
     /// A chain whose outcome waits for the resume.
     struct Held: Sendable {
         let head: UInt16
+        let descriptors: UInt16
         /// Where its answer goes, and the room for data before that; nil for a device type that does not answer.
         let reply: (address: UInt64, room: Int)?
         let outcome: Outcome
     }
 
     let configuration: QueueConfiguration
-    /// The live queue's indices; nil for a queue that is not ready.
-    let indices: (available: UInt16, used: UInt16)?
+    /// Where the live queue stands; nil for a queue that is not ready.
+    let positions: (available: RingPosition, used: RingPosition)?
     let held: [Held]
     let ending: QueueEnding
     let drainLimit: UInt16?
@@ -60,7 +61,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// A running device's effects name its queues; a resume that was under way asks for its backend again.
     public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
-        for index in 0..<queueCount { try queues[index].restore(snapshot.queues[index], memory) }
+        let packed = snapshot.driverFeatures.contains(.ringPacked)
+        for index in 0..<queueCount { try queues[index].restore(snapshot.queues[index], packed: packed, memory) }
         lifecycle = snapshot.lifecycle
         interruptStatus = snapshot.interruptStatus
         driverFeatures = snapshot.driverFeatures
@@ -87,48 +89,53 @@ extension QueueSlot {
         switch live {
         case .some(let queue):
             QueueSnapshot(
-                configuration: configuration, indices: (queue.nextAvailable, queue.nextUsed),
+                configuration: configuration, positions: queue.positions,
                 held: queue.heldChains(memory),
                 ending: ending, drainLimit: drainLimit)
         case .none:
             QueueSnapshot(
-                configuration: configuration, indices: nil, held: [], ending: ending, drainLimit: drainLimit)
+                configuration: configuration, positions: nil, held: [], ending: ending, drainLimit: drainLimit)
         }
     }
 
-    mutating func restore(_ snapshot: QueueSnapshot, _ memory: GuestMemory) throws(QueueFault) {
+    mutating func restore(_ snapshot: QueueSnapshot, packed: Bool, _ memory: GuestMemory) throws(QueueFault) {
         configuration = snapshot.configuration
-        if let indices = snapshot.indices {
-            live = try SplitQueue(configuration, in: memory)
-            try live?.restore(indices, snapshot.held, memory)
+        if let positions = snapshot.positions {
+            var queue = try LiveQueue(configuration, packed: packed, in: memory)
+            queue.positions = positions
+            try queue.restore(snapshot.held, memory)
+            live = consume queue
         }
         continueAs(snapshot.ending, upTo: snapshot.drainLimit)
     }
 }
 
-extension SplitQueue {
+extension LiveQueue {
     /// The chains whose outcomes wait.
     func heldChains(_ memory: GuestMemory) -> [QueueSnapshot.Held] {
         var chains: [QueueSnapshot.Held] = []
-        forEachHeld { head, reply, outcome in
+        parked.forEachHeld { chain, outcome in
             chains.append(
-                QueueSnapshot.Held(head: head, reply: reply.flatMap { $0.place(in: memory) }, outcome: outcome))
+                QueueSnapshot.Held(
+                    head: chain.head, descriptors: chain.descriptors,
+                    reply: chain.reply.flatMap { $0.place(in: memory) },
+                    outcome: outcome))
         }
         return chains
     }
 
-    /// Goes on from `indices` with `held` waiting.
+    /// Goes on with `held` waiting.
     mutating func restore(
-        _ indices: (available: UInt16, used: UInt16), _ held: [QueueSnapshot.Held], _ memory: GuestMemory
+        _ held: [QueueSnapshot.Held], _ memory: GuestMemory
     ) throws(QueueFault) {
-        continueFrom(indices)
         for chain in held {
             var reply: Reply?
             if let place = chain.reply {
                 reply = Reply(at: place, in: memory)
                 if reply == nil { throw .bufferOutsideMemory }
             }
-            restoreHeld(chain.head, reply, chain.outcome)
+            parked.restoreHeld(
+                ParkedChains.Chain(head: chain.head, descriptors: chain.descriptors, reply: reply), chain.outcome)
         }
     }
 }

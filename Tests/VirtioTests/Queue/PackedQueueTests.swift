@@ -1,0 +1,285 @@
+// A packed virtqueue (VIRTIO 1.4, 2.8) in the hands of a driver that keeps the rules, and of one that does not.
+
+import Testing
+import Virtio
+import VirtioABI
+
+@Suite("Packed virtqueue")
+struct PackedQueueTests {
+    // MARK: A driver that keeps the rules
+
+    @Test("Buffers are taken in ring order, and used in the order of completion")
+    func completionOrder() {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 19)
+        for _ in 0..<20 {
+            let chains = (0..<4).map {
+                driver.submit(BlockRequest.Kind.read, sector: UInt64($0), rooms: Array(repeating: 512, count: $0))
+            }
+            #expect(driver.backend.requests.map(\.request.offset) == [0, 512, 1024, 1536], driver.state)
+            for index in [2, 0, 1, 0] { driver.backend.complete(at: index) }
+            let expected = [2, 0, 3, 1].map { UsedElement(id: UInt32(chains[$0].head), length: UInt32(512 * $0 + 1)) }
+            #expect(driver.takeUsed() == expected, driver.state)
+            for (sector, chain) in chains.enumerated() { driver.expectData(chain, sector: sector) }
+        }
+    }
+
+    @Test("Any size, any length of buffer, any order of completion, many times round", arguments: UInt16(1)...16)
+    func wraps(size: UInt16) {
+        let driver = PackedFourQueuesDriver()
+        driver.bringUp(size: size)
+        var random = UInt32(size)
+        func below(_ bound: Int) -> Int {
+            random = random &* 1_664_525 &+ 1_013_904_223
+            return Int(random >> 16) % bound
+        }
+        // Requests come to the backend in ring order: the chains with it are in the order of its list.
+        var waiting: [Chain] = []
+        for _ in 0..<600 {
+            let room = driver.queue.room
+            if room > 0, below(2) == 0 { waiting.append(driver.offer(1 + below(room))) }
+            #expect(driver.backend.requests.count == waiting.count, driver.state)
+            guard !waiting.isEmpty, driver.backend.requests.count == waiting.count, below(2) == 0 else { continue }
+            let index = below(waiting.count)
+            driver.backend.complete(at: index)
+            let chain = waiting.remove(at: index)
+            #expect(driver.takeUsed().map(\.id) == [UInt32(chain.head)], driver.state)
+            #expect(driver.answer(chain).last == 0, driver.state)
+        }
+        #expect(driver.statusByte == 0x0f, driver.state)
+    }
+
+    @Test("Large rings, past their end", arguments: [UInt16(2), 255, 257, 1000, 32767, 32768])
+    func large(size: UInt16) {
+        let driver = PackedBlockDriver(queueSize: 32768, memory: FakeMemory(low: 4 << 20))
+        driver.bringUp(size: size)
+        driver.backend.completesAtOnce = true
+        driver.backend.batchCapacity = 1024
+        let parts = [driver.readable(BlockDriver.header(BlockRequest.Kind.read, sector: 0)), driver.writable(1)]
+        for _ in 0..<3 {
+            let chains = (0..<(Int(size) / 2)).map { _ in driver.add(parts, kick: false) }
+            driver.kick()
+            #expect(driver.takeUsed() == chains.map { UsedElement(id: UInt32($0.head), length: 1) }, driver.state)
+        }
+        #expect(driver.disk.log.count == 3 * (Int(size) / 2))
+    }
+
+    @Test("A used descriptor tells what was written, from the start without a gap (2.8.5)")
+    func usedLength() {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 7)
+        driver.submit(BlockRequest.Kind.read, rooms: [512, 512])
+        driver.backend.complete()
+        #expect(driver.takeUsed().map(\.length) == [1025], driver.state)
+        driver.submit(BlockRequest.Kind.write, data: Array(repeating: 7, count: 512))
+        driver.backend.complete()
+        #expect(driver.takeUsed().map(\.length) == [1], driver.state)
+        #expect(driver.disk.bytes[..<512].allSatisfy { $0 == 7 })
+        driver.submit(BlockRequest.Kind.read, rooms: [512])
+        driver.backend.fail()
+        #expect(driver.takeUsed().map(\.length) == [0], driver.state)
+        driver.submit(0xdead)
+        #expect(driver.takeUsed().map(\.length) == [1], driver.state)
+    }
+
+    @Test("A read changes its data, its status byte and half a descriptor; neither event structure", arguments: [0, 3])
+    func footprint(laps: Int) {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 5)
+        for _ in 0..<laps { driver.expectWorks() }
+        let slot = driver.queue.nextAvailable.slot
+        let chain = driver.submit(BlockRequest.Kind.read, sector: 1, rooms: [512], kick: false)
+        let memory = driver.memory.snapshot()
+        driver.kick()
+        #expect(driver.memory.changes(since: memory) == [], driver.state)
+        driver.backend.complete()
+        let element = driver.queue.address(slot)
+        let data = chain.parts[1].address
+        let allowed = [element + 8..<element + 16, data..<data + 513]
+        let changes = driver.memory.changes(since: memory)
+        #expect(!changes.isEmpty)
+        for run in changes {
+            #expect(allowed.contains { $0.lowerBound <= run.lowerBound && run.upperBound <= $0.upperBound }, "\(run)")
+        }
+        driver.expectData(chain, sector: 1)
+    }
+
+    @Test("The driver event structure suppresses the interrupt, and is never written")
+    func suppression() {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 5)
+        for _ in 0..<7 {
+            driver.queue.setEventFlags(1)
+            driver.memory.store(UInt16(0x8003), at: driver.queue.driverEvent)
+            driver.expectWorks()
+            #expect(driver.interruptStatus == [] && !driver.backend.line.level, driver.state)
+            #expect(driver.memory.load(UInt32.self, at: driver.queue.driverEvent) == 0x0001_8003)
+            driver.queue.setEventFlags(0)
+            driver.expectWorks()
+            #expect(driver.acknowledge() == .usedBuffer, driver.state)
+            #expect(driver.memory.load(UInt32.self, at: driver.queue.driverEvent) == 0x0000_8003)
+        }
+        #expect(driver.memory.load(UInt32.self, at: driver.queue.deviceEvent) == 0)
+    }
+
+    @Test("Kicks without buffers, and buffers not yet kicked")
+    func uselessKick() {
+        let driver = PackedFourQueuesDriver()
+        driver.bringUp(size: 3)
+        for _ in 0..<8 {
+            let memory = driver.memory.snapshot()
+            driver.kick()
+            #expect(driver.backend.requests.isEmpty && driver.memory.changes(since: memory) == [], driver.state)
+            for _ in 0..<2 { driver.offer(kick: false) }
+            #expect(driver.backend.requests.isEmpty, driver.state)
+            driver.kick()
+            driver.backend.complete()
+            #expect(driver.takeUsed().count == 2, driver.state)
+        }
+    }
+
+    // MARK: A driver that breaks the ring
+
+    /// What a driver publishes that it must not.
+    struct Broken: Sendable {
+        let fault: QueueFault
+        var parts: [Part] = [header, status]
+        var id: UInt16 = 4
+        var extra: UInt16 = 0
+
+        static let header = Part(address: 0x800, length: 16, writable: false)
+        static let status = Part(address: 0x900, length: 1, writable: true)
+        static let end = Part(address: (1 << 20) - 8, length: 16, writable: true)
+
+        static let all = [
+            Broken(fault: .headOutOfRange, id: 5),
+            Broken(fault: .headOutOfRange, id: 0xffff),
+            Broken(
+                fault: .chainTooLong, parts: [header] + Array(repeating: status, count: 4),
+                extra: FakePackedQueue.next),
+            Broken(fault: .readableAfterWritable, parts: [status, header]),
+            Broken(fault: .readableAfterWritable, parts: [header, status, header]),
+            Broken(fault: .bufferOutsideMemory, parts: [header, end]),
+            Broken(
+                fault: .bufferOutsideMemory,
+                parts: [Part(address: .max - 3, length: 16, writable: false), status]),
+            Broken(fault: .indirectNotNegotiated, extra: FakePackedQueue.indirect),
+            Broken(fault: .noRoomForStatus, parts: [header]),
+        ]
+    }
+
+    /// What every fault comes to: DEVICE_NEEDS_RESET and a configuration change notification, and no more.
+    func expectDeath(_ driver: PackedBlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
+        #expect(driver.backend.transport.lastFault == fault, driver.state)
+        #expect(driver.statusByte == 0x4f, driver.state)
+        driver.kick()
+        driver.backend.take(queue: 0)
+        driver.backend.fail()
+        #expect(driver.memory.changes(since: memory) == [], driver.state)
+        #expect(driver.acknowledge() == .configurationChange, driver.state)
+        driver.bringUp(size: 5)
+        for _ in 0..<5 { driver.expectWorks() }
+    }
+
+    @Test("Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: Broken.all, 0..<5)
+    func broken(_ broken: Broken, _ laps: Int) {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 5)
+        for _ in 0..<laps { driver.expectWorks() }
+        driver.acknowledge()
+        driver.queue.publish(broken.parts, id: broken.id, extra: broken.extra)
+        let memory = driver.memory.snapshot()
+        driver.kick()
+        #expect(driver.backend.requests.isEmpty, driver.state)
+        expectDeath(driver, broken.fault, unchangedSince: memory)
+    }
+
+    @Test("An id that is in flight may not come again")
+    func idInFlight() {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 5)
+        let chain = driver.submit(BlockRequest.Kind.read, rooms: [])
+        #expect(driver.backend.requests.count == 1 && driver.statusByte == 0x0f, driver.state)
+        driver.queue.publish(chain.parts, id: chain.head)
+        let memory = driver.memory.snapshot()
+        driver.kick()
+        expectDeath(driver, .headInFlight, unchangedSince: memory)
+    }
+
+    @Test("Buffers that were used before the broken one are notified")
+    func answeredFirst() {
+        let driver = PackedBlockDriver()
+        driver.bringUp(size: 5)
+        driver.submit(0xdead, kick: false)
+        driver.queue.publish([Broken.header, Broken.status], id: 0xffff)
+        driver.kick()
+        #expect(driver.takeUsed().count == 1 && driver.statusByte == 0x4f, driver.state)
+        #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)
+    }
+
+    // MARK: A driver that sets the queue up wrongly
+
+    struct Layout: Sendable {
+        var fault: QueueFault?
+        var size: UInt32 = 5
+        var descriptors: UInt64 = 0x1000
+        var driver: UInt64 = 0x2000
+        var device: UInt64 = 0x3000
+
+        static let end = UInt64(1 << 20)
+        static let refused: [Layout] =
+            [UInt32(0), 257, 512, 0x8000, 0x8001, 0x1_0000, 0x1_0005, .max].map { Layout(fault: .badSize, size: $0) }
+            + [
+                Layout(fault: .misalignedRing, descriptors: 0x1008),
+                Layout(fault: .misalignedRing, descriptors: 0x1001),
+                Layout(fault: .misalignedRing, driver: 0x2002),
+                Layout(fault: .misalignedRing, driver: 0x2001),
+                Layout(fault: .misalignedRing, device: 0x3002),
+                Layout(fault: .misalignedRing, device: 0x3001),
+                Layout(fault: .ringOutsideMemory, descriptors: end - 64),
+                Layout(fault: .ringOutsideMemory, descriptors: .max - 15),
+                Layout(fault: .ringOutsideMemory, driver: end),
+                Layout(fault: .ringOutsideMemory, driver: .max - 3),
+                Layout(fault: .ringOutsideMemory, device: end),
+                Layout(fault: .ringOutsideMemory, device: FakeMemory.highAddress - 4),
+            ]
+        static let accepted: [Layout] =
+            [UInt32(1), 2, 3, 255, 256].map { Layout(size: $0) } + [
+                Layout(descriptors: end - 80), Layout(driver: end - 4), Layout(device: end - 4),
+            ]
+    }
+
+    func enable(_ layout: Layout, on driver: PackedBlockDriver) {
+        driver.negotiate()
+        driver.configure(
+            size: layout.size, descriptors: layout.descriptors, driver: layout.driver, device: layout.device)
+        #expect(driver.statusByte == 0x0b, "checked too early")
+        driver.write(.queueReady, 1)
+    }
+
+    @Test("A queue that cannot be: NEEDS_RESET when it goes live, and a reset heals", arguments: Layout.refused)
+    func refused(layout: Layout) {
+        let driver = PackedBlockDriver()
+        let memory = driver.memory.snapshot()
+        enable(layout, on: driver)
+        #expect(driver.backend.transport.lastFault == layout.fault && driver.read(.queueReady) == 0, driver.state)
+        #expect(driver.statusByte == 0x4b && driver.interruptStatus == [], driver.state)
+        #expect(driver.memory.changes(since: memory) == [], driver.state)
+        driver.bringUp(size: 5)
+        driver.expectWorks()
+    }
+
+    @Test("Areas that just fit, and sizes that are no power of two", arguments: Layout.accepted)
+    func accepted(layout: Layout) {
+        let driver = PackedBlockDriver()
+        enable(layout, on: driver)
+        #expect(driver.read(.queueReady) == 1 && driver.statusByte == 0x0b, driver.state)
+        #expect(driver.backend.transport.lastFault == nil, driver.state)
+    }
+
+    @Test("A device is offered with split rings unless its host says otherwise")
+    func notByDefault() {
+        let driver = BlockDriver()
+        #expect(!driver.offered.contains(.ringPacked), "offered without being asked for")
+    }
+}

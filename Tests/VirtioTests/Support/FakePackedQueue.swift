@@ -1,0 +1,129 @@
+// The driver's half of a packed virtqueue (VIRTIO 1.4, 2.8), laid out byte by byte in fake memory. Like `FakeQueue` it
+// checks nothing of what it is told to publish.
+
+import Testing
+
+/// A packed virtqueue as its driver keeps it.
+final class FakePackedQueue {
+    /// `flags` of a descriptor.
+    static let next: UInt16 = 1 << 0
+    static let write: UInt16 = 1 << 1
+    static let indirect: UInt16 = 1 << 2
+    static let available: UInt16 = 1 << 7
+    static let used: UInt16 = 1 << 15
+
+    /// A place in the ring, and the wrap counter of the lap that goes past it.
+    struct Position: Equatable {
+        var slot: UInt16 = 0
+        var wrap = true
+
+        mutating func advance(by count: Int, size: UInt16) {
+            let sum = Int(slot) + count
+            if sum >= Int(size) { wrap.toggle() }
+            slot = UInt16(sum % Int(size))
+        }
+    }
+
+    let index: Int
+    let size: UInt16
+    let descriptors: UInt64
+    let driverEvent: UInt64
+    let deviceEvent: UInt64
+    let memory: FakeMemory
+
+    /// Where the next descriptor is made available, and where the next used one is looked for.
+    private(set) var nextAvailable = Position()
+    private(set) var nextUsed = Position()
+    /// Descriptors that no buffer occupies.
+    private(set) var room: Int
+    /// Buffer ids that may be given out.
+    private var free: [UInt16]
+    /// Descriptors of each buffer that is with the device, by id.
+    private var owned: [UInt16: Int] = [:]
+
+    /// A queue over areas that are zeroed here.
+    init(
+        index: Int, size: UInt16, descriptors: UInt64, driverEvent: UInt64, deviceEvent: UInt64, memory: FakeMemory
+    ) {
+        self.index = index
+        self.size = size
+        self.descriptors = descriptors
+        self.driverEvent = driverEvent
+        self.deviceEvent = deviceEvent
+        self.memory = memory
+        room = Int(size)
+        free = (0..<size).reversed()
+        memory.fill(0, at: descriptors, count: 16 * Int(size))
+        memory.fill(0, at: driverEvent, count: 4)
+        memory.fill(0, at: deviceEvent, count: 4)
+    }
+
+    // MARK: A driver that keeps the rules
+
+    /// Lays `parts` out as a buffer, in this order, and makes it available. Its id is the chain's head.
+    func add(_ parts: [Part]) -> Chain {
+        precondition(!parts.isEmpty && parts.count <= room, "the test has no descriptors left")
+        let id = free.removeLast()
+        publish(parts, id: id)
+        owned[id] = parts.count
+        room -= parts.count
+        return Chain(head: id, parts: parts)
+    }
+
+    /// The used elements since the last call; their descriptors and ids are free again. Without the write flag the
+    /// length means nothing (2.8.5), and is taken for 0.
+    func takeUsed() -> [UsedElement] {
+        var elements: [UsedElement] = []
+        while isUsed(nextUsed) {
+            let id: UInt16 = memory.load(at: address(nextUsed.slot) + 12)
+            guard let count = owned.removeValue(forKey: id) else {
+                Issue.record("used id \(id), which is not with the device")
+                break
+            }
+            let wrote = flags(nextUsed.slot) & Self.write != 0
+            let length: UInt32 = memory.load(at: address(nextUsed.slot) + 8)
+            elements.append(UsedElement(id: UInt32(id), length: wrote ? length : 0))
+            free.append(id)
+            room += count
+            nextUsed.advance(by: count, size: size)
+        }
+        return elements
+    }
+
+    /// What the driver wants to hear of used buffers: 0 everything, 1 nothing.
+    func setEventFlags(_ flags: UInt16) { memory.store(flags, at: driverEvent + 2) }
+
+    // MARK: Ring words
+
+    /// Makes `parts` available under any id, with `extra` flags in each descriptor. The head's flags are written last,
+    /// and the id is in the last descriptor only.
+    func publish(_ parts: [Part], id: UInt16, extra: UInt16 = 0) {
+        let head = nextAvailable
+        for (offset, part) in parts.enumerated() {
+            let slot = nextAvailable.slot
+            let isLast = offset + 1 == parts.count
+            memory.store(part.address, at: address(slot))
+            memory.store(part.length, at: address(slot) + 8)
+            memory.store(isLast ? id : 0xffff, at: address(slot) + 12)
+            if offset > 0 { setFlags(nextAvailable, part, isLast: isLast, extra) }
+            nextAvailable.advance(by: 1, size: size)
+        }
+        setFlags(head, parts[0], isLast: parts.count == 1, extra)
+    }
+
+    private func setFlags(_ position: Position, _ part: Part, isLast: Bool, _ extra: UInt16) {
+        var flags = extra | (position.wrap ? Self.available : Self.used)
+        if part.writable { flags |= Self.write }
+        if !isLast { flags |= Self.next }
+        memory.store(flags, at: address(position.slot) + 14)
+    }
+
+    /// Whether the device has marked the descriptor used, in this lap.
+    private func isUsed(_ position: Position) -> Bool {
+        let both = Self.available | Self.used
+        return flags(position.slot) & both == (position.wrap ? both : 0)
+    }
+
+    func flags(_ slot: UInt16) -> UInt16 { memory.load(at: address(slot) + 14) }
+    func address(_ slot: UInt16) -> UInt64 { descriptors + 16 * UInt64(slot) }
+}

@@ -1,0 +1,145 @@
+// T56: what T20, T21 and T49 show of split rings, with packed ones whose wrap lies in every place of the window between
+// the SUSPEND write and what follows the resume.
+
+import Testing
+import Virtio
+import VirtioABI
+
+@Suite("Suspend: packed ring")
+struct SuspendPackedTests {
+    /// A ring, where it stands when the test begins, and the descriptors of each buffer.
+    struct Ring: Sendable, CustomTestStringConvertible {
+        let size: UInt16
+        let position: Int
+        let count: Int
+
+        var testDescription: String { "\(size) descriptors, from \(position), \(count) a buffer" }
+
+        /// Every position of two laps: both values of the wrap counter.
+        static func all(_ size: UInt16, _ count: Int) -> [Ring] {
+            (0..<(2 * Int(size))).map { Ring(size: size, position: $0, count: count) }
+        }
+    }
+
+    /// Three buffers fill the ring.
+    static let full = Ring.all(3, 1) + Ring.all(6, 2)
+    /// There is room for a fourth.
+    static let roomy = Ring.all(4, 1) + Ring.all(5, 1) + Ring.all(8, 1) + Ring.all(8, 2)
+
+    /// A running device whose ring stands where `ring` says.
+    func driver(_ dialect: SuspendDialect, _ ring: Ring) -> PackedFourQueuesDriver {
+        let driver = PackedFourQueuesDriver(suspend: dialect)
+        driver.bringUp(size: ring.size)
+        driver.advance(by: ring.position)
+        return driver
+    }
+
+    func ids(_ chains: [Chain]) -> [UInt32] { chains.map { UInt32($0.head) } }
+
+    /// Resumes, and expects `chains` to be served without another kick, in this order.
+    func expectServed(_ driver: PackedFourQueuesDriver, _ dialect: SuspendDialect, _ chains: [Chain]) {
+        driver.write(.status, dialect.resume)
+        #expect(driver.statusByte == 0x0f, driver.state)
+        #expect(driver.backend.requests.count == chains.count, driver.state)
+        driver.backend.complete()
+        #expect(driver.takeUsed().map(\.id) == ids(chains), driver.state)
+        for chain in chains { #expect(driver.answer(chain).last == 0, driver.state) }
+        driver.advance(by: 2 * Int(driver.queue.size))
+    }
+
+    @Test(
+        "T56 packed ring: the draft finishes what was available, and no more", .covers("T56", "V5-DEV-11", "D-11"),
+        arguments: roomy)
+    func T56_draftFinishesTheAvailable(_ ring: Ring) {
+        let driver = driver(.draft, ring)
+        driver.backend.servesAtOnce = false
+        let chains = (0..<3).map { _ in driver.offer(ring.count, kick: false) }
+        driver.write(.status, 0x1f)
+        let late = driver.offer(ring.count)
+        driver.backend.servesAtOnce = true
+        driver.backend.serve()
+        #expect(driver.backend.requests.count == 3, driver.state)
+        for _ in chains {
+            #expect(driver.statusByte == 0x0f, driver.state)
+            driver.backend.complete(1)
+        }
+        #expect(driver.statusByte == 0x1f, driver.state)
+        #expect(driver.interruptStatus == .usedBuffer, driver.state)
+        #expect(driver.takeUsed().map(\.id) == ids(chains), driver.state)
+        #expect(driver.backend.requests.isEmpty && driver.answer(late).last == FakeMemory.pattern, driver.state)
+        expectServed(driver, .draft, [late])
+    }
+
+    @Test(
+        "T56 packed ring: full at SUSPEND, and a buffer made available in a used place is not taken",
+        .covers("T56", "V5-DEV-11", "D-11"), arguments: full)
+    func T56_draftFullRing(_ ring: Ring) throws {
+        let driver = driver(.draft, ring)
+        driver.backend.servesAtOnce = false
+        driver.backend.batchCapacity = 1
+        let chains = (0..<3).map { _ in driver.offer(ring.count, kick: false) }
+        driver.write(.status, 0x1f)
+        driver.backend.take(queue: 0)
+        driver.backend.complete()
+        try #require(driver.takeUsed().map(\.id) == ids([chains[0]]), driver.state)
+        let late = driver.offer(ring.count)
+        driver.backend.servesAtOnce = true
+        driver.backend.serve()
+        #expect(driver.backend.requests.count == 2 && driver.statusByte == 0x0f, driver.state)
+        driver.backend.complete()
+        #expect(driver.statusByte == 0x1f, driver.state)
+        #expect(driver.takeUsed().map(\.id) == ids([chains[1], chains[2]]), driver.state)
+        expectServed(driver, .draft, [late])
+    }
+
+    @Test(
+        "T56 packed ring: 1.4 pops nothing more; what is left is served after the resume without a kick",
+        .covers("T56", "V14-DEV-10", "V14-DEV-11", "D-7", "D-11"), arguments: full + roomy)
+    func T56_ratifiedPopsNothing(_ ring: Ring) {
+        let driver = driver(.ratified, ring)
+        let first = driver.offer(ring.count)
+        let left = [driver.offer(ring.count, kick: false), driver.offer(ring.count, kick: false)]
+        driver.write(.status, 0x1f)
+        driver.kick()
+        #expect(driver.backend.requests.count == 1 && driver.statusByte == 0x0f, driver.state)
+        driver.backend.complete()
+        #expect(driver.statusByte == 0x1b, driver.state)
+        #expect(driver.takeUsed().map(\.id) == ids([first]), driver.state)
+        #expect(driver.backend.requests.isEmpty, driver.state)
+        let memory = driver.memory.snapshot()
+        driver.kick()
+        driver.backend.take(queue: 0)
+        #expect(driver.backend.requests.isEmpty && driver.memory.changes(since: memory) == [], driver.state)
+        expectServed(driver, .ratified, left)
+    }
+
+    @Test(
+        "T56 packed ring: buffers and kicks of the suspended time are served without another kick",
+        .covers("T56", "D-7", "D-17"), arguments: SuspendDialect.allCases, full + roomy)
+    func T56_rescan(_ dialect: SuspendDialect, _ ring: Ring) {
+        let driver = driver(dialect, ring)
+        driver.write(.status, 0x1f)
+        #expect(driver.statusByte == dialect.suspended, driver.state)
+        let chains = (0..<3).map { driver.offer(ring.count, kick: $0 != 1) }
+        #expect(driver.backend.requests.isEmpty, driver.state)
+        expectServed(driver, dialect, chains)
+    }
+
+    @Test(
+        "T56 packed ring: outcomes held in the suspension are used once, after the resume",
+        .covers("T56", "D-8", "D-17"), arguments: full + roomy)
+    func T56_held(_ ring: Ring) {
+        let driver = driver(.draft, ring)
+        let chains = (0..<3).map { _ in driver.offer(ring.count) }
+        driver.write(.status, 0x1f)
+        driver.backend.deadline()
+        #expect(driver.statusByte == 0x1f, driver.state)
+        let memory = driver.memory.snapshot()
+        driver.backend.complete()
+        #expect(driver.memory.changes(since: memory) == [] && driver.interruptStatus == [], driver.state)
+        driver.write(.status, 0x0f)
+        #expect(Set(driver.takeUsed().map(\.id)) == Set(ids(chains)), driver.state)
+        #expect(driver.acknowledge() == .usedBuffer, driver.state)
+        driver.advance(by: 2 * Int(ring.size))
+    }
+}
