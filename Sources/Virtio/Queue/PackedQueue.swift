@@ -49,7 +49,10 @@ import VirtioABI
     /// `available.count` behind the last descriptor that is available now, a lap away at most.
     var availableCount: UInt16 {
         var position = available
-        for _ in 0..<size where isAvailable(position) { position.advance(by: 1, size: size) }
+        for _ in 0..<size {
+            guard isAvailable(position) else { break }
+            position.advance(by: 1, size: size)
+        }
         return position.count
     }
 

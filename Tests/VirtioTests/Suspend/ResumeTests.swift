@@ -1,5 +1,4 @@
 // T46 to T55 and T57: from the driver's resume request to a device that runs as if nothing had been (D-4, D-7, D-17).
-// T56 waits for packed rings.
 
 import Testing
 import Virtio
