@@ -48,7 +48,7 @@ struct SuspendPackedTests {
     }
 
     @Test(
-        "T56 packed ring: the draft finishes what was available, and no more", .covers("T56", "V5-DEV-11", "D-11"),
+        "T56 packed ring: the draft finishes what was available, and no more", .covers("V5-DEV-11", "D-11"),
         arguments: roomy)
     func T56_draftFinishesTheAvailable(_ ring: Ring) {
         let driver = driver(.draft, ring)
@@ -72,7 +72,7 @@ struct SuspendPackedTests {
 
     @Test(
         "T56 packed ring: full at SUSPEND, and a buffer made available in a used place is not taken",
-        .covers("T56", "V5-DEV-11", "D-11"), arguments: full)
+        .covers("V5-DEV-11", "D-11"), arguments: full)
     func T56_draftFullRing(_ ring: Ring) throws {
         let driver = driver(.draft, ring)
         driver.backend.servesAtOnce = false
@@ -94,7 +94,7 @@ struct SuspendPackedTests {
 
     @Test(
         "T56 packed ring: 1.4 pops nothing more; what is left is served after the resume without a kick",
-        .covers("T56", "V14-DEV-10", "V14-DEV-11", "D-7", "D-11"), arguments: full + roomy)
+        .covers("V14-DEV-10", "V14-DEV-11", "D-7", "D-11"), arguments: full + roomy)
     func T56_ratifiedPopsNothing(_ ring: Ring) {
         let driver = driver(.ratified, ring)
         let first = driver.offer(ring.count)
@@ -115,7 +115,7 @@ struct SuspendPackedTests {
 
     @Test(
         "T56 packed ring: buffers and kicks of the suspended time are served without another kick",
-        .covers("T56", "D-7", "D-17"), arguments: SuspendDialect.allCases, full + roomy)
+        .covers("D-7", "D-17"), arguments: SuspendDialect.allCases, full + roomy)
     func T56_rescan(_ dialect: SuspendDialect, _ ring: Ring) {
         let driver = driver(dialect, ring)
         driver.write(.status, 0x1f)
@@ -127,7 +127,7 @@ struct SuspendPackedTests {
 
     @Test(
         "T56 packed ring: outcomes held in the suspension are used once, after the resume",
-        .covers("T56", "D-8", "D-17"), arguments: full + roomy)
+        .covers("D-8", "D-17"), arguments: full + roomy)
     func T56_held(_ ring: Ring) {
         let driver = driver(.draft, ring)
         let chains = (0..<3).map { _ in driver.offer(ring.count) }
