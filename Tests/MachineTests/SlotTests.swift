@@ -127,6 +127,37 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         #expect(heard.all == ["console0", "console0"])
     }
 
+    @Test("a terminal that changes its size is a new generation and one interrupt; one that does not is nothing")
+    func terminalSize() throws {
+        // TIOCSPTLCK and TIOCGPTN: Swift's Glibc has neither these nor the functions around them.
+        let master = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY)
+        var (unlocked, number): (Int32, Int32) = (0, 0)
+        try #require(
+            unsafe ioctl(master, 0x4004_5431, &unlocked) == 0 && ioctl(master, 0x8004_5430, &number) == 0)
+        let terminal = unsafe open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
+        defer { for descriptor in [master, terminal] { close(descriptor) } }
+        var size = winsize(ws_row: 30, ws_col: 90, ws_xpixel: 0, ws_ypixel: 0)
+        try #require(unsafe ioctl(master, UInt(TIOCSWINSZ), &size) == 0)
+        let slot = try console(input: nil, output: terminal, place())
+        try slot.start()
+        defer { slot.stop() }
+        try slot.bringUp()
+        slot.rereadSize()
+        #expect(slot.read(at: 0x100, width: 4) == 90 | 30 << 16)
+        let generation = slot.get(.configGeneration)
+        slot.set(.interruptACK, 2)
+        slot.rereadSize()
+        #expect(slot.get(.configGeneration) == generation && !line.isRaised)
+
+        slot.set(.status, 0x1f)
+        size.ws_col = 120
+        try #require(unsafe ioctl(master, UInt(TIOCSWINSZ), &size) == 0)
+        slot.rereadSize()
+        #expect(slot.get(.configGeneration) == generation && slot.read(at: 0x100, width: 2) == 90 && !line.isRaised)
+        slot.set(.status, 0x0f)
+        #expect(slot.get(.configGeneration) == generation + 1 && slot.read(at: 0x100, width: 2) == 120 && line.isRaised)
+    }
+
     @Test("emergency output needs no queue and no driver, and a full sink does not stop the device")
     func emergencyOutput() throws {
         let output = try makePipe()
