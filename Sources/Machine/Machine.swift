@@ -57,7 +57,6 @@ public final class Machine: @unchecked Sendable {
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
     public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
         let vcpu = try makeVCPU()
-        let devices: [any DeviceControl] = [console] + disks
         // Output is written and disks are flushed when this is left.
         defer { for device in devices { device.stop() } }
         for device in devices { try device.start() }
@@ -73,8 +72,7 @@ public final class Machine: @unchecked Sendable {
 
     /// What each device's thread did, by the device's name, in the order of the slots.
     public var statistics: [(device: String, counts: DeviceStatistics)] {
-        let devices: [any DeviceControl] = [console] + disks
-        return devices.map { ($0.name, $0.statistics) }
+        devices.map { ($0.name, $0.statistics) }
     }
 
     /// Tells the guest if the terminal's size changed.
@@ -82,6 +80,9 @@ public final class Machine: @unchecked Sendable {
 
     /// Tells the guest of disks whose size changed.
     public func rereadDiskSizes() { for disk in disks { disk.rereadCapacity() } }
+
+    /// The devices in the order of their slots.
+    private var devices: [any DeviceControl] { [console] + disks }
 
     private func makeVCPU() throws(MachineError) -> VCPU {
         do throws(KVMError) {

@@ -97,13 +97,8 @@
         count += 1
     }
 
-    /// The last `count` segments appended, `byteCount` bytes in all.
-    func last(_ count: Int, byteCount: Int) -> Segments {
-        unsafe Segments(base: base + (self.count - count), count: count, byteCount: byteCount)
-    }
-
-    /// The `count` segments before the last `skipped` ones.
-    func last(_ count: Int, before skipped: Int, byteCount: Int) -> Segments {
+    /// The `count` segments before the last `skipped` ones, `byteCount` bytes in all.
+    func last(_ count: Int, before skipped: Int = 0, byteCount: Int) -> Segments {
         unsafe Segments(base: base + (self.count - skipped - count), count: count, byteCount: byteCount)
     }
 

@@ -8,12 +8,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= UInt64(Register.configuration) {
-            guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
-            else {
-                anomalies.note(.badAccess)
-                return 0
-            }
-            return configuration.bytes.load(at: Int(offset) - Int(Register.configuration), width: width)
+            guard let field = configurationField(at: offset, width: width) else { return 0 }
+            return configuration.bytes.load(at: field, width: width)
         }
         guard let register = register(at: offset, width: width) else { return 0 }
         return UInt64(read(register))
@@ -149,12 +145,7 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
-        guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
-        else {
-            anomalies.note(.badAccess)
-            return Effects()
-        }
-        let offset = Int(offset) - Int(Register.configuration)
+        guard let offset = configurationField(at: offset, width: width) else { return Effects() }
         var effects = writeField(UInt32(truncatingIfNeeded: value), at: offset, width: min(width, 4))
         if width == 8 {
             effects.merge(writeField(UInt32(truncatingIfNeeded: value >> 32), at: offset + 4, width: 4))
@@ -175,6 +166,16 @@ extension MMIOTransport where Device: ~Copyable {
         case .emergency(let byte): effects.emergency = byte
         }
         return effects
+    }
+
+    /// The offset in the configuration space that an access of the window means, or nil for one that means none.
+    private mutating func configurationField(at offset: UInt64, width: Int) -> Int? {
+        guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
+        else {
+            anomalies.note(.badAccess)
+            return nil
+        }
+        return Int(offset) - Int(Register.configuration)
     }
 
     /// The register an access means, or nil for one that means none.

@@ -17,7 +17,7 @@ import Virtio
 import VirtioABI
 
 /// A driver over a transport that a `ManualBackend` owns.
-class FakeDriver<Device: VirtioDevice & ~Copyable> {
+class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// How far an initialisation went (VIRTIO 1.4, 3.1.1).
     enum Stage: Int, CaseIterable, Comparable {
         case reset, acknowledge, driver, features, featuresOK, queues, driverOK
@@ -31,7 +31,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
     let backend: ManualBackend<Device>
     /// The queues that were set up, by index.
     private(set) var queues: [Int: FakeQueue] = [:]
-    private var nextFree: UInt64 = 0x1000
+    var nextFree: UInt64 = 0x1000
 
     init(
         _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope, memory: FakeMemory,
@@ -206,26 +206,6 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
 
     // MARK: Buffers
 
-    /// Fresh guest memory, never given out twice.
-    func allocate(_ count: Int, alignment: UInt64 = 1) -> UInt64 {
-        let address = (nextFree + alignment - 1) / alignment * alignment
-        nextFree = address + UInt64(count)
-        precondition(nextFree <= UInt64(memory.lowSize), "the test has no guest memory left")
-        return address
-    }
-
-    /// A fresh buffer for the device to read.
-    func readable(_ bytes: [UInt8]) -> Part {
-        let address = allocate(bytes.count)
-        memory.store(bytes, at: address)
-        return Part(address: address, length: UInt32(bytes.count), writable: false)
-    }
-
-    /// A fresh buffer for the device to write, holding `FakeMemory.pattern`.
-    func writable(_ count: Int) -> Part {
-        Part(address: allocate(count), length: UInt32(count), writable: true)
-    }
-
     /// Buffers for `bytes` followed by `room` bytes for the device to write, cut at the given positions of the whole.
     func parts(_ bytes: [UInt8], room: Int, cuts: [Int] = []) -> [Part] {
         let whole = bytes.count + room
@@ -233,10 +213,5 @@ class FakeDriver<Device: VirtioDevice & ~Copyable> {
         return zip(edges, edges.dropFirst()).map { from, to in
             from < bytes.count ? readable(Array(bytes[from..<to])) : writable(to - from)
         }
-    }
-
-    /// What is in the writable part of `chain`.
-    func answer(_ chain: Chain) -> [UInt8] {
-        chain.writable.flatMap { memory.bytes(at: $0.address, count: Int($0.length)) }
     }
 }

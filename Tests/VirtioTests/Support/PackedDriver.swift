@@ -6,12 +6,12 @@ import Virtio
 import VirtioABI
 
 /// A driver over a transport that offers VIRTIO_F_RING_PACKED and that a `ManualBackend` owns.
-class PackedDriver<Device: VirtioDevice & ~Copyable> {
+class PackedDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     let memory: FakeMemory
     let backend: ManualBackend<Device>
     let dialect: SuspendDialect?
     private var made: FakePackedQueue?
-    private var nextFree: UInt64 = 0x1000
+    var nextFree: UInt64 = 0x1000
 
     init(
         _ device: consuming Device, suspend: SuspendDialect?, memory: FakeMemory,
@@ -113,31 +113,6 @@ class PackedDriver<Device: VirtioDevice & ~Copyable> {
     func kick() -> Effects { write(.queueNotify, 0) }
 
     func takeUsed() -> [UsedElement] { queue.takeUsed() }
-
-    /// Fresh guest memory, never given out twice.
-    func allocate(_ count: Int, alignment: UInt64 = 1) -> UInt64 {
-        let address = (nextFree + alignment - 1) / alignment * alignment
-        nextFree = address + UInt64(count)
-        precondition(nextFree <= UInt64(memory.lowSize), "the test has no guest memory left")
-        return address
-    }
-
-    /// A fresh buffer for the device to read.
-    func readable(_ bytes: [UInt8]) -> Part {
-        let address = allocate(bytes.count)
-        memory.store(bytes, at: address)
-        return Part(address: address, length: UInt32(bytes.count), writable: false)
-    }
-
-    /// A fresh buffer for the device to write, holding `FakeMemory.pattern`.
-    func writable(_ count: Int) -> Part {
-        Part(address: allocate(count), length: UInt32(count), writable: true)
-    }
-
-    /// What is in the writable part of `chain`.
-    func answer(_ chain: Chain) -> [UInt8] {
-        chain.writable.flatMap { memory.bytes(at: $0.address, count: Int($0.length)) }
-    }
 
     /// The device as a failing test shows it.
     var state: Comment {
