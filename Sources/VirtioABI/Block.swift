@@ -2,10 +2,20 @@
 
 /// Feature bits of the block device (5.2.3).
 public enum BlockFeature {
+    public static let sizeMax = Features(bit: 1)
     public static let segmentMax = Features(bit: 2)
+    public static let geometry = Features(bit: 4)
     public static let readOnly = Features(bit: 5)
     public static let blockSize = Features(bit: 6)
     public static let flush = Features(bit: 9)
+    public static let topology = Features(bit: 10)
+    public static let configWCE = Features(bit: 11)
+    public static let multiqueue = Features(bit: 12)
+    public static let discard = Features(bit: 13)
+    public static let writeZeroes = Features(bit: 14)
+    public static let lifetime = Features(bit: 15)
+    public static let secureErase = Features(bit: 16)
+    public static let zoned = Features(bit: 17)
 }
 
 /// A block request in guest memory: 16 readable bytes, data, one writable status byte (5.2.6).
@@ -16,6 +26,10 @@ public enum BlockRequest {
         public static let write: UInt32 = 1
         public static let flush: UInt32 = 4
         public static let getID: UInt32 = 8
+        public static let getLifetime: UInt32 = 10
+        public static let discard: UInt32 = 11
+        public static let writeZeroes: UInt32 = 13
+        public static let secureErase: UInt32 = 14
     }
 
     /// The status byte.
@@ -33,6 +47,16 @@ public enum BlockRequest {
     public static let idSize = 20
     /// Bytes of a sector, whatever `blk_size` says.
     public static let sectorSize = 512
+
+    /// A range of sectors, the data of discard, write zeroes and secure erase: sector le64, number of sectors le32, flags le32.
+    public enum Range {
+        public static let size = 16
+        public static let sectorOffset = 0
+        public static let countOffset = 8
+        public static let flagsOffset = 12
+        /// Write zeroes may deallocate the range.
+        public static let unmap: UInt32 = 1
+    }
 }
 
 /// Offsets in the block device's configuration space (5.2.4).
@@ -42,7 +66,32 @@ public enum BlockConfiguration {
     public static let sizeMax = 8
     /// Most data segments in a request, le32.
     public static let segmentMax = 12
+    /// Cylinders le16, heads u8, sectors u8.
+    public static let geometry = 16
     public static let blockSize = 20
-    /// Bytes this model answers for; what it does not offer reads 0.
+    /// Logical blocks in a physical one, log2, u8.
+    public static let physicalBlockExponent = 24
+    /// First aligned logical block, u8.
+    public static let alignmentOffset = 25
+    /// In logical blocks, le16 and le32.
+    public static let minimumIOSize = 26
+    public static let optimalIOSize = 28
+    /// 1 for a writeback cache, 0 for writethrough, u8; writable with VIRTIO_BLK_F_CONFIG_WCE.
+    public static let writeback = 32
+    /// Request queues, le16.
+    public static let queues = 34
+    /// In sectors, segments and sectors, le32 each.
+    public static let maximumDiscardSectors = 36
+    public static let maximumDiscardSegments = 40
+    public static let discardSectorAlignment = 44
+    public static let maximumWriteZeroesSectors = 48
+    public static let maximumWriteZeroesSegments = 52
+    /// Write zeroes can deallocate, u8.
+    public static let writeZeroesMayUnmap = 56
+    public static let maximumSecureEraseSectors = 60
+    public static let maximumSecureEraseSegments = 64
+    public static let secureEraseSectorAlignment = 68
+    public static let zoned = 72
+    /// Bytes of the structure; what is not offered reads 0.
     public static let size = 96
 }

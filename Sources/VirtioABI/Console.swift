@@ -19,10 +19,46 @@ public enum ConsoleConfiguration {
     public static let size = 12
 }
 
-/// The queues of port 0.
+/// The console's queues (5.3.2).
 public enum ConsoleQueue {
+    /// Port 0.
     public static let receive = 0
     public static let transmit = 1
+    /// Control messages to and from the driver, with VIRTIO_CONSOLE_F_MULTIPORT.
+    public static let controlReceive = 2
+    public static let controlTransmit = 3
+
+    /// The receive queue of `port`.
+    public static func receive(port: Int) -> Int { port == 0 ? receive : 2 + 2 * port }
+    /// The transmit queue of `port`.
+    public static func transmit(port: Int) -> Int { receive(port: port) + 1 }
+}
+
+/// A control message (5.3.6.2): port le32, event le16, value le16; then what the event brings.
+public enum ConsoleControl {
+    public static let size = 8
+    public static let eventOffset = 4
+    public static let valueOffset = 6
+
+    /// The message's event field.
+    public enum Event: UInt16, CaseIterable, Sendable {
+        /// Driver: ready for control messages (value 1), or failed (0).
+        case deviceReady = 0
+        /// Device: there is such a port.
+        case deviceAdd = 1
+        /// Device: the port is gone.
+        case deviceRemove = 2
+        /// Driver: ready for the port (value 1), or failed (0).
+        case portReady = 3
+        /// Device: the port is a console.
+        case consolePort = 4
+        /// Device: columns le16 and rows le16 follow.
+        case resize = 5
+        /// Both: the sender's side of the port is open (value 1) or closed (0).
+        case portOpen = 6
+        /// Device: the port's name follows, UTF-8, not terminated.
+        case portName = 7
+    }
 }
 
 /// Device types (5).

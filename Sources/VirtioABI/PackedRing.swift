@@ -20,6 +20,11 @@ public enum PackedRing {
     public static let eventSize: UInt64 = 4
     public static let eventFlags = 2
     public static let eventFlagsMask: UInt16 = 3
-    /// The flags' value for "no notifications".
+    /// The flags' values: notifications always, never, or at the descriptor that the first field names (with
+    /// VIRTIO_F_EVENT_IDX).
+    public static let eventEnable: UInt16 = 0
     public static let eventDisable: UInt16 = 1
+    public static let eventDescriptor: UInt16 = 2
+    /// The structure's first field, le16: a descriptor's offset in the ring, and in this bit the wrap counter there.
+    public static let eventWrapBit: UInt16 = 1 << 15
 }

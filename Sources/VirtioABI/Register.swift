@@ -33,6 +33,10 @@ public enum Register: UInt32, CaseIterable, Sendable {
     case queueReset = 0x0c0
     case configGeneration = 0x0fc
 
+    /// Registers of the legacy interface (version 1) at offsets that version 2 does not use: GuestPageSize, QueueAlign and
+    /// QueuePFN.
+    public static let legacy: [UInt32] = [0x028, 0x03c, 0x040]
+
     /// MagicValue: "virt", little-endian.
     public static let magic: UInt32 = 0x7472_6976
     /// Version of a device that is not legacy.

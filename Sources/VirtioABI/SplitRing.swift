@@ -69,10 +69,17 @@ public enum SplitRing {
     /// `flags` of the used ring: the device asks for no available-buffer notification.
     public static let noNotify: UInt16 = 1
 
+    /// Offset of `used_event` in the available ring, le16: with VIRTIO_F_EVENT_IDX, the used index that the driver wants to
+    /// hear of.
+    public static func usedEvent(size: UInt16) -> UInt64 { ring + availableEntrySize * UInt64(size) }
+    /// Offset of `avail_event` in the used ring, le16: with VIRTIO_F_EVENT_IDX, the available index that the device wants to
+    /// hear of.
+    public static func availableEvent(size: UInt16) -> UInt64 { ring + usedEntrySize * UInt64(size) }
+
     /// Bytes of the descriptor table.
     public static func descriptorBytes(size: UInt16) -> UInt64 { descriptorSize * UInt64(size) }
     /// Bytes of the available ring, `used_event` included.
-    public static func availableBytes(size: UInt16) -> UInt64 { ring + availableEntrySize * UInt64(size) + 2 }
+    public static func availableBytes(size: UInt16) -> UInt64 { usedEvent(size: size) + 2 }
     /// Bytes of the used ring, `avail_event` included.
-    public static func usedBytes(size: UInt16) -> UInt64 { ring + usedEntrySize * UInt64(size) + 2 }
+    public static func usedBytes(size: UInt16) -> UInt64 { availableEvent(size: size) + 2 }
 }
