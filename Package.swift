@@ -30,7 +30,9 @@ let package = Package(
         .target(name: "KVM", dependencies: ["CKVM"], swiftSettings: house),
 
         // The board, where both meet, and the command line.
-        .target(name: "Machine", dependencies: ["KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
+        .systemLibrary(name: "CLinux"),
+        .target(
+            name: "Machine", dependencies: ["CLinux", "KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
         .executableTarget(
             name: "vmm",
             dependencies: [

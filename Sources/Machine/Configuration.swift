@@ -17,11 +17,33 @@ extension Machine {
             public var suspend = SuspendChoice.asTheMachine
             /// What a suspension freezes of its registers.
             public var freeze = FreezeScope.wide
-            /// The ring features it offers.
-            public var rings: Features = .ringReset
+            /// The features it offers.
+            public var features = FeatureChoice()
+            /// Request queues, 1 to 32.
+            public var queues: UInt16 = 1
+            /// Entries of a request queue, a power of two, 1 to 32768.
+            public var queueSize: UInt16 = 256
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }
+        }
+
+        /// The features a device offers, beside those it offers of itself.
+        public struct FeatureChoice: Equatable, Sendable {
+            /// To be offered too.
+            public var adding: Features = []
+            /// Not to be offered.
+            public var withholding: Features = []
+
+            /// What the device offers of itself, changed by nothing.
+            public init() {}
+
+            /// Every form of a ring there is, for a driver that means to try them.
+            static var allRings: FeatureChoice {
+                var choice = FeatureChoice()
+                choice.adding = MMIOTransport<Block>.ringFeatures
+                return choice
+            }
         }
 
         /// The SUSPEND a device offers.
@@ -51,6 +73,8 @@ extension Machine {
         public var disks: [Disk] = []
         /// What the console is connected to.
         public var console = ConsoleTarget.stdio
+        /// The features the console offers.
+        public var consoleFeatures = FeatureChoice()
         /// The console is a terminal in raw mode: the escape key is vmm's.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.

@@ -111,15 +111,15 @@ public final class Machine: @unchecked Sendable {
     private static func openDisks(_ configuration: Configuration) throws(MachineError) -> [DiskImage] {
         var images: [DiskImage] = []
         if configuration.kernel == nil {
-            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false))
-            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true))
+            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false, features: .allRings))
+            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, features: .allRings))
         }
         for disk in configuration.disks {
             let file = try FileDisk(path: disk.path, readOnly: disk.readOnly)
             images.append(
                 DiskImage(
                     backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze,
-                    rings: disk.rings))
+                    features: disk.features, queues: disk.queues, queueSize: disk.queueSize))
         }
         return images
     }
@@ -142,5 +142,7 @@ struct DiskImage {
     var id: String?
     var suspend = Machine.Configuration.SuspendChoice.asTheMachine
     var freeze = FreezeScope.wide
-    var rings: Features = .ringReset
+    var features = Machine.Configuration.FeatureChoice()
+    var queues: UInt16 = 1
+    var queueSize: UInt16 = 256
 }

@@ -50,7 +50,16 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
-/// A disk image: `PATH[,ro][,id=NAME][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
+/// The features a device can be told to offer, or not to, by the names that QEMU and Linux give them.
+private let featureNames: [Substring: Features] = [
+    "indirect": .indirectDescriptors, "event_idx": .eventIndex, "packed": .ringPacked, "in_order": .inOrder,
+    "notification_data": .notificationData, "ring_reset": .ringReset,
+    "size_max": BlockFeature.sizeMax, "seg_max": BlockFeature.segmentMax, "blk_size": BlockFeature.blockSize,
+    "flush": BlockFeature.flush, "topology": BlockFeature.topology, "config_wce": BlockFeature.configWCE,
+    "mq": BlockFeature.multiqueue, "discard": BlockFeature.discard, "write_zeroes": BlockFeature.writeZeroes,
+]
+
+/// A disk image: `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
 struct DiskOption: ExpressibleByArgument {
     let disk: Machine.Configuration.Disk
 
@@ -74,10 +83,13 @@ struct DiskOption: ExpressibleByArgument {
 
     /// Adds or removes the feature in `+NAME` or `-NAME`; false if it is none.
     private static func setFeature(_ change: Substring, in disk: inout Machine.Configuration.Disk) -> Bool {
-        let features: [Substring: Features] = ["packed": .ringPacked, "ring_reset": .ringReset]
-        guard let feature = features[change.dropFirst()] else { return false }
-        if change.first == "+" { disk.rings.insert(feature) } else { disk.rings.remove(feature) }
-        return change.first == "+" || change.first == "-"
+        guard let feature = featureNames[change.dropFirst()] else { return false }
+        switch change.first {
+        case "+": disk.features.adding.insert(feature)
+        case "-": disk.features.withholding.insert(feature)
+        default: return false
+        }
+        return true
     }
 
     /// Takes one option; false if it is none.
@@ -85,6 +97,12 @@ struct DiskOption: ExpressibleByArgument {
         switch (key, value) {
         case ("ro", nil): disk.readOnly = true
         case ("id", let name?) where name.utf8.count <= 20: disk.id = name
+        case ("queues", let text?):
+            guard let count = UInt16(text), 1...32 ~= count else { return false }
+            disk.queues = count
+        case ("queue-size", let text?):
+            guard let size = UInt16(text), size.nonzeroBitCount == 1 else { return false }
+            disk.queueSize = size
         case ("freeze", "wide"): disk.freeze = .wide
         case ("freeze", "narrow"): disk.freeze = .narrow
         case ("suspend", let name?):

@@ -48,9 +48,10 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,suspend=draft|1.4|off][,freeze=wide|narrow]\
-            [,features=+packed,-ring_reset]. Repeatable. Locked while in \
-            use; SIGUSR1 re-reads its size.
+            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,suspend=draft|1.4|off]\
+            [,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
+            size. Features: indirect, event_idx, packed, in_order, notification_data, ring_reset, size_max, seg_max, \
+            blk_size, flush, topology, config_wce, mq, discard, write_zeroes.
             """,
             valueName: "disk"))
     var disk: [DiskOption] = []

@@ -38,7 +38,8 @@ import Testing
         _ operation: Block.Request.Operation, at offset: UInt64 = 0, durable: Bool = false, identity: String = "",
         on disk: any BlockBackend
     ) -> Outcome {
-        let request = Block.Request(operation: operation, offset: offset, data: segments, durable: durable)
+        let request = Block.Request(
+            operation: operation, offset: offset, count: UInt64(size), data: segments, durable: durable)
         return withExtendedLifetime(self) { disk.perform(request, identity: Array(identity.utf8)) }
     }
 }

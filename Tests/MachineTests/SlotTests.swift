@@ -95,8 +95,8 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
 
         slot.set(.status, 0x0f)
         try #require(slot.get(.status) == 0x0f)
-        try eventually("room \(slot.lock.locked { slot.transport.inputRoom })") {
-            slot.lock.locked { slot.transport.inputRoom } == 0
+        try eventually("room \(slot.lock.locked { slot.transport.inputRoom() })") {
+            slot.lock.locked { slot.transport.inputRoom() } == 0
         }
     }
 

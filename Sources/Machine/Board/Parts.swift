@@ -51,9 +51,12 @@ struct Parts {
     ) throws(MachineError) -> ConsoleSlot {
         let size = ConsolePort.size(of: port.output) ?? (columns: 80, rows: 25)
         let device = Console(configuration: Console.Configuration(columns: size.columns, rows: size.rows))
+        let features = configuration.kernel == nil ? .allRings : configuration.consoleFeatures
         let slotted = try ConsoleSlot(
             name: "console0",
-            transport: MMIOTransport(device: device, memory: vm.guestMemory, suspend: configuration.suspend),
+            transport: MMIOTransport(
+                device: device, memory: vm.guestMemory, suspend: configuration.suspend, adding: features.adding,
+                withholding: features.withholding),
             place: place(slot), port: port, escapeKeys: configuration.escapeKeys, onKey: onKey)
         try takeKicks(slotted, slot)
         return slotted
@@ -61,12 +64,14 @@ struct Parts {
 
     /// Disk `number` in slot `slot`.
     func disk(_ image: DiskImage, number: Int, slot: Int) throws(MachineError) -> BlockSlot {
-        let device = Block(capacity: image.backend.capacity, readOnly: image.readOnly)
+        let device = Block(
+            capacity: image.backend.capacity, readOnly: image.readOnly, queues: image.queues, queueSize: image.queueSize
+        )
         let slotted = try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(
                 device: device, memory: vm.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
-                freeze: image.freeze, rings: image.rings),
+                freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
         try takeKicks(slotted, slot)
         return slotted

@@ -57,20 +57,22 @@ extension BlockBackend {
         switch request.operation {
         case .flush: return flush()
         case .identify: return identify(request, identity)
-        case .read, .write: break
+        case .read, .write, .discard, .writeZeroes: break
         }
         // The device checked against the capacity it shows, which a test may have made larger than the disk.
-        guard request.offset <= UInt64(size), request.data.byteCount <= size - Int(request.offset) else {
-            return .ioError
-        }
+        guard request.offset <= UInt64(size), request.count <= UInt64(size) - request.offset else { return .ioError }
         var place = unsafe base + Int(request.offset)
-        request.data.forEach { buffer in
-            if request.operation == .read {
-                unsafe memcpy(buffer.base, place, buffer.count)
-            } else {
-                unsafe memcpy(place, buffer.base, buffer.count)
+        switch request.operation {
+        case .discard, .writeZeroes: unsafe memset(place, 0, Int(request.count))
+        default:
+            request.data.forEach { buffer in
+                if request.operation == .read {
+                    unsafe memcpy(buffer.base, place, buffer.count)
+                } else {
+                    unsafe memcpy(place, buffer.base, buffer.count)
+                }
+                unsafe place += buffer.count
             }
-            unsafe place += buffer.count
         }
         return .ok(written: request.operation == .read ? UInt32(request.data.byteCount) : 0)
     }

@@ -34,7 +34,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     private final class BatchBox {
         var batch: Batch<Block.Request>
-        init(queueSize: UInt16) { batch = Batch(queueSize: queueSize) }
+        init(longestChain: UInt16) { batch = Batch(longestChain: longestChain) }
     }
 
     init(
@@ -79,7 +79,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    private func makeBox() -> BatchBox { BatchBox(queueSize: lock.locked { transport.largestQueue }) }
+    private func makeBox() -> BatchBox { BatchBox(longestChain: lock.locked { transport.longestChain }) }
 
     private var workIsWaiting: Bool { !pending.isEmpty || released > 0 }
 

@@ -38,7 +38,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         screen = port.output
         keys = escapeKeys ? EscapeKeys() : nil
         self.onKey = onKey
-        batch = Batch(queueSize: transport.largestQueue)
+        batch = Batch(longestChain: transport.longestChain)
         output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
     }
@@ -89,7 +89,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func wait() -> (input: Bool, output: Bool) {
         let (wantsInput, wantsOutput, sleep) = lock.locked {
             (
-                keys != nil || backlog.isEmpty && transport.inputRoom > 0, !output.isEmpty,
+                keys != nil || backlog.isEmpty && transport.inputRoom() > 0, !output.isEmpty,
                 !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft
             )
         }
@@ -115,7 +115,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func typed() {
         guard keys != nil else {
             // The thread may have begun to listen before the device was suspended.
-            if lock.locked({ transport.inputRoom > 0 }) { backlog += port.read(Self.chunk) }
+            if lock.locked({ transport.inputRoom() > 0 }) { backlog += port.read(Self.chunk) }
             return
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
@@ -125,7 +125,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     private func deliverBacklog() {
-        guard !backlog.isEmpty, lock.locked({ transport.inputRoom > 0 }) else { return }
+        guard !backlog.isEmpty, lock.locked({ transport.inputRoom() > 0 }) else { return }
         receive(&backlog)
     }
 

@@ -1,5 +1,6 @@
 // A disk image in a file or a block device of the host. Locked while in use: two writers destroy a file system.
 
+import CLinux
 import Glibc
 import Virtio
 
@@ -69,11 +70,55 @@ final class FileDisk: BlockBackend, Sendable {
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {
         case .read: return unsafe transfer(request, preadv)
-        case .write:
-            let outcome = unsafe transfer(request, pwritev)
-            return request.durable && outcome.result == .ok ? flush() : outcome
+        case .write: return settled(unsafe transfer(request, pwritev), request)
+        case .discard: return settled(discard(request), request)
+        case .writeZeroes(let mayUnmap): return settled(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
         case .identify: return identify(request, identity)
+        }
+    }
+
+    /// The outcome of a change, which may have to be durable first.
+    private func settled(_ outcome: Outcome, _ request: Block.Request) -> Outcome {
+        request.durable && outcome.result == .ok ? flush() : outcome
+    }
+
+    /// Gives the range back to the host. That is a wish: where the host cannot, it stays as it is (VIRTIO 1.4, 5.2.6.2).
+    private func discard(_ request: Block.Request) -> Outcome {
+        switch allocate(FALLOC_FL_PUNCH_HOLE, request) {
+        case 0, EOPNOTSUPP, ENOSYS, EINVAL: .ok()
+        default: .ioError
+        }
+    }
+
+    /// Zeroes the range, by writing where the host has no shorter way.
+    private func writeZeroes(_ request: Block.Request, mayUnmap: Bool) -> Outcome {
+        switch allocate(mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, request) {
+        case 0: return .ok()
+        case EOPNOTSUPP, ENOSYS, EINVAL: break
+        default: return .ioError
+        }
+        let zeroes = [UInt8](repeating: 0, count: 1 << 16)
+        var done = 0
+        while done < Int(request.count) {
+            let count = min(zeroes.count, Int(request.count) - done)
+            let written = unsafe zeroes.withUnsafeBytes {
+                unsafe pwrite(descriptor, $0.baseAddress, count, off_t(request.offset) + off_t(done))
+            }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { return .ioError }
+            done += written
+        }
+        return .ok()
+    }
+
+    /// fallocate in `mode` on the request's range, the file's size kept: 0 or an errno. A range of nothing is always done.
+    private func allocate(_ mode: Int32, _ request: Block.Request) -> Int32 {
+        guard request.count > 0 else { return 0 }
+        while true {
+            let result = clinux_fallocate(
+                descriptor, mode | FALLOC_FL_KEEP_SIZE, Int(request.offset), Int(request.count))
+            if result != -EINTR { return -result }
         }
     }
 

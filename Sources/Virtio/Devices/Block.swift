@@ -1,14 +1,15 @@
-// The block device (VIRTIO 1.4, 5.2): in, out, flush, get id. It parses requests and answers them; the bytes themselves move
-// between the backend and the guest's buffers and never pass through here.
+// The block device (VIRTIO 1.4, 5.2). It parses requests and answers them; the bytes themselves move between the backend and the
+// guest's buffers and never pass through here. Not here: geometry, lifetime, secure erase and zones, none of which is
+// offered; their requests are answered as unsupported.
 
 import VirtioABI
 
-/// A virtio block device with one request queue.
+/// A virtio block device.
 public struct Block: VirtioDevice, ~Copyable {
     /// A request to the backend.
     public struct Request: Sendable {
         /// What to do.
-        public enum Operation: UInt8, Sendable {
+        public enum Operation: Hashable, Sendable {
             /// Fill the buffers from the disk.
             case read
             /// Write the buffers to the disk.
@@ -17,92 +18,171 @@ public struct Block: VirtioDevice, ~Copyable {
             case flush
             /// Fill the buffers with the disk's identity, NUL-padded: at most 20 bytes.
             case identify
+            /// The range's contents are of no use any more.
+            case discard
+            /// The range reads as zeroes from now on. With `mayUnmap` it need not take room on the host.
+            case writeZeroes(mayUnmap: Bool)
         }
 
         /// What to do.
         public let operation: Operation
         /// First byte on the disk.
         public let offset: UInt64
+        /// Bytes on the disk: of the buffers, for a read or a write, and of the range of a discard or write zeroes.
+        public let count: UInt64
         /// The guest's buffers: data to write, or room for what is read.
         public let data: Segments
-        /// The write has to be durable before it is answered: the driver has no flush (5.2.5.1).
+        /// What the request changed has to be durable before it is answered: the driver has no flush, or has turned the writeback
+        /// cache off (5.2.6.2).
         public let durable: Bool
     }
 
     /// What the driver can read of the disk.
-    public struct Configuration: ConfigurationSpace {
+    public struct Configuration: Equatable, Sendable {
         /// Sectors of 512 bytes.
         public var capacity: UInt64
-        /// Most data segments in one request.
-        let segmentMax: UInt32
-
-        public var bytes: ConfigurationBytes {
-            var bytes = ConfigurationBytes(size: BlockConfiguration.size)
-            bytes.store(capacity, at: BlockConfiguration.capacity)
-            bytes.store(segmentMax, at: BlockConfiguration.segmentMax)
-            bytes.store(UInt32(BlockRequest.sectorSize), at: BlockConfiguration.blockSize)
-            return bytes
-        }
     }
 
-    public static var deviceID: UInt32 { DeviceID.block }
+    /// Most sectors in a discard or write zeroes: 32 MiB, so that none keeps the backend long.
+    static let maximumRange: UInt32 = 1 << 16
+    /// The largest segment this device tells of, in bytes, if it is to tell of one. It takes larger ones.
+    static let sizeMax: UInt32 = 1 << 20
+    /// A physical block: 4096 bytes, 2^3 sectors.
+    private static let physicalBlockExponent: UInt8 = 3
 
-    /// Entries of the request queue.
+    public static var deviceID: UInt32 { DeviceID.block }
+    public static var features: Features { defaultFeatures.union([BlockFeature.sizeMax, BlockFeature.readOnly]) }
+    public static var defaultFeatures: Features {
+        [
+            BlockFeature.segmentMax, BlockFeature.blockSize, BlockFeature.flush, BlockFeature.topology,
+            BlockFeature.configWCE, BlockFeature.multiqueue, BlockFeature.discard, BlockFeature.writeZeroes,
+        ]
+    }
+
+    /// Entries of a request queue.
     private let queueSize: UInt16
+    /// Request queues.
+    private let queues: UInt16
     private let readOnly: Bool
     private var capacity: UInt64
-    private var canFlush = false
+    private var offered: Features = []
+    private var accepted: Features = []
+    /// Completed writes may still be volatile.
+    private var writeback = true
 
-    /// A disk of `capacity` sectors of 512 bytes.
-    public init(capacity: UInt64, readOnly: Bool = false, queueSize: UInt16 = 256) {
+    /// A disk of `capacity` sectors of 512 bytes with `queues` request queues, 1 to 32, of `queueSize` entries.
+    public init(capacity: UInt64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256) {
+        precondition(queues > 0)
         self.capacity = capacity
         self.readOnly = readOnly
+        self.queues = queues
         self.queueSize = queueSize
     }
 
-    public var features: Features {
-        let common: Features = [BlockFeature.flush, BlockFeature.segmentMax, BlockFeature.blockSize]
-        return readOnly ? common.union(BlockFeature.readOnly) : common
+    public mutating func offer(_ wanted: Features) -> Features {
+        offered = wanted
+        // 5.2.5.2: who offers CONFIG_WCE offers FLUSH.
+        if !wanted.contains(BlockFeature.flush) { offered.remove(BlockFeature.configWCE) }
+        if queues == 1 { offered.remove(BlockFeature.multiqueue) }
+        if readOnly {
+            offered.insert(BlockFeature.readOnly)
+            offered.subtract([BlockFeature.discard, BlockFeature.writeZeroes])
+        } else {
+            offered.remove(BlockFeature.readOnly)
+        }
+        return offered
     }
 
-    public var queueCount: Int { 1 }
+    public func queueCount(_ features: Features) -> Int {
+        features.contains(BlockFeature.multiqueue) ? Int(queues) : 1
+    }
+
     public func queueSizeMax(_ index: Int) -> UInt16 { queueSize }
 
-    public var initialConfiguration: Configuration {
-        // Without indirect descriptors a request is as long as the queue at most; two of them are header and status.
-        Configuration(capacity: capacity, segmentMax: UInt32(max(queueSize, 3) - 2))
+    public var initialConfiguration: Configuration { Configuration(capacity: capacity) }
+
+    public func bytes(of configuration: Configuration) -> ConfigurationBytes {
+        typealias Field = BlockConfiguration
+        var bytes = ConfigurationBytes(size: Field.size)
+        bytes.store(configuration.capacity, at: Field.capacity)
+        if offered.contains(BlockFeature.sizeMax) { bytes.store(Self.sizeMax, at: Field.sizeMax) }
+        if offered.contains(BlockFeature.segmentMax) {
+            // Without indirect descriptors a request is as long as the queue at most; two of them are header and status.
+            bytes.store(UInt32(max(queueSize, 3) - 2), at: Field.segmentMax)
+        }
+        if offered.contains(BlockFeature.blockSize) {
+            bytes.store(UInt32(BlockRequest.sectorSize), at: Field.blockSize)
+        }
+        if offered.contains(BlockFeature.topology) {
+            bytes.store(Self.physicalBlockExponent, at: Field.physicalBlockExponent)
+            bytes.store(UInt16(1) << UInt16(Self.physicalBlockExponent), at: Field.minimumIOSize)
+        }
+        if offered.contains(BlockFeature.configWCE) { bytes.store(UInt8(writeback ? 1 : 0), at: Field.writeback) }
+        if offered.contains(BlockFeature.multiqueue) { bytes.store(queues, at: Field.queues) }
+        if offered.contains(BlockFeature.discard) {
+            bytes.store(Self.maximumRange, at: Field.maximumDiscardSectors)
+            bytes.store(UInt32(1), at: Field.maximumDiscardSegments)
+            bytes.store(UInt32(1) << UInt32(Self.physicalBlockExponent), at: Field.discardSectorAlignment)
+        }
+        if offered.contains(BlockFeature.writeZeroes) {
+            bytes.store(Self.maximumRange, at: Field.maximumWriteZeroesSectors)
+            bytes.store(UInt32(1), at: Field.maximumWriteZeroesSegments)
+            bytes.store(UInt8(1), at: Field.writeZeroesMayUnmap)
+        }
+        return bytes
     }
 
-    public mutating func activate(_ features: Features) { canFlush = features.contains(BlockFeature.flush) }
-    public mutating func reset() { canFlush = false }
+    /// The cache is writeback for a driver that can flush it, and writethrough for one that cannot (5.2.5.2).
+    public mutating func negotiated(_ features: Features) {
+        accepted = features
+        writeback = features.contains(BlockFeature.flush)
+    }
+
+    public mutating func reset() {
+        accepted = []
+        writeback = true
+    }
+
+    /// `writeback`, with VIRTIO_BLK_F_CONFIG_WCE: what the driver writes counts for requests taken from now on.
+    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool {
+        guard offset == BlockConfiguration.writeback, width == 1, accepted.contains(BlockFeature.configWCE) else {
+            return false
+        }
+        writeback = value & 0xff != 0
+        return true
+    }
+
+    public var savedState: [UInt8] { [writeback ? 1 : 0] }
+    public mutating func restore(_ state: [UInt8]) { writeback = state.first != 0 }
+
+    // MARK: Requests
 
     public func wantsBuffer(queue index: Int) -> Bool { true }
 
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
-        guard let status = Reply(cutFrom: &chain) else { return .unanswerable }
+        guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
         guard let header: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
-            return answer(.ioError, in: status)
+            return answer(.ioError, in: reply)
         }
         let sector = header.littleEndian(UInt64.self, at: BlockRequest.sectorOffset)
-        switch header.littleEndian(UInt32.self, at: BlockRequest.typeOffset) {
+        let kind = header.littleEndian(UInt32.self, at: BlockRequest.typeOffset)
+        switch kind {
         case BlockRequest.Kind.read:
-            guard let offset = checked(sector, chain.writable, configuration) else {
-                return answer(.ioError, in: status)
-            }
-            return work(.read, offset, chain.writable, status)
+            return transfer(.read, sector, chain.writable, configuration, reply)
         case BlockRequest.Kind.write:
-            guard !readOnly, let offset = checked(sector, chain.readable, configuration) else {
-                return answer(.ioError, in: status)
-            }
-            return work(.write, offset, chain.readable, status)
-        case BlockRequest.Kind.flush where canFlush:
-            return work(.flush, 0, chain.readable, status)
+            return readOnly
+                ? answer(.ioError, in: reply) : transfer(.write, sector, chain.readable, configuration, reply)
+        case BlockRequest.Kind.flush where accepted.contains(BlockFeature.flush):
+            return work(.flush, 0, 0, chain.readable, reply)
         case BlockRequest.Kind.getID:
-            return work(.identify, 0, chain.writable, status)
+            return work(.identify, 0, 0, chain.writable, reply)
+        case BlockRequest.Kind.discard where accepted.contains(BlockFeature.discard),
+            BlockRequest.Kind.writeZeroes where accepted.contains(BlockFeature.writeZeroes):
+            return change(discards: kind == BlockRequest.Kind.discard, &chain.readable, configuration, reply)
         default:
-            return answer(.unsupported, in: status)
+            return answer(.unsupported, in: reply)
         }
     }
 
@@ -116,25 +196,50 @@ public struct Block: VirtioDevice, ~Copyable {
         return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? 0
     }
 
-    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite {
-        .ignored
+    /// A read or a write of whole sectors, all on the disk (5.2.6.1).
+    private func transfer(
+        _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ configuration: Configuration,
+        _ reply: Reply
+    ) -> Taken<Request> {
+        let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
+        guard rest == 0, let offset = offset(of: sector, count: UInt64(sectors), configuration) else {
+            return answer(.ioError, in: reply)
+        }
+        return work(operation, offset, UInt64(data.byteCount), data, reply)
     }
 
-    /// The byte offset of `sector`, if `data` is whole sectors that all lie on the disk (5.2.6.2).
-    private func checked(_ sector: UInt64, _ data: Segments, _ configuration: Configuration) -> UInt64? {
-        let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
-        guard rest == 0, sector <= configuration.capacity, UInt64(sectors) <= configuration.capacity - sector else {
-            return nil
+    /// A discard or write zeroes of one range (5.2.6): the device says that it takes no more in a request.
+    private func change(
+        discards: Bool, _ data: inout Segments, _ configuration: Configuration, _ reply: Reply
+    ) -> Taken<Request> {
+        typealias Range = BlockRequest.Range
+        guard data.byteCount <= Range.size else { return answer(.unsupported, in: reply) }
+        guard let range: InlineArray<16, UInt8> = data.removeFirst() else { return answer(.ioError, in: reply) }
+        let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
+        // 5.2.6.2: an unknown flag, and unmap in a discard, are unsupported.
+        guard flags & ~(discards ? 0 : Range.unmap) == 0 else { return answer(.unsupported, in: reply) }
+        let count = range.littleEndian(UInt32.self, at: Range.countOffset)
+        let sector = range.littleEndian(UInt64.self, at: Range.sectorOffset)
+        guard count <= Self.maximumRange, let offset = offset(of: sector, count: UInt64(count), configuration) else {
+            return answer(.ioError, in: reply)
         }
+        let operation: Request.Operation = discards ? .discard : .writeZeroes(mayUnmap: flags & Range.unmap != 0)
+        return work(operation, offset, UInt64(count) * UInt64(BlockRequest.sectorSize), data, reply)
+    }
+
+    /// The byte offset of `sector`, if `count` sectors from there on are on the disk.
+    private func offset(of sector: UInt64, count: UInt64, _ configuration: Configuration) -> UInt64? {
+        guard sector <= configuration.capacity, count <= configuration.capacity - sector else { return nil }
         // A capacity beyond 2^55 sectors is no disk; the product of a smaller one fits.
         let (offset, overflow) = sector.multipliedReportingOverflow(by: UInt64(BlockRequest.sectorSize))
         return overflow ? nil : offset
     }
 
     private func work(
-        _ operation: Request.Operation, _ offset: UInt64, _ data: Segments, _ status: Reply
+        _ operation: Request.Operation, _ offset: UInt64, _ count: UInt64, _ data: Segments, _ reply: Reply
     ) -> Taken<Request> {
-        .work(Request(operation: operation, offset: offset, data: data, durable: !canFlush), reply: status)
+        let request = Request(operation: operation, offset: offset, count: count, data: data, durable: !writeback)
+        return .work(request, reply: reply)
     }
 
     private func answer(_ status: BlockRequest.Status, in reply: Reply) -> Taken<Request> {

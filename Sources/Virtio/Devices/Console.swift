@@ -1,19 +1,22 @@
-// The console device (VIRTIO 1.4, 5.3), one port: queue 0 receives, queue 1 transmits. Input waits here, in a buffer of fixed
-// size, until the driver has room for it; when the buffer is full the host keeps the rest.
+// The console device (VIRTIO 1.4, 5.3): up to 15 ports, each with a queue either way, and with VIRTIO_CONSOLE_F_MULTIPORT two
+// control queues between them. Input waits here, in a buffer of fixed size, until the driver has room for it; when the
+// buffer is full the host keeps the rest.
 
 import VirtioABI
 
-/// A virtio console with one port.
+/// A virtio console.
 public struct Console: VirtioDevice, ~Copyable {
     /// Output for the backend.
     public struct Request: Sendable {
+        /// Where it is to come out, 0 for the console.
+        public let port: Int
         /// The bytes, in guest memory.
         public let data: Segments
     }
 
     /// What the driver can read of the console.
-    public struct Configuration: ConfigurationSpace {
-        /// Size of the terminal in characters.
+    public struct Configuration: Equatable, Sendable {
+        /// Size of the terminal at port 0 in characters.
         public var columns: UInt16
         public var rows: UInt16
 
@@ -22,43 +25,118 @@ public struct Console: VirtioDevice, ~Copyable {
             self.columns = columns
             self.rows = rows
         }
-
-        public var bytes: ConfigurationBytes {
-            var bytes = ConfigurationBytes(size: ConsoleConfiguration.size)
-            bytes.store(columns, at: ConsoleConfiguration.columns)
-            bytes.store(rows, at: ConsoleConfiguration.rows)
-            return bytes
-        }
     }
 
+    /// Most ports: two queues each, and two for control messages.
+    public static let maximumPorts = 15
+    /// Most bytes of a port's name; what is longer is cut.
+    public static let maximumNameLength = 64
+
     public static var deviceID: UInt32 { DeviceID.console }
+    public static var features: Features { defaultFeatures }
+    public static var defaultFeatures: Features {
+        [ConsoleFeature.size, ConsoleFeature.multiport, ConsoleFeature.emergencyWrite]
+    }
 
     public let initialConfiguration: Configuration
     private let queueSize: UInt16
-    private var input = InputBuffer()
+    private var ports: [ConsolePortState]
+    private var offered: Features = []
+    /// The driver accepted VIRTIO_CONSOLE_F_MULTIPORT.
+    private var multiport = false
+    private var acceptedSize = false
 
-    /// A console on a terminal of the given size.
-    public init(configuration: Configuration = Configuration(columns: 80, rows: 25), queueSize: UInt16 = 64) {
+    /// A console on a terminal of the given size, with a further port for each of `ports`, which are names in UTF-8.
+    public init(
+        configuration: Configuration = Configuration(columns: 80, rows: 25), ports names: [[UInt8]] = [],
+        queueSize: UInt16 = 64
+    ) {
+        precondition(names.count < Self.maximumPorts)
         initialConfiguration = configuration
         self.queueSize = queueSize
+        ports = [ConsolePortState(name: [], isConsole: true)]
+        for name in names {
+            ports.append(ConsolePortState(name: Array(name.prefix(Self.maximumNameLength)), isConsole: false))
+        }
     }
 
-    public var features: Features { [ConsoleFeature.size, ConsoleFeature.emergencyWrite] }
-    public var queueCount: Int { 2 }
+    /// One port needs no control queues, so it has none.
+    public mutating func offer(_ wanted: Features) -> Features {
+        offered = ports.count > 1 ? wanted : wanted.subtracting(ConsoleFeature.multiport)
+        return offered
+    }
+
+    public func queueCount(_ features: Features) -> Int {
+        features.contains(ConsoleFeature.multiport) ? 2 * ports.count + 2 : 2
+    }
+
     public func queueSizeMax(_ index: Int) -> UInt16 { queueSize }
 
-    public mutating func activate(_ features: Features) {}
-    /// Input that was not delivered stays: it belongs to the terminal, not to the driver that went away.
-    public mutating func reset() {}
+    public func bytes(of configuration: Configuration) -> ConfigurationBytes {
+        var bytes = ConfigurationBytes(size: ConsoleConfiguration.size)
+        if offered.contains(ConsoleFeature.size) {
+            bytes.store(configuration.columns, at: ConsoleConfiguration.columns)
+            bytes.store(configuration.rows, at: ConsoleConfiguration.rows)
+        }
+        if offered.contains(ConsoleFeature.multiport) {
+            bytes.store(UInt32(ports.count), at: ConsoleConfiguration.maximumPorts)
+        }
+        return bytes
+    }
 
-    public func wantsBuffer(queue index: Int) -> Bool { index == ConsoleQueue.transmit || !input.isEmpty }
+    public mutating func negotiated(_ features: Features) {
+        multiport = features.contains(ConsoleFeature.multiport)
+        acceptedSize = features.contains(ConsoleFeature.size)
+    }
+
+    /// Input that was not delivered stays: it belongs to the terminal, not to the driver that went away.
+    public mutating func reset() {
+        multiport = false
+        acceptedSize = false
+        for index in ports.indices { ports[index].driverLeft() }
+    }
+
+    /// With several ports the driver hears of a new size by a control message.
+    public mutating func configurationChanged() -> QueueSet {
+        guard multiport, acceptedSize else { return [] }
+        return ports[0].owe(.resize) ? QueueSet(queue: ConsoleQueue.controlReceive) : []
+    }
+
+    public func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8? {
+        let isEmergency =
+            offset == ConsoleConfiguration.emergencyWrite && offered.contains(ConsoleFeature.emergencyWrite)
+        return isEmergency ? UInt8(truncatingIfNeeded: value) : nil
+    }
+
+    // MARK: Buffers
+
+    /// The port of a queue other than the control queues, and whether its driver sends there.
+    private func port(ofQueue index: Int) -> (port: Int, transmits: Bool) {
+        (index < ConsoleQueue.controlReceive ? 0 : index / 2 - 1, index % 2 == 1)
+    }
+
+    public func wantsBuffer(queue index: Int) -> Bool {
+        if index == ConsoleQueue.controlReceive { return ports.contains { $0.owesMessage } }
+        if index == ConsoleQueue.controlTransmit { return true }
+        let (port, transmits) = port(ofQueue: index)
+        // A driver throws input away that comes before it opened the port.
+        return transmits || !ports[port].input.isEmpty && (!multiport || ports[port].isOpenInGuest)
+    }
 
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
-        if index == ConsoleQueue.transmit { return .work(Request(data: chain.readable), reply: nil) }
+        switch index {
+        case ConsoleQueue.controlReceive: return .done(written: sendMessage(into: &chain.writable, configuration))
+        case ConsoleQueue.controlTransmit:
+            receiveMessage(&chain.readable)
+            return .done(written: 0)
+        default: break
+        }
+        let (port, transmits) = port(ofQueue: index)
+        if transmits { return .work(Request(port: port, data: chain.readable), reply: nil) }
         var written: UInt32 = 0
-        while chain.writable.byteCount > 0, let byte = input.removeFirst() {
+        while chain.writable.byteCount > 0, let byte = ports[port].input.removeFirst() {
             _ = chain.writable.write(byte)
             written += 1
         }
@@ -67,53 +145,81 @@ public struct Console: VirtioDevice, ~Copyable {
 
     public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
 
-    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite {
-        offset == ConsoleConfiguration.emergencyWrite ? .emergency(UInt8(truncatingIfNeeded: value)) : .ignored
+    // MARK: Control messages (5.3.6.2)
+
+    /// Writes the next message that is owed, cut to the room there is, and says how long it is.
+    private mutating func sendMessage(into room: inout Segments, _ configuration: Configuration) -> UInt32 {
+        for index in ports.indices {
+            guard let event = ports[index].nextMessage() else { continue }
+            var written: UInt32 = 0
+            func put(_ byte: UInt8) { if room.write(byte) { written += 1 } }
+            func put16(_ value: UInt16) {
+                put(UInt8(truncatingIfNeeded: value))
+                put(UInt8(truncatingIfNeeded: value >> 8))
+            }
+            put16(UInt16(index))
+            put16(0)
+            put16(event.rawValue)
+            put16(event == .consolePort || event == .portOpen && ports[index].isOpenOnHost ? 1 : 0)
+            switch event {
+            case .resize:
+                put16(configuration.columns)
+                put16(configuration.rows)
+            case .portName: for byte in ports[index].name { put(byte) }
+            default: break
+            }
+            return written
+        }
+        return 0
     }
 
-    /// Input that was not delivered.
-    public var savedState: [UInt8] { input.contents }
-
-    /// Takes undelivered input back.
-    public mutating func restore(_ state: [UInt8]) {
-        for byte in state { _ = input.append(byte) }
+    /// Reads a message of the driver's. One that makes no sense is ignored.
+    private mutating func receiveMessage(_ data: inout Segments) {
+        guard multiport, let message: InlineArray<8, UInt8> = data.removeFirst() else { return }
+        let id = message.littleEndian(UInt32.self, at: 0)
+        let value = message.littleEndian(UInt16.self, at: ConsoleControl.valueOffset)
+        let event = ConsoleControl.Event(
+            rawValue: message.littleEndian(UInt16.self, at: ConsoleControl.eventOffset))
+        if event == .deviceReady {
+            if value == 1 { for index in ports.indices { ports[index].announce() } }
+            return
+        }
+        guard id < UInt32(ports.count) else { return }
+        switch event {
+        case .portReady where value == 1: ports[Int(id)].describe(withSize: acceptedSize)
+        case .portOpen: ports[Int(id)].isOpenInGuest = value != 0
+        default: break
+        }
     }
 
-    /// Bytes of input that still fit.
-    var inputRoom: Int { input.room }
+    // MARK: The host's side
+
+    /// Ports there are.
+    public var portCount: Int { ports.count }
+
+    /// Bytes of input that still fit into `port`.
+    func inputRoom(port: Int) -> Int { ports[port].input.room }
 
     /// Takes one byte of input; false if there is no room.
-    mutating func accept(_ byte: UInt8) -> Bool { input.append(byte) }
-}
+    mutating func accept(_ byte: UInt8, port: Int) -> Bool { ports[port].input.append(byte) }
 
-/// Bytes on their way in, first in, first out, at most 4096.
-private struct InputBuffer {
-    private var bytes = InlineArray<4096, UInt8>(repeating: 0)
-    private var first = 0
-    private var count = 0
-
-    var isEmpty: Bool { count == 0 }
-    var room: Int { bytes.count - count }
-
-    /// What waits, first in first.
-    var contents: [UInt8] {
-        var contents: [UInt8] = []
-        for index in 0..<count { contents.append(bytes[(first + index) % bytes.count]) }
-        return contents
+    /// The host's end of `port` was opened or closed; true if the driver is to be told.
+    mutating func setOpen(_ isOpen: Bool, port: Int) -> Bool {
+        guard ports[port].isOpenOnHost != isOpen else { return false }
+        ports[port].isOpenOnHost = isOpen
+        return ports[port].owe(.portOpen)
     }
 
-    mutating func append(_ byte: UInt8) -> Bool {
-        guard count < bytes.count else { return false }
-        bytes[(first + count) % bytes.count] = byte
-        count += 1
-        return true
+    /// What is known of each port, with its input that was not delivered.
+    public var savedState: [UInt8] {
+        var state: [UInt8] = []
+        for port in ports { port.save(into: &state) }
+        return state
     }
 
-    mutating func removeFirst() -> UInt8? {
-        guard count > 0 else { return nil }
-        let byte = bytes[first]
-        first = (first + 1) % bytes.count
-        count -= 1
-        return byte
+    /// Takes that back.
+    public mutating func restore(_ state: [UInt8]) {
+        var rest = state[...]
+        for index in ports.indices { ports[index].restore(from: &rest) }
     }
 }

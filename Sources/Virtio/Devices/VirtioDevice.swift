@@ -13,40 +13,36 @@ public enum Taken<Request: Sendable>: Sendable {
     case unanswerable
 }
 
-/// A device's configuration as a plain value. The transport keeps it, stages changes while suspended and counts
-/// generations.
-public protocol ConfigurationSpace: Equatable, Sendable {
-    /// The device-specific configuration space as the driver reads it.
-    var bytes: ConfigurationBytes { get }
-}
-
-/// What a driver's write to the configuration space does.
-public enum ConfigurationWrite: Equatable, Sendable {
-    case ignored
-    /// A byte for the console's emergency output.
-    case emergency(UInt8)
-}
-
 /// A virtio device type, without its transport and without its backend.
 public protocol VirtioDevice: ~Copyable {
     associatedtype Request: Sendable
-    associatedtype Configuration: ConfigurationSpace
+    /// What the host can configure of the device, and the driver can read. The transport keeps it, stages changes while suspended
+    /// and counts generations.
+    associatedtype Configuration: Equatable, Sendable
 
     /// The device type (5).
     static var deviceID: UInt32 { get }
-    /// The device type's feature bits this device offers, without the transport's.
-    var features: Features { get }
-    /// Queues of the device, at most 32.
-    var queueCount: Int { get }
+    /// The device type's feature bits that this device has.
+    static var features: Features { get }
+    /// Those of them it offers unless somebody says otherwise.
+    static var defaultFeatures: Features { get }
+    /// Says what of `wanted`, a part of `features`, this device offers, and remembers it. Called once, before all else.
+    mutating func offer(_ wanted: Features) -> Features
+    /// Queues of the device, at most 32, for a driver that accepted `features`.
+    func queueCount(_ features: Features) -> Int
     /// QueueSizeMax of queue `index`.
     func queueSizeMax(_ index: Int) -> UInt16
     /// What the configuration is when the device is made.
     var initialConfiguration: Configuration { get }
+    /// The device-specific configuration space as the driver reads it.
+    func bytes(of configuration: Configuration) -> ConfigurationBytes
 
-    /// The driver finished negotiating.
-    mutating func activate(_ features: Features)
+    /// The driver's features are final: FEATURES_OK.
+    mutating func negotiated(_ features: Features)
     /// Back to the state after creation. What the host has configured stays.
     mutating func reset()
+    /// The driver can read a new configuration. Returns the queues by which the device has something to say of it.
+    mutating func configurationChanged() -> QueueSet
 
     /// Whether the device has something to do with a buffer of queue `index`; a receive queue without input has not (D-12).
     func wantsBuffer(queue index: Int) -> Bool
@@ -56,16 +52,29 @@ public protocol VirtioDevice: ~Copyable {
     ) -> Taken<Request>
     /// The backend is done with a request: answers into `reply` and returns the used length (2.7.8).
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32
-    /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space.
-    mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite
+
+    /// The byte to be shown at once, if a write of `value` at `offset` of the configuration space is emergency output (5.3.4).
+    func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8?
+    /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space; false if it may not.
+    mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool
 
     /// What the device remembers beside what the driver negotiated, for a snapshot.
     var savedState: [UInt8] { get }
-    /// Takes back what `savedState` gave.
+    /// Takes back what `savedState` gave, after `negotiated`.
     mutating func restore(_ state: [UInt8])
 }
 
 extension VirtioDevice where Self: ~Copyable {
+    /// None.
+    public static var features: Features { [] }
+    /// All it has.
+    public static var defaultFeatures: Features { features }
+    /// Everything that is wanted.
+    public mutating func offer(_ wanted: Features) -> Features { wanted }
+    public mutating func negotiated(_ features: Features) {}
+    public mutating func configurationChanged() -> QueueSet { [] }
+    public func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8? { nil }
+    public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool { false }
     /// Nothing beside what the transport keeps.
     public var savedState: [UInt8] { [] }
     /// Nothing to take back.

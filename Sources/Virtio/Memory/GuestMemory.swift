@@ -27,6 +27,19 @@ import Synchronization
         return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt8>.self).pointee.load(ordering: .relaxed)
     }
 
+    /// The little-endian 64-bit word at `offset`, wherever that is: one load if it is aligned in the host, eight if not. No byte
+    /// is fetched twice.
+    func loadWord(at offset: Int) -> UInt64 {
+        precondition(offset >= 0 && offset <= count - 8)
+        let place = unsafe base + offset
+        if UInt(bitPattern: place) % 8 == 0 {
+            return unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+        }
+        var word: UInt64 = 0
+        for index in 0..<8 { word |= UInt64(loadByte(at: offset + index)) << UInt64(8 * index) }
+        return word
+    }
+
     /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
     func storeByte(_ value: UInt8, at offset: Int) {
         precondition(offset >= 0 && offset < count)

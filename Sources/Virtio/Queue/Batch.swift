@@ -50,12 +50,12 @@ public struct Work<Request: Sendable>: Sendable {
     var segments: SegmentStorage
     private let works: UnsafeMutablePointer<Work<Request>>
 
-    /// Room for `capacity` requests of a device whose largest queue has `queueSize` entries. The longest legal chain of
-    /// such a queue always fits an empty batch.
-    public init(capacity: Int = 64, queueSize: UInt16) {
-        precondition(capacity > 0)
+    /// Room for `capacity` requests, 32768 at most, of a device whose longest chain has `longestChain` descriptors. Such a chain
+    /// always fits an empty batch.
+    public init(capacity: Int = 64, longestChain: UInt16) {
+        precondition(capacity > 0 && capacity <= 1 << 15)
         self.capacity = capacity
-        segments = SegmentStorage(capacity: 2 * Int(queueSize))
+        segments = SegmentStorage(capacity: 2 * Int(longestChain))
         unsafe works = .allocate(capacity: capacity)
     }
 
@@ -77,8 +77,8 @@ public struct Work<Request: Sendable>: Sendable {
         segments.removeAll()
     }
 
-    /// Whether the longest chain of a queue of `size` still fits.
-    func hasRoom(queueSize: UInt16) -> Bool { count < capacity && segments.free >= Int(queueSize) }
+    /// Whether one more request with a chain of `longestChain` descriptors fits.
+    func hasRoom(longestChain: UInt16) -> Bool { count < capacity && segments.free >= Int(longestChain) }
 
     mutating func append(_ work: Work<Request>) {
         precondition(count < capacity)

@@ -37,23 +37,23 @@ public struct Reply: Sendable {
 @frozen public struct DescriptorChain: ~Copyable {
     /// What names it in the used ring: the first descriptor's index in a split queue, the buffer id in a packed one.
     let head: UInt16
-    /// How many descriptors it has, those of no bytes included.
-    let descriptors: UInt16
+    /// How many entries of the descriptor table or ring it takes.
+    let slots: UInt16
     /// The part the device may only read.
     public var readable: Segments
     /// The part the device may only write.
     public var writable: Segments
 
-    init(head: UInt16, descriptors: UInt16, readable: Segments, writable: Segments) {
+    init(head: UInt16, slots: UInt16, readable: Segments, writable: Segments) {
         self.head = head
-        self.descriptors = descriptors
+        self.slots = slots
         self.readable = readable
         self.writable = writable
     }
 
     /// Ends the chain and gives its name and length.
-    consuming func close() -> (head: UInt16, descriptors: UInt16) {
-        let result = (head, descriptors)
+    consuming func close() -> (head: UInt16, slots: UInt16) {
+        let result = (head, slots)
         discard self
         return result
     }

@@ -1,5 +1,6 @@
 // A queue that the driver enabled: a ring in one of the two formats, and the chains taken from it.
 
+import Synchronization
 import VirtioABI
 
 /// How far a ring was followed. In a split ring the free-running `count` is all; a packed one also has a place and a lap.
@@ -24,6 +25,16 @@ struct RingPosition: Equatable, Sendable {
     }
 }
 
+/// Where the device stands in a ring.
+struct RingPositions: Equatable, Sendable {
+    /// Of the next chain to pop.
+    var available = RingPosition()
+    /// Of the next chain to put.
+    var used = RingPosition()
+    /// `used` when the driver was last thought of (2.7.7.2, 2.8.10).
+    var notified = RingPosition()
+}
+
 /// Outcome of popping a queue.
 enum NextChain: ~Copyable {
     case empty
@@ -39,88 +50,90 @@ struct LiveQueue: ~Copyable {
     }
 
     private var ring: Ring
+    private let rules: ChainRules
+    /// VIRTIO_F_EVENT_IDX was negotiated: both sides say where in the ring they want to be notified.
+    private let eventIndex: Bool
+    /// Where the next chain is popped and the next one is put.
+    var positions = RingPositions()
     var parked: ParkedChains
     /// Entries.
     let size: UInt16
 
-    /// Checks what the driver configured and makes it a queue of the format it negotiated.
-    init(_ configuration: QueueConfiguration, packed: Bool, in memory: GuestMemory) throws(QueueFault) {
-        if packed {
+    /// Checks what the driver configured and makes it a queue of the form it negotiated.
+    init(_ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory) throws(QueueFault) {
+        if features.contains(.ringPacked) {
             let queue = try PackedQueue(configuration, in: memory)
             (ring, size) = (.packed(queue), queue.size)
         } else {
             let queue = try SplitQueue(configuration, in: memory)
             (ring, size) = (.split(queue), queue.size)
         }
-        parked = ParkedChains(size: size)
+        rules = ChainRules(
+            memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain)
+        eventIndex = features.contains(.eventIndex)
+        parked = ParkedChains(size: size, inOrder: features.contains(.inOrder))
     }
 
-    /// Where the next chain is popped and the next one is put.
-    var positions: (available: RingPosition, used: RingPosition) {
-        get {
-            switch ring {
-            case .split(let queue): (queue.available, queue.used)
-            case .packed(let queue): (queue.available, queue.used)
-            }
-        }
-        set {
-            switch ring {
-            case .split(var queue):
-                (queue.available, queue.used) = newValue
-                ring = .split(queue)
-            case .packed(var queue):
-                (queue.available, queue.used) = newValue
-                ring = .packed(queue)
-            }
-        }
-    }
-
-    /// `count` of the available position at the end of what the driver has made available.
+    /// Entries (split) or descriptors (packed) that the driver has made available and the device has not popped.
     var availableCount: UInt16 {
         switch ring {
-        case .split(let queue): queue.availableIndex
-        case .packed(let queue): queue.availableCount
+        case .split(let queue): queue.availableIndex &- positions.available.count
+        case .packed(let queue): queue.availableCount(from: positions.available)
         }
     }
 
-    /// Pops the next chain and lays it out in `segments`, which has room for `size` of them; with `limit`, nothing from
-    /// that available count on.
-    mutating func next(in memory: GuestMemory, upTo limit: UInt16?, _ segments: inout SegmentStorage) -> NextChain {
+    /// Pops the next chain and lays it out in `segments`, which has room for the longest. At the end of the ring the driver is
+    /// asked to notify the next one, and the ring is looked at once more.
+    mutating func next(_ segments: inout SegmentStorage) -> NextChain {
         do throws(QueueFault) {
-            guard limit != positions.available.count else { return .empty }
-            switch ring {
-            case .split(var queue):
-                guard let chain = try queue.next(in: memory, parked, &segments) else { return .empty }
-                ring = .split(queue)
-                return .chain(chain)
-            case .packed(var queue):
-                guard let chain = try queue.next(in: memory, parked, &segments) else { return .empty }
-                ring = .packed(queue)
-                return .chain(chain)
+            if let chain = try pop(&segments) { return .chain(chain) }
+            if eventIndex {
+                askForKick()
+                // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
+                // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
+                atomicMemoryFence(ordering: .sequentiallyConsistent)
+                if let chain = try pop(&segments) { return .chain(chain) }
             }
+            return .empty
         } catch {
             return .fault(error)
         }
     }
 
-    /// Gives a chain of `descriptors` descriptors back with `written` bytes in its writable part, counted from their start
-    /// (2.7.8, 2.8.7).
-    mutating func put(_ head: UInt16, descriptors: UInt16, written: UInt32) {
+    private mutating func pop(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
         switch ring {
-        case .split(var queue):
-            queue.put(head, written: written)
-            ring = .split(queue)
-        case .packed(var queue):
-            queue.put(head, descriptors: descriptors, written: written)
-            ring = .packed(queue)
+        case .split(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
+        case .packed(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
         }
     }
 
-    /// Whether the driver wants to hear of used buffers. To be asked after they were put.
-    func wantsInterrupt() -> Bool {
+    /// Asks the driver to notify when it makes the next chain available: never without VIRTIO_F_EVENT_IDX.
+    private func askForKick() {
         switch ring {
-        case .split(let queue): queue.wantsInterrupt()
-        case .packed(let queue): queue.wantsInterrupt()
+        case .split(let queue): queue.setAvailableEvent(positions.available)
+        case .packed(let queue): queue.setDeviceEvent(positions.available)
+        }
+    }
+
+    /// Gives a chain that took `slots` entries back with `written` bytes in its writable part, counted from their start
+    /// (2.7.8, 2.8.7).
+    mutating func put(_ head: UInt16, slots: UInt16, written: UInt32) {
+        switch ring {
+        case .split(let queue): queue.put(head, written: written, at: &positions.used)
+        case .packed(let queue): queue.put(head, slots: slots, written: written, at: &positions.used)
+        }
+    }
+
+    /// Whether the driver wants to hear of what was put since it was asked last (2.7.7.2, 2.8.10).
+    mutating func wantsInterrupt() -> Bool {
+        // Full fence: what was put is out before the driver's wish is read. Pairs with the driver's barrier between
+        // enabling notifications and looking at the ring once more (2.7.7.1).
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        defer { positions.notified = positions.used }
+        return switch ring {
+        case .split(let queue):
+            eventIndex ? queue.usedEventPassed(positions) : queue.wantsEveryInterrupt
+        case .packed(let queue): queue.wantsInterrupt(positions, eventIndex: eventIndex)
         }
     }
 }

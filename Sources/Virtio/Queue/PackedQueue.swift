@@ -15,15 +15,13 @@ import VirtioABI
 @safe struct PackedQueue {
     /// Entries, 1 to 32768.
     let size: UInt16
-    var available = RingPosition()
-    var used = RingPosition()
 
     private let ring: UnsafeMutableRawPointer
-    /// Read-only for the device.
+    /// The two event suppression structures: the driver's is read-only for the device, the other way round.
     private let driverEvent: UnsafeMutableRawPointer
+    private let deviceEvent: UnsafeMutableRawPointer
 
-    /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest memory). The
-    /// device's event suppression structure is checked and left alone: notifications are never suppressed.
+    /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest memory).
     init(_ configuration: QueueConfiguration, in memory: GuestMemory) throws(QueueFault) {
         guard let size = configuration.packedSize else { throw .badSize }
         guard configuration.descriptors % PackedRing.descriptorAlignment == 0,
@@ -31,12 +29,15 @@ import VirtioABI
         else { throw .misalignedRing }
         guard let ring = memory.resolve(configuration.descriptors, PackedRing.descriptorSize * UInt64(size)),
             let driverEvent = memory.resolve(configuration.driver, PackedRing.eventSize),
-            memory.resolve(configuration.device, PackedRing.eventSize) != nil
+            let deviceEvent = memory.resolve(configuration.device, PackedRing.eventSize)
         else { throw .ringOutsideMemory }
         self.size = size
         unsafe self.ring = ring.base
         unsafe self.driverEvent = driverEvent.base
+        unsafe self.deviceEvent = deviceEvent.base
     }
+
+    // MARK: Available descriptors
 
     /// Whether the descriptor at `position` is the device's. Acquire: pairs with the driver's barrier before it sets the flags of
     /// a chain's first descriptor (2.8.21.2).
@@ -46,62 +47,128 @@ import VirtioABI
         return available == position.wrap && used != position.wrap
     }
 
-    /// `available.count` behind the last descriptor that is available now, a lap away at most.
-    var availableCount: UInt16 {
-        var position = available
-        for _ in 0..<size {
-            guard isAvailable(position) else { break }
+    /// How many descriptors in a row are available from `start` on, a lap at most.
+    func availableCount(from start: RingPosition) -> UInt16 {
+        var position = start
+        for count in 0..<size {
+            guard isAvailable(position) else { return count }
             position.advance(by: 1, size: size)
         }
-        return position.count
+        return size
     }
 
     /// Pops the next chain, whose name must be free in `parked`; nil if there is none.
-    mutating func next(
-        in memory: GuestMemory, _ parked: borrowing ParkedChains, _ segments: inout SegmentStorage
+    func next(
+        at start: inout RingPosition, _ rules: ChainRules, _ parked: borrowing ParkedChains,
+        _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
-        guard isAvailable(available) else { return nil }
-        var chain = ChainBuilder()
-        var position = available
+        guard isAvailable(start) else { return nil }
+        var chain = ChainBuilder(rules)
+        var position = start
         for count in 1...size {
-            // Two loads, never repeated.
-            let halves = unsafe descriptor(position.slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-            let (address, high) = unsafe (halves[0].load(ordering: .relaxed), halves[1].load(ordering: .relaxed))
-            let flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
-            try chain.add(address, UInt32(truncatingIfNeeded: high), flags, in: memory, &segments)
+            // What the device has not given back cannot be available again.
+            guard parked.slots + Int(count) <= Int(size) else { throw .headInFlight }
+            let descriptor = fetch(position.slot)
             position.advance(by: 1, size: size)
-            if flags.contains(.next) { continue }
+            if descriptor.flags.contains(.indirect) {
+                // A chain of direct descriptors does not end in a table (2.8.19).
+                guard count == 1 else { throw .indirectMisplaced }
+                let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
+                try add(table, to: &chain, &segments)
+            } else {
+                let writes = descriptor.flags.contains(.write)
+                try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
+                if descriptor.flags.contains(.next) { continue }
+            }
             // The buffer's id stands in its last descriptor (2.8.6).
-            let id = UInt16(truncatingIfNeeded: high >> 32)
-            guard id < size else { throw .headOutOfRange }
-            guard parked.isFree(id) else { throw .headInFlight }
-            available = position
-            return chain.finish(head: id, descriptors: count, segments)
+            guard descriptor.id < size else { throw .headOutOfRange }
+            guard parked.isFree(descriptor.id) else { throw .headInFlight }
+            start = position
+            return chain.finish(head: descriptor.id, slots: count, segments)
         }
         throw .chainTooLong
     }
 
+    /// All of a table's descriptors, one after the other. Their flags say nothing but who may write, and they have no id (2.8.7).
+    private func add(
+        _ table: IndirectTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
+    ) throws(QueueFault) {
+        for index in 0..<table.count {
+            let (low, high) = table.fetch(index)
+            let descriptor = Fetched(low: low, high: high)
+            try chain.add(
+                descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+        }
+    }
+
+    /// A descriptor's copy.
+    private struct Fetched {
+        let address: UInt64
+        let length: UInt32
+        let id: UInt16
+        let flags: Descriptor.Flags
+
+        init(low: UInt64, high: UInt64) {
+            address = low
+            length = UInt32(truncatingIfNeeded: high)
+            id = UInt16(truncatingIfNeeded: high >> 32)
+            flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
+        }
+    }
+
+    /// The descriptor in `slot`, below `size`: two loads, never repeated.
+    private func fetch(_ slot: UInt16) -> Fetched {
+        let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
+        return unsafe Fetched(low: halves[0].load(ordering: .relaxed), high: halves[1].load(ordering: .relaxed))
+    }
+
+    /// The device's event suppression structure: the driver notifies when it makes the descriptor at `position` available
+    /// (2.8.10). One store, so that the driver never sees half of it.
+    func setDeviceEvent(_ position: RingPosition) {
+        let offset = position.slot | (position.wrap ? PackedRing.eventWrapBit : 0)
+        let event = UInt32(PackedRing.eventDescriptor) << 16 | UInt32(offset)
+        unsafe deviceEvent.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.store(event, ordering: .relaxed)
+    }
+
+    // MARK: Used descriptors
+
     /// Writes one used descriptor for the whole chain, and skips the rest of it (2.8.6).
-    mutating func put(_ id: UInt16, descriptors: UInt16, written: UInt32) {
-        let entry = unsafe descriptor(used.slot)
+    func put(_ id: UInt16, slots: UInt16, written: UInt32, at position: inout RingPosition) {
+        let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
             .store(written, ordering: .relaxed)
         unsafe word(entry + PackedRing.id).pointee.store(id, ordering: .relaxed)
-        var flags = used.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
+        var flags = position.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
         if written > 0 { flags |= Descriptor.Flags.write.rawValue }
         // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's read
         // barrier after it saw them (2.8.21.3).
         unsafe word(entry + PackedRing.flags).pointee.store(flags, ordering: .releasing)
-        used.advance(by: descriptors, size: size)
+        position.advance(by: slots, size: size)
     }
 
-    /// Whether the driver wants to hear of used buffers (2.8.10). Without VIRTIO_F_EVENT_IDX there is only all or nothing.
-    func wantsInterrupt() -> Bool {
-        // Full fence: the used descriptor is out before the flags are read. Pairs with the driver's barrier between
-        // enabling notifications and looking at the ring once more.
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        let flags = unsafe word(driverEvent + PackedRing.eventFlags).pointee.load(ordering: .relaxed)
-        return flags & PackedRing.eventFlagsMask != PackedRing.eventDisable
+    /// Whether the driver wants to hear of what was put since it was last thought of (2.8.10): always, never or, with
+    /// VIRTIO_F_EVENT_IDX, when a certain descriptor is among it.
+    func wantsInterrupt(_ positions: RingPositions, eventIndex: Bool) -> Bool {
+        let event = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .relaxed)
+        switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
+        case PackedRing.eventDisable: return false
+        case PackedRing.eventDescriptor where eventIndex:
+            let offset = UInt16(truncatingIfNeeded: event)
+            let wanted = RingPosition(
+                slot: offset & ~PackedRing.eventWrapBit, wrap: offset & PackedRing.eventWrapBit != 0)
+            // A descriptor that is not in the ring would never be reached.
+            guard wanted.slot < size else { return true }
+            let put = positions.used.count &- positions.notified.count
+            return put > size || distance(positions.notified, wanted) < Int(put)
+        default: return true
+        }
+    }
+
+    /// Descriptors from one place to another, within the two laps that the wrap counter tells apart.
+    private func distance(_ from: RingPosition, _ to: RingPosition) -> Int {
+        func place(_ position: RingPosition) -> Int { Int(position.slot) + (position.wrap ? 0 : Int(size)) }
+        let laps = 2 * Int(size)
+        return (place(to) - place(from) + laps) % laps
     }
 
     private func descriptor(_ slot: UInt16) -> UnsafeMutableRawPointer {

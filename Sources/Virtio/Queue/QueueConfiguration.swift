@@ -2,7 +2,7 @@
 
 import VirtioABI
 
-/// A virtqueue's registers. It becomes a live queue only through `LiveQueue.init(_:packed:in:)`, which checks all of it once.
+/// A virtqueue's registers. It becomes a live queue only through `LiveQueue.init(_:_:in:)`, which checks all of it once.
 struct QueueConfiguration: Equatable, Sendable {
     /// QueueSizeMax: fixed by the device, 0 for a queue that does not exist.
     let sizeMax: UInt16
@@ -14,6 +14,10 @@ struct QueueConfiguration: Equatable, Sendable {
     var device: UInt64 = 0
 
     init(sizeMax: UInt16) { self.sizeMax = sizeMax }
+
+    /// Most descriptors in a chain, those in an indirect table included. The specification lets a driver make it as long as the
+    /// queue (2.7.5.3.1), or what the device allows (2.8.19). This device allows more, so that small queues are of use.
+    var longestChain: UInt16 { max(sizeMax, 128) }
 
     /// The size, if a packed queue can have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4, 2.8).
     var packedSize: UInt16? {

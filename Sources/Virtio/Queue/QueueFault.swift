@@ -1,6 +1,6 @@
 // What a driver can do to a ring that leaves no request to answer. Every case ends in DEVICE_NEEDS_RESET.
 
-/// A way in which a driver broke a virtqueue (VIRTIO 1.4, 2.6 and 2.7).
+/// A way in which a driver broke a virtqueue (VIRTIO 1.4, 2.6 to 2.8).
 public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     /// QueueSize is 0, above QueueSizeMax or, for a split queue, no power of two.
     case badSize
@@ -12,11 +12,11 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case availableIndexJump
     /// The available ring names a descriptor outside the table.
     case headOutOfRange
-    /// The available ring names a chain that the device has not given back yet.
+    /// The ring makes a chain or a descriptor available that the device has not given back yet.
     case headInFlight
     /// A descriptor's `next` is outside the table.
     case nextOutOfRange
-    /// A chain has more descriptors than the queue: a loop, or an illegal length.
+    /// A chain is a loop, or has more descriptors than the queue's longest may have.
     case chainTooLong
     /// A chain names more than 2^32 bytes (2.7.5.2).
     case chainTooLarge
@@ -26,6 +26,10 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case bufferOutsideMemory
     /// VIRTQ_DESC_F_INDIRECT without VIRTIO_F_INDIRECT_DESC.
     case indirectNotNegotiated
+    /// VIRTQ_DESC_F_INDIRECT together with VIRTQ_DESC_F_NEXT, in an indirect table, or behind others in a packed ring.
+    case indirectMisplaced
+    /// An indirect table of no descriptors, or not of whole ones.
+    case badIndirectTable
     /// The chain has no room for the answer that the device type demands.
     case noRoomForStatus
 }

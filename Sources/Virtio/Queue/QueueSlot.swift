@@ -21,8 +21,8 @@ struct QueueSlot: ~Copyable {
     private(set) var epoch: UInt32 = 0
     /// The driver is taking the queue away: what it reads until the backend's requests are back, and what is left after.
     private(set) var ending = QueueEnding.none
-    /// The available index at the SUSPEND write: a draft drain consumes up to it.
-    private(set) var drainLimit: UInt16?
+    /// What a draft drain has still to pop, of what was available at the SUSPEND write: entries (split) or descriptors (packed).
+    private(set) var drainLeft: UInt16?
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }
 
@@ -32,14 +32,6 @@ struct QueueSlot: ~Copyable {
     /// QueueReset as the driver reads it.
     var isResetting: Bool { ending == .reset || ending == .resetPended }
 
-    /// Entries of the live queue, 0 if there is none.
-    var size: UInt16 {
-        switch live {
-        case .some(let queue): queue.size
-        case .none: 0
-        }
-    }
-
     /// Requests of the live queue in the backend.
     var inFlight: Int {
         switch live {
@@ -48,17 +40,40 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// Pops the live queue's next chain, up to the drain limit if there is one.
-    mutating func next(in memory: GuestMemory, _ segments: inout SegmentStorage) -> NextChain {
-        let limit = drainLimit
-        return live?.next(in: memory, upTo: limit, &segments) ?? .empty
+    /// Chains of the live queue that are finished and not used.
+    var finished: Int {
+        switch live {
+        case .some(let queue): queue.parked.finished
+        case .none: 0
+        }
     }
 
-    /// Whether the driver wants to hear of used buffers.
-    func wantsInterrupt() -> Bool {
+    /// A chain of the live queue that is answered at once has to wait for others.
+    var mustQueue: Bool {
         switch live {
-        case .some(let queue): queue.wantsInterrupt()
+        case .some(let queue): queue.parked.mustQueue
         case .none: false
+        }
+    }
+
+    /// Pops the live queue's next chain; in a draft drain no more than there was when it began.
+    mutating func next(_ segments: inout SegmentStorage) -> NextChain {
+        if drainLeft == 0 { return .empty }
+        let before = position
+        let next = live?.next(&segments) ?? .empty
+        if let left = drainLeft {
+            // A driver that takes back what it made available ends the drain of its queue.
+            let popped = position &- before
+            drainLeft = popped > 0 ? left - min(left, popped) : 0
+        }
+        return next
+    }
+
+    /// How far the live queue was popped.
+    private var position: UInt16 {
+        switch live {
+        case .some(let queue): queue.positions.available.count
+        case .none: 0
         }
     }
 
@@ -92,13 +107,13 @@ struct QueueSlot: ~Copyable {
         live = nil
         epoch &+= 1
         ending = .none
-        drainLimit = nil
+        drainLeft = nil
     }
 
-    /// The end that a snapshot was in the middle of, and the limit of its drain.
-    mutating func continueAs(_ ending: QueueEnding, upTo limit: UInt16?) {
+    /// The end that a snapshot was in the middle of, and what was left of its drain.
+    mutating func continueAs(_ ending: QueueEnding, drainLeft: UInt16?) {
         self.ending = ending
-        drainLimit = limit
+        self.drainLeft = drainLeft
     }
 
     // MARK: Draft drain
@@ -107,20 +122,15 @@ struct QueueSlot: ~Copyable {
     /// comes later waits for the resume.
     mutating func limitDrain(wantsBuffer: Bool) {
         switch live {
-        case .some(let queue): drainLimit = wantsBuffer ? queue.availableCount : queue.positions.available.count
-        case .none: drainLimit = nil
+        case .some(let queue): drainLeft = wantsBuffer ? queue.availableCount : 0
+        case .none: drainLeft = nil
         }
     }
 
-    mutating func endDrain() { drainLimit = nil }
+    mutating func endDrain() { drainLeft = nil }
 
-    /// Nothing is in the backend and, if there is a limit, nothing below it is left to pop.
+    /// Nothing is in the backend, and nothing of what the drain consumes is left to pop.
     func isDrained(wantsBuffer: Bool) -> Bool {
-        switch live {
-        case .some(let queue):
-            queue.parked.inFlight == 0
-                && (drainLimit == nil || drainLimit == queue.positions.available.count || !wantsBuffer)
-        case .none: true
-        }
+        inFlight == 0 && (drainLeft == nil || drainLeft == 0 || !wantsBuffer)
     }
 }

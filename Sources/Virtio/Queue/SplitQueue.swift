@@ -5,6 +5,8 @@
 //   descriptor table ---- read once, 2 x 64 bits --------> segments, validated from the copy
 //   available ring   ---- index: acquire ----------------> available.count
 //   used ring        <--- element, then index: release --- used.count
+//   used_event       ---- with VIRTIO_F_EVENT_IDX -------> interrupt or not
+//   avail_event      <--- with VIRTIO_F_EVENT_IDX -------- available.count
 //
 // Invariant behind every `unsafe` here: the three areas were resolved and found aligned when the queue went live, guest
 // memory stays mapped for as long as the model exists, and every offset is masked or checked below `size`.
@@ -16,9 +18,6 @@ import VirtioABI
 @safe struct SplitQueue {
     /// Entries, a power of two.
     let size: UInt16
-    /// Of the next available entry to pop, and of the next used entry to write.
-    var available = RingPosition()
-    var used = RingPosition()
 
     private let descriptorArea: UnsafeMutableRawPointer
     private let driverArea: UnsafeMutableRawPointer
@@ -51,38 +50,60 @@ import VirtioABI
     }
 
     /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
-    mutating func next(
-        in memory: GuestMemory, _ parked: borrowing ParkedChains, _ segments: inout SegmentStorage
+    func next(
+        at position: inout RingPosition, _ rules: ChainRules, _ parked: borrowing ParkedChains,
+        _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
-        let pending = availableIndex &- available.count
+        let pending = availableIndex &- position.count
         if pending > size { throw .availableIndexJump }
         if pending == 0 { return nil }
-        let slot = UInt64(available.count & (size &- 1))
+        let slot = UInt64(position.count & (size &- 1))
         let entry = SplitRing.ring + SplitRing.availableEntrySize * slot
         let head = unsafe word(driverArea, entry).pointee.load(ordering: .relaxed)
         guard head < size else { throw .headOutOfRange }
         guard parked.isFree(head) else { throw .headInFlight }
-        let chain = try walk(from: head, in: memory, &segments)
-        available.count &+= 1
+        let chain = try walk(from: head, rules, &segments)
+        position.count &+= 1
         return chain
     }
 
-    /// Follows a chain, reading each of its descriptors once.
+    /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors is its end (2.7.5.3).
     private func walk(
-        from head: UInt16, in memory: GuestMemory, _ segments: inout SegmentStorage
+        from head: UInt16, _ rules: ChainRules, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
-        var chain = ChainBuilder()
+        var chain = ChainBuilder(rules)
         var index = head
         for count in 1...size {
             let descriptor = fetch(index)
-            try chain.add(descriptor.address, descriptor.length, descriptor.flags, in: memory, &segments)
+            if descriptor.flags.contains(.indirect) {
+                let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
+                try walk(table, into: &chain, &segments)
+                return chain.finish(head: head, slots: count, segments)
+            }
+            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else {
-                return chain.finish(head: head, descriptors: count, segments)
+                return chain.finish(head: head, slots: count, segments)
             }
             guard descriptor.next < size else { throw .nextOutOfRange }
             index = descriptor.next
         }
         throw .chainTooLong
+    }
+
+    /// Follows the chain in `table` from its first descriptor. It ends: `chain` takes no more than its rules allow.
+    private func walk(
+        _ table: IndirectTable, into chain: inout ChainBuilder, _ segments: inout SegmentStorage
+    ) throws(QueueFault) {
+        var index = 0
+        while true {
+            let (low, high) = table.fetch(index)
+            let descriptor = Descriptor(low: low, high: high)
+            if descriptor.flags.contains(.indirect) { throw .indirectMisplaced }
+            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            guard descriptor.flags.contains(.next) else { return }
+            index = Int(descriptor.next)
+            guard index < table.count else { throw .nextOutOfRange }
+        }
     }
 
     /// Descriptor `index`, below `size`: two loads, never repeated.
@@ -92,28 +113,36 @@ import VirtioABI
             low: halves[0].load(ordering: .relaxed), high: halves[1].load(ordering: .relaxed))
     }
 
+    /// `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
+    func setAvailableEvent(_ position: RingPosition) {
+        unsafe word(deviceArea, SplitRing.availableEvent(size: size)).pointee
+            .store(position.count, ordering: .relaxed)
+    }
+
     // MARK: Used ring
 
     /// Gives a chain back with `written` bytes in its writable part, counted from their start (2.7.8).
-    mutating func put(_ head: UInt16, written: UInt32) {
-        let slot = UInt64(used.count & (size &- 1))
+    func put(_ head: UInt16, written: UInt32, at position: inout RingPosition) {
+        let slot = UInt64(position.count & (size &- 1))
         let entry = unsafe deviceArea + Int(SplitRing.ring + SplitRing.usedEntrySize * slot)
         let fields = unsafe entry.assumingMemoryBound(to: Atomic<UInt32>.self)
         unsafe fields[0].store(UInt32(head), ordering: .relaxed)
         unsafe fields[1].store(written, ordering: .relaxed)
-        used.count &+= 1
+        position.count &+= 1
         // Release: the element, the data and the status byte are visible before the index (2.7.8.2). Pairs with the
         // driver's read barrier after it saw the index move.
-        unsafe word(deviceArea, SplitRing.index).pointee.store(used.count, ordering: .releasing)
+        unsafe word(deviceArea, SplitRing.index).pointee.store(position.count, ordering: .releasing)
     }
 
-    /// Whether the driver wants to hear of used buffers (2.7.7). To be asked after the used index was written.
-    func wantsInterrupt() -> Bool {
-        // Full fence: the used index is out before the flag is read. Pairs with the driver's barrier between clearing
-        // the flag and looking at the used index once more (2.7.7.1).
-        atomicMemoryFence(ordering: .sequentiallyConsistent)
-        let flags = unsafe word(driverArea, SplitRing.flags).pointee.load(ordering: .relaxed)
-        return flags & SplitRing.noInterrupt == 0
+    /// Without VIRTIO_F_EVENT_IDX: all notifications or none.
+    var wantsEveryInterrupt: Bool {
+        unsafe word(driverArea, SplitRing.flags).pointee.load(ordering: .relaxed) & SplitRing.noInterrupt == 0
+    }
+
+    /// With it: the entry that `used_event` names is among those put since the driver was last thought of.
+    func usedEventPassed(_ positions: RingPositions) -> Bool {
+        let event = unsafe word(driverArea, SplitRing.usedEvent(size: size)).pointee.load(ordering: .relaxed)
+        return event &- positions.notified.count < positions.used.count &- positions.notified.count
     }
 
     private func word(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UnsafePointer<Atomic<UInt16>> {

@@ -4,6 +4,8 @@
 public enum Anomaly: UInt8, CaseIterable, Sendable {
     /// An offset no register has.
     case undefinedRegister
+    /// A register of the legacy interface, which this device has not.
+    case legacyRegister
     /// A control register access that is not 32 bits wide or not aligned (4.2.2.2).
     case badAccess
     case readOfWriteOnly
@@ -23,6 +25,7 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     public var sentence: StaticString {
         switch self {
         case .undefinedRegister: "the driver accessed an offset that is no register"
+        case .legacyRegister: "the driver accessed a register of virtio-mmio version 1; this device is version 2"
         case .badAccess: "the driver accessed a register with a wrong width or alignment"
         case .readOfWriteOnly: "the driver read a write-only register"
         case .writeOfReadOnly: "the driver wrote a read-only register"
@@ -37,7 +40,7 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
 
 /// How often each anomaly was seen since the device was made, and which of them are due for a report.
 public struct Anomalies: Sendable {
-    private var counts = InlineArray<9, UInt64>(repeating: 0)
+    private var counts = InlineArray<10, UInt64>(repeating: 0)
     private var due: UInt32 = 0
 
     init() {

@@ -4,14 +4,16 @@
 import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
-    /// QueueNotify. Without VIRTIO_F_NOTIFICATION_DATA the value is the queue's index (4.2.3.3).
+    /// QueueNotify. The value is the queue's index or, with VIRTIO_F_NOTIFICATION_DATA, has it in bits 0 to 15 (4.2.3.3). Where the
+    /// next buffer will be, which stands above, is seen in the ring.
     mutating func notify(_ value: UInt32) -> Effects {
-        guard value < UInt32(queueCount), queues[Int(value)].isReady, lifecycle.phase != .notLive, !isDead else {
+        let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
+        guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else {
             anomalies.note(.uselessNotify)
             return Effects()
         }
         // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
-        return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(value))) : Effects()
+        return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
     }
 
     /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
@@ -21,14 +23,15 @@ extension MMIOTransport where Device: ~Copyable {
         var effects = Effects()
         // A driver that adds chains as fast as they are answered must not keep the host here.
         var answered = 0
+        var used = false
         var broken: QueueFault?
         serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
-            guard answered < batch.capacity, batch.hasRoom(queueSize: queues[index].size) else {
+            guard answered < batch.capacity, batch.hasRoom(longestChain: longestChain) else {
                 effects.queues = QueueSet(queue: index)
                 break
             }
             let mark = batch.segments.count
-            switch queues[index].next(in: memory, &batch.segments) {
+            switch queues[index].next(&batch.segments) {
             case .empty: break serving
             case .fault(let fault):
                 broken = fault
@@ -37,9 +40,14 @@ extension MMIOTransport where Device: ~Copyable {
                 switch device.take(&chain, queue: index, configuration) {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
-                    let (head, descriptors) = chain.close()
-                    queues[index].live?.put(head, descriptors: descriptors, written: written)
                     answered += 1
+                    if queues[index].mustQueue {
+                        queues[index].live?.parked.park(chain, written: written)
+                    } else {
+                        let (head, slots) = chain.close()
+                        queues[index].live?.put(head, slots: slots, written: written)
+                        used = true
+                    }
                 case .work(let request, let reply):
                     guard let head = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
@@ -51,7 +59,7 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
-        if answered > 0 { signalUsed(index) }
+        if used { signalUsed(index) }
         effects.merge(broken.map { fault($0) } ?? settle())
         return effects
     }
@@ -62,20 +70,16 @@ extension MMIOTransport where Device: ~Copyable {
         return index < queueCount && queues[index].epoch == token.epoch && queues[index].isReady
     }
 
-    /// The backend has done a request. In a suspended device the outcome is held, in a dead or reset one it is nobody's.
+    /// The backend has done a request. In a suspended device its chain waits for the resume, in one that uses buffers in order
+    /// for those before it; in a dead or reset one it is nobody's.
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
-        guard isCurrent(token) else { return Effects() }
-        if lifecycle.isFrozen && !endsWhileSuspended(index) {
-            queues[index].live?.parked.hold(token.head, outcome)
-            return deferredEvent()
-        }
-        guard let chain = queues[index].live?.parked.unpark(token.head) else { return Effects() }
+        guard isCurrent(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
+        if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
         } else if lifecycle.mayUse {
-            put(chain, outcome, queue: index)
-            signalUsed(index)
+            useFinished(index, from: token.head)
         }
         return settle()
     }
@@ -94,29 +98,51 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Answers a chain and gives it back.
-    mutating func put(_ chain: ParkedChains.Chain, _ outcome: Outcome, queue index: Int) {
-        let written = device.finish(outcome, reply: chain.reply)
-        queues[index].live?.put(chain.head, descriptors: chain.descriptors, written: written)
+    /// Uses the chains of queue `index` that are finished and may be used now, from the one of name `cursor` on.
+    mutating func useFinished(_ index: Int, from cursor: UInt16) {
+        var cursor = cursor
+        var used = false
+        while let (chain, answer) = queues[index].live?.parked.next(from: &cursor) {
+            let written =
+                switch answer {
+                case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
+                case .written(let count): count
+                }
+            queues[index].live?.put(chain.head, slots: chain.slots, written: written)
+            used = true
+        }
+        if used { signalUsed(index) }
     }
 
     /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
     /// register, so nothing is lost and nothing is skipped.
     mutating func signalUsed(_ index: Int) {
-        if queues[index].wantsInterrupt() { interruptStatus.insert(.usedBuffer) }
+        if queues[index].live?.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
     }
 }
 
 extension MMIOTransport where Device == Console {
-    /// Bytes of input the console takes now. A suspended one keeps what it has and takes no more: the rest stays with the
-    /// host.
-    public var inputRoom: Int { lifecycle.isFrozen ? 0 : device.inputRoom }
+    /// Bytes of input the console takes now for `port`. A suspended one keeps what it has and takes no more: the rest stays with
+    /// the host.
+    public func inputRoom(port: Int = 0) -> Int { lifecycle.isFrozen ? 0 : device.inputRoom(port: port) }
 
-    /// Input arrived: takes as many of `bytes` as there is room for, even while suspended, and says how many.
-    public mutating func receive(_ bytes: Span<UInt8>, accepted: inout Int) -> Effects {
+    /// Input arrived for `port`: takes as many of `bytes` as there is room for, even while suspended, and says how many.
+    public mutating func receive(_ bytes: Span<UInt8>, port: Int = 0, accepted: inout Int) -> Effects {
         accepted = 0
-        while accepted < bytes.count, device.accept(bytes[accepted]) { accepted += 1 }
-        if lifecycle.isFrozen { return accepted > 0 ? deferredEvent() : Effects() }
-        return Effects(queues: QueueSet(queue: ConsoleQueue.receive))
+        while accepted < bytes.count, device.accept(bytes[accepted], port: port) { accepted += 1 }
+        return hasSomething(accepted > 0, for: ConsoleQueue.receive(port: port))
+    }
+
+    /// The host's end of `port` was opened or closed. Port 0 is open from the start.
+    public mutating func setOpen(_ isOpen: Bool, port: Int) -> Effects {
+        let owed = device.setOpen(isOpen, port: port)
+        return hasSomething(owed, for: ConsoleQueue.controlReceive)
+    }
+
+    /// The device has something for its driver, by queue `index`.
+    private mutating func hasSomething(_ hasIt: Bool, for index: Int) -> Effects {
+        guard hasIt else { return Effects() }
+        if lifecycle.isFrozen { return deferredEvent() }
+        return Effects(queues: index < queueCount ? QueueSet(queue: index) : [])
     }
 }

@@ -9,7 +9,7 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= UInt64(Register.configuration) {
             guard let field = configurationField(at: offset, width: width) else { return 0 }
-            return configuration.bytes.load(at: field, width: width)
+            return device.bytes(of: configuration).load(at: field, width: width)
         }
         guard let register = register(at: offset, width: width) else { return 0 }
         return UInt64(read(register))
@@ -124,7 +124,7 @@ extension MMIOTransport where Device: ~Copyable {
         }
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
-                queues[index].configuration, packed: driverFeatures.contains(.ringPacked), in: memory)
+                queues[index].configuration, driverFeatures, in: memory)
             // It was not there when a drain under way began.
             if lifecycle.phase == .suspending && lifecycle.dialect == .draft { limitDrain(index) }
             return Effects()
@@ -157,13 +157,14 @@ extension MMIOTransport where Device: ~Copyable {
     /// driver is there and in a dead device (5.3.4), and while suspended only in 1.4 (D-15).
     private mutating func writeField(_ value: UInt32, at offset: Int, width: Int) -> Effects {
         var effects = Effects()
-        if lifecycle.isFrozen && lifecycle.dialect == .draft {
+        if !(lifecycle.isFrozen && lifecycle.dialect == .draft), let byte = device.emergencyByte(value, at: offset) {
+            effects.emergency = byte
+        } else if lifecycle.isFrozen {
             anomalies.note(.writeWhileSuspended)
-            return effects
-        }
-        switch device.writeConfiguration(value, at: offset, width: width) {
-        case .ignored: anomalies.note(lifecycle.isFrozen ? .writeWhileSuspended : .writeOfReadOnly)
-        case .emergency(let byte): effects.emergency = byte
+        } else if !lifecycle.featuresLocked || isDead {
+            anomalies.note(.writeOutOfOrder)
+        } else if !device.writeConfiguration(value, at: offset, width: width) {
+            anomalies.note(.writeOfReadOnly)
         }
         return effects
     }
@@ -185,12 +186,17 @@ extension MMIOTransport where Device: ~Copyable {
             return nil
         }
         guard let register = Register(rawValue: UInt32(offset)) else {
-            anomalies.note(.undefinedRegister)
+            anomalies.note(Register.legacy.contains(UInt32(offset)) ? .legacyRegister : .undefinedRegister)
             return nil
         }
         return register
     }
 
     /// The queue QueueSel names, if there is one.
-    private var selectedQueue: Int? { queueSel < UInt32(queueCount) ? Int(queueSel) : nil }
+    private var selectedQueue: Int? { exists(queueSel) ? Int(queueSel) : nil }
+
+    /// Whether there is a queue `index` for the driver: some depend on a feature it has to accept.
+    func exists(_ index: UInt32) -> Bool {
+        index < UInt32(lifecycle.featuresLocked ? device.queueCount(driverFeatures) : queueCount)
+    }
 }

@@ -9,7 +9,10 @@ extension MMIOTransport where Device: ~Copyable {
             driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && driverFeaturesHigh.isEmpty
         let asked = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value)).contains(.featuresOK)
         if asked && !lifecycle.featuresLocked && !acceptable { anomalies.note(.featuresRefused) }
-        return perform(lifecycle.write(value, features: driverFeatures, acceptable: acceptable))
+        let wasLocked = lifecycle.featuresLocked
+        let action = lifecycle.write(value, features: driverFeatures, acceptable: acceptable)
+        if lifecycle.featuresLocked && !wasLocked { device.negotiated(driverFeatures) }
+        return perform(action)
     }
 
     /// Does what a lifecycle event asks for.
@@ -17,9 +20,7 @@ extension MMIOTransport where Device: ~Copyable {
         switch action {
         case .nothing, .abortResume: return Effects()
         case .reset: return reset()
-        case .goLive:
-            device.activate(driverFeatures)
-            return Effects(queues: readyQueues)
+        case .goLive: return Effects(queues: readyQueues)
         case .beginSuspend: return beginDrain()
         case .abortSuspend:
             endDrain()
@@ -96,9 +97,9 @@ extension MMIOTransport where Device: ~Copyable {
         guard lifecycle.resumed() else { return Effects() }
         var effects = beginPendedResets()
         effects.events.insert(.resumed)
-        for index in 0..<queueCount { deliverHeld(index) }
+        for index in 0..<queueCount { deliverFinished(index) }
         if let staged {
-            commit(staged)
+            _ = commit(staged)
             interruptStatus.insert(.configurationChange)
         }
         effects.queues = readyQueues
@@ -116,15 +117,9 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Uses the chains of queue `index` that the backend finished during the suspension. Those of a queue that the driver
     /// took away go with it.
-    private mutating func deliverHeld(_ index: Int) {
+    private mutating func deliverFinished(_ index: Int) {
         guard queues[index].ending == .none else { return queues[index].endIfIdle() }
-        var cursor: UInt16 = 0
-        var any = false
-        while let (chain, outcome) = queues[index].live?.parked.unhold(from: &cursor) {
-            put(chain, outcome, queue: index)
-            any = true
-        }
-        if any { signalUsed(index) }
+        useFinished(index, from: 0)
     }
 
     /// Queues the driver enabled: those to look at after a kick that did not say which queue it was for.

@@ -21,6 +21,15 @@ public enum FreezeScope: Sendable {
 public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Identifies this model in the VendorID register: "VMM ".
     public static var vendorID: UInt32 { 0x204d_4d56 }
+    /// What a driver may be offered of the rings' forms (6).
+    public static var ringFeatures: Features {
+        [.indirectDescriptors, .eventIndex, .ringPacked, .inOrder, .notificationData, .ringReset]
+    }
+    /// What it is offered unless somebody says otherwise.
+    static var defaultRingFeatures: Features { [.indirectDescriptors, .eventIndex, .ringReset] }
+    /// All features that can be offered, SUSPEND apart.
+    public static var canOffer: Features { ringFeatures.union(Device.features) }
+
     /// Most queues a device can have.
     public static var maximumQueues: Int { 32 }
 
@@ -63,21 +72,27 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
     /// what of the register file is configuration space in the sense of SUSPEND's rules.
     ///
-    /// `rings` are the ring features to offer, of VIRTIO_F_RING_RESET and VIRTIO_F_RING_PACKED.
+    /// Beside the device's own features it offers VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX and VIRTIO_F_RING_RESET; `adding` of
+    /// `canOffer`, and without `withholding`. VIRTIO_F_VERSION_1 and SUSPEND are not to be withheld here.
     ///
     /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
     public init(
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
-        freeze scope: FreezeScope = .wide, rings: Features = .ringReset
+        freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = []
     ) {
+        var device = device
+
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
-        precondition(device.queueCount <= Self.maximumQueues)
-        precondition(rings.isSubset(of: [.ringReset, .ringPacked]), "this ring feature is not there yet")
+        precondition(adding.isSubset(of: Self.canOffer), "there is no such feature here")
         self.memory = memory
         freezeScope = scope
-        offered = device.features.union(.version1).union(rings).union(dialect?.feature ?? [])
+        let own = device.offer(
+            Device.defaultFeatures.union(adding.intersection(Device.features)).subtracting(withholding))
+        let ring = Self.defaultRingFeatures.union(adding.intersection(Self.ringFeatures)).subtracting(withholding)
+        offered = own.union(ring).union(.version1).union(dialect?.feature ?? [])
         lifecycle = Lifecycle(dialect: dialect)
-        let count = device.queueCount
+        let count = device.queueCount(offered)
+        precondition(count <= Self.maximumQueues)
         queueCount = count
         // Closures cannot borrow the device while it is being moved: its sizes go through a copy.
         let sizes = InlineArray<32, UInt16> { $0 < count ? device.queueSizeMax($0) : 0 }
@@ -89,11 +104,11 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The level of the interrupt line: InterruptStatus is not 0, in every state (4.2.3.4, D-6).
     public var interruptAsserted: Bool { !interruptStatus.isEmpty }
 
-    /// The largest queue the device has, in entries: what a `Batch` must have room for.
-    public var largestQueue: UInt16 {
-        var largest: UInt16 = 0
-        for index in 0..<queueCount { largest = max(largest, queues[index].configuration.sizeMax) }
-        return largest
+    /// The longest chain that a queue of the device takes, in descriptors: what a `Batch` must have room for.
+    public var longestChain: UInt16 {
+        var longest: UInt16 = 0
+        for index in 0..<queueCount { longest = max(longest, queues[index].configuration.longestChain) }
+        return longest
     }
 
     /// Requests the backend has and has not answered.
@@ -117,7 +132,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         driverFeatures = []
         driverFeaturesHigh = []
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
-        if let staged { commit(staged) }
+        if let staged { _ = commit(staged) }
         return Effects([.cancel, .quiesce])
     }
 
@@ -133,9 +148,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if new == old { return Effects() }
         switch lifecycle.phase {
         case .running, .suspending:
-            commit(new)
+            let queues = commit(new)
             interruptStatus.insert(.configurationChange)
-        case .notLive: commit(new)
+            return Effects(queues: queues)
+        case .notLive: _ = commit(new)
         case .suspended, .resuming:
             staged = new
             return deferredEvent()
@@ -150,11 +166,13 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return toldDeferred ? Effects() : Effects(.deferred)
     }
 
-    /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4).
-    mutating func commit(_ new: Device.Configuration) {
+    /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4). Returns the queues by which the
+    /// device has something to say of it.
+    mutating func commit(_ new: Device.Configuration) -> QueueSet {
         configuration = new
         staged = nil
         generation &+= 1
+        return device.configurationChanged()
     }
 
     // MARK: Failure

@@ -4,7 +4,7 @@
 import VirtioABI
 
 /// Everything a transport remembers, without a pointer in it. Addresses are guest-physical.
-public struct Snapshot<Configuration: ConfigurationSpace>: Sendable {
+public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
     let lifecycle: Lifecycle
     let interruptStatus: InterruptStatus
     let driverFeatures: Features
@@ -23,21 +23,21 @@ public struct Snapshot<Configuration: ConfigurationSpace>: Sendable {
 
 /// A virtqueue in a snapshot.
 struct QueueSnapshot: Sendable {
-    /// A chain whose outcome waits for the resume.
-    struct Held: Sendable {
+    /// A chain that is finished and waits for the resume.
+    struct Finished: Sendable {
         let head: UInt16
-        let descriptors: UInt16
+        let slots: UInt16
         /// Where its answer goes, and the room for data before that; nil for a device type that does not answer.
         let reply: (address: UInt64, room: Int)?
-        let outcome: Outcome
+        let answer: ParkedChains.Answer
     }
 
     let configuration: QueueConfiguration
     /// Where the live queue stands; nil for a queue that is not ready.
-    let positions: (available: RingPosition, used: RingPosition)?
-    let held: [Held]
+    let positions: RingPositions?
+    let finished: [Finished]
     let ending: QueueEnding
-    let drainLimit: UInt16?
+    let drainLeft: UInt16?
 }
 
 extension MMIOTransport where Device: ~Copyable {
@@ -61,8 +61,9 @@ extension MMIOTransport where Device: ~Copyable {
     /// A running device's effects name its queues; a resume that was under way asks for its backend again.
     public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
-        let packed = snapshot.driverFeatures.contains(.ringPacked)
-        for index in 0..<queueCount { try queues[index].restore(snapshot.queues[index], packed: packed, memory) }
+        for index in 0..<queueCount {
+            try queues[index].restore(snapshot.queues[index], snapshot.driverFeatures, memory)
+        }
         lifecycle = snapshot.lifecycle
         interruptStatus = snapshot.interruptStatus
         driverFeatures = snapshot.driverFeatures
@@ -75,8 +76,8 @@ extension MMIOTransport where Device: ~Copyable {
         staged = snapshot.staged
         generation = snapshot.generation
         toldDeferred = snapshot.toldDeferred
+        if lifecycle.featuresLocked { device.negotiated(driverFeatures) }
         device.restore(snapshot.device)
-        if lifecycle.phase != .notLive { device.activate(driverFeatures) }
         var effects = Effects(queues: lifecycle.mayTake ? readyQueues : [])
         if lifecycle.phase == .suspending { effects.events.insert(.drainBegan) }
         if lifecycle.phase == .resuming { effects.events.insert(.resumeRequested) }
@@ -90,52 +91,50 @@ extension QueueSlot {
         case .some(let queue):
             QueueSnapshot(
                 configuration: configuration, positions: queue.positions,
-                held: queue.heldChains(memory),
-                ending: ending, drainLimit: drainLimit)
+                finished: queue.finishedChains(memory),
+                ending: ending, drainLeft: drainLeft)
         case .none:
             QueueSnapshot(
-                configuration: configuration, positions: nil, held: [], ending: ending, drainLimit: drainLimit)
+                configuration: configuration, positions: nil, finished: [], ending: ending, drainLeft: drainLeft)
         }
     }
 
-    mutating func restore(_ snapshot: QueueSnapshot, packed: Bool, _ memory: GuestMemory) throws(QueueFault) {
+    mutating func restore(
+        _ snapshot: QueueSnapshot, _ features: Features, _ memory: GuestMemory
+    ) throws(QueueFault) {
         configuration = snapshot.configuration
         if let positions = snapshot.positions {
-            var queue = try LiveQueue(configuration, packed: packed, in: memory)
+            var queue = try LiveQueue(configuration, features, in: memory)
             queue.positions = positions
-            try queue.restore(snapshot.held, memory)
+            try queue.restore(snapshot.finished, memory)
             live = consume queue
         }
-        continueAs(snapshot.ending, upTo: snapshot.drainLimit)
+        continueAs(snapshot.ending, drainLeft: snapshot.drainLeft)
     }
 }
 
 extension LiveQueue {
-    /// The chains whose outcomes wait.
-    func heldChains(_ memory: GuestMemory) -> [QueueSnapshot.Held] {
-        var chains: [QueueSnapshot.Held] = []
-        parked.forEachHeld { chain, outcome in
+    /// The chains that wait to be used.
+    func finishedChains(_ memory: GuestMemory) -> [QueueSnapshot.Finished] {
+        var chains: [QueueSnapshot.Finished] = []
+        parked.forEachFinished { chain, answer in
             chains.append(
-                QueueSnapshot.Held(
-                    head: chain.head, descriptors: chain.descriptors,
-                    reply: chain.reply.flatMap { $0.place(in: memory) },
-                    outcome: outcome))
+                QueueSnapshot.Finished(
+                    head: chain.head, slots: chain.slots, reply: chain.reply.flatMap { $0.place(in: memory) },
+                    answer: answer))
         }
         return chains
     }
 
-    /// Goes on with `held` waiting.
-    mutating func restore(
-        _ held: [QueueSnapshot.Held], _ memory: GuestMemory
-    ) throws(QueueFault) {
-        for chain in held {
+    /// Goes on with `chains` waiting.
+    mutating func restore(_ chains: [QueueSnapshot.Finished], _ memory: GuestMemory) throws(QueueFault) {
+        for chain in chains {
             var reply: Reply?
             if let place = chain.reply {
                 reply = Reply(at: place, in: memory)
                 if reply == nil { throw .bufferOutsideMemory }
             }
-            parked.restoreHeld(
-                ParkedChains.Chain(head: chain.head, descriptors: chain.descriptors, reply: reply), chain.outcome)
+            parked.restore(ParkedChains.Chain(head: chain.head, slots: chain.slots, reply: reply), chain.answer)
         }
     }
 }

@@ -113,11 +113,11 @@ struct ConsoleTests {
     func bounded() {
         let driver = driver()
         let bytes = Self.bytes(10_000)
-        #expect(driver.backend.transport.inputRoom == 4096)
+        #expect(driver.backend.transport.inputRoom() == 4096)
         #expect(driver.type(Array(bytes.prefix(4000))) == 4000)
-        #expect(driver.backend.transport.inputRoom == 96)
+        #expect(driver.backend.transport.inputRoom() == 96)
         #expect(driver.type(Array(bytes.dropFirst(4000))) == 96)
-        #expect(driver.type([1]) == 0 && driver.backend.transport.inputRoom == 0)
+        #expect(driver.type([1]) == 0 && driver.backend.transport.inputRoom() == 0)
         var seen: [UInt8] = []
         var next = 4096
         while seen.count < bytes.count {

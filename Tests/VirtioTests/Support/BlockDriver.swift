@@ -26,10 +26,10 @@ final class MemoryDisk {
     func execute(_ request: Block.Request) -> Outcome {
         log.append(
             Entry(
-                operation: request.operation, offset: request.offset, count: request.data.byteCount,
+                operation: request.operation, offset: request.offset, count: Int(request.count),
                 durable: request.durable))
-        let end = request.offset.addingReportingOverflow(UInt64(request.data.byteCount))
-        if request.operation == .read || request.operation == .write, end.overflow || end.partialValue > bytes.count {
+        let end = request.offset.addingReportingOverflow(request.count)
+        if end.overflow || end.partialValue > bytes.count {
             Issue.record("the model lets a request through that is not on the disk")
             return .ioError
         }
@@ -46,6 +46,9 @@ final class MemoryDisk {
             }
             return .ok()
         case .flush: return .ok()
+        case .discard, .writeZeroes:
+            for position in start..<(start + Int(request.count)) { bytes[position] = 0 }
+            return .ok()
         case .identify:
             let padded = identity + Array(repeating: 0, count: max(0, BlockRequest.idSize - identity.count))
             return fill(request.data, from: padded[..<min(BlockRequest.idSize, request.data.byteCount)])

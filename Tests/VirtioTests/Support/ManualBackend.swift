@@ -102,7 +102,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     /// One `take`, whether the model named the queue or not.
     @discardableResult
     func take(queue index: Int) -> Effects {
-        let owner = Owner(Batch(capacity: batchCapacity, queueSize: transport.largestQueue))
+        let owner = Owner(Batch(capacity: batchCapacity, longestChain: transport.longestChain))
         let effects = call { $0.take(queue: index, into: &owner.batch) }
         for index in 0..<owner.batch.count {
             let work = owner.batch[index]

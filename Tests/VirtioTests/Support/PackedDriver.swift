@@ -19,7 +19,7 @@ class PackedDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     ) {
         self.memory = memory
         dialect = suspend
-        let transport = MMIOTransport(device: device, memory: memory.guest, suspend: suspend, rings: [.ringPacked])
+        let transport = MMIOTransport(device: device, memory: memory.guest, suspend: suspend, adding: .ringPacked)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 

@@ -111,21 +111,17 @@ struct SuspendNegotiationTests {
 /// As much of a network device as it takes to ask for one.
 private struct Network: VirtioDevice, ~Copyable {
     struct Request: Sendable {}
-    struct Configuration: ConfigurationSpace {
-        var bytes: ConfigurationBytes { ConfigurationBytes(size: 0) }
-    }
+    struct Configuration: Equatable, Sendable {}
 
     static var deviceID: UInt32 { DeviceID.network }
-    var features: Features { [] }
-    var queueCount: Int { 2 }
+    func queueCount(_ features: Features) -> Int { 2 }
     func queueSizeMax(_ index: Int) -> UInt16 { 16 }
     var initialConfiguration: Configuration { Configuration() }
-    mutating func activate(_ features: Features) {}
+    func bytes(of configuration: Configuration) -> ConfigurationBytes { ConfigurationBytes(size: 0) }
     mutating func reset() {}
     func wantsBuffer(queue index: Int) -> Bool { true }
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> { .done(written: 0) }
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
-    mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }
 }

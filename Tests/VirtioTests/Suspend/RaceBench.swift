@@ -77,7 +77,7 @@ struct Deadline {
     init(_ dialect: SuspendDialect) {
         memory = FakeMemory(low: 1 << 16, high: 4096)
         transport = MMIOTransport(device: FourQueues(), memory: memory.guest, suspend: dialect)
-        batch = Batch(queueSize: Self.queueSize)
+        batch = Batch(longestChain: 128)
         unsafe mutex = .allocate(capacity: 1)
         unsafe wakeUp = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)

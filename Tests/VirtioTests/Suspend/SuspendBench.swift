@@ -136,24 +136,22 @@ struct FourQueues: VirtioDevice, ~Copyable {
         let queue: Int
     }
 
-    struct Configuration: ConfigurationSpace {
+    struct Configuration: Equatable, Sendable {
         var value: UInt32 = 0
-
-        var bytes: ConfigurationBytes {
-            var bytes = ConfigurationBytes(size: 4)
-            bytes.store(value, at: 0)
-            return bytes
-        }
     }
 
     /// An entropy source has no configuration and no features of its own: nobody mistakes this device for another.
     static var deviceID: UInt32 { 4 }
-    var features: Features { [] }
-    var queueCount: Int { 4 }
+    func queueCount(_ features: Features) -> Int { 4 }
     func queueSizeMax(_ index: Int) -> UInt16 { 16 }
     var initialConfiguration: Configuration { Configuration() }
 
-    mutating func activate(_ features: Features) {}
+    func bytes(of configuration: Configuration) -> ConfigurationBytes {
+        var bytes = ConfigurationBytes(size: 4)
+        bytes.store(configuration.value, at: 0)
+        return bytes
+    }
+
     mutating func reset() {}
     func wantsBuffer(queue index: Int) -> Bool { true }
 
@@ -167,8 +165,6 @@ struct FourQueues: VirtioDevice, ~Copyable {
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 {
         reply?.answer(0, afterWriting: 0) ?? 0
     }
-
-    mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> ConfigurationWrite { .ignored }
 }
 
 /// The driver of the device with four queues.

@@ -82,7 +82,7 @@ struct SuspendedTests {
             sent += accepted
         }
         #expect(sent < input.count, "what does not fit stays with the host")
-        #expect(driver.backend.transport.inputRoom == 0)
+        #expect(driver.backend.transport.inputRoom() == 0)
         driver.expectUntouched(since: before)
         driver.resume()
         let byHead = Dictionary(uniqueKeysWithValues: posted.map { (UInt32($0.head), $0) })

@@ -232,7 +232,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
                 expect(known, "queue \(queue) used chain \(element.id), which it does not have")
             }
             let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
-            let held = driver.backend.transport.queues[queue].live?.parked.held ?? 0
+            let held = driver.backend.transport.queues[queue].live?.parked.finished ?? 0
             let inFlight = driver.backend.transport.queues[queue].inFlight
             seen.held += held
             if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
