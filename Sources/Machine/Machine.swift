@@ -34,7 +34,8 @@ public final class Machine: @unchecked Sendable {
 
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         vm = try SharedVM(hypervisor, ram)
-        let parts = Parts(configuration: configuration, vm: vm, kicksAreEvents: between.kicksAreEvents)
+        let parts = Parts(
+            configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime())
         console = try parts.console(port, slot: 0) { [ending] action in
             switch action {
             case .quit: ending.report(.stopped(signal: 2))

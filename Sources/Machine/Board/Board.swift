@@ -66,6 +66,6 @@ final class Board: Sendable {
         guard let testDevice, slot < testDevice.count,
             let verb = TestDevice.Verb(rawValue: UInt8(truncatingIfNeeded: command >> 24))
         else { return }
-        testDevice[slot].steer(verb, UInt16(truncatingIfNeeded: command))
+        testDevice[slot].steer(DeviceCommand(verb, UInt16(truncatingIfNeeded: command)))
     }
 }

@@ -1,49 +1,16 @@
 // Makes the board's devices out of the machine's configuration: model, interrupt line and backend each.
 
-import KVM
 import Virtio
 import VirtioABI
-
-/// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
-final class SharedVM: Sendable {
-    let machine: VirtualMachine
-    private let ram: RAM
-
-    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
-        do throws(KVMError) {
-            machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
-            for (slot, region) in ram.regions.enumerated() {
-                unsafe try machine.mapMemory(
-                    slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
-            }
-        } catch { throw .kvm(error) }
-        self.ram = ram
-    }
-
-    /// Guest memory as the device model sees it.
-    var guestMemory: GuestMemory {
-        GuestMemory(
-            ram.regions.map {
-                unsafe GuestMemory.Region(guestAddress: $0.guestAddress, base: $0.host, size: UInt64($0.size))
-            })
-    }
-}
-
-/// An input of the IOAPIC, level-triggered.
-private struct IOAPICLine: InterruptLine {
-    let vm: SharedVM
-    let gsi: UInt32
-
-    /// The line exists for as long as the machine does, so KVM has nothing to refuse.
-    func set(_ level: Bool) { try? vm.machine.setInterruptLine(gsi: gsi, level: level) }
-}
 
 /// The devices' maker.
 struct Parts {
     let configuration: Machine.Configuration
-    let vm: SharedVM
-    /// Kicks come as events (ioeventfd), not as exits.
+    let wiring: any Wiring
+    /// Kicks may bypass the bus as events.
     let kicksAreEvents: Bool
+    /// The clock of drain deadlines.
+    let time: any TimeSource
 
     /// The console in slot `slot`; keys that are vmm's go to `onKey`.
     func console(
@@ -55,7 +22,7 @@ struct Parts {
         let slotted = try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(
-                device: device, memory: vm.guestMemory, suspend: configuration.suspend, adding: features.adding,
+                device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
                 withholding: features.withholding),
             place: place(slot), port: port, escapeKeys: configuration.escapeKeys, onKey: onKey)
         try takeKicks(slotted, slot)
@@ -70,7 +37,7 @@ struct Parts {
         let slotted = try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(
-                device: device, memory: vm.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
+                device: device, memory: wiring.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
                 freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
         try takeKicks(slotted, slot)
@@ -82,16 +49,15 @@ struct Parts {
     where Device: VirtioDevice & SendableMetatype & ~Copyable {
         guard kicksAreEvents else { return }
         let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
-        do throws(KVMError) {
-            for queue in 0..<device.transport.queueCount {
-                try vm.machine.attach(device.doorbell, address: register, length: 4, match: UInt64(queue))
-            }
-        } catch { throw .kvm(error) }
+        for queue in 0..<device.transport.queueCount {
+            try wiring.divert(register, value: UInt64(queue), to: device.doorbell)
+        }
     }
 
     private func place(_ slot: Int) -> Place {
         Place(
-            line: IOAPICLine(vm: vm, gsi: MemoryMap.gsi(slot: slot)), drainDeadline: configuration.drainDeadline,
-            reportsAnomalies: configuration.reportsAnomalies, onDeferredEvent: configuration.onDeferredEvent)
+            line: wiring.line(slot: slot), drainDeadline: configuration.drainDeadline,
+            reportsAnomalies: configuration.reportsAnomalies, onDeferredEvent: configuration.onDeferredEvent,
+            time: time)
     }
 }

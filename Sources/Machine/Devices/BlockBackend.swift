@@ -4,6 +4,11 @@
 import Glibc
 import Virtio
 
+extension Outcome {
+    /// What a request is told when the host answered `errno`: what the host cannot do at all is unsupported, the rest failed.
+    init(errno: Int32) { self.init(errno == EOPNOTSUPP || errno == ENOSYS ? .unsupported : .ioError) }
+}
+
 /// The bytes of a disk.
 protocol BlockBackend: AnyObject, Sendable {
     /// Sectors of 512 bytes at the moment.

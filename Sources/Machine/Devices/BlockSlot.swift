@@ -10,6 +10,8 @@ import VirtioABI
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private let backend: any BlockBackend
     private let identity: [UInt8]
+    /// Room for the requests that are taken next. Of whoever steps.
+    private var box: BatchBox
 
     // Under the lock:
     /// The thread's I/O uses guest pages right now.
@@ -22,8 +24,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private var holding = false
     /// Held requests that may go on.
     private var released = 0
-    /// Requests that are to fail without trying.
-    private var failures = 0
+    /// How many requests are to fail without trying, and how.
+    private var failures = (count: 0, outcome: Outcome.ioError)
 
     /// A request that waits, with the room its segments live in.
     private struct Held {
@@ -43,6 +45,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     ) throws(MachineError) {
         self.backend = backend
         self.identity = Array(identity.utf8)
+        box = BatchBox(longestChain: transport.longestChain)
         try super.init(name: name, transport: transport, place: place)
     }
 
@@ -62,24 +65,26 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     // MARK: The thread
 
     override func serve() {
-        var box = makeBox()
         while let sleep = lock.locked({ stopping ? nil : workIsWaiting ? 0 : patienceLeft }) {
             var doorbells: [1 of pollfd] = [pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &doorbells, sleep)
             answerDoorbell()
-            while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
-            let next = perform { take(into: box) }
-            switch next {
-            case .sleep: break
-            case .run:
-                run(box, 0..<box.batch.count)
-                box.batch.removeAll()
-            case .hold: box = makeBox()
-            }
+            _ = step()
         }
     }
 
-    private func makeBox() -> BatchBox { BatchBox(longestChain: lock.locked { transport.longestChain }) }
+    override func step() -> Bool {
+        checkPatience()
+        while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
+        switch perform({ take(into: box) }) {
+        case .sleep: break
+        case .run:
+            run(box, 0..<box.batch.count)
+            box.batch.removeAll()
+        case .hold: box = BatchBox(longestChain: lock.locked { transport.longestChain })
+        }
+        return lock.locked { workIsWaiting }
+    }
 
     private var workIsWaiting: Bool { !pending.isEmpty || released > 0 }
 
@@ -103,10 +108,12 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func run(_ box: BatchBox, _ range: Range<Int>) {
         for index in range {
             let work = box.batch[index]
-            guard let fails = lock.locked({ transport.isCurrent(work.token) && !stopping ? takeFailure() : nil }) else {
-                continue
+            let (wanted, failure) = lock.locked {
+                let wanted = transport.isCurrent(work.token) && !stopping
+                return (wanted, wanted ? takeFailure() : nil)
             }
-            let outcome = fails ? .ioError : backend.perform(work.request, identity: identity)
+            guard wanted else { continue }
+            let outcome = failure ?? backend.perform(work.request, identity: identity)
             perform { apply(transport.finish(work.token, outcome)) }
         }
         lock.locked {
@@ -116,10 +123,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    private func takeFailure() -> Bool {
-        guard failures > 0 else { return false }
-        failures -= 1
-        return true
+    /// How the next request is to fail, if it is.
+    private func takeFailure() -> Outcome? {
+        guard failures.count > 0 else { return nil }
+        failures.count -= 1
+        return failures.outcome
     }
 
     private func takeReleased() -> Held? {
@@ -145,23 +153,28 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         while busy && runs == run { lock.wait() }
     }
 
-    // MARK: The test device
+    // MARK: Tests
 
-    override func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
-        super.steer(verb, argument)
-        switch verb {
+    @discardableResult
+    override func steer(_ command: DeviceCommand) -> Bool {
+        switch command {
         case .hold: lock.locked { holding = true }
-        case .release: release(Int(argument))
-        case .fail: lock.locked { failures = Int(argument) }
-        case .capacity: perform { apply(transport.change { $0.capacity = UInt64(argument) }) }
-        case .input, .resize, .holdResume, .ready, .deadline, .fatal: break
+        case .release(let count): release(count)
+        case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
+        case .capacity(let sectors): perform { apply(transport.change { $0.capacity = sectors }) }
+        case .input, .resize, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
         }
+        return true
     }
 
-    private func release(_ count: Int) {
+    private func release(_ count: Int?) {
         lock.locked {
-            if count == 0 { holding = false }
-            released = count == 0 ? held.count : min(held.count, released + count)
+            if let count {
+                released = min(held.count, released + count)
+            } else {
+                holding = false
+                released = held.count
+            }
         }
         doorbell.signal()
     }

@@ -11,6 +11,8 @@ import VirtioABI
 final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Bytes of output that may wait for the host.
     private static let outputRoom = 64 << 10
+    /// Bytes of input that may wait beside the model's own buffer, where a test types.
+    private static let inputRoom = 64 << 10
     /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
     private static let chunk = 4096
 
@@ -19,15 +21,21 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private let screen: Int32?
     private var keys: EscapeKeys?
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
-    /// Typed bytes the model had no room for; the thread's own.
-    private var backlog: [UInt8] = []
 
     // Under the lock:
+    /// Input the model had no room for.
+    private var backlog: [UInt8] = []
     private var output: [UInt8] = []
     private var batch: Batch<Console.Request>
     /// The request being copied out, and how much of it is out.
     private var current = 0
     private var copied = 0
+    /// Receive buffers are filled on the spot, so this stays empty; they do not wait for output that has no room.
+    private var filled: Batch<Console.Request>
+    /// While true, requests are not copied out.
+    private var holding = false
+    /// Waiting requests that may go on.
+    private var released = 0
 
     /// A console on `port`; with `escapeKeys`, the escape key is honoured and its actions go to `onKey`.
     init(
@@ -39,6 +47,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         keys = escapeKeys ? EscapeKeys() : nil
         self.onKey = onKey
         batch = Batch(longestChain: transport.longestChain)
+        filled = Batch(longestChain: transport.longestChain)
         output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
     }
@@ -71,17 +80,25 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             let ready = wait()
             answerDoorbell()
             if ready.input { typed() }
-            deliverBacklog()
             if ready.output { writeSome() }
-            transmit()
+            _ = step()
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
         answerDoorbell()
-        transmit()
+        while step(), deadline.millisecondsLeft > 0 {}
         while port.output != nil, lock.locked({ !output.isEmpty }), isWritable(within: deadline.millisecondsLeft) {
             writeSome()
-            transmit()
+            _ = step()
+        }
+    }
+
+    override func step() -> Bool {
+        checkPatience()
+        return perform {
+            deliverBacklog()
+            serveQueues()
+            return !servable.isEmpty
         }
     }
 
@@ -90,7 +107,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let (wantsInput, wantsOutput, sleep) = lock.locked {
             (
                 keys != nil || backlog.isEmpty && transport.inputRoom() > 0, !output.isEmpty,
-                !pending.isEmpty && batch.count == 0 ? 0 : patienceLeft
+                servable.isEmpty ? patienceLeft : 0
             )
         }
         var descriptors: [3 of pollfd] = [
@@ -115,54 +132,65 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func typed() {
         guard keys != nil else {
             // The thread may have begun to listen before the device was suspended.
-            if lock.locked({ transport.inputRoom() > 0 }) { backlog += port.read(Self.chunk) }
-            return
+            guard lock.locked({ transport.inputRoom() > 0 }) else { return }
+            let bytes = port.read(Self.chunk)
+            return lock.locked { backlog += bytes }
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
         let (bytes, actions) = keys?.filter(port.read(Self.chunk)) ?? ([], [])
-        backlog += bytes.prefix(Self.chunk - min(backlog.count, Self.chunk))
+        lock.locked { backlog += bytes.prefix(max(0, Self.chunk - backlog.count)) }
         actions.forEach(onKey)
     }
 
+    /// Hands on what waits at the host, unless the device is suspended; with the lock held.
     private func deliverBacklog() {
-        guard !backlog.isEmpty, lock.locked({ transport.inputRoom() > 0 }) else { return }
-        receive(&backlog)
+        if !backlog.isEmpty, transport.inputRoom() > 0 { receive() }
     }
 
-    private func receive(_ bytes: inout [UInt8]) {
+    /// Gives the model as much of the backlog as it has room for.
+    private func receive() {
         var accepted = 0
-        perform { apply(transport.receive(bytes.span, accepted: &accepted)) }
-        bytes.removeFirst(accepted)
+        apply(transport.receive(backlog.span, accepted: &accepted))
+        backlog.removeFirst(accepted)
     }
 
     // MARK: Output
 
-    /// Serves the queues: fills receive buffers, and copies transmit requests out as far as there is room.
-    private func transmit() {
-        perform {
-            copyOut()
-            // One batch at a time: what does not fit now is taken when this one is out.
-            while !pending.isEmpty, batch.count == 0 {
-                let queues = pending
-                pending = []
-                queues.forEach { apply(transport.take(queue: $0, into: &batch)) }
-                copyOut()
+    /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
+    private var servable: QueueSet {
+        batch.count == 0 ? pending : pending.intersection(QueueSet(queue: ConsoleQueue.receive))
+    }
+
+    /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
+    private func serveQueues() {
+        copyOut()
+        let queues = servable
+        pending.subtract(queues)
+        queues.forEach { queue in
+            if queue == ConsoleQueue.receive {
+                apply(transport.take(queue: queue, into: &filled))
+            } else {
+                apply(transport.take(queue: queue, into: &batch))
             }
         }
+        copyOut()
     }
 
     /// Copies requests into the output buffer and finishes those that are out whole; with the lock held.
     private func copyOut() {
         while current < batch.count {
+            if holding && released == 0 { return }
             let work = batch[current]
             copied += append(work.request.data, from: copied)
-            if copied < work.request.data.byteCount { return }
+            guard copied == work.request.data.byteCount else { return }
             copied = 0
             current += 1
+            released = max(0, released - 1)
             apply(transport.finish(work.token, .ok()))
         }
         batch.removeAll()
         current = 0
+        released = 0
     }
 
     /// Appends the bytes of `data` from `offset` on, as far as there is room, and says how many.
@@ -198,18 +226,46 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         batch.removeAll()
         current = 0
         copied = 0
+        released = 0
     }
 
-    // MARK: The test device
+    // MARK: Tests
 
-    override func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
-        super.steer(verb, argument)
-        switch verb {
-        case .input:
-            var byte = [UInt8(truncatingIfNeeded: argument)]
-            receive(&byte)
-        case .resize: resize(columns: argument & 0xff, rows: argument >> 8)
-        case .hold, .release, .fail, .capacity, .holdResume, .ready, .deadline, .fatal: break
+    @discardableResult
+    override func steer(_ command: DeviceCommand) -> Bool {
+        switch command {
+        case .hold: lock.locked { holding = true }
+        case .release(let count): release(count)
+        case .input(let bytes): return input(bytes)
+        case .resize(let columns, let rows): resize(columns: columns, rows: rows)
+        case .fail, .capacity, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
+        }
+        return true
+    }
+
+    private func release(_ count: Int?) {
+        lock.locked {
+            holding = holding && count != nil
+            released = min(batch.count - current, released + (count ?? 0))
+        }
+        doorbell.signal()
+    }
+
+    /// Takes input as from a terminal; false, having taken none of it, if too much waits already.
+    private func input(_ bytes: [UInt8]) -> Bool {
+        perform {
+            guard bytes.count <= Self.inputRoom - backlog.count else { return false }
+            backlog += bytes
+            receive()
+            return true
+        }
+    }
+
+    /// The output that waits for the host, which now has it.
+    func takeOutput() -> [UInt8] {
+        lock.locked {
+            defer { output.removeAll(keepingCapacity: true) }
+            return output
         }
     }
 }

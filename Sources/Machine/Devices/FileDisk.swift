@@ -64,7 +64,7 @@ final class FileDisk: BlockBackend, Sendable {
     func flush() -> Outcome {
         var result = fdatasync(descriptor)
         while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
-        return result == 0 ? .ok() : .ioError
+        return result == 0 ? .ok() : Outcome(errno: errno)
     }
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
@@ -146,7 +146,7 @@ final class FileDisk: BlockBackend, Sendable {
                         moved = unsafe call(descriptor, &rest, 1, position)
                     }
                     if moved < 0 && errno == EINTR { continue }
-                    guard moved > 0 else { return .ioError }
+                    guard moved > 0 else { return moved < 0 ? Outcome(errno: errno) : .ioError }
                     position += off_t(moved)
                     within += moved
                     while next < vectors.count, unsafe within >= vectors[next].iov_len {

@@ -15,36 +15,6 @@ protocol MMIORegion: AnyObject, Sendable {
     func write(at offset: UInt64, width: Int, value: UInt64)
 }
 
-/// A device's interrupt line.
-protocol InterruptLine: Sendable {
-    /// Raises or lowers the line.
-    func set(_ level: Bool)
-}
-
-/// What a device's thread did, for those who count.
-public struct DeviceStatistics: Equatable, Sendable {
-    /// How often the thread slept and was woken.
-    public internal(set) var wakeUps = 0
-    /// How often that was within one suspension: the device was suspended when the thread went to sleep, and still is.
-    public internal(set) var wakeUpsWhileSuspended = 0
-    /// How often the device was suspended.
-    public internal(set) var suspensions = 0
-}
-
-/// What the host can do to a device beside what its driver does.
-protocol DeviceControl: AnyObject, Sendable {
-    /// `console0`, `blk0`, ...
-    var name: String { get }
-    /// Carries out a command of the test device.
-    func steer(_ verb: TestDevice.Verb, _ argument: UInt16)
-    /// What the device's thread did so far.
-    var statistics: DeviceStatistics { get }
-    /// Starts the device's thread.
-    func start() throws(MachineError)
-    /// Ends the device's thread, with everything the guest was told is done on its way to the host.
-    func stop()
-}
-
 /// Where a device is plugged in, and how it is treated there.
 struct Place: Sendable {
     let line: any InterruptLine
@@ -54,6 +24,8 @@ struct Place: Sendable {
     let reportsAnomalies: Bool
     /// Called under the device's lock, with its name, when something first has to wait for the end of a suspension.
     let onDeferredEvent: @Sendable (String) -> Void
+    /// The clock that a drain's deadline is on.
+    var time: any TimeSource = MonotonicTime()
 }
 
 /// What all devices of the board have in common. A subclass brings the backend.
@@ -68,7 +40,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Queues the model wants served.
     var pending: QueueSet = []
     /// When the host's patience with a drain ends.
-    private(set) var drainDeadline: Instant?
+    private var patience: Instant?
     /// The device's thread is to end.
     private(set) var stopping = false
     /// The test device withholds the backend after a resume.
@@ -116,8 +88,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func apply(_ asked: Effects) {
         var effects = asked
         if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
-        if effects.events.contains(.drainBegan) { drainDeadline = Instant.now.advanced(by: place.drainDeadline) }
-        if transport.lifecycle.phase != .suspending { drainDeadline = nil }
+        if effects.events.contains(.drainBegan) { patience = place.time.now.advanced(by: place.drainDeadline) }
+        if transport.lifecycle.phase != .suspending { patience = nil }
         if effects.events.contains(.suspended) { counts.suspensions += 1 }
         if !effects.events.isDisjoint(with: [.suspended, .resumed]) { suspensionChanged() }
         if effects.events.contains(.deferred) { place.onDeferredEvent(name) }
@@ -171,20 +143,25 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Finds out why the thread woke: a kick that came as an event names no queue, so all are looked at; and the drain
-    /// deadline may have passed.
+    /// Finds out whether the thread woke for a kick that came as an event. It names no queue, so all are looked at.
     final func answerDoorbell() {
-        let rang = doorbell.take() > 0
+        guard doorbell.take() > 0 else { return }
+        perform { pending.formUnion(transport.readyQueues) }
+    }
+
+    final var drainDeadline: Instant? { lock.locked { patience } }
+
+    /// Tells the model if the drain deadline has passed.
+    final func checkPatience() {
         perform {
-            if rang { pending.formUnion(transport.readyQueues) }
-            guard let deadline = drainDeadline, deadline <= Instant.now else { return }
-            drainDeadline = nil
+            guard let deadline = patience, deadline <= place.time.now else { return }
+            patience = nil
             apply(transport.drainDeadlinePassed())
         }
     }
 
     /// Milliseconds the device's thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
-    final var patienceLeft: Int32 { drainDeadline?.millisecondsLeft ?? -1 }
+    final var patienceLeft: Int32 { patience?.milliseconds(from: place.time.now) ?? -1 }
 
     /// Starts the device's thread.
     func start() throws(MachineError) {
@@ -200,8 +177,15 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     // MARK: For subclasses
 
-    /// Serves the device until it is stopped: the body of its thread.
+    /// Serves the device until it is stopped: the body of its thread. All it does between two sleeps is in `step`.
     func serve() {}
+
+    /// Does what can be done now without sleeping, and says whether there is more to do at once. It is the device's thread that
+    /// calls it, or in a machine without threads whoever drives that; never two at a time.
+    func step() -> Bool {
+        checkPatience()
+        return false
+    }
 
     /// The device was suspended or resumed: what its thread listens to may be other things now; with the lock held.
     func suspensionChanged() {}
@@ -215,18 +199,20 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Shows a byte of emergency output; with the lock held.
     func emergency(_ byte: UInt8) {}
 
-    /// Carries out a command of the test device.
-    func steer(_ verb: TestDevice.Verb, _ argument: UInt16) {
+    /// Carries out a test's command; false if this device has no such thing.
+    @discardableResult
+    func steer(_ command: DeviceCommand) -> Bool {
         perform {
-            switch verb {
+            switch command {
             case .holdResume: resumeIsHeld = true
             case .ready:
                 resumeIsHeld = false
                 apply(transport.backendReady())
             case .deadline: apply(transport.drainDeadlinePassed())
             case .fatal: apply(transport.fail())
-            case .hold, .release, .fail, .input, .resize, .capacity: break
+            case .hold, .release, .fail, .input, .resize, .capacity: return false
             }
+            return true
         }
     }
 }

@@ -48,9 +48,10 @@ import Glibc
 
 /// A point on the monotonic clock, in nanoseconds.
 struct Instant: Comparable, Sendable {
-    private let nanoseconds: UInt64
+    /// Since the clock's beginning, whenever that was.
+    let nanoseconds: UInt64
 
-    /// Now.
+    /// Now, for this host.
     static var now: Instant {
         var time = Glibc.timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -64,15 +65,26 @@ struct Instant: Comparable, Sendable {
     /// The point `duration` later; the end of time if that is beyond it.
     func advanced(by duration: Duration) -> Instant {
         let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, seconds < 1 << 32 else { return Instant(nanoseconds: .max >> 1) }
-        return Instant(nanoseconds: nanoseconds + UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
+        guard seconds >= 0, seconds < 1 << 32 else { return .endOfTime }
+        return advanced(byNanoseconds: UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
     }
 
+    /// The same, in nanoseconds.
+    func advanced(byNanoseconds step: UInt64) -> Instant {
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(step)
+        return overflow ? .endOfTime : min(Instant(nanoseconds: sum), .endOfTime)
+    }
+
+    /// No clock gets there.
+    static let endOfTime = Instant(nanoseconds: .max >> 1)
+
     /// What is left until here, in whole milliseconds rounded up, at most a day; 0 when it has passed. For `poll`.
-    var millisecondsLeft: Int32 {
-        let now = Instant.now.nanoseconds
-        guard nanoseconds > now else { return 0 }
-        return Int32(min((nanoseconds - now + 999_999) / 1_000_000, 86_400_000))
+    var millisecondsLeft: Int32 { milliseconds(from: .now) }
+
+    /// The same, if it is `now`.
+    func milliseconds(from now: Instant) -> Int32 {
+        guard self > now else { return 0 }
+        return Int32(min((nanoseconds - now.nanoseconds + 999_999) / 1_000_000, 86_400_000))
     }
 
     static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }

@@ -1,0 +1,67 @@
+// What a device of the board is connected to: guest memory, its interrupt line, and the way a kick takes to it. Devices know
+// nothing else of the machine they are in, so that they also work in one without KVM.
+
+import KVM
+import Virtio
+
+/// A device's interrupt line.
+protocol InterruptLine: Sendable {
+    /// Raises or lowers the line.
+    func set(_ level: Bool)
+}
+
+/// The connections of a board's devices.
+protocol Wiring: Sendable {
+    /// Guest memory as the device model sees it. It stays mapped for as long as the wiring lives.
+    var guestMemory: GuestMemory { get }
+    /// The interrupt line of slot `slot`.
+    func line(slot: Int) -> any InterruptLine
+    /// From now on a write of `value`, 32 bits wide, at guest-physical `address` may signal `event` instead of reaching the bus.
+    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError)
+}
+
+extension RAM {
+    /// The memory as the device model sees it.
+    var guestMemory: GuestMemory {
+        GuestMemory(
+            regions.map {
+                unsafe GuestMemory.Region(guestAddress: $0.guestAddress, base: $0.host, size: UInt64($0.size))
+            })
+    }
+}
+
+/// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
+final class SharedVM: Wiring {
+    let machine: VirtualMachine
+    private let ram: RAM
+
+    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
+        do throws(KVMError) {
+            machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
+            for (slot, region) in ram.regions.enumerated() {
+                unsafe try machine.mapMemory(
+                    slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
+            }
+        } catch { throw .kvm(error) }
+        self.ram = ram
+    }
+
+    var guestMemory: GuestMemory { ram.guestMemory }
+
+    func line(slot: Int) -> any InterruptLine { IOAPICLine(vm: self, gsi: MemoryMap.gsi(slot: slot)) }
+
+    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError) {
+        do throws(KVMError) {
+            try machine.attach(event, address: address, length: 4, match: value)
+        } catch { throw .kvm(error) }
+    }
+}
+
+/// An input of the IOAPIC, level-triggered.
+private struct IOAPICLine: InterruptLine {
+    let vm: SharedVM
+    let gsi: UInt32
+
+    /// The line exists for as long as the machine does, so KVM has nothing to refuse.
+    func set(_ level: Bool) { try? vm.machine.setInterruptLine(gsi: gsi, level: level) }
+}
