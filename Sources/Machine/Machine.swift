@@ -24,7 +24,7 @@ public final class Machine: @unchecked Sendable {
 
     init(_ configuration: Configuration, interposing between: Interposition) throws(MachineError) {
         // What the user got wrong comes first: it can be told without KVM.
-        let images = try Self.openDisks(configuration)
+        let images = try Self.openDisks(configuration, memoryDisks: configuration.kernel == nil)
         guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
@@ -108,10 +108,10 @@ public final class Machine: @unchecked Sendable {
         } catch { throw .kernel(error) }
     }
 
-    /// The disks the user named, and with the built-in guest none of the user's but two of memory first.
-    private static func openDisks(_ configuration: Configuration) throws(MachineError) -> [DiskImage] {
+    /// The disks the user named; with `memoryDisks`, before them the two that the built-in guest expects.
+    static func openDisks(_ configuration: Configuration, memoryDisks: Bool) throws(MachineError) -> [DiskImage] {
         var images: [DiskImage] = []
-        if configuration.kernel == nil {
+        if memoryDisks {
             images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false, features: .allRings))
             images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, features: .allRings))
         }

@@ -12,6 +12,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case memory(RAMError)
     case disk(path: String, problem: DiskProblem)
     case console(path: String, errno: Int32)
+    case socket(path: String, problem: SocketProblem)
     case tooManyDevices
     /// Something of the host failed that has no sentence of its own.
     case host(String, errno: Int32)
@@ -28,6 +29,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case failed(errno: Int32)
     }
 
+    /// What is wrong with the name of a socket.
+    public enum SocketProblem: Equatable, Sendable {
+        case nameTooLong
+        case notASocket
+        case inUse
+        case failed(errno: Int32)
+    }
+
     public var description: String {
         switch self {
         case .noKVM:
@@ -40,6 +49,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .memory(let error): error.description
         case .disk(let path, let problem): "disk \(path) \(problem.text)"
         case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
+        case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
         case .host(let what, let number): "\(what): \(reason(number))"
         }
@@ -69,6 +79,17 @@ extension MachineError.DiskProblem {
         case .locked:
             "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
         case .failed(let number): "cannot be used: \(reason(number))"
+        }
+    }
+}
+
+extension MachineError.SocketProblem {
+    fileprivate var text: String {
+        switch self {
+        case .nameTooLong: "has a name of more than 107 bytes; use a shorter one"
+        case .notASocket: "is a file of another kind; remove it or use another name"
+        case .inUse: "is in use by another program; use another name"
+        case .failed(let number): "cannot be made: \(reason(number))"
         }
     }
 }

@@ -91,6 +91,13 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         return true
     }
 
+    /// Sets `count` bytes at a guest-physical address to `byte`. Returns false, having set nothing, if that is not all memory.
+    public func fill(_ byte: UInt8, at address: UInt64, count: UInt64) -> Bool {
+        guard let target = unsafe host(at: address, count: count) else { return false }
+        unsafe memset(target, Int32(byte), Int(count))
+        return true
+    }
+
     /// The `count` bytes at a guest-physical address; nil if that is not all memory.
     public func read(at address: UInt64, count: Int) -> [UInt8]? {
         guard count >= 0, let source = unsafe host(at: address, count: UInt64(count)) else { return nil }

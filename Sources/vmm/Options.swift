@@ -140,6 +140,20 @@ struct ConsoleOption: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
+/// `stdio` or `unix=PATH`.
+struct QTestOption: ExpressibleByArgument {
+    let target: QTestTarget
+
+    init?(argument: String) {
+        switch argument {
+        case "stdio": target = .stdio
+        case _ where argument.hasPrefix("unix=") && argument.utf8.count > 5:
+            target = .unix(String(argument.dropFirst(5)))
+        default: return nil
+        }
+    }
+}
+
 /// `draft`, `1.4` or `off`.
 struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
     let dialect: SuspendDialect?

@@ -56,8 +56,10 @@ struct Run: ParsableCommand {
             valueName: "disk"))
     var disk: [DiskOption] = []
 
-    @Option(help: ArgumentHelp("What the console is connected to: stdio, null or file=PATH.", valueName: "target"))
-    var console = ConsoleOption(target: .stdio)
+    @Option(
+        help: ArgumentHelp(
+            "What the console is connected to: stdio, null or file=PATH. (default: stdio)", valueName: "target"))
+    var console: ConsoleOption?
 
     @Option(
         help: ArgumentHelp(
@@ -71,6 +73,15 @@ struct Run: ParsableCommand {
             valueName: "duration"))
     var drainDeadline = TimeSpan(duration: .seconds(10))
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
+            unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
+            """,
+            valueName: "target"))
+    var qtest: QTestOption?
+
     @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
     var timeout: TimeSpan?
 
@@ -80,6 +91,14 @@ struct Run: ParsableCommand {
     func validate() throws {
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
+        }
+        guard qtest != nil else { return }
+        if !builtIn || initrd != nil || !append.isEmpty {
+            throw ValidationError(
+                "With --qtest no kernel runs: name no kernel, no initial RAM disk and no command line.")
+        }
+        if let console, console.target != .null {
+            throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
         }
     }
 
@@ -98,6 +117,7 @@ struct Run: ParsableCommand {
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
+        if let qtest { return try serve(qtest.target, signals) }
         if let suspend { return try boot(suspend, signals) }
         guard builtIn else { return try boot(SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
@@ -128,6 +148,18 @@ struct Run: ParsableCommand {
         return outcome.exitCode
     }
 
+    /// Makes the devices and lets a qtest client drive them.
+    private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
+        var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
+        configuration.reportsAnomalies = verbose
+        let machine = try QTestMachine(configuration)
+        signals.act(on: machine)
+        let outcome = try machine.run(on: target, timeout: timeout?.duration)
+        signals.act(on: nil)
+        if verbose || outcome.exitCode != 0 { Log.say(outcome.sentence) }
+        return outcome.exitCode
+    }
+
     private var builtIn: Bool { kernel == nil && kernelOption == nil }
 
     private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
@@ -140,8 +172,8 @@ struct Run: ParsableCommand {
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.reportsAnomalies = !builtIn || verbose
-        configuration.console = console.target
-        guard console.target == .stdio, Terminal.isInteractive else { return configuration }
+        configuration.console = console?.target ?? .stdio
+        guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
         // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
         configuration.escapeKeys = !builtIn
         if builtIn { configuration.console = .descriptors(input: nil, output: 1) }

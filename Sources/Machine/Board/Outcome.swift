@@ -15,11 +15,13 @@ extension Machine {
         case stopped(signal: Int32)
         /// The time the user gave was over.
         case timedOut
+        /// The qtest client has nothing more to say.
+        case clientLeft
 
         /// What `vmm` exits with.
         public var exitCode: Int32 {
             switch self {
-            case .poweredOff: 0
+            case .poweredOff, .clientLeft: 0
             case .reset: 32
             case .debugExit(let value): Int32(truncatingIfNeeded: (value << 1 | 1) & 0xff)
             case .crashed: 33
@@ -37,6 +39,7 @@ extension Machine {
             case .crashed(let details): details
             case .stopped(let signal): "stopped by signal \(signal)"
             case .timedOut: "stopped: the time was over"
+            case .clientLeft: "the qtest client left"
             }
         }
     }

@@ -167,6 +167,10 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return true
     }
 
+    override var backendState: BackendState {
+        BackendState(holding: holding, waiting: held.count, failing: failures.count)
+    }
+
     private func release(_ count: Int?) {
         lock.locked {
             if let count {

@@ -243,6 +243,11 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         return true
     }
 
+    override var backendState: BackendState {
+        BackendState(
+            holding: holding, waiting: batch.count - current, output: output.count, input: backlog.count)
+    }
+
     private func release(_ count: Int?) {
         lock.locked {
             holding = holding && count != nil

@@ -72,4 +72,6 @@ protocol DeviceControl: AnyObject, Sendable {
     func step() -> Bool
     /// When the host's patience with a drain ends; nil if none is under way.
     var drainDeadline: Instant? { get }
+    /// All there is to know of it now.
+    var state: DeviceState { get }
 }

@@ -123,6 +123,14 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final var statistics: DeviceStatistics { lock.locked { counts } }
 
+    final var state: DeviceState {
+        lock.locked {
+            DeviceState(
+                name: name, model: transport.inspect(), line: lineLevel, resumeIsHeld: resumeIsHeld,
+                drainDeadline: patience, backend: backendState)
+        }
+    }
+
     /// Which suspension the device is in, if any; with the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
 
@@ -186,6 +194,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         checkPatience()
         return false
     }
+
+    /// What the backend is doing; with the lock held.
+    var backendState: BackendState { BackendState() }
 
     /// The device was suspended or resumed: what its thread listens to may be other things now; with the lock held.
     func suspensionChanged() {}

@@ -2,12 +2,29 @@
 
 import Glibc
 
+/// What signals act on.
+public protocol SignalReceiver: AnyObject, Sendable {
+    /// Ends the run as `signal` would; false if it had ended before.
+    func stop(signal: Int32) -> Bool
+    /// The user says that a disk's size changed, or the terminal's did.
+    func rereadDiskSizes()
+    func rereadConsoleSize()
+}
+
+extension Machine: SignalReceiver {}
+
+extension QTestMachine: SignalReceiver {
+    /// Sizes are the client's to change.
+    public func rereadDiskSizes() {}
+    public func rereadConsoleSize() {}
+}
+
 /// What signals do to the running machine: SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it, SIGWINCH re-reads the terminal's size,
 /// SIGUSR1 the disks', SIGTSTP puts the terminal back while we are stopped. A closed pipe is an error of the write, not a
 /// signal.
 public final class Signals: @unchecked Sendable {
     private let lock = Lock()
-    private var machine: Machine?
+    private var machine: (any SignalReceiver)?
     private let set: sigset_t
 
     /// Takes the signals over. Without a machine, those that stop one end the process.
@@ -22,7 +39,7 @@ public final class Signals: @unchecked Sendable {
     }
 
     /// From now on signals act on `machine`, or on none.
-    public func act(on machine: Machine?) { lock.locked { self.machine = machine } }
+    public func act(on machine: (any SignalReceiver)?) { lock.locked { self.machine = machine } }
 
     /// Takes signals for ever. One that comes when the machine is stopping already, over a second after another that did, ends
     /// the process: the user has lost patience, and it is not one keystroke that arrived twice.

@@ -1,0 +1,86 @@
+// A stream socket with a name in the file system: made, one client taken, others sent away, removed at the end.
+
+import Glibc
+
+/// A listening socket.
+final class UnixListener: Sendable {
+    let descriptor: Int32
+    private let path: String
+    /// Which file it is: the name may be somebody else's by the time it is to be removed.
+    private let identity: (device: dev_t, inode: ino_t)
+
+    /// Listens at `path`. A socket that nobody listens at any more is replaced.
+    init(path: String) throws(MachineError) {
+        func fail(_ problem: MachineError.SocketProblem) -> MachineError { .socket(path: path, problem: problem) }
+        if let problem = Self.clear(path) { throw fail(problem) }
+        let descriptor = socket(AF_UNIX, Self.stream | Self.flags, 0)
+        guard descriptor >= 0 else { throw fail(.failed(errno: errno)) }
+        let bound = unsafe Self.withAddress(path) { unsafe bind(descriptor, $0, $1) == 0 ? 0 : errno }
+        var status = stat()
+        let listens = unsafe bound == 0 && listen(descriptor, 4) == 0 && lstat(path, &status) == 0
+        let result = bound != 0 ? bound : listens ? 0 : errno
+        guard result == 0 else {
+            close(descriptor)
+            throw fail(result == EADDRINUSE ? .inUse : .failed(errno: result))
+        }
+        self.descriptor = descriptor
+        self.path = path
+        identity = (status.st_dev, status.st_ino)
+    }
+
+    deinit {
+        close(descriptor)
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0, (status.st_dev, status.st_ino) == identity else { return }
+        unsafe unlink(path)
+    }
+
+    /// The client that waits; nil if it has gone again.
+    func accept() -> Int32? {
+        let client = Glibc.accept(descriptor, nil, nil)
+        guard client >= 0 else { return nil }
+        _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(client, F_SETFL, O_NONBLOCK)
+        return client
+    }
+
+    /// Tells the client that waits that there is one already.
+    func refuse() {
+        guard let client = accept() else { return }
+        let answer = Array("FAIL another client is connected\n".utf8)
+        unsafe answer.withUnsafeBytes { _ = unsafe write(client, $0.baseAddress, $0.count) }
+        close(client)
+    }
+
+    // MARK: Names
+
+    private static let stream = Int32(SOCK_STREAM.rawValue)
+    private static let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+
+    /// Makes the name free; what keeps it from being so.
+    private static func clear(_ path: String) -> MachineError.SocketProblem? {
+        guard path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else { return .nameTooLong }
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0 else { return errno == ENOENT ? nil : .failed(errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFSOCK else { return .notASocket }
+        // A stream socket in use refuses a datagram socket for its type, and so takes no notice of us.
+        let probe = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | flags, 0)
+        guard probe >= 0 else { return .failed(errno: errno) }
+        defer { close(probe) }
+        guard unsafe withAddress(path, { unsafe connect(probe, $0, $1) == 0 ? 0 : errno }) == ECONNREFUSED else {
+            return .inUse
+        }
+        return unsafe unlink(path) == 0 ? nil : .failed(errno: errno)
+    }
+
+    /// Calls `body` with the address that `path`, which is short enough, means.
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        return unsafe withUnsafePointer(to: &address) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, size) }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+// A line of QEMU's qtest protocol, understood and not yet carried out. Anything a client can send becomes a command or a
+// refusal: one sentence that says what was wrong with it.
+
+import Glibc
+
+/// What a client is told in place of `OK`: the whole line.
+struct QTestRefusal: Error, Equatable {
+    let line: String
+
+    /// `FAIL` and the reason.
+    init(_ reason: String) { line = "FAIL \(reason)" }
+
+    /// What QEMU says to a size it cannot do.
+    static let badSize = QTestRefusal(line: "ERR invalid argument size")
+
+    private init(line: String) { self.line = line }
+}
+
+/// What a client asks for.
+enum QTestCommand: Equatable {
+    /// How bytes are written in a line.
+    enum Encoding { case hexadecimal, base64 }
+
+    case read(address: UInt64, width: Int)
+    case write(address: UInt64, width: Int, value: UInt64)
+    case portIn(port: UInt16, width: Int)
+    case portOut(port: UInt16, width: Int, value: UInt64)
+    case readBytes(address: UInt64, count: Int, Encoding)
+    case writeBytes(address: UInt64, [UInt8])
+    case fill(address: UInt64, count: UInt64, UInt8)
+    case interceptIn(path: String)
+    case interceptOut
+    /// To the next deadline, or so many nanoseconds on.
+    case clockStep(Int64?)
+    case clockSet(Int64)
+    case endianness
+    /// Something for a device's backend.
+    case steer(device: String, DeviceCommand)
+    /// Takes the console's output.
+    case output(device: String)
+    /// Shows all of a device.
+    case state(device: String)
+
+    /// Most bytes one line moves.
+    static let maximumBytes = 1 << 20
+
+    /// Understands a line without its end; nil for one without words.
+    init?(_ line: Word) throws(QTestRefusal) {
+        var words = line.split { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }[...]
+        guard let name = words.popFirst()?.text else { return nil }
+        guard let verb = Self.verbs[name] else { throw QTestRefusal("Unknown command '\(Self.printable(name))'") }
+        guard verb.counts.contains(words.count) else {
+            throw QTestRefusal(verb.usage.isEmpty ? "\(name) takes nothing" : "\(name) takes \(verb.usage)")
+        }
+        self = try verb.make(Arguments(words: Array(words)))
+    }
+
+    /// A word of the client's in a message: no more than a line's worth of it, and nothing that is no letter.
+    static func printable(_ text: String) -> String {
+        String(text.unicodeScalars.prefix(64).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : Character($0) })
+    }
+
+    // MARK: Verbs
+
+    /// How a verb's words are understood.
+    private struct Verb: Sendable {
+        let usage: String
+        let counts: ClosedRange<Int>
+        let make: @Sendable (Arguments) throws(QTestRefusal) -> QTestCommand
+
+        init(
+            _ usage: String, _ counts: ClosedRange<Int>,
+            _ make: @escaping @Sendable (Arguments) throws(QTestRefusal) -> QTestCommand
+        ) {
+            (self.usage, self.counts, self.make) = (usage, counts, make)
+        }
+    }
+
+    private static let verbs: [String: Verb] = memoryVerbs.merging(machineVerbs) { $1 }.merging(deviceVerbs) { $1 }
+
+    private static let memoryVerbs: [String: Verb] = [
+        "readb": read(1), "readw": read(2), "readl": read(4), "readq": read(8),
+        "writeb": write(1), "writew": write(2), "writel": write(4), "writeq": write(8),
+        "inb": portIn(1), "inw": portIn(2), "inl": portIn(4),
+        "outb": portOut(1), "outw": portOut(2), "outl": portOut(4),
+        "read": Verb("ADDR SIZE", 2...2) { (words) throws(QTestRefusal) in
+            let count = try words.byteCount(1)
+            guard count > 0 else { throw .badSize }
+            return .readBytes(address: try words.number(0), count: count, .hexadecimal)
+        },
+        "b64read": Verb("ADDR SIZE", 2...2) { (words) throws(QTestRefusal) in
+            .readBytes(address: try words.number(0), count: try words.byteCount(1), .base64)
+        },
+        "write": Verb("ADDR SIZE 0xHEX", 3...3) { (words) throws(QTestRefusal) in
+            guard try words.byteCount(1) > 0 else { throw .badSize }
+            return .writeBytes(address: try words.number(0), try words.bytes(words.words[2].hexadecimalBytes))
+        },
+        "b64write": Verb("ADDR SIZE BASE64", 2...3) { (words) throws(QTestRefusal) in
+            // No bytes are an empty word, which is none.
+            let bytes = words.words.count == 3 ? words.words[2].base64Bytes : []
+            return .writeBytes(address: try words.number(0), try words.bytes(bytes))
+        },
+        "memset": Verb("ADDR SIZE BYTE", 3...3) { (words) throws(QTestRefusal) in
+            .fill(
+                address: try words.number(0), count: try words.number(1),
+                UInt8(truncatingIfNeeded: try words.number(2)))
+        },
+    ]
+
+    private static func read(_ width: Int) -> Verb {
+        Verb("ADDR", 1...1) { (words) throws(QTestRefusal) in .read(address: try words.number(0), width: width) }
+    }
+
+    private static func write(_ width: Int) -> Verb {
+        Verb("ADDR VALUE", 2...2) { (words) throws(QTestRefusal) in
+            .write(address: try words.number(0), width: width, value: try words.number(1))
+        }
+    }
+
+    private static func portIn(_ width: Int) -> Verb {
+        Verb("PORT", 1...1) { (words) throws(QTestRefusal) in .portIn(port: try words.fitting(0), width: width) }
+    }
+
+    private static func portOut(_ width: Int) -> Verb {
+        Verb("PORT VALUE", 2...2) { (words) throws(QTestRefusal) in
+            .portOut(port: try words.fitting(0), width: width, value: try words.number(1))
+        }
+    }
+
+    private static let machineVerbs: [String: Verb] = [
+        "irq_intercept_in": Verb("ioapic", 1...1) { .interceptIn(path: $0.words[0].text) },
+        "irq_intercept_out": Verb("a path", 1...1) { _ in .interceptOut },
+        "clock_step": Verb("[NS]", 0...1) { (words) throws(QTestRefusal) in
+            .clockStep(words.words.isEmpty ? nil : try words.nanoseconds(0))
+        },
+        "clock_set": Verb("NS", 1...1) { (words) throws(QTestRefusal) in .clockSet(try words.nanoseconds(0)) },
+        "endianness": Verb("", 0...0) { _ in .endianness },
+    ]
+
+    private static let deviceVerbs: [String: Verb] = [
+        "x-hold": steer("DEV", 1...1) { _ in .hold },
+        "x-release": steer("DEV [N]", 1...2) { (words) throws(QTestRefusal) in
+            .release(count: words.words.count == 2 ? try words.fitting(1) : nil)
+        },
+        "x-fail": steer("DEV ERRNO [N]", 2...3) { (words) throws(QTestRefusal) in
+            .fail(errno: try words.errno(1), count: words.words.count == 3 ? try words.fitting(2) : 1)
+        },
+        "x-fatal": steer("DEV", 1...1) { _ in .fatal },
+        "x-hold-resume": steer("DEV", 1...1) { _ in .holdResume },
+        "x-ready": steer("DEV", 1...1) { _ in .ready },
+        "x-deadline": steer("DEV", 1...1) { _ in .deadline },
+        "x-input": steer("DEV 0xHEX", 2...2) { (words) throws(QTestRefusal) in
+            guard let bytes = words.words[1].hexadecimalBytes else { throw words.refusal(1, "bytes in hexadecimal") }
+            return .input(bytes)
+        },
+        "x-size": steer("DEV COLS ROWS", 3...3) { (words) throws(QTestRefusal) in
+            .resize(columns: try words.fitting(1), rows: try words.fitting(2))
+        },
+        "x-capacity": steer("DEV SECTORS", 2...2) { (words) throws(QTestRefusal) in
+            .capacity(sectors: try words.number(1))
+        },
+        "x-output": Verb("DEV", 1...1) { .output(device: $0.words[0].text) },
+        "x-state": Verb("DEV", 1...1) { .state(device: $0.words[0].text) },
+    ]
+
+    private static func steer(
+        _ usage: String, _ counts: ClosedRange<Int>,
+        _ command: @escaping @Sendable (Arguments) throws(QTestRefusal) -> DeviceCommand
+    ) -> Verb {
+        Verb(usage, counts) { (words) throws(QTestRefusal) in
+            .steer(device: words.words[0].text, try command(words))
+        }
+    }
+}
+
+/// The words behind a verb.
+private struct Arguments {
+    let words: [Word]
+
+    func refusal(_ index: Int, _ wanted: String) -> QTestRefusal {
+        QTestRefusal("'\(QTestCommand.printable(words[index].text))' is not \(wanted)")
+    }
+
+    func number(_ index: Int) throws(QTestRefusal) -> UInt64 {
+        guard let number = words[index].number else { throw refusal(index, "a number of 64 bits") }
+        return number
+    }
+
+    /// A number that a narrower type holds.
+    func fitting<Value: FixedWidthInteger>(_ index: Int) throws(QTestRefusal) -> Value {
+        let bits = Value.bitWidth - (Value.isSigned ? 1 : 0)
+        guard let value = Value(exactly: try number(index)) else { throw refusal(index, "a number of \(bits) bits") }
+        return value
+    }
+
+    func nanoseconds(_ index: Int) throws(QTestRefusal) -> Int64 {
+        guard let number = words[index].signedNumber else { throw refusal(index, "a number of nanoseconds") }
+        return number
+    }
+
+    /// How many bytes a line is to move.
+    func byteCount(_ index: Int) throws(QTestRefusal) -> Int {
+        guard let count = Int(exactly: try number(index)), count <= QTestCommand.maximumBytes else {
+            throw QTestRefusal("a line moves \(QTestCommand.maximumBytes) bytes at most")
+        }
+        return count
+    }
+
+    /// The bytes that were given, if they are as many as announced.
+    func bytes(_ given: [UInt8]?) throws(QTestRefusal) -> [UInt8] {
+        let count = try byteCount(1)
+        guard let given else { throw QTestRefusal("the data are not what the verb takes") }
+        guard given.count == count else { throw QTestRefusal("\(count) bytes were announced and \(given.count) given") }
+        return given
+    }
+
+    /// An errno value, or the name of one that a disk can have.
+    func errno(_ index: Int) throws(QTestRefusal) -> Int32 {
+        let names = [
+            "EIO": EIO, "ENOMEM": ENOMEM, "EINVAL": EINVAL, "ENOSPC": ENOSPC, "EROFS": EROFS, "ENOSYS": ENOSYS,
+            "EOPNOTSUPP": EOPNOTSUPP, "ETIMEDOUT": ETIMEDOUT,
+        ]
+        if let number = names[words[index].text] { return number }
+        return try fitting(index)
+    }
+}

@@ -1,0 +1,158 @@
+// The board's devices without a processor, for a client that drives them: RAM, interrupt lines that are recorded, a clock that
+// stands until it is moved, no thread. Everything happens within a call, in a fixed order, so that the same calls always have
+// the same answers.
+
+import KVM
+import Virtio
+
+/// A machine that a qtest client drives.
+public final class QTestMachine: @unchecked Sendable {
+    let ram: RAM
+    let wiring: QTestWiring
+    let board: Board
+    let console: ConsoleSlot
+    private let disks: [BlockSlot]
+    private let time = SteppedTime()
+    let ending = Ending()
+    /// Signalled when something outside ends the run.
+    let wake: EventFD
+
+    /// Rounds of all devices that one command is given. A driver can make the devices write rings that keep them busy for ever: what
+    /// is left after so many is done with the next command.
+    private static let rounds = 4096
+
+    /// Makes the machine: `configuration`'s memory and disks, or the built-in guest's disks if it names none. No kernel is loaded.
+    public init(_ configuration: Machine.Configuration) throws(MachineError) {
+        let images = try Machine.openDisks(configuration, memoryDisks: configuration.disks.isEmpty)
+        guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
+        do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
+        do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
+        wiring = QTestWiring(ram)
+        let parts = Parts(configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time)
+        console = try parts.console(try ConsolePort(.null), slot: 0) { _ in }
+        var disks: [BlockSlot] = []
+        for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
+        self.disks = disks
+        board = Board(regions: [console] + disks, testDevice: [console] + disks)
+    }
+
+    /// The devices in the order of their slots.
+    var devices: [any DeviceControl] { [console] + disks }
+
+    /// Ends the run, from any thread, as `signal` would; false if it had ended before.
+    @discardableResult
+    public func stop(signal: Int32) -> Bool {
+        let first = ending.report(.stopped(signal: signal))
+        wake.signal()
+        return first
+    }
+
+    /// Lets every device do what it can do, slot by slot, until nothing is left to do now.
+    func settle() {
+        for _ in 0..<Self.rounds {
+            var more = false
+            for device in devices where device.step() { more = true }
+            if !more { return }
+        }
+    }
+
+    // MARK: The address spaces
+
+    /// What a processor would read: RAM where that is, however it is aligned, and the bus elsewhere. `width` is 1, 2, 4 or 8.
+    func read(_ address: UInt64, width: Int) -> UInt64 {
+        guard let bytes = ram.read(at: address, count: width) else {
+            return board.readMemory(address, width: width).low(bytes: width)
+        }
+        return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// What a processor would write: the low bytes of `value`.
+    func write(_ address: UInt64, width: Int, value: UInt64) {
+        let bytes = (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
+        guard !ram.write(bytes, at: address) else { return }
+        board.writeMemory(address, width: width, value: value.low(bytes: width))
+    }
+
+    /// What a processor would read of a port.
+    func portIn(_ port: UInt16, width: Int) -> UInt64 { board.readPort(port, width: width).low(bytes: width) }
+
+    // MARK: The clock
+
+    /// Moves the clock by so many nanoseconds, or without a number to the next deadline, and returns what it shows. Without a
+    /// deadline, and for a step back, it stays.
+    func stepClock(by step: Int64?) -> UInt64 {
+        guard let step else {
+            if let next = nextDeadline { move(to: next) }
+            return time.now.nanoseconds
+        }
+        move(to: time.now.advanced(byNanoseconds: UInt64(max(0, step))))
+        return time.now.nanoseconds
+    }
+
+    /// Moves the clock to `instant`, unless it is there or further, and returns what it shows.
+    func setClock(to instant: Int64) -> UInt64 {
+        move(to: Instant(nanoseconds: UInt64(max(0, instant))))
+        return time.now.nanoseconds
+    }
+
+    private var nextDeadline: Instant? { devices.compactMap(\.drainDeadline).min() }
+
+    /// Goes to `target` by way of every deadline before it.
+    private func move(to target: Instant) {
+        settle()
+        while let next = nextDeadline, next <= target {
+            time.move(to: next)
+            settle()
+            // A deadline that has passed is none; should one stay, time goes on.
+            if nextDeadline == next { break }
+        }
+        time.move(to: target)
+    }
+}
+
+/// Guest memory, and interrupt lines that remember what happened to them. Kicks stay on the bus.
+final class QTestWiring: Wiring, @unchecked Sendable {
+    /// A line that changed.
+    struct Change: Equatable {
+        let gsi: UInt32
+        let level: Bool
+    }
+
+    private let ram: RAM
+    private let lock = Lock()
+    private var raised: Set<UInt32> = []
+    private var changes: [Change] = []
+
+    init(_ ram: RAM) { self.ram = ram }
+
+    var guestMemory: GuestMemory { ram.guestMemory }
+    func line(slot: Int) -> any InterruptLine { Line(wiring: self, gsi: MemoryMap.gsi(slot: slot)) }
+    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) {}
+
+    /// What happened to the lines since this was last asked, in order.
+    func takeChanges() -> [Change] {
+        lock.locked {
+            defer { changes = [] }
+            return changes
+        }
+    }
+
+    /// As if all lines had been low, and had become what they are just now.
+    func restartChanges() {
+        lock.locked { changes = raised.sorted().map { Change(gsi: $0, level: true) } }
+    }
+
+    private func set(_ gsi: UInt32, _ level: Bool) {
+        lock.locked {
+            guard raised.contains(gsi) != level else { return }
+            if level { raised.insert(gsi) } else { raised.remove(gsi) }
+            changes.append(Change(gsi: gsi, level: level))
+        }
+    }
+
+    private struct Line: InterruptLine {
+        let wiring: QTestWiring
+        let gsi: UInt32
+        func set(_ level: Bool) { wiring.set(gsi, level) }
+    }
+}

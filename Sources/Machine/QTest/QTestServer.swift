@@ -1,0 +1,146 @@
+// A qtest session on descriptors: bytes in, lines out, until the client leaves, the time is over or a signal comes. Nothing
+// here blocks but `poll`. A line is carried out when the answers before it have been read, so a client that never reads costs
+// no memory.
+
+import Glibc
+import KVM
+
+/// Where the qtest client is.
+public enum QTestTarget: Equatable, Sendable {
+    /// At standard input and output.
+    case stdio
+    /// At a socket that it connects to.
+    case unix(String)
+}
+
+extension QTestMachine {
+    /// Serves one client to its end. Once in a machine's life.
+    public func run(on target: QTestTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
+        // The disks are flushed when this is left.
+        defer { for device in devices { device.stop() } }
+        let deadline = timeout.map { Instant.now.advanced(by: $0) }
+        switch target {
+        case .stdio:
+            var server = QTestServer(self, input: 0, output: 1, listener: nil, deadline: deadline)
+            return server.run()
+        case .unix(let path):
+            let listener = try UnixListener(path: path)
+            Log.say("waiting for a qtest client at \(path)")
+            var client: Int32?
+            while client == nil {
+                guard QTestServer.wait(for: listener.descriptor, self, deadline) else { break }
+                client = listener.accept()
+            }
+            guard let client else { return ending.isReached ? ending.wait(until: nil) : .timedOut }
+            defer { close(client) }
+            var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
+            return server.run()
+        }
+    }
+}
+
+/// A session with its descriptors.
+private struct QTestServer {
+    /// Bytes read or written in one call: no more than a pipe takes at once when poll calls it writable.
+    private static let chunk = 4096
+
+    private let machine: QTestMachine
+    private let session: QTestSession
+    private let input: Int32
+    private let output: Int32
+    private let listener: UnixListener?
+    private let deadline: Instant?
+    /// The longest line is a `write` of as many bytes as one may move.
+    private var lines = LineBuffer(limit: 2 * QTestCommand.maximumBytes + 256)
+    /// Answers that were not written yet, from `written` on.
+    private var answers: [UInt8] = []
+    private var written = 0
+    /// No more will be read.
+    private var atEnd = false
+
+    init(_ machine: QTestMachine, input: Int32, output: Int32, listener: UnixListener?, deadline: Instant?) {
+        self.machine = machine
+        session = QTestSession(machine)
+        self.input = input
+        self.output = output
+        self.listener = listener
+        self.deadline = deadline
+    }
+
+    /// Waits until `descriptor` is readable; false if the run ended before.
+    static func wait(for descriptor: Int32, _ machine: QTestMachine, _ deadline: Instant?) -> Bool {
+        while !machine.ending.isReached {
+            if let deadline, deadline <= .now { return false }
+            var descriptors: [2 of pollfd] = [
+                pollfd(fd: machine.wake.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            ]
+            sleep(&descriptors, deadline)
+            if descriptors[1].revents != 0 { return true }
+        }
+        return false
+    }
+
+    private static func sleep<let n: Int>(_ descriptors: inout [n of pollfd], _ deadline: Instant?) {
+        var span = descriptors.mutableSpan
+        unsafe span.withUnsafeMutableBufferPointer {
+            _ = unsafe poll($0.baseAddress, nfds_t(n), deadline?.millisecondsLeft ?? -1)
+        }
+    }
+
+    /// Serves the client to the end of the run.
+    mutating func run() -> Machine.Outcome {
+        while !machine.ending.isReached {
+            if let deadline, deadline <= .now { return .timedOut }
+            answerLines()
+            let owed = written < answers.count
+            if !owed, let outcome = session.outcome { return outcome }
+            if !owed && atEnd { return .clientLeft }
+            var descriptors: [4 of pollfd] = [
+                pollfd(fd: machine.wake.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: owed ? -1 : input, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: owed ? output : -1, events: Int16(POLLOUT), revents: 0),
+                pollfd(fd: listener?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
+            ]
+            Self.sleep(&descriptors, deadline)
+            if descriptors[1].revents != 0 { readSome() }
+            if descriptors[2].revents != 0, !writeSome() { return .clientLeft }
+            if descriptors[3].revents != 0 { listener?.refuse() }
+        }
+        return machine.ending.wait(until: nil)
+    }
+
+    /// Carries out lines until there is something to write.
+    private mutating func answerLines() {
+        guard written == answers.count else { return }
+        (answers, written) = ([], 0)
+        while answers.isEmpty, session.outcome == nil, let entry = lines.next() {
+            let told =
+                switch entry {
+                case .line(let line): session.handle(line[...])
+                case .tooLong: [QTestSession.tooLong]
+                }
+            for line in told { answers += Array(line.utf8) + [UInt8(ascii: "\n")] }
+        }
+    }
+
+    private mutating func readSome() {
+        var result = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Self.chunk) { buffer, initialized in
+            result = unsafe read(input, buffer.baseAddress, Self.chunk)
+            initialized = max(0, result)
+        }
+        if result < 0 && (errno == EINTR || errno == EAGAIN) { return }
+        if result <= 0 { atEnd = true }
+        lines.append(bytes)
+    }
+
+    /// False if nobody will ever read it.
+    private mutating func writeSome() -> Bool {
+        let rest = answers[written...].prefix(Self.chunk)
+        let result = unsafe rest.withUnsafeBytes { unsafe write(output, $0.baseAddress, $0.count) }
+        if result < 0 { return errno == EINTR || errno == EAGAIN }
+        written += result
+        return true
+    }
+}

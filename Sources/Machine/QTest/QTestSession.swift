@@ -1,0 +1,97 @@
+// The qtest protocol as text: a line goes in, lines come out. It knows no descriptor and keeps no time; a line is carried out,
+// then the devices do all they can do, then it is answered.
+
+/// One client's talk with a machine.
+final class QTestSession {
+    private let machine: QTestMachine
+    /// The client wants to hear of interrupt lines.
+    private var intercepting = false
+    /// How the run ended, once a command ended it.
+    private(set) var outcome: Machine.Outcome?
+
+    init(_ machine: QTestMachine) { self.machine = machine }
+
+    /// Carries out a line, without its end, and returns what the client is told: interrupt lines that changed, then one answer.
+    /// A line without words is none, and has none.
+    func handle(_ line: Word) -> [String] {
+        let answer: String
+        do throws(QTestRefusal) {
+            guard let command = try QTestCommand(line) else { return [] }
+            answer = try carryOut(command)
+        } catch { answer = error.line }
+        machine.settle()
+        return interrupts() + [answer]
+    }
+
+    /// What a client is told that sent a line longer than any that means something.
+    static let tooLong = "FAIL the line is too long"
+
+    /// The interrupt lines that changed since the last command.
+    private func interrupts() -> [String] {
+        let changes = machine.wiring.takeChanges()
+        return intercepting ? changes.map { "IRQ \($0.level ? "raise" : "lower") \($0.gsi)" } : []
+    }
+
+    private func carryOut(_ command: QTestCommand) throws(QTestRefusal) -> String {
+        switch command {
+        case .read(let address, let width): return "OK 0x" + hex(machine.read(address, width: width), digits: 16)
+        case .write(let address, let width, let value): machine.write(address, width: width, value: value)
+        case .portIn(let port, let width): return "OK 0x" + hex(machine.portIn(port, width: width), digits: 4)
+        case .portOut(let port, let width, let value):
+            let end = machine.board.writePort(
+                port, width: width, value: UInt32(truncatingIfNeeded: value.low(bytes: width)))
+            outcome = outcome ?? end
+        case .readBytes(let address, let count, let encoding):
+            guard let bytes = machine.ram.read(at: address, count: count) else { throw notRAM(address, UInt64(count)) }
+            return encoding == .base64 ? "OK " + bytes.base64 : "OK 0x" + bytes.hexadecimal
+        case .writeBytes(let address, let bytes):
+            guard machine.ram.write(bytes, at: address) else { throw notRAM(address, UInt64(bytes.count)) }
+        case .fill(let address, let count, let byte):
+            guard machine.ram.fill(byte, at: address, count: count) else { throw notRAM(address, count) }
+        case .interceptIn(let path): try intercept(path)
+        case .interceptOut:
+            throw QTestRefusal("no device here has an interrupt output of its own: irq_intercept_in ioapic")
+        case .clockStep(let step): return "OK \(machine.stepClock(by: step))"
+        case .clockSet(let instant): return "OK \(machine.setClock(to: instant))"
+        case .endianness: return "OK little"
+        case .steer(let name, let command): try steer(name, command)
+        case .output(let name):
+            guard try device(name) === machine.console else { throw QTestRefusal("\(name) has no output") }
+            return "OK 0x" + machine.console.takeOutput().hexadecimal
+        case .state(let name): return "OK " + (try device(name)).state.json.text
+        }
+        return "OK"
+    }
+
+    private func notRAM(_ address: UInt64, _ count: UInt64) -> QTestRefusal {
+        QTestRefusal("\(count) bytes at 0x\(hex(address, digits: 1)) are not all RAM")
+    }
+
+    /// From now on the client hears of the IOAPIC's inputs. All are low until it is told otherwise, so it is told at once of those
+    /// that are not.
+    private func intercept(_ path: String) throws(QTestRefusal) {
+        guard ["ioapic", "/machine/ioapic"].contains(path) else { throw QTestRefusal("Unknown device") }
+        if !intercepting { machine.wiring.restartChanges() }
+        intercepting = true
+    }
+
+    private func device(_ name: String) throws(QTestRefusal) -> any DeviceControl {
+        guard let device = machine.devices.first(where: { $0.name == name }) else {
+            throw QTestRefusal("Unknown device '\(QTestCommand.printable(name))'")
+        }
+        return device
+    }
+
+    private func steer(_ name: String, _ command: DeviceCommand) throws(QTestRefusal) {
+        guard try !device(name).steer(command) else { return }
+        if case .input = command, try device(name) === machine.console {
+            throw QTestRefusal("\(name) has no room for so much input")
+        }
+        throw QTestRefusal("\(name) has no such thing")
+    }
+}
+
+extension UInt64 {
+    /// The low `bytes` bytes, 1 to 8.
+    func low(bytes: Int) -> UInt64 { bytes >= 8 ? self : self & (1 << UInt64(8 * bytes) - 1) }
+}

@@ -1,0 +1,106 @@
+// A device looked at from the host: everything its registers, its lifecycle and its queues hold, as a plain value. Looking
+// changes nothing, and unlike a `Snapshot` this can be done at any time; it cannot be put back.
+
+import VirtioABI
+
+/// The state of a device.
+public struct Inspection: Sendable {
+    /// How far a ring was followed.
+    public struct Position: Equatable, Sendable {
+        /// Entries of a split ring, descriptors of a packed one; free-running, 16 bits.
+        public let count: UInt16
+        /// A packed ring's next descriptor; 0 in a split one.
+        public let slot: UInt16
+        /// A packed ring's wrap counter (2.8.1); true in a split one.
+        public let wrap: Bool
+
+        init(_ position: RingPosition) { (count, slot, wrap) = (position.count, position.slot, position.wrap) }
+    }
+
+    /// The state of a virtqueue.
+    public struct Queue: Sendable {
+        /// QueueSizeMax, and QueueSize as written.
+        public let sizeMax: UInt16
+        public let size: UInt32
+        /// QueueDesc, QueueDriver and QueueDevice as written: guest-physical addresses.
+        public let descriptorArea: UInt64
+        public let driverArea: UInt64
+        public let deviceArea: UInt64
+        /// QueueReady and QueueReset as they read.
+        public let isReady: Bool
+        public let isResetting: Bool
+        /// The driver is taking the queue away, and requests of it are still in the backend or wait for the resume.
+        public let isEnding: Bool
+        /// Where the next chain is popped and the next used one is put; nil for a queue that is not live.
+        public let available: Position?
+        public let used: Position?
+        /// Chains in the backend.
+        public let inFlight: Int
+        /// Chains whose outcome waits for the resume.
+        public let held: Int
+        /// The available count at which a draft's drain ends; nil without one.
+        public let drainLimit: UInt16?
+    }
+
+    /// The device type (5).
+    public let deviceID: UInt32
+    /// The lifecycle, and Status, which is what it shows of itself.
+    public let lifecycle: Lifecycle
+    /// What was offered, and what the driver accepted or is about to.
+    public let offered: Features
+    public let driverFeatures: Features
+    /// InterruptStatus.
+    public let interruptStatus: InterruptStatus
+    /// ConfigGeneration.
+    public let generation: UInt32
+    /// The selector registers.
+    public let deviceFeaturesSel: UInt32
+    public let driverFeaturesSel: UInt32
+    public let queueSel: UInt32
+    public let shmSel: UInt32
+    /// The configuration space the driver reads, and the one it will read after the resume, if that is another.
+    public let configuration: ConfigurationBytes
+    public let staged: ConfigurationBytes?
+    /// What the device type keeps of its own: of a console the input that was not delivered.
+    public let deviceState: [UInt8]
+    /// Something has had to wait for the end of this suspension.
+    public let hasDeferred: Bool
+    /// How the driver last broke a queue.
+    public let lastFault: QueueFault?
+    /// Things the driver did wrong.
+    public let anomalies: Anomalies
+    /// The device's queues, by index.
+    public let queues: [Queue]
+}
+
+extension MMIOTransport where Device: ~Copyable {
+    /// The device's state.
+    public func inspect() -> Inspection {
+        var states: [Inspection.Queue] = []
+        for index in 0..<queueCount { states.append(queues[index].inspect()) }
+        return Inspection(
+            deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
+            interruptStatus: interruptStatus, generation: generation, deviceFeaturesSel: deviceFeaturesSel,
+            driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
+            configuration: configuration.bytes, staged: staged?.bytes, deviceState: device.savedState,
+            hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault, anomalies: anomalies, queues: states)
+    }
+}
+
+extension QueueSlot {
+    fileprivate func inspect() -> Inspection.Queue {
+        var positions: (available: RingPosition, used: RingPosition)?
+        var held = 0
+        switch live {
+        case .some(let queue): (positions, held) = (queue.positions, queue.parked.held)
+        case .none: break
+        }
+        return Inspection.Queue(
+            sizeMax: configuration.sizeMax, size: configuration.size, descriptorArea: configuration.descriptors,
+            driverArea: configuration.driver, deviceArea: configuration.device, isReady: isReady,
+            isResetting: isResetting, isEnding: ending != .none,
+            available: positions.map { Inspection.Position($0.available) },
+            used: positions.map { Inspection.Position($0.used) }, inFlight: inFlight, held: held,
+            drainLimit: drainLimit)
+    }
+}
