@@ -30,8 +30,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// The request being copied out, and how much of it is out.
     private var current = 0
     private var copied = 0
-    /// Receive buffers are filled on the spot, so this stays empty; they do not wait for output that has no room.
-    private var filled: Batch<Console.Request>
+    /// Every queue but the transmit queue is answered on the spot, so this stays empty, and waits for no output.
+    private var answered: Batch<Console.Request>
     /// While true, requests are not copied out.
     private var holding = false
     /// Waiting requests that may go on.
@@ -47,7 +47,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         keys = escapeKeys ? EscapeKeys() : nil
         self.onKey = onKey
         batch = Batch(longestChain: transport.longestChain)
-        filled = Batch(longestChain: transport.longestChain)
+        answered = Batch(longestChain: transport.longestChain)
         output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
     }
@@ -158,7 +158,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
     private var servable: QueueSet {
-        batch.count == 0 ? pending : pending.intersection(QueueSet(queue: ConsoleQueue.receive))
+        batch.count == 0 ? pending : pending.subtracting(QueueSet(queue: ConsoleQueue.transmit))
     }
 
     /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
@@ -167,10 +167,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let queues = servable
         pending.subtract(queues)
         queues.forEach { queue in
-            if queue == ConsoleQueue.receive {
-                apply(transport.take(queue: queue, into: &filled))
-            } else {
+            if queue == ConsoleQueue.transmit {
                 apply(transport.take(queue: queue, into: &batch))
+            } else {
+                apply(transport.take(queue: queue, into: &answered))
             }
         }
         copyOut()

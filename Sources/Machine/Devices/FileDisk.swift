@@ -87,7 +87,7 @@ final class FileDisk: BlockBackend, Sendable {
     private func discard(_ request: Block.Request) -> Outcome {
         switch allocate(FALLOC_FL_PUNCH_HOLE, request) {
         case 0, EOPNOTSUPP, ENOSYS, EINVAL: .ok()
-        default: .ioError
+        case let number: Outcome(errno: number)
         }
     }
 
@@ -96,7 +96,7 @@ final class FileDisk: BlockBackend, Sendable {
         switch allocate(mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, request) {
         case 0: return .ok()
         case EOPNOTSUPP, ENOSYS, EINVAL: break
-        default: return .ioError
+        case let number: return Outcome(errno: number)
         }
         let zeroes = [UInt8](repeating: 0, count: 1 << 16)
         var done = 0
@@ -106,7 +106,7 @@ final class FileDisk: BlockBackend, Sendable {
                 unsafe pwrite(descriptor, $0.baseAddress, count, off_t(request.offset) + off_t(done))
             }
             if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return .ioError }
+            guard written > 0 else { return written < 0 ? Outcome(errno: errno) : .ioError }
             done += written
         }
         return .ok()

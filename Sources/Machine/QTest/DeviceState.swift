@@ -78,8 +78,9 @@ extension Inspection.Queue {
             "sizeMax": .count(sizeMax), "size": .count(size), "desc": .bits(descriptorArea, digits: 16),
             "driver": .bits(driverArea, digits: 16), "device": .bits(deviceArea, digits: 16), "ready": .bool(isReady),
             "resetting": .bool(isResetting), "ending": .bool(isEnding), "available": available?.json ?? .null,
-            "used": used?.json ?? .null, "inFlight": .count(inFlight), "held": .count(held),
-            "drainLimit": drainLimit.map { .count($0) } ?? .null,
+            "used": used?.json ?? .null, "notified": notified?.json ?? .null, "inFlight": .count(inFlight),
+            "held": .count(held),
+            "drainLeft": drainLeft.map { .count($0) } ?? .null,
         ]
     }
 }

@@ -31,15 +31,17 @@ public struct Inspection: Sendable {
         public let isResetting: Bool
         /// The driver is taking the queue away, and requests of it are still in the backend or wait for the resume.
         public let isEnding: Bool
-        /// Where the next chain is popped and the next used one is put; nil for a queue that is not live.
+        /// Where the next chain is popped, where the next used one is put, and where that was when the driver was last thought of
+        /// (2.7.7.2, 2.8.10); nil for a queue that is not live.
         public let available: Position?
         public let used: Position?
+        public let notified: Position?
         /// Chains in the backend.
         public let inFlight: Int
-        /// Chains whose outcome waits for the resume.
+        /// Chains that are finished and not used: they wait for the resume, or with VIRTIO_F_IN_ORDER for an older one.
         public let held: Int
-        /// The available count at which a draft's drain ends; nil without one.
-        public let drainLimit: UInt16?
+        /// What a draft's drain has still to pop, entries (split) or descriptors (packed); nil without one.
+        public let drainLeft: UInt16?
     }
 
     /// The device type (5).
@@ -61,7 +63,7 @@ public struct Inspection: Sendable {
     /// The configuration space the driver reads, and the one it will read after the resume, if that is another.
     public let configuration: ConfigurationBytes
     public let staged: ConfigurationBytes?
-    /// What the device type keeps of its own: of a console the input that was not delivered.
+    /// What the device type keeps of its own: of a console's ports their state, and the input that was not delivered.
     public let deviceState: [UInt8]
     /// Something has had to wait for the end of this suspension.
     public let hasDeferred: Bool
@@ -78,21 +80,22 @@ extension MMIOTransport where Device: ~Copyable {
     public func inspect() -> Inspection {
         var states: [Inspection.Queue] = []
         for index in 0..<queueCount { states.append(queues[index].inspect()) }
+        var later: ConfigurationBytes?
+        if let staged { later = device.bytes(of: staged) }
         return Inspection(
             deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
             interruptStatus: interruptStatus, generation: generation, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
-            configuration: configuration.bytes, staged: staged?.bytes, deviceState: device.savedState,
+            configuration: device.bytes(of: configuration), staged: later, deviceState: device.savedState,
             hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault, anomalies: anomalies, queues: states)
     }
 }
 
 extension QueueSlot {
     fileprivate func inspect() -> Inspection.Queue {
-        var positions: (available: RingPosition, used: RingPosition)?
-        var held = 0
+        var positions: RingPositions?
         switch live {
-        case .some(let queue): (positions, held) = (queue.positions, queue.parked.held)
+        case .some(let queue): positions = queue.positions
         case .none: break
         }
         return Inspection.Queue(
@@ -100,7 +103,8 @@ extension QueueSlot {
             driverArea: configuration.driver, deviceArea: configuration.device, isReady: isReady,
             isResetting: isResetting, isEnding: ending != .none,
             available: positions.map { Inspection.Position($0.available) },
-            used: positions.map { Inspection.Position($0.used) }, inFlight: inFlight, held: held,
-            drainLimit: drainLimit)
+            used: positions.map { Inspection.Position($0.used) },
+            notified: positions.map { Inspection.Position($0.notified) }, inFlight: inFlight, held: finished,
+            drainLeft: drainLeft)
     }
 }
