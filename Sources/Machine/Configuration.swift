@@ -28,6 +28,20 @@ extension Machine {
             public init(path: String) { self.path = path }
         }
 
+        /// A further port of the console.
+        public struct Port: Equatable, Sendable {
+            /// What it is connected to.
+            public var target: ConsoleTarget
+            /// What the driver is told that it is called.
+            public var name: String
+
+            /// A port called `name`.
+            public init(_ target: ConsoleTarget, name: String) {
+                self.target = target
+                self.name = name
+            }
+        }
+
         /// The features a device offers, beside those it offers of itself.
         public struct FeatureChoice: Equatable, Sendable {
             /// To be offered too.
@@ -75,6 +89,8 @@ extension Machine {
         public var console = ConsoleTarget.stdio
         /// The features the console offers.
         public var consoleFeatures = FeatureChoice()
+        /// Further ports of the console, from port 1 on.
+        public var ports: [Port] = []
         /// The console is a terminal in raw mode: the escape key is vmm's.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.

@@ -30,13 +30,13 @@ public final class Machine: @unchecked Sendable {
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         commandLine = configuration.commandLine(devices: images.count + 1)
         entry = try Self.load(configuration, into: ram, commandLine)
-        let port = try ConsolePort(configuration.console)
+        let ends = try Self.openConsole(configuration)
 
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         vm = try SharedVM(hypervisor, ram)
         let parts = Parts(
             configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime())
-        console = try parts.console(port, slot: 0) { [ending] action in
+        console = try parts.console(ends, slot: 0) { [ending] action in
             switch action {
             case .quit: ending.report(.stopped(signal: 2))
             case .help: Log.say(EscapeKeys.text)
@@ -106,6 +106,13 @@ public final class Machine: @unchecked Sendable {
                 into: ram, commandLine: commandLine,
                 initrd: configuration.initrd.map { .path($0) })
         } catch { throw .kernel(error) }
+    }
+
+    /// The host ends of the console's ports, by port.
+    private static func openConsole(_ configuration: Configuration) throws(MachineError) -> [ConsolePort] {
+        var ends = [try ConsolePort(configuration.console, name: "console0")]
+        for port in configuration.ports { ends.append(try ConsolePort(port.target, name: "port \(port.name)")) }
+        return ends
     }
 
     /// The disks the user named; with `memoryDisks`, before them the two that the built-in guest expects.

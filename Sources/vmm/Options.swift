@@ -59,6 +59,23 @@ private let featureNames: [Substring: Features] = [
     "mq": BlockFeature.multiqueue, "discard": BlockFeature.discard, "write_zeroes": BlockFeature.writeZeroes,
 ]
 
+extension Machine.Configuration.FeatureChoice {
+    /// Takes `features=+NAME`, or a further `+NAME` or `-NAME` of that option, whose commas are its own; nil if it is neither,
+    /// false if there is no such feature.
+    mutating func change(_ part: Substring) -> Bool? {
+        let isOption = part.hasPrefix("features=")
+        guard isOption || part.first == "+" || part.first == "-" else { return nil }
+        let change = isOption ? part.dropFirst("features=".count) : part
+        guard let feature = featureNames[change.dropFirst()] else { return false }
+        switch change.first {
+        case "+": adding.insert(feature)
+        case "-": withholding.insert(feature)
+        default: return false
+        }
+        return true
+    }
+}
+
 /// A disk image: `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
 struct DiskOption: ExpressibleByArgument {
     let disk: Machine.Configuration.Disk
@@ -68,28 +85,14 @@ struct DiskOption: ExpressibleByArgument {
         guard let path = parts.popFirst(), !path.isEmpty else { return nil }
         var disk = Machine.Configuration.Disk(path: String(path))
         for part in parts {
-            // features=+NAME,-NAME is one option: the commas in it are its own.
-            if let sign = part.first, sign == "+" || sign == "-" || part.hasPrefix("features=") {
-                guard Self.setFeature(part.hasPrefix("features=") ? part.dropFirst(9) : part, in: &disk) else {
-                    return nil
-                }
+            if let isKnown = disk.features.change(part) {
+                guard isKnown else { return nil }
                 continue
             }
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard Self.set(String(pair[0]), pair.count == 2 ? String(pair[1]) : nil, in: &disk) else { return nil }
         }
         self.disk = disk
-    }
-
-    /// Adds or removes the feature in `+NAME` or `-NAME`; false if it is none.
-    private static func setFeature(_ change: Substring, in disk: inout Machine.Configuration.Disk) -> Bool {
-        guard let feature = featureNames[change.dropFirst()] else { return false }
-        switch change.first {
-        case "+": disk.features.adding.insert(feature)
-        case "-": disk.features.withholding.insert(feature)
-        default: return false
-        }
-        return true
     }
 
     /// Takes one option; false if it is none.
@@ -114,30 +117,49 @@ struct DiskOption: ExpressibleByArgument {
     }
 }
 
-/// `stdio`, `null` or `file=PATH`.
-struct ConsoleOption: ExpressibleByArgument, CustomStringConvertible {
-    let target: ConsoleTarget
-
-    init(target: ConsoleTarget) { self.target = target }
-
-    init?(argument: String) {
-        switch argument {
-        case "stdio": target = .stdio
-        case "null": target = .null
-        case _ where argument.hasPrefix("file=") && argument.utf8.count > 5:
-            target = .file(String(argument.dropFirst(5)))
+extension ConsoleTarget {
+    /// `stdio`, `null`, `pty`, `file=PATH` or `unix=PATH`.
+    init?(_ text: Substring) {
+        let pair = text.split(separator: "=", maxSplits: 1)
+        switch (pair.first, pair.count == 2 ? String(pair[1]) : nil) {
+        case ("stdio", nil): self = .stdio
+        case ("null", nil): self = .null
+        case ("pty", nil): self = .pty
+        case ("file", let path?): self = .file(path)
+        case ("unix", let path?): self = .unix(path)
         default: return nil
         }
     }
+}
 
-    var description: String {
-        switch target {
-        case .file(let path): "file=\(path)"
-        case .null: "null"
-        case .stdio, .descriptors: "stdio"
-        }
+/// What the console is connected to, and what it offers: `TARGET[,features=+NAME,-NAME]`.
+struct ConsoleOption: ExpressibleByArgument {
+    let target: ConsoleTarget
+    let features: Machine.Configuration.FeatureChoice
+
+    init?(argument: String) {
+        var parts = argument.split(separator: ",", omittingEmptySubsequences: false)[...]
+        guard let target = parts.popFirst().flatMap({ ConsoleTarget($0) }) else { return nil }
+        var features = Machine.Configuration.FeatureChoice()
+        for part in parts { guard features.change(part) == true else { return nil } }
+        self.target = target
+        self.features = features
     }
-    var defaultValueDescription: String { description }
+}
+
+/// A further port of the console: `TARGET[,name=NAME]`.
+struct PortOption: ExpressibleByArgument {
+    let port: Machine.Configuration.Port
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let target = ConsoleTarget(parts[0]) else { return nil }
+        let option = parts.count == 2 ? parts[1] : "name="
+        guard option.hasPrefix("name="), option.utf8.count <= "name=".count + Console.maximumNameLength else {
+            return nil
+        }
+        port = Machine.Configuration.Port(target, name: String(option.dropFirst("name=".count)))
+    }
 }
 
 /// `stdio` or `unix=PATH`.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Machine
+import Virtio
 import VirtioABI
 
 @main
@@ -58,8 +59,18 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What the console is connected to: stdio, null or file=PATH. (default: stdio)", valueName: "target"))
+            """
+            What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
+            ,features=+packed,-event_idx. (default: stdio)
+            """,
+            valueName: "target"))
     var console: ConsoleOption?
+
+    @Option(
+        help: ArgumentHelp(
+            "A further port of the console: TARGET[,name=NAME], with a target as of --console. Repeatable.",
+            valueName: "port"))
+    var port: [PortOption] = []
 
     @Option(
         help: ArgumentHelp(
@@ -91,6 +102,15 @@ struct Run: ParsableCommand {
     func validate() throws {
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
+        }
+        let targets = port.map(\.port.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
+        if targets.filter({ $0 == .stdio }).count > 1 {
+            throw ValidationError(
+                "Standard input and output serve one port: give the others, or the console, another target.")
+        }
+        if targets.count > Console.maximumPorts {
+            throw ValidationError(
+                "A console has at most \(Console.maximumPorts) ports, itself included: use fewer --port.")
         }
         guard qtest != nil else { return }
         if !builtIn || initrd != nil || !append.isEmpty {
@@ -173,6 +193,8 @@ struct Run: ParsableCommand {
         configuration.drainDeadline = drainDeadline.duration
         configuration.reportsAnomalies = !builtIn || verbose
         configuration.console = console?.target ?? .stdio
+        configuration.consoleFeatures = console?.features ?? Machine.Configuration.FeatureChoice()
+        configuration.ports = port.map(\.port)
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
         // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
         configuration.escapeKeys = !builtIn

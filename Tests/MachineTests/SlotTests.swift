@@ -55,7 +55,12 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(device: Console(), memory: GuestMemory([]), suspend: .draft),
-            place: place, port: ConsolePort(.descriptors(input: input, output: output)), escapeKeys: false
+            place: place, streams: [
+                ConsoleStream(
+                    port: 0,
+                    end: ConsolePort(.descriptors(input: input, output: output), name: "console0"),
+                    escapeKeys: false, longestChain: 128)
+            ]
         ) { _ in }
     }
 

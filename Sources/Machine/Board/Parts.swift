@@ -12,19 +12,28 @@ struct Parts {
     /// The clock of drain deadlines.
     let time: any TimeSource
 
-    /// The console in slot `slot`; keys that are vmm's go to `onKey`.
+    /// The console in slot `slot`, its ports on `ends`; keys that are vmm's go to `onKey`.
     func console(
-        _ port: ConsolePort, slot: Int, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+        _ ends: [ConsolePort], slot: Int, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) -> ConsoleSlot {
-        let size = ConsolePort.size(of: port.output) ?? (columns: 80, rows: 25)
-        let device = Console(configuration: Console.Configuration(columns: size.columns, rows: size.rows))
-        let features = configuration.kernel == nil ? .allRings : configuration.consoleFeatures
+        let size = ConsolePort.size(of: ends[0].output) ?? (columns: 80, rows: 25)
+        let device = Console(
+            configuration: Console.Configuration(columns: size.columns, rows: size.rows),
+            ports: configuration.ports.map { Array($0.name.utf8) })
+        var features = configuration.consoleFeatures
+        if configuration.kernel == nil {
+            features.adding.formUnion(Machine.Configuration.FeatureChoice.allRings.adding)
+        }
+        let transport = MMIOTransport(
+            device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
+            withholding: features.withholding)
+        let streams = ends.enumerated().map { port, end in
+            ConsoleStream(
+                port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
+                longestChain: transport.longestChain)
+        }
         let slotted = try ConsoleSlot(
-            name: "console0",
-            transport: MMIOTransport(
-                device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
-                withholding: features.withholding),
-            place: place(slot), port: port, escapeKeys: configuration.escapeKeys, onKey: onKey)
+            name: "console0", transport: transport, place: place(slot), streams: streams, onKey: onKey)
         try takeKicks(slotted, slot)
         return slotted
     }

@@ -1,65 +1,45 @@
-// The console on the bus: the model, the host's descriptors, and the thread between them. Output is taken into a buffer of
-// fixed size, so a guest that spins until its transmit buffer is used does not wait for a slow terminal; when that
-// buffer is full, requests wait.
+// The console on the bus: the model, a stream for each of its ports, and the thread between them.
 
 import Glibc
 import KVM
 import Virtio
 import VirtioABI
 
-/// A console device with its host end.
+/// A console device with its host ends.
 final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
-    /// Bytes of output that may wait for the host.
-    private static let outputRoom = 64 << 10
-    /// Bytes of input that may wait beside the model's own buffer, where a test types.
-    private static let inputRoom = 64 << 10
-    /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
-    private static let chunk = 4096
-
-    private var port: ConsolePort
-    /// Where the terminal's size can be asked for, if the output is one.
+    /// By port.
+    private let streams: [ConsoleStream]
+    /// Where the terminal's size can be asked for, if port 0's output is one.
     private let screen: Int32?
-    private var keys: EscapeKeys?
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
 
     // Under the lock:
-    /// Input the model had no room for.
-    private var backlog: [UInt8] = []
-    private var output: [UInt8] = []
-    private var batch: Batch<Console.Request>
-    /// The request being copied out, and how much of it is out.
-    private var current = 0
-    private var copied = 0
-    /// Every queue but the transmit queue is answered on the spot, so this stays empty, and waits for no output.
+    /// Every queue but the transmit queues is answered on the spot, so this stays empty, and waits for no output.
     private var answered: Batch<Console.Request>
     /// While true, requests are not copied out.
     private var holding = false
     /// Waiting requests that may go on.
     private var released = 0
 
-    /// A console on `port`; with `escapeKeys`, the escape key is honoured and its actions go to `onKey`.
+    /// A console on `ends`, one for each port of the model; with `escapeKeys`, the escape key is honoured at port 0 and its actions
+    /// go to `onKey`.
     init(
-        name: String, transport: consuming MMIOTransport<Console>, place: Place, port: ConsolePort, escapeKeys: Bool,
+        name: String, transport: consuming MMIOTransport<Console>, place: Place, streams: [ConsoleStream],
         onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
-        self.port = port
-        screen = port.output
-        keys = escapeKeys ? EscapeKeys() : nil
+        self.streams = streams
+        screen = streams[0].end.output
         self.onKey = onKey
-        batch = Batch(longestChain: transport.longestChain)
         answered = Batch(longestChain: transport.longestChain)
-        output.reserveCapacity(Self.outputRoom)
         try super.init(name: name, transport: transport, place: place)
     }
 
     override func start() throws(MachineError) {
-        port.begin()
+        for stream in streams {
+            stream.end.begin()
+            tellIfOpen(stream)
+        }
         try super.start()
-    }
-
-    override func stop() {
-        super.stop()
-        port.close()
     }
 
     /// Tells the driver if the terminal's size changed.
@@ -79,87 +59,121 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         while !lock.locked({ stopping }) {
             let ready = wait()
             answerDoorbell()
-            if ready.input { typed() }
-            if ready.output { writeSome() }
+            for stream in streams {
+                let (input, output) = ready[stream.port]
+                if input { stream.end.door == nil ? typed(stream) : stream.end.admit() }
+                if output { writeSome(stream) }
+                tellIfOpen(stream)
+            }
             _ = step()
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
         answerDoorbell()
         while step(), deadline.millisecondsLeft > 0 {}
-        while port.output != nil, lock.locked({ !output.isEmpty }), isWritable(within: deadline.millisecondsLeft) {
-            writeSome()
-            _ = step()
+        for stream in streams {
+            while lock.locked({ !stream.output.isEmpty }), isWritable(stream, within: deadline.millisecondsLeft) {
+                writeSome(stream)
+                _ = step()
+            }
         }
     }
 
     override func step() -> Bool {
         checkPatience()
         return perform {
-            deliverBacklog()
+            for stream in streams { deliverBacklog(stream) }
             serveQueues()
             return !servable.isEmpty
         }
     }
 
-    /// Sleeps until there is something to do.
-    private func wait() -> (input: Bool, output: Bool) {
-        let (wantsInput, wantsOutput, sleep) = lock.locked {
+    /// What `wait` found, by port.
+    private typealias Ready = [(input: Bool, output: Bool)]
+
+    /// Sleeps until there is something to do. Descriptor 0 is the doorbell, then come each port's input, or its door, and output.
+    private func wait() -> Ready {
+        var descriptors: [32 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
+        descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+        var dropped: QueueSet = []
+        let sleep: Int32 = lock.locked {
+            for stream in streams {
+                let listens = stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
+                let source = listens ? stream.end.input ?? stream.end.door ?? -1 : -1
+                descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+                guard !stream.output.isEmpty else { continue }
+                if stream.end.output == nil { dropped.insert(QueueSet(queue: stream.port)) }
+                descriptors[2 * stream.port + 2] = pollfd(
+                    fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
+            }
+            return servable.isEmpty && dropped.isEmpty ? patienceLeft : 0
+        }
+        self.sleep(on: &descriptors, sleep)
+        return streams.map {
             (
-                keys != nil || backlog.isEmpty && transport.inputRoom() > 0, !output.isEmpty,
-                servable.isEmpty ? patienceLeft : 0
+                descriptors[2 * $0.port + 1].revents != 0,
+                descriptors[2 * $0.port + 2].revents != 0 || dropped.contains(QueueSet(queue: $0.port))
             )
         }
-        var descriptors: [3 of pollfd] = [
-            pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: wantsInput ? port.input ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: wantsOutput ? port.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
-        ]
-        let gone = wantsOutput && port.output == nil
-        self.sleep(on: &descriptors, gone ? 0 : sleep)
-        return (descriptors[1].revents != 0, descriptors[2].revents != 0 || gone)
     }
 
-    /// Whether the output takes bytes, `milliseconds` from now at the latest; 0 is too late.
-    private func isWritable(within milliseconds: Int32) -> Bool {
-        guard let output = port.output, milliseconds > 0 else { return false }
+    /// Whether the stream's end takes bytes, `milliseconds` from now at the latest; 0 is too late.
+    private func isWritable(_ stream: ConsoleStream, within milliseconds: Int32) -> Bool {
+        guard let output = stream.end.output, milliseconds > 0 else { return false }
         var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
         return unsafe poll(&descriptor, 1, milliseconds) > 0
     }
 
+    /// Tells the driver if somebody came to the host's end of a port, or left it.
+    private func tellIfOpen(_ stream: ConsoleStream) {
+        let isOpen = stream.port == 0 || stream.end.isOpen
+        guard isOpen != stream.saidOpen else { return }
+        perform {
+            stream.saidOpen = isOpen
+            apply(transport.setOpen(isOpen, port: stream.port))
+        }
+    }
+
     // MARK: Input
 
-    private func typed() {
-        guard keys != nil else {
+    private func typed(_ stream: ConsoleStream) {
+        guard stream.keys != nil else {
             // The thread may have begun to listen before the device was suspended.
-            guard lock.locked({ transport.inputRoom() > 0 }) else { return }
-            let bytes = port.read(Self.chunk)
-            return lock.locked { backlog += bytes }
+            guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else { return }
+            let bytes = stream.end.read(ConsoleStream.chunk)
+            return lock.locked { stream.backlog += bytes }
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
-        let (bytes, actions) = keys?.filter(port.read(Self.chunk)) ?? ([], [])
-        lock.locked { backlog += bytes.prefix(max(0, Self.chunk - backlog.count)) }
+        let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
+        lock.locked { stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count)) }
         actions.forEach(onKey)
     }
 
     /// Hands on what waits at the host, unless the device is suspended; with the lock held.
-    private func deliverBacklog() {
-        if !backlog.isEmpty, transport.inputRoom() > 0 { receive() }
+    private func deliverBacklog(_ stream: ConsoleStream) {
+        if !stream.backlog.isEmpty, transport.inputRoom(port: stream.port) > 0 { receive(stream) }
     }
 
     /// Gives the model as much of the backlog as it has room for.
-    private func receive() {
+    private func receive(_ stream: ConsoleStream) {
         var accepted = 0
-        apply(transport.receive(backlog.span, accepted: &accepted))
-        backlog.removeFirst(accepted)
+        apply(transport.receive(stream.backlog.span, port: stream.port, accepted: &accepted))
+        stream.backlog.removeFirst(accepted)
     }
 
     // MARK: Output
 
-    /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
-    private var servable: QueueSet {
-        batch.count == 0 ? pending : pending.subtracting(QueueSet(queue: ConsoleQueue.transmit))
+    /// The transmit queues whose last batch is not all out.
+    private var busy: QueueSet {
+        var set: QueueSet = []
+        for stream in streams where stream.batch.count > 0 {
+            set.insert(QueueSet(queue: ConsoleQueue.transmit(port: stream.port)))
+        }
+        return set
     }
+
+    /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
+    private var servable: QueueSet { pending.subtracting(busy) }
 
     /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
     private func serveQueues() {
@@ -167,8 +181,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let queues = servable
         pending.subtract(queues)
         queues.forEach { queue in
-            if queue == ConsoleQueue.transmit {
-                apply(transport.take(queue: queue, into: &batch))
+            if let stream = streams.first(where: { ConsoleQueue.transmit(port: $0.port) == queue }) {
+                apply(transport.take(queue: queue, into: &stream.batch))
             } else {
                 apply(transport.take(queue: queue, into: &answered))
             }
@@ -176,45 +190,27 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         copyOut()
     }
 
-    /// Copies requests into the output buffer and finishes those that are out whole; with the lock held.
+    /// Copies requests into the output buffers and finishes those that are out whole; with the lock held.
     private func copyOut() {
-        while current < batch.count {
-            if holding && released == 0 { return }
-            let work = batch[current]
-            copied += append(work.request.data, from: copied)
-            guard copied == work.request.data.byteCount else { return }
-            copied = 0
-            current += 1
-            released = max(0, released - 1)
-            apply(transport.finish(work.token, .ok()))
+        for stream in streams {
+            while !holding || released > 0, let token = stream.copyNext() {
+                released = max(0, released - 1)
+                apply(transport.finish(token, .ok()))
+            }
+            stream.clearIfDone()
         }
-        batch.removeAll()
-        current = 0
-        released = 0
-    }
-
-    /// Appends the bytes of `data` from `offset` on, as far as there is room, and says how many.
-    private func append(_ data: Segments, from offset: Int) -> Int {
-        let before = output.count
-        var skip = offset
-        data.forEach { buffer in
-            let start = min(skip, buffer.count)
-            let count = min(buffer.count - start, Self.outputRoom - output.count)
-            unsafe output.append(contentsOf: UnsafeRawBufferPointer(start: buffer.base + start, count: count))
-            skip -= start
-        }
-        return output.count - before
+        if streams.allSatisfy({ $0.waiting == 0 }) { released = 0 }
     }
 
     /// Writes some output, without the lock.
-    private func writeSome() {
-        let chunk = lock.locked { output.prefix(Self.chunk) }
-        let written = port.write(chunk)
-        lock.locked { output.removeFirst(written) }
+    private func writeSome(_ stream: ConsoleStream) {
+        let chunk = lock.locked { stream.output.prefix(ConsoleStream.chunk) }
+        let written = stream.end.write(chunk)
+        lock.locked { stream.removeOutput(written) }
     }
 
     override func emergency(_ byte: UInt8) {
-        if output.count < Self.outputRoom { output.append(byte) }
+        streams[0].append(byte)
         mustRing = true
     }
 
@@ -222,10 +218,12 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     override func suspensionChanged() { mustRing = true }
 
     override func cancel() {
-        for index in current..<batch.count { apply(transport.finish(batch[index].token, .ioError)) }
-        batch.removeAll()
-        current = 0
-        copied = 0
+        for stream in streams {
+            for index in stream.current..<stream.batch.count {
+                apply(transport.finish(stream.batch[index].token, .ioError))
+            }
+            stream.clear()
+        }
         released = 0
     }
 
@@ -243,15 +241,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         return true
     }
 
-    override var backendState: BackendState {
-        BackendState(
-            holding: holding, waiting: batch.count - current, output: output.count, input: backlog.count)
-    }
-
     private func release(_ count: Int?) {
         lock.locked {
             holding = holding && count != nil
-            released = min(batch.count - current, released + (count ?? 0))
+            released = min(streams.reduce(0) { $0 + $1.waiting }, released + (count ?? 0))
         }
         doorbell.signal()
     }
@@ -259,18 +252,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Takes input as from a terminal; false, having taken none of it, if too much waits already.
     private func input(_ bytes: [UInt8]) -> Bool {
         perform {
-            guard bytes.count <= Self.inputRoom - backlog.count else { return false }
-            backlog += bytes
-            receive()
+            guard bytes.count <= ConsoleStream.inputRoom - streams[0].backlog.count else { return false }
+            streams[0].backlog += bytes
+            receive(streams[0])
             return true
         }
     }
 
     /// The output that waits for the host, which now has it.
-    func takeOutput() -> [UInt8] {
-        lock.locked {
-            defer { output.removeAll(keepingCapacity: true) }
-            return output
-        }
-    }
+    func takeOutput() -> [UInt8] { lock.locked { streams[0].takeOutput() } }
 }

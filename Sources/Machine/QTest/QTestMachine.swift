@@ -29,7 +29,10 @@ public final class QTestMachine: @unchecked Sendable {
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         wiring = QTestWiring(ram)
         let parts = Parts(configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time)
-        console = try parts.console(try ConsolePort(.null), slot: 0) { _ in }
+        // Nobody listens to the ports: what they have to say is asked for.
+        var ends = [try ConsolePort(.null, name: "console0")]
+        for port in configuration.ports { ends.append(try ConsolePort(.null, name: port.name)) }
+        console = try parts.console(ends, slot: 0) { _ in }
         var disks: [BlockSlot] = []
         for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
         self.disks = disks
