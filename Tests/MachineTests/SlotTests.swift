@@ -55,7 +55,8 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(device: Console(), memory: GuestMemory([]), suspend: .draft),
-            place: place, streams: [
+            place: place,
+            streams: [
                 ConsoleStream(
                     port: 0,
                     end: ConsolePort(.descriptors(input: input, output: output), name: "console0"),

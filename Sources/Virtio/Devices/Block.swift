@@ -186,14 +186,14 @@ public struct Block: VirtioDevice, ~Copyable {
         }
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 {
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written {
         let status: BlockRequest.Status =
             switch outcome.result {
             case .ok: .ok
             case .ioError: .ioError
             case .unsupported: .unsupported
             }
-        return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? 0
+        return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? Written(outcome.written)
     }
 
     /// A read or a write of whole sectors, all on the disk (5.2.6.1).
@@ -243,7 +243,7 @@ public struct Block: VirtioDevice, ~Copyable {
     }
 
     private func answer(_ status: BlockRequest.Status, in reply: Reply) -> Taken<Request> {
-        .done(written: reply.answer(status.rawValue, afterWriting: 0))
+        .done(reply.answer(status.rawValue, afterWriting: 0))
     }
 }
 

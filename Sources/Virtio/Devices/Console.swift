@@ -127,10 +127,10 @@ public struct Console: VirtioDevice, ~Copyable {
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
         switch index {
-        case ConsoleQueue.controlReceive: return .done(written: sendMessage(into: &chain.writable, configuration))
+        case ConsoleQueue.controlReceive: return .done(Written(sendMessage(into: &chain.writable, configuration)))
         case ConsoleQueue.controlTransmit:
             receiveMessage(&chain.readable)
-            return .done(written: 0)
+            return .done(Written())
         default: break
         }
         let (port, transmits) = port(ofQueue: index)
@@ -140,10 +140,10 @@ public struct Console: VirtioDevice, ~Copyable {
             _ = chain.writable.write(byte)
             written += 1
         }
-        return .done(written: written)
+        return .done(Written(written))
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
 
     // MARK: Control messages (5.3.6.2)
 

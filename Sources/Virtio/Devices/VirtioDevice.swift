@@ -5,8 +5,8 @@ import VirtioABI
 
 /// What a device does with a chain it was given.
 public enum Taken<Request: Sendable>: Sendable {
-    /// Answered on the spot; `written` bytes were put into its writable part.
-    case done(written: UInt32)
+    /// Answered on the spot.
+    case done(Written)
     /// Left to the backend. The answer goes to `reply`, if the device type has one.
     case work(Request, reply: Reply?)
     /// There is no place in it for an answer: the device cannot go on.
@@ -50,8 +50,8 @@ public protocol VirtioDevice: ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request>
-    /// The backend is done with a request: answers into `reply` and returns the used length (2.7.8).
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32
+    /// The backend is done with a request: answers into `reply`, and says what the device wrote into the chain.
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written
 
     /// The byte to be shown at once, if a write of `value` at `offset` of the configuration space is emergency output (5.3.4).
     func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8?

@@ -1,5 +1,24 @@
 // A buffer the driver made available, between the moment it leaves the available ring and the moment it is parked or used.
 
+/// What a device wrote into a chain.
+public struct Written: Hashable, Sendable {
+    /// The used length: bytes from the start of the writable part without a gap (2.7.8.2).
+    public let length: UInt32
+    /// Whether there are any bytes, behind a gap or not: VIRTQ_DESC_F_WRITE of a used descriptor (2.8.5).
+    public let anything: Bool
+
+    /// The first `length` bytes, and no others.
+    public init(_ length: UInt32 = 0) {
+        self.length = length
+        anything = length > 0
+    }
+
+    fileprivate init(answerAfter length: UInt32) {
+        self.length = length
+        anything = true
+    }
+}
+
 /// The end of a chain's writable part, kept for the device's answer: a status byte behind the room for data.
 public struct Reply: Sendable {
     private let byte: GuestBuffer
@@ -25,11 +44,10 @@ public struct Reply: Sendable {
         memory.guestAddress(of: byte).map { ($0, room) }
     }
 
-    /// Stores the answer after `written` bytes of data, and returns the used length. That counts bytes written from the start
-    /// without a gap (2.7.8.2), so it includes the answer only if the data filled all the room before it.
-    func answer(_ value: UInt8, afterWriting written: UInt32) -> UInt32 {
+    /// Stores the answer after `written` bytes of data. The used length includes it only if the data filled all the room before it.
+    func answer(_ value: UInt8, afterWriting written: UInt32) -> Written {
         byte.storeByte(value, at: 0)
-        return Int(written) == room && written < .max ? written + 1 : written
+        return Written(answerAfter: Int(written) == room && written < .max ? written + 1 : written)
     }
 }
 

@@ -115,11 +115,10 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// Gives a chain that took `slots` entries back with `written` bytes in its writable part, counted from their start
-    /// (2.7.8, 2.8.7).
-    mutating func put(_ head: UInt16, slots: UInt16, written: UInt32) {
+    /// Gives a chain that took `slots` entries back, and says what was written into it (2.7.8, 2.8.6).
+    mutating func put(_ head: UInt16, slots: UInt16, written: Written) {
         switch ring {
-        case .split(let queue): queue.put(head, written: written, at: &positions.used)
+        case .split(let queue): queue.put(head, written: written.length, at: &positions.used)
         case .packed(let queue): queue.put(head, slots: slots, written: written, at: &positions.used)
         }
     }

@@ -133,13 +133,13 @@ import VirtioABI
     // MARK: Used descriptors
 
     /// Writes one used descriptor for the whole chain, and skips the rest of it (2.8.6).
-    func put(_ id: UInt16, slots: UInt16, written: UInt32, at position: inout RingPosition) {
+    func put(_ id: UInt16, slots: UInt16, written: Written, at position: inout RingPosition) {
         let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
-            .store(written, ordering: .relaxed)
+            .store(written.length, ordering: .relaxed)
         unsafe word(entry + PackedRing.id).pointee.store(id, ordering: .relaxed)
         var flags = position.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
-        if written > 0 { flags |= Descriptor.Flags.write.rawValue }
+        if written.anything { flags |= Descriptor.Flags.write.rawValue }
         // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's read
         // barrier after it saw them (2.8.21.3).
         unsafe word(entry + PackedRing.flags).pointee.store(flags, ordering: .releasing)

@@ -7,8 +7,8 @@
     enum Answer: Sendable {
         /// By the backend; the answer is still to be written into the chain.
         case outcome(Outcome)
-        /// At once, with so many bytes written.
-        case written(UInt32)
+        /// At once.
+        case written(Written)
     }
 
     private enum State { case free, inFlight, finished(Answer) }
@@ -68,7 +68,7 @@
     }
 
     /// Sets a chain aside that is answered already.
-    mutating func park(_ chain: consuming DescriptorChain, written: UInt32) {
+    mutating func park(_ chain: consuming DescriptorChain, written: Written) {
         finished += 1
         _ = add(chain, .finished(.written(written)), reply: nil)
     }

@@ -162,8 +162,8 @@ struct FourQueues: VirtioDevice, ~Copyable {
         return .work(Request(queue: index), reply: reply)
     }
 
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 {
-        reply?.answer(0, afterWriting: 0) ?? 0
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written {
+        reply?.answer(0, afterWriting: 0) ?? Written()
     }
 }
 
