@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-nested cross-check pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check pure guest release lint format check clean
 
 all: build
 
@@ -21,6 +21,9 @@ test: ## unit tests, and on /dev/kvm the integration tests
 
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
+
+test-qtest: build ## the devices driven by a script, and the same lines for QEMU
+	Tests/qtest/run.sh $(BUILD)/debug/vmm
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
@@ -53,7 +56,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure test test-cli cross-check test-nested
+check: lint build pure test test-cli test-qtest cross-check test-nested
 
 clean:
 	rm -rf $(BUILD)

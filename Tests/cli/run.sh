@@ -83,6 +83,41 @@ else
 fi
 chmod 644 disk.img
 
+# qtest needs no KVM. A pipe opened for both ways has no end.
+expect "qtest at the end of its input" 0 "" "$vmm" --qtest stdio
+expect "qtest says why it ends" 0 "client left" "$vmm" --qtest stdio -v
+expect "qtest answers" 0 "" sh -c "[ \"\$(printf 'rea\ndl 0xd0000000\nreadl 0xd0000000\nreadb' | '$vmm' --qtest stdio | tail -n 1)\" = 'OK 0x0000000074726976' ]"
+expect "qtest with the built-in guest's disks" 0 "" sh -c "echo x-state blk1 | '$vmm' --qtest stdio | grep -q '^OK {'"
+expect "qtest with a disk and no other" 0 "" \
+    sh -c "printf 'x-state blk0\nx-state blk1\n' | '$vmm' --qtest stdio -d disk.img,ro | tail -n 1 | grep -q Unknown"
+expect "qtest keeps the console off standard output" 0 "" \
+    sh -c "[ \$(echo 'writel 0xd0000108 65' | '$vmm' --qtest stdio --console null | wc -c) = 3 ]"
+expect "qtest and a guest's exit" 11 "debug-exit" sh -c "echo 'outb 0xf4 5' | '$vmm' --qtest stdio"
+expect "qtest with a kernel" 64 "no kernel" "$vmm" --qtest stdio POWER_OFF.elf
+expect "qtest with a kernel as an option" 64 "no kernel" "$vmm" --qtest stdio -k POWER_OFF.elf
+expect "qtest with a command line" 64 "no kernel" "$vmm" --qtest stdio -a hello
+expect "qtest with the console at the same place" 64 "console" "$vmm" --qtest stdio --console stdio
+expect "qtest nowhere" 64 "qtest" "$vmm" --qtest tcp
+expect "qtest at a name of nothing" 64 "qtest" "$vmm" --qtest unix=
+expect "qtest, disk missing" 1 "does not exist" "$vmm" --qtest stdio -d missing
+expect "qtest in help" 0 "" sh -c "'$vmm' run --help | grep -q qtest"
+expect "qtest and a timeout" 124 "time" sh -c "exec '$vmm' --qtest stdio --timeout 200ms <> fifo"
+expect "qtest and SIGINT" 130 "signal 2" \
+    timeout --preserve-status -s INT 0.5 sh -c "exec '$vmm' --qtest stdio <> fifo"
+expect "qtest and SIGTERM at a socket" 143 "signal 15" \
+    timeout --preserve-status -s TERM 0.5 "$vmm" --qtest unix=socket
+expect "qtest removes its socket" 0 "" test ! -e socket
+expect "qtest at a file" 1 "another kind" "$vmm" --qtest unix=text
+expect "qtest at a long name" 1 "shorter" "$vmm" --qtest "unix=$(printf '%108s' | tr ' ' n)"
+"$vmm" --qtest unix=socket --timeout 20s 2> /dev/null &
+first=$!
+while kill -0 $first && [ ! -S socket ]; do :; done
+expect "qtest at a socket in use" 1 "in use" "$vmm" --qtest unix=socket
+kill -KILL $first
+wait $first 2> /dev/null
+expect "a stale socket is left" 0 "" test -S socket
+expect "qtest at a stale socket" 124 "waiting for a qtest client" "$vmm" --qtest unix=socket --timeout 200ms
+
 if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
     expect "no KVM" 1 "/dev/kvm" "$vmm"
     skip "what needs KVM" "there is no usable /dev/kvm"

@@ -221,6 +221,7 @@ private struct Arguments {
             "EOPNOTSUPP": EOPNOTSUPP, "ETIMEDOUT": ETIMEDOUT,
         ]
         if let number = names[words[index].text] { return number }
-        return try fitting(index)
+        guard let number = words[index].number.flatMap({ Int32(exactly: $0) }) else { throw refusal(index, "an errno") }
+        return number
     }
 }

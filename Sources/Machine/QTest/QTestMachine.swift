@@ -17,9 +17,9 @@ public final class QTestMachine: @unchecked Sendable {
     /// Signalled when something outside ends the run.
     let wake: EventFD
 
-    /// Rounds of all devices that one command is given. A driver can make the devices write rings that keep them busy for ever: what
-    /// is left after so many is done with the next command.
-    private static let rounds = 4096
+    /// Rounds of all devices that one command is given; the largest queue needs half as many. A driver can make a disk write the
+    /// ring it is served from, and so keep it busy for ever: what is left after so many rounds is done with the next command.
+    private static let rounds = 1024
 
     /// Makes the machine: `configuration`'s memory and disks, or the built-in guest's disks if it names none. No kernel is loaded.
     public init(_ configuration: Machine.Configuration) throws(MachineError) {

@@ -1,0 +1,137 @@
+// A driver in a qtest client's place: it knows the device by lines of text alone.
+
+import Testing
+import VirtioABI
+
+@testable import Machine
+
+/// A session with a machine, and a split-ring driver that speaks through it.
+final class QTestClient {
+    private let session: QTestSession
+    /// The interrupt lines that were told of, since this was emptied last.
+    var interrupts: [String] = []
+    /// Everything said and answered.
+    private(set) var transcript: [String] = []
+
+    static let disk = 1
+    static let console = 0
+
+    init(
+        suspend: SuspendDialect? = .draft, drainDeadline: Duration = .seconds(10),
+        _ edit: (inout Machine.Configuration) -> Void = { _ in }
+    ) throws {
+        var configuration = Machine.Configuration()
+        configuration.suspend = suspend
+        configuration.drainDeadline = drainDeadline
+        configuration.memory = 8 << 20
+        configuration.reportsAnomalies = false
+        edit(&configuration)
+        session = QTestSession(try QTestMachine(configuration))
+    }
+
+    var outcome: Machine.Outcome? { session.outcome }
+
+    /// Says a line and returns the answer, which is the last of the lines that come; the others are interrupts.
+    @discardableResult
+    func say(_ line: String) -> String {
+        let told = session.handle(Array(line.utf8)[...])
+        transcript += ["> " + line] + told
+        interrupts += told.dropLast()
+        #expect(told.dropLast().allSatisfy { $0.hasPrefix("IRQ ") }, "\(told)")
+        return told.last ?? ""
+    }
+
+    /// The number behind the OK.
+    func number(_ line: String) -> UInt64 {
+        let answer = say(line)
+        #expect(answer.hasPrefix("OK 0x"), "\(line): \(answer)")
+        return UInt64(answer.dropFirst(5), radix: 16) ?? 0
+    }
+
+    // MARK: Registers
+
+    func address(_ slot: Int, _ offset: UInt32) -> String {
+        "0x" + hex(MemoryMap.window(slot: slot).lowerBound + UInt64(offset), digits: 8)
+    }
+
+    func get(_ slot: Int, _ register: Register) -> UInt64 { number("readl \(address(slot, register.rawValue))") }
+
+    func set(_ slot: Int, _ register: Register, _ value: UInt64) {
+        #expect(say("writel \(address(slot, register.rawValue)) 0x\(hex(value, digits: 1))") == "OK")
+    }
+
+    func status(_ slot: Int) -> UInt64 { get(slot, .status) }
+
+    /// Brings the device in `slot` to DRIVER_OK with VERSION_1, its SUSPEND, and queues of 8 entries: queue n at 0x10000 + n * 0x1000.
+    func bringUp(_ slot: Int, queues: Int) {
+        for status: UInt64 in [0, 1, 3] { set(slot, .status, status) }
+        set(slot, .deviceFeaturesSel, 1)
+        let offered = get(slot, .deviceFeatures)
+        let wanted = Features([.version1, .suspendDraft, .suspend]).word(1)
+        for (word, value): (UInt64, UInt64) in [(0, 0), (1, offered & UInt64(wanted))] {
+            set(slot, .driverFeaturesSel, word)
+            set(slot, .driverFeatures, value)
+        }
+        set(slot, .status, 0x0b)
+        for queue in 0..<queues {
+            let base = ring(slot, queue)
+            say("memset \(base) 0x1000 0")
+            set(slot, .queueSel, UInt64(queue))
+            set(slot, .queueSize, 8)
+            set(slot, .queueDescLow, base)
+            set(slot, .queueDriverLow, base + 0x400)
+            set(slot, .queueDeviceLow, base + 0x800)
+            set(slot, .queueReady, 1)
+        }
+        set(slot, .status, 0x0f)
+        #expect(status(slot) == 0x0f)
+    }
+
+    // MARK: Queues
+
+    private func ring(_ slot: Int, _ queue: Int) -> UInt64 { 0x1_0000 + UInt64(slot) * 0x8000 + UInt64(queue) * 0x1000 }
+
+    /// Makes a chain available, without a kick: descriptors from `first` on, each with its address, length and whether the device
+    /// writes it.
+    func offer(_ slot: Int, _ queue: Int, first: Int, _ buffers: [(address: UInt64, length: Int, writes: Bool)]) {
+        let base = ring(slot, queue)
+        for (index, buffer) in buffers.enumerated() {
+            let isLast = index == buffers.count - 1
+            let descriptor = base + 16 * UInt64(first + index)
+            say("writeq \(descriptor) \(buffer.address)")
+            say("writel \(descriptor + 8) \(buffer.length)")
+            say("writew \(descriptor + 12) \((isLast ? 0 : 1) | (buffer.writes ? 2 : 0))")
+            say("writew \(descriptor + 14) \(first + index + 1)")
+        }
+        let index = number("readw \(base + 0x402)")
+        say("writew \(base + 0x404 + 2 * (index % 8)) \(first)")
+        say("writew \(base + 0x402) \(index + 1)")
+    }
+
+    func kick(_ slot: Int, _ queue: Int) { set(slot, .queueNotify, UInt64(queue)) }
+
+    /// How many chains the device used.
+    func used(_ slot: Int, _ queue: Int) -> UInt64 { number("readw \(ring(slot, queue) + 0x802)") }
+
+    /// Offers and kicks a request of one sector at `buffer`: header in front of it, status byte behind.
+    func request(_ kind: UInt32, sector: UInt64, at buffer: UInt64, first: Int = 0) {
+        say("writel \(buffer - 16) \(kind)")
+        say("writel \(buffer - 12) 0")
+        say("writeq \(buffer - 8) \(sector)")
+        say("writeb \(buffer + 512) 0xff")
+        let reads = kind == BlockRequest.Kind.read
+        offer(
+            Self.disk, 0, first: first,
+            [(buffer - 16, 16, false), (buffer, 512, reads), (buffer + 512, 1, true)])
+        kick(Self.disk, 0)
+    }
+
+    // MARK: State
+
+    /// The value of the first member `name` in what x-state says of the device, as it is written.
+    func state(_ device: String, _ name: String) -> String {
+        let text = say("x-state \(device)")
+        guard let start = text.firstRange(of: "\"\(name)\":")?.upperBound else { return "" }
+        return String(text[start...].prefix { $0 != "," && $0 != "}" && $0 != "]" })
+    }
+}
