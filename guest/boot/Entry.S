@@ -159,6 +159,6 @@ shared_words:
     .balign 4096
     .globl  arena_start
 arena_start:
-    .skip   128 * 1024
+    .skip   512 * 1024
     .globl  arena_end
 arena_end:

@@ -63,7 +63,7 @@ private func blockUnknownType(_ board: inout Board) throws(Failure) {
 private func blockReadOnly(_ board: inout Board) throws(Failure) {
     guard let device = board.readOnlyDisk else { throw .skipped("no read-only disk") }
     board.subject = device
-    var disk = try BlockDriver(device, &board.arena)
+    var disk = try BlockDriver(device, board.form, &board.arena)
     try disk.run(BlockRequest.Kind.read, bytes: 512)
     let word = load64(disk.data(0))
     disk.fill(1, seed: word &+ 1, bytes: 512)
@@ -75,11 +75,12 @@ private func blockReadOnly(_ board: inout Board) throws(Failure) {
 /// 2.7.4.1: no device makes assumptions on how a request is cut into descriptors.
 private func blockFraming(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
+    try disk.queue.need(5)
     let (half, bytes) = (BlockDriver.headerSize / 2, BlockDriver.dataSize)
 
     // A write: the header in two descriptors.
     disk.fill(0, seed: 7, bytes: bytes)
-    disk.prepare(0, BlockRequest.Kind.write, sector: 8)
+    disk.prepare(0, BlockRequest.Kind.write, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(0), half)
     disk.queue.append(disk.header(0) &+ half, half)
     disk.queue.append(disk.data(0), bytes)
@@ -87,7 +88,7 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
     try finishFramed(&disk, 0)
 
     // A read: the status byte at the end of the data's descriptor.
-    disk.prepare(1, BlockRequest.Kind.read, sector: 8)
+    disk.prepare(1, BlockRequest.Kind.read, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(1), BlockDriver.headerSize)
     disk.queue.append(disk.data(1), bytes &+ 1, .write)
     try finishFramed(&disk, 1)
@@ -95,13 +96,13 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
 
     // A write: header and data in one.
     disk.fill(2, seed: 8, bytes: bytes)
-    disk.prepare(2, BlockRequest.Kind.write, sector: 8)
+    disk.prepare(2, BlockRequest.Kind.write, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(2), BlockDriver.headerSize &+ bytes)
     disk.queue.append(disk.statusByte(2), 1, .write)
     try finishFramed(&disk, 2)
 
     // A read: everything cut, and cut again where no boundary is.
-    disk.prepare(3, BlockRequest.Kind.read, sector: 8)
+    disk.prepare(3, BlockRequest.Kind.read, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(3), 1)
     disk.queue.append(disk.header(3) &+ 1, BlockDriver.headerSize &- 1)
     disk.queue.append(disk.data(3), 3, .write)
@@ -112,7 +113,7 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
 }
 
 private func finishFramed(_ disk: inout BlockDriver, _ place: Int) throws(Failure) {
-    disk.offer(place)
+    try disk.offer(place)
     disk.queue.kick()
     try disk.finish()
 }
@@ -121,15 +122,16 @@ private func finishFramed(_ disk: inout BlockDriver, _ place: Int) throws(Failur
 private func blockInFlight(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var disk = try board.startDisk()
+    let requests = try disk.needDepth(1)
     board.command(.hold, disk.device)
-    for place in 0..<BlockDriver.places {
-        disk.offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
+    for place in 0..<requests {
+        try disk.offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
     }
     disk.queue.kick()
     try expectUnchanged(disk.device, "used index while requests are held") { UInt64(disk.queue.deviceIndex) }
     try expect(disk.queue.pending, 0, "used entries while requests are held")
     board.command(.release, disk.device)
-    for _ in 0..<BlockDriver.places { try disk.finish() }
+    for _ in 0..<requests { try disk.finish() }
     try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }
 }
 

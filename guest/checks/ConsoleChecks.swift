@@ -34,7 +34,7 @@ private func consoleInput(_ board: inout Board) throws(Failure) {
         text = Text("typed")
     }
     var console = try board.startConsole()
-    console.postReceive()
+    try console.postReceive()
     if board.hostInput.count == 0 {
         for index in 0..<text.count { board.command(.input, console.device, UInt16(text[index])) }
     }

@@ -29,7 +29,7 @@ extension BlockDriver {
     @inline(never)
     mutating func suspendWithRequestHeld(_ suspend: Suspend, _ board: Board) throws(Failure) {
         board.command(.hold, device)
-        offer(0, BlockRequest.Kind.read, bytes: 512)
+        try offer(0, BlockRequest.Kind.read, bytes: 512)
         queue.kick()
         suspend.requestSuspend()
         // 1.4: a device that has not yet looked at the ring leaves the request there and is suspended at once. After
@@ -122,7 +122,7 @@ private func suspendResumeHeld(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
     try suspend.suspend()
-    disk.offer(0, BlockRequest.Kind.read, bytes: 512)
+    try disk.offer(0, BlockRequest.Kind.read, bytes: 512)
     board.command(.holdResume, disk.device)
     suspend.requestResume()
     try suspend.expectStays(suspend.suspended, "Status while resuming")
@@ -187,7 +187,7 @@ private func suspendReset(_ board: inout Board) throws(Failure) {
     var (second, _) = try board.startSuspendableDisk()
     try expect(second.features.rawValue, disk.features.rawValue, "features accepted after the reset")
     try suspend.suspend()
-    second.offer(0, BlockRequest.Kind.read, bytes: 512)
+    try second.offer(0, BlockRequest.Kind.read, bytes: 512)
     second.queue.notify()
     try expectForgotten(&second, suspend, board)
 

@@ -30,7 +30,7 @@ private func identity(_ board: inout Board) throws(Failure) {
 private func featuresRefused(_ board: inout Board) throws(Failure) {
     let device = try board.needDisk()
     try device.begin()
-    device.accept(device.offered.union(Features(bit: 37)))
+    device.accept(device.offered.union(RingFeature.unknown))
     device.setStatus([.acknowledge, .driver, .featuresOK])
     try expect(device.status, 0x03, "Status after FEATURES_OK with an unoffered bit")
     _ = try device.negotiate([.version1])

@@ -1,11 +1,11 @@
 // A driver for the block device (VIRTIO 1.4, 5.2). A request has a place of its own, whose parts are neighbours, so
 // that any two of them can share a descriptor:
 //
-//   +0 type le32, reserved le32, sector le64      +16 data, up to 1024 bytes      +1040 status byte
+//   +0 type le32, reserved le32, sector le64      +16 data, n bytes, up to 1024      +16+n status byte
 
 /// The disk with its queue live.
 struct BlockDriver {
-    static let places = 8
+    static let places = VirtQueue.places
     static let dataSize: UInt64 = 1024
     static let headerSize = UInt64(BlockRequest.headerSize)
     private static let placeSize: UInt64 = 1056
@@ -14,24 +14,36 @@ struct BlockDriver {
     let features: Features
     var queue: VirtQueue
     private let memory: UInt64
-    /// The chain of each place, for those in flight.
-    private var heads = [8 of UInt16?](repeating: nil)
+    /// Bytes of data in each place's request.
+    private var dataBytes = [8 of UInt16](repeating: 0)
 
     /// Initialises the device from the beginning; up to, not including, DRIVER_OK if `live` is false.
     @inline(never)
     init(
-        _ device: MMIODevice, _ arena: inout Arena, extra: Features = [], live: Bool = true
+        _ device: MMIODevice, _ form: RingForm, _ arena: inout Arena, live: Bool = true
     ) throws(Failure) {
         self.device = device
-        features = try device.negotiate([.version1, BlockFeature.readOnly, BlockFeature.flush, extra])
-        queue = try VirtQueue(device, 0, &arena)
+        features = try device.negotiate([.version1, BlockFeature.readOnly, BlockFeature.flush, form.features])
+        queue = try VirtQueue(device, 0, features, size: form.queueSize, &arena)
         memory = arena.take(BlockDriver.placeSize &* UInt64(BlockDriver.places))
         if live { try device.driverOK() }
     }
 
     func header(_ place: Int) -> UInt64 { memory &+ BlockDriver.placeSize &* UInt64(truncatingIfNeeded: place) }
     func data(_ place: Int) -> UInt64 { header(place) &+ BlockDriver.headerSize }
-    func statusByte(_ place: Int) -> UInt64 { data(place) &+ BlockDriver.dataSize }
+    func statusByte(_ place: Int) -> UInt64 { data(place) &+ UInt64(dataBytes[place]) }
+
+    /// Elements of the usual request: header, data and status byte; two, if the queue has no room for three.
+    var usualElements: UInt16 { min(3, max(2, queue.longestBuffer)) }
+
+    /// Usual requests that fit in the queue at once.
+    var depth: Int { min(BlockDriver.places, queue.depth(usualElements)) }
+
+    /// The same, for a check that is about several requests.
+    func needDepth(_ least: Int) throws(Failure) -> Int {
+        if depth < least { throw .skipped("the queue has too few entries for the requests in flight") }
+        return depth
+    }
 
     /// Sectors, read as two halves of which no change tore one (4.2.2.2).
     func capacity() throws(Failure) -> UInt64 {
@@ -40,37 +52,39 @@ struct BlockDriver {
     }
 
     /// Writes the header, and a status byte no device answers with.
-    func prepare(_ place: Int, _ kind: UInt32, sector: UInt64) {
+    mutating func prepare(_ place: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) {
+        dataBytes[place] = UInt16(truncatingIfNeeded: bytes)
         store32(header(place), kind)
         store32(header(place) &+ 4, 0)
         store64(header(place) &+ UInt64(BlockRequest.sectorOffset), sector)
         store8(statusByte(place), 0xff)
     }
 
-    /// Makes a request available in the usual three descriptors, or two without data; no kick.
+    /// Makes a request available in the usual elements; no kick.
     @inline(never)
-    mutating func offer(_ place: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) {
-        prepare(place, kind, sector: sector)
-        queue.append(header(place), BlockDriver.headerSize)
-        if bytes > 0 { queue.append(data(place), bytes, kind == BlockRequest.Kind.write ? [] : .write) }
-        queue.append(statusByte(place), 1, .write)
-        offer(place)
+    mutating func offer(_ place: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) throws(Failure) {
+        prepare(place, kind, sector: sector, bytes: bytes)
+        let isWrite = kind == BlockRequest.Kind.write
+        // The data's descriptor is shared with whichever neighbour goes the same way, if there are only two.
+        let shares = usualElements < 3
+        let before = shares && isWrite ? bytes : 0
+        let after = shares && !isWrite ? bytes : 0
+        queue.append(header(place), BlockDriver.headerSize &+ before)
+        if !shares, bytes > 0 { queue.append(data(place), bytes, isWrite ? [] : .write) }
+        queue.append(statusByte(place) &- after, after &+ 1, .write)
+        try offer(place)
     }
 
-    /// Makes the chain being built available as the request of `place`.
-    mutating func offer(_ place: Int) { heads[place] = queue.offer() }
+    /// Makes the buffer being built available as the request of `place`.
+    mutating func offer(_ place: Int) throws(Failure) { try queue.offer(place) }
 
-    /// Waits for a request and checks its status byte. A used entry for no request in flight fails.
+    /// Waits for a request, which the queue knows as one in flight, and checks its status byte.
     @inline(never)
     @discardableResult
     mutating func finish(_ status: BlockRequest.Status = .ok) throws(Failure) -> Used {
         let used = try queue.waitUsed("a used block request")
-        for place in 0..<BlockDriver.places where heads[place].map(UInt32.init) == used.id {
-            heads[place] = nil
-            try expect(load8(statusByte(place)), status.rawValue, "status byte of the request")
-            return used
-        }
-        throw .unexpected("id of a used entry, of a request in flight", expected: 0, actual: UInt64(used.id))
+        try expect(load8(statusByte(used.place)), status.rawValue, "status byte of the request")
+        return used
     }
 
     /// One request from offer to answer; returns the used length.
@@ -79,7 +93,7 @@ struct BlockDriver {
     mutating func run(
         _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0, place: Int = 0, _ status: BlockRequest.Status = .ok
     ) throws(Failure) -> UInt32 {
-        offer(place, kind, sector: sector, bytes: bytes)
+        try offer(place, kind, sector: sector, bytes: bytes)
         queue.kick()
         return try finish(status).length
     }

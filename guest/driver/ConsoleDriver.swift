@@ -3,8 +3,8 @@
 /// The console with both its queues live.
 struct ConsoleDriver {
     static let bufferSize: UInt64 = 256
-    /// Receive buffers: one for each descriptor posted.
-    static let receiveBuffers: UInt64 = 8
+    /// Receive buffers, as far as the queue has entries for them.
+    static let receiveBuffers = VirtQueue.places
     static let receiveSize: UInt64 = 16
 
     let device: MMIODevice
@@ -14,23 +14,25 @@ struct ConsoleDriver {
     /// The transmit buffer.
     let buffer: UInt64
     private let input: UInt64
+    /// Receive buffers in the queue.
+    private var posted = 0
 
     /// Initialises the device from the beginning, with no receive buffer posted.
     @inline(never)
-    init(_ device: MMIODevice, _ arena: inout Arena, extra: Features = []) throws(Failure) {
+    init(_ device: MMIODevice, _ form: RingForm, _ arena: inout Arena) throws(Failure) {
         self.device = device
-        features = try device.negotiate([.version1, ConsoleFeature.size, extra])
-        receive = try VirtQueue(device, ConsoleQueue.receive, &arena)
-        transmit = try VirtQueue(device, ConsoleQueue.transmit, &arena)
+        features = try device.negotiate([.version1, ConsoleFeature.size, form.features])
+        receive = try VirtQueue(device, ConsoleQueue.receive, features, size: form.queueSize, &arena)
+        transmit = try VirtQueue(device, ConsoleQueue.transmit, features, size: form.queueSize, &arena)
         buffer = arena.take(ConsoleDriver.bufferSize)
-        input = arena.take(ConsoleDriver.receiveBuffers &* ConsoleDriver.receiveSize)
+        input = arena.take(UInt64(ConsoleDriver.receiveBuffers) &* ConsoleDriver.receiveSize)
         try device.driverOK()
     }
 
     /// Sends the first `count` bytes of the buffer and waits until the device has used it.
     mutating func send(_ count: UInt64) throws(Failure) -> Used {
         transmit.append(buffer, count)
-        transmit.offer()
+        try transmit.offer(0)
         transmit.kick()
         return try transmit.waitUsed("a used transmit buffer")
     }
@@ -56,29 +58,35 @@ struct ConsoleDriver {
         return try device.consistently { UInt32(load16(columns)) | UInt32(load16(rows)) << 16 }
     }
 
-    /// Posts every receive buffer: the first descriptors of a queue just set up.
-    mutating func postReceive() {
-        for number in 0..<ConsoleDriver.receiveBuffers {
-            receive.append(input &+ ConsoleDriver.receiveSize &* number, ConsoleDriver.receiveSize, .write)
-            receive.offer()
+    /// Posts the receive buffers.
+    mutating func postReceive() throws(Failure) {
+        for number in 0..<min(ConsoleDriver.receiveBuffers, receive.depth(1)) {
+            receive.append(receiveBuffer(number), ConsoleDriver.receiveSize, .write)
+            try receive.offer(number)
         }
+        posted = min(ConsoleDriver.receiveBuffers, receive.depth(1))
         receive.kick()
     }
 
-    /// Waits until the bytes of `expected` have come, in their order and nothing beside them.
+    private func receiveBuffer(_ number: Int) -> UInt64 {
+        input &+ ConsoleDriver.receiveSize &* UInt64(truncatingIfNeeded: number)
+    }
+
+    /// Waits until the bytes of `expected` have come, in their order and nothing beside them. Where the queue is small all
+    /// buffers may be used before that; then they are posted anew.
     mutating func expectInput(_ expected: Text) throws(Failure) {
         var arrived: UInt64 = 0
         while arrived < expected.count {
             let used = try receive.waitUsed("console input")
-            try expect(UInt64(used.id) < ConsoleDriver.receiveBuffers, "id of a posted receive buffer")
             try expect(used.length > 0 && UInt64(used.length) <= ConsoleDriver.receiveSize, "used length of input")
-            let bytes = Text(
-                start: input &+ ConsoleDriver.receiveSize &* UInt64(used.id), count: UInt64(used.length))
+            let bytes = Text(start: receiveBuffer(used.place), count: UInt64(used.length))
             for index in 0..<bytes.count {
                 try expect(arrived < expected.count, "no more bytes than were sent")
                 try expect(bytes[index], expected[arrived], "byte of console input")
                 arrived &+= 1
             }
+            posted -= 1
+            if posted == 0 { try postReceive() }
         }
     }
 }

@@ -1,43 +1,94 @@
-// The driver's side of a split virtqueue (VIRTIO 1.4, 2.7). Descriptors are taken round and round, so the caller keeps
-// fewer than `size` of them in flight. Neither indirect descriptors nor EVENT_IDX.
+// The driver's side of a virtqueue, in every form that was negotiated: split or packed, each with or without indirect
+// tables, event indices, the order of use, notification data. What is the same in both formats is here, their bytes are in
+// SplitFormat.swift and PackedFormat.swift.
 
-/// An entry of the used ring.
+/// A buffer the device has used.
 struct Used {
-    let id: UInt32
+    /// What the caller called it.
+    let place: Int
+    /// Bytes written, as the device says.
     let length: UInt32
 }
 
-/// A live split queue of one device.
+/// A live queue of one device.
 struct VirtQueue {
-    static let largest: UInt32 = 32
+    /// Entries where the command line names no size.
+    static let usualSize: UInt32 = 32
+    /// Most elements of a buffer, and the places of a queue with indirect tables: one table each.
+    static let mostElements: UInt16 = 8
+    static let places = 8
+
+    /// When the driver wants to be interrupted.
+    enum Interrupts {
+        /// By what is used next, whenever a buffer is made available.
+        case each
+        case never
+        /// As `interruptAfter` said.
+        case event
+    }
 
     let device: MMIODevice
     let index: UInt32
     let size: UInt16
-    let descriptors: UInt64
-    let available: UInt64
-    let used: UInt64
-    private var nextDescriptor: UInt16 = 0
-    private var head: UInt16?
-    private var availableIndex: UInt16 = 0
-    private var usedIndex: UInt16 = 0
+    let features: Features
+    /// Kicks the device did not want.
+    private(set) var suppressedKicks: UInt16 = 0
+    private let format: RingFormat
+    private var staged: StagedElements
+    private let tables: UInt64
+    private var inFlight: InFlight
+    /// Descriptors free.
+    private var free: UInt16
+    private var available: RingPosition
+    private var used: RingPosition
+    /// Positions that `available` has gone since the device was last thought of.
+    private var unannounced: UInt32 = 0
+    /// The entry for the last buffer of a batch that is being taken (2.7.9, 2.8.8).
+    private var batch: UsedEntry?
+    private var taken: UInt16 = 0
+    private var interrupts = Interrupts.each
 
-    /// Step 7 of the initialisation: one queue (4.2.3.2).
-    init(_ device: MMIODevice, _ index: Int, _ arena: inout Arena) throws(Failure) {
+    /// Step 7 of the initialisation: one queue (4.2.3.2), in the form of the features negotiated.
+    init(
+        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?, _ arena: inout Arena
+    ) throws(Failure) {
         self.device = device
+        self.features = features
         self.index = UInt32(truncatingIfNeeded: index)
         device.write(.queueSel, self.index)
         try expect(device.read(.queueReady), 0, "QueueReady before the queue is set up")
         let most = device.read(.queueSizeMax)
         try expect(most != 0, "QueueSizeMax not 0")
-        size = UInt16(truncatingIfNeeded: min(most, VirtQueue.largest))
-        descriptors = arena.take(SplitRing.descriptorBytes(size: size), alignment: SplitRing.descriptorAlignment)
-        available = arena.take(SplitRing.availableBytes(size: size))
-        used = arena.take(SplitRing.usedBytes(size: size))
+        let isPacked = features.contains(.ringPacked)
+        let size = VirtQueue.size(min(most, wanted ?? VirtQueue.usualSize), isPacked: isPacked)
+        self.size = size
+        let eventIndex = features.contains(.eventIndex)
+        format =
+            isPacked
+            ? .packed(PackedFormat(size: size, eventIndex: eventIndex, &arena))
+            : .split(SplitFormat(size: size, eventIndex: eventIndex, &arena))
+        (available, used) = (format.start, format.start)
+        inFlight = InFlight(size: size, inOrder: features.contains(.inOrder), &arena)
+        free = size
+        let table = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
+        staged = StagedElements(memory: arena.take(table))
+        tables = arena.take(table &* UInt64(VirtQueue.places))
+        try goLive()
+    }
+
+    /// The size itself for a packed queue; the next lower power of two for a split one (2.7).
+    private static func size(_ most: UInt32, isPacked: Bool) -> UInt16 {
+        var size: UInt32 = 1
+        while 2 &* size <= most { size &*= 2 }
+        return UInt16(truncatingIfNeeded: isPacked ? max(most, 1) : size)
+    }
+
+    private func goLive() throws(Failure) {
         device.write(.queueSize, UInt32(size))
-        writeAddress(descriptors, .queueDescLow, .queueDescHigh)
-        writeAddress(available, .queueDriverLow, .queueDriverHigh)
-        writeAddress(used, .queueDeviceLow, .queueDeviceHigh)
+        let areas = format.areas
+        writeAddress(areas.descriptors, .queueDescLow, .queueDescHigh)
+        writeAddress(areas.driver, .queueDriverLow, .queueDriverHigh)
+        writeAddress(areas.device, .queueDeviceLow, .queueDeviceHigh)
         device.write(.queueReady, 1)
         try expect(device.read(.queueReady), 1, "QueueReady")
     }
@@ -47,77 +98,208 @@ struct VirtQueue {
         device.write(high, UInt32(truncatingIfNeeded: address >> 32))
     }
 
-    /// Adds a buffer to the chain being built.
+    // MARK: Room
+
+    private var isIndirect: Bool { features.contains(.indirectDescriptors) }
+
+    /// Most elements of a buffer. A split queue's driver may make a chain as long as the queue and no longer (2.7.5.3.1), a
+    /// packed one's as long as the device allows (2.8.19); devices that allow more in a table are the rule.
+    var longestBuffer: UInt16 { isIndirect ? VirtQueue.mostElements : min(size, VirtQueue.mostElements) }
+
+    /// Descriptors of the queue that a buffer of `elements` takes.
+    func descriptors(_ elements: UInt16) -> UInt16 { isIndirect && elements > 1 ? 1 : elements }
+
+    /// Buffers of `elements` that fit in the empty queue.
+    func depth(_ elements: UInt16) -> Int { elements > longestBuffer ? 0 : Int(size / descriptors(elements)) }
+
+    /// Leaves a check out whose buffers are too long for the queue.
+    func need(_ elements: UInt16) throws(Failure) {
+        if elements > longestBuffer { throw .skipped("the queue has too few entries for the request") }
+    }
+
+    // MARK: Available buffers
+
+    /// Adds an element to the buffer being built.
     @inline(never)
     mutating func append(_ address: UInt64, _ length: UInt64, _ flags: Descriptor.Flags = []) {
-        let number = nextDescriptor
-        if head == nil { head = number } else { link(to: number) }
-        let descriptor = Descriptor(address: address, length: UInt32(truncatingIfNeeded: length), flags: flags)
-        store64(place(number), descriptor.address)
-        store64(place(number) &+ 8, descriptor.high)
-        nextDescriptor = (number &+ 1) % size
+        staged.append(Descriptor(address: address, length: UInt32(truncatingIfNeeded: length), flags: flags))
     }
 
-    /// Sets the NEXT flag of the chain's last descriptor: it stands before `number` in the table.
-    private func link(to number: UInt16) {
-        let last = place((number &+ size &- 1) % size)
-        store16(last &+ 12, load16(last &+ 12) | Descriptor.Flags.next.rawValue)
-        store16(last &+ 14, number)
-    }
-
-    private func place(_ number: UInt16) -> UInt64 { descriptors &+ SplitRing.descriptorSize &* UInt64(number) }
-
-    /// Makes the chain available (2.7.13). Stores are not reordered on x86, and these are volatile.
-    @discardableResult
+    /// Makes the buffer available under the caller's name for it: through an indirect table where they are negotiated, the
+    /// buffer has two elements or more, and none of them is a table of the caller's.
     @inline(never)
-    mutating func offer() -> UInt16 {
-        let head = head ?? 0
-        offer(head: head)
-        self.head = nil
-        return head
+    mutating func offer(_ place: Int) throws(Failure) {
+        defer { staged.count = 0 }
+        let (elements, writable, hasTable) = survey()
+        if isIndirect, elements > 1, !hasTable { stageTable(place) }
+        try need(staged.count)
+        try expect(staged.count <= free, "free descriptors for the buffer")
+        if case .each = interrupts, features.contains(.eventIndex) { format.ask(.at(used), used: used) }
+        let id = format.publish(staged, at: available, &inFlight.free)
+        inFlight.add(id, entries: staged.count, place: place, writable: writable)
+        free &-= staged.count
+        advance(by: format.stride(staged.count))
     }
 
-    /// Makes `head` available, whatever it is.
-    mutating func offer(head: UInt16) {
-        let slot = UInt64(availableIndex % size)
-        store16(available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* slot, head)
-        availableIndex &+= 1
-        store16(available &+ SplitRing.index, availableIndex)
+    private func survey() -> (elements: UInt16, writable: UInt32, hasTable: Bool) {
+        var result: (elements: UInt16, writable: UInt32, hasTable: Bool) = (staged.count, 0, false)
+        for n in 0..<staged.count {
+            let element = staged[n]
+            if element.flags.contains(.indirect) {
+                result.hasTable = true
+            } else if element.flags.contains(.write) {
+                result.writable &+= element.length
+            }
+        }
+        return result
     }
 
-    /// Notifies the device if it wants to be (2.7.13.3): the index is published before the flags are read.
+    /// Moves the staged elements to the table of `place`, and stages the one descriptor that refers to it.
+    private mutating func stageTable(_ place: Int) {
+        precondition(place < VirtQueue.places)
+        let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
+        let table = tables &+ bytes &* UInt64(truncatingIfNeeded: place)
+        let count = staged.count
+        for n in 0..<count { writeIndirect(staged[n], table, n, next: n &+ 1 < count ? n &+ 1 : nil) }
+        staged.count = 0
+        append(table, SplitRing.descriptorSize &* UInt64(count), .indirect)
+    }
+
+    /// Writes element `index` of an indirect table.
+    func writeIndirect(_ element: Descriptor, _ table: UInt64, _ index: UInt16, next: UInt16?) {
+        format.writeIndirect(element, table, index, next: next)
+    }
+
+    /// Makes a buffer available that no device can take. No driver may.
+    mutating func offerInvalid() {
+        format.publishInvalid(at: available)
+        advance(by: 1)
+    }
+
+    private mutating func advance(by positions: UInt32) {
+        available = available.advanced(by: positions)
+        unannounced &+= positions
+    }
+
+    // MARK: Available buffer notifications
+
+    /// Notifies the device if it wants to hear of what was made available since the last time.
     @inline(never)
-    func kick() {
+    mutating func kick() {
+        // What was made available is out before the device's wish is read (2.7.13.4.1, 2.8.21.2). Pairs with the device's
+        // barrier between its wish and its last look at the ring: one of the two sees the other.
         fence()
-        if load16(used &+ SplitRing.flags) & SplitRing.noNotify == 0 { notify() }
+        let isWanted =
+            switch format.deviceWish {
+            case .always: true
+            case .never: false
+            case .at(let position):
+                unannounced >= available.period
+                    || available.behind(by: unannounced).distance(to: position) < unannounced
+            }
+        if isWanted {
+            notify()
+        } else {
+            unannounced = 0
+            suppressedKicks &+= 1
+        }
     }
 
-    func notify() { device.write(.queueNotify, index) }
+    /// Notifies the device, whatever it wants: spurious notifications are legal (2.7.10.2, 2.8.18).
+    mutating func notify() {
+        unannounced = 0
+        // 4.2.3.3: with VIRTIO_F_NOTIFICATION_DATA the value says how far the driver is, too.
+        let data = features.contains(.notificationData) ? UInt32(format.word(available)) << 16 : 0
+        device.write(.queueNotify, index | data)
+    }
+
+    // MARK: Used buffer notifications
 
     /// Asks for used-buffer notifications, or for none.
-    func setNoInterrupt(_ off: Bool) { store16(available &+ SplitRing.flags, off ? SplitRing.noInterrupt : 0) }
-
-    /// What the device has used so far, modulo 2^16.
-    var deviceIndex: UInt16 { load16(used &+ SplitRing.index) }
-
-    /// Used entries not taken yet.
-    var pending: UInt16 { deviceIndex &- usedIndex }
-
-    /// The next used entry, if there is one.
-    mutating func takeUsed() -> Used? {
-        guard pending != 0 else { return nil }
-        let entry = used &+ SplitRing.ring &+ SplitRing.usedEntrySize &* UInt64(usedIndex % size)
-        usedIndex &+= 1
-        return Used(id: load32(entry), length: load32(entry &+ 4))
+    mutating func setInterrupts(_ wanted: Bool) {
+        interrupts = wanted ? .each : .never
+        ask(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
     }
 
-    /// Waits for the next used entry.
+    /// Asks for one notification, by the use of the buffer after `buffers` others of `elements` elements each. Only with
+    /// VIRTIO_F_EVENT_IDX, and in a packed queue for no more than a lap.
+    mutating func interruptAfter(_ buffers: UInt32, elements: UInt16) {
+        interrupts = .event
+        ask(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
+    }
+
+    private func ask(_ wish: NotificationWish) {
+        format.ask(wish, used: used)
+        // The wish is out before the caller looks at the ring. Pairs with the device's barrier between a used entry and the
+        // wish: one of the two sees the other (2.7.14, 2.8.22).
+        fence()
+    }
+
+    // MARK: Used buffers
+
+    /// What the device has used so far, modulo 2^16.
+    var deviceIndex: UInt16 { taken &+ pending }
+
+    /// Used buffers not taken yet. An entry for no buffer in flight counts.
+    var pending: UInt16 {
+        var (position, count) = (used, UInt16(0))
+        var next = batch ?? format.usedEntry(at: position)
+        while let entry = next, count < size {
+            guard inFlight.contains(entry.id) else { return count &+ 1 }
+            // With VIRTIO_F_IN_ORDER the entry stands for all buffers up to its own.
+            while let oldest = inFlight.oldest(count), UInt32(oldest) != entry.id {
+                position = position.advanced(by: format.stride(inFlight.entries(oldest)))
+                count &+= 1
+            }
+            position = position.advanced(by: format.stride(inFlight.entries(UInt16(entry.id))))
+            count &+= 1
+            next = format.usedEntry(at: position)
+        }
+        return count
+    }
+
+    /// The next used buffer, if there is one. With VIRTIO_F_IN_ORDER it is the oldest in flight; where the device says that
+    /// a later one is used, it is taken as used completely, like all between the two (2.7.9, 2.8.8).
+    mutating func takeUsed() throws(Failure) -> Used? {
+        guard let entry = batch ?? format.usedEntry(at: used) else { return nil }
+        if !inFlight.contains(entry.id) {
+            throw .unexpected("id of a used entry, of a buffer in flight", expected: 0, actual: UInt64(entry.id))
+        }
+        let last = UInt16(entry.id)
+        let id = inFlight.oldest() ?? last
+        batch = id == last ? nil : entry
+        return retire(id, length: id == last ? entry.length : inFlight.writable(id))
+    }
+
+    private mutating func retire(_ id: UInt16, length: UInt32) -> Used {
+        let result = Used(place: inFlight.place(id), length: length)
+        let entries = inFlight.entries(id)
+        used = used.advanced(by: format.stride(entries))
+        free &+= entries
+        taken &+= 1
+        format.recycle(id, &inFlight.free)
+        inFlight.remove(id)
+        return result
+    }
+
+    /// Waits for the next used buffer.
     @inline(never)
     mutating func waitUsed(_ what: StaticString) throws(Failure) -> Used {
         let deadline = Deadline()
         while !deadline.passed {
-            if let used = takeUsed() { return used }
+            if let used = try takeUsed() { return used }
         }
         throw .timeout(what)
+    }
+
+    // MARK: The end of the queue
+
+    /// Takes the queue away from the device (2.6.1, 4.2.2: QueueReset). What was in flight stays the driver's.
+    func reset(whileWaiting: () -> Void = {}) throws(Failure) {
+        device.write(.queueSel, index)
+        device.write(.queueReset, 1)
+        whileWaiting()
+        try wait("QueueReset 0") { device.read(.queueReset) == 0 }
+        try expect(device.read(.queueReady), 0, "QueueReady after a queue reset")
     }
 }

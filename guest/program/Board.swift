@@ -10,6 +10,10 @@ struct Board {
     let hasTestDevice: Bool
     /// What the host sends to the console, as the command line tells; empty if it sends nothing.
     private(set) var hostInput = Text("")
+    /// The form of all queues; where the command line does not say which features, none.
+    let form: RingForm
+    /// The command line says which features.
+    let choosesFeatures: Bool
     /// The size the writable disk began with, which a check may have changed.
     private var sectors: UInt64 = 0
     var arena = Arena()
@@ -22,6 +26,7 @@ struct Board {
         var input = Text("")
         commandLine.forEach("input=") { input = $0 }
         hostInput = input
+        (form, choosesFeatures) = commandLine.form()
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 
@@ -71,11 +76,19 @@ struct Board {
         if !hasTestDevice { throw .skipped("no test device") }
     }
 
-    /// The console, initialised for a check.
+    /// The form for a check that is about `needed`. Where the command line chooses the features, those are all.
+    private func form(needing needed: Features) throws(Failure) -> RingForm {
+        if choosesFeatures, !form.features.isSuperset(of: needed) {
+            throw .skipped("not among the features to accept")
+        }
+        return form.with(needed)
+    }
+
+    /// The console, initialised for a check; with SUSPEND, if it offers it, where `extra` says so.
     mutating func startConsole(_ extra: Features = []) throws(Failure) -> ConsoleDriver {
         guard let console else { throw .skipped("no console") }
         subject = console
-        return try ConsoleDriver(console, &arena, extra: extra)
+        return try ConsoleDriver(console, form.with(extra), &arena)
     }
 
     /// The writable disk, untouched.
@@ -85,15 +98,19 @@ struct Board {
         return disk
     }
 
-    /// The writable disk, initialised for a check.
+    /// The writable disk, initialised for a check, which is about the features `needed`.
     @inline(never)
-    mutating func startDisk() throws(Failure) -> BlockDriver { try BlockDriver(needDisk(), &arena) }
+    mutating func startDisk(needing needed: Features = []) throws(Failure) -> BlockDriver {
+        let disk = try BlockDriver(needDisk(), form(needing: needed), &arena)
+        if !disk.features.isSuperset(of: needed) { throw .skipped("device does not offer the feature") }
+        return disk
+    }
 
     /// The same with SUSPEND, if the device offers it.
     @inline(never)
     mutating func startSuspendableDisk(live: Bool = true) throws(Failure) -> (BlockDriver, Suspend) {
         disableInterrupts()
-        let disk = try BlockDriver(needDisk(), &arena, extra: Suspend.features, live: live)
+        let disk = try BlockDriver(needDisk(), form.with(Suspend.features), &arena, live: live)
         return (disk, try Suspend(disk.device, disk.features))
     }
 

@@ -3,6 +3,8 @@
 //   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window, repeated, in any order
 //   only=NAME[,NAME]                      runs these checks only
 //   input=TEXT                            the host sends TEXT to the console
+//   features=NAME[+NAME...]               accepts these transport features (RingForm.swift) and no others; none for none
+//   queue-size=N                          queues of N entries, as far as the device allows
 
 /// The kernel command line.
 struct KernelCommandLine {
@@ -32,6 +34,26 @@ struct KernelCommandLine {
             }
         }
         return named || !restricted
+    }
+
+    /// The form of the queues, and whether the command line says which features. A name that is none becomes a feature no
+    /// device offers.
+    func form() -> (form: RingForm, choosesFeatures: Bool) {
+        var form = RingForm()
+        var choosesFeatures = false
+        forEach("features=") { list in
+            var list = list
+            choosesFeatures = true
+            while list.count > 0 {
+                let name = list.removeFirst(before: UInt8(ascii: "+"))
+                if name.equals(Text("none")) { continue }
+                form.features.formUnion(RingFeature.named(name) ?? RingFeature.unknown)
+            }
+        }
+        forEach("queue-size=") { text in
+            if let number = text.number { form.queueSize = UInt32(truncatingIfNeeded: min(max(number, 1), 32768)) }
+        }
+        return (form, choosesFeatures)
     }
 
     /// The device windows, lowest address first; those beyond `Slots.capacity` are left out.

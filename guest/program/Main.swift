@@ -14,6 +14,7 @@ func guestMain(startInfo: UInt64) -> Never {
     suite.run(consoleChecks)
     suite.run(blockChecks)
     suite.run(interruptChecks)
+    suite.run(ringChecks)
     suite.run(suspendChecks)
     suite.run(suspendedChecks)
     suite.finish()

@@ -26,6 +26,45 @@ struct Suite {
         self.board = board
         openOutput()
         put("TAP version 13\n")
+        describeForm()
+        if board.choosesFeatures { checkFeatures() }
+    }
+
+    /// Says in which form the queues are, where that is not the usual one.
+    private mutating func describeForm() {
+        guard let output, board.choosesFeatures || board.form.queueSize != nil else { return }
+        put("# the console's queues: entries ")
+        put(decimal: UInt64(output.transmit.size))
+        put(", features")
+        put(names: output.features)
+        put("\n")
+    }
+
+    private mutating func put(names features: Features) {
+        for index in RingFeature.all.indices where features.contains(RingFeature.all[index].feature) {
+            put(" ")
+            put(RingFeature.all[index].name)
+        }
+    }
+
+    /// The features that are named on the command line and not offered: what the run is meant to cover it does not. This runs
+    /// whatever checks are selected.
+    private mutating func checkFeatures() {
+        number &+= 1
+        var offered = board.form.features
+        for slot in 0..<board.slots.count where board.slots[slot].isPresent {
+            offered.formIntersection(board.slots[slot].offered)
+        }
+        let missing = board.form.features.subtracting(offered)
+        if missing.isEmpty { return report("features-offered", nil, nil) }
+        put("# not offered by every device:")
+        put(names: missing)
+        put(missing.contains(RingFeature.unknown) ? " and a name that is none\n" : "\n")
+        report(
+            "features-offered",
+            board.hasTestDevice
+                ? .unexpected("features offered", expected: board.form.features.rawValue, actual: offered.rawValue)
+                : .skipped("these devices are not ours"), nil)
     }
 
     /// Runs the checks in their order.

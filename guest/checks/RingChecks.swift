@@ -1,0 +1,206 @@
+// Checks of what the optional ring features bring (VIRTIO 1.4, 2.6.1, 2.7 to 2.9). A check brings the feature it is about
+// along, unless the command line chooses the features.
+
+let ringChecks: [_ of Check] = [
+    Check("ring-laps", ringLaps),
+    Check("packed-laps", packedLaps),
+    Check("indirect-tables", indirectTables),
+    Check("event-interrupt", eventInterrupt),
+    Check("event-kick", eventKick),
+    Check("kick-spurious", kickSpurious),
+    Check("in-order", inOrder),
+    Check("notification-data", notificationData),
+    Check("queue-reset", queueReset),
+]
+
+extension BlockDriver {
+    /// As many requests at once as there is room for, until the ring has come round at least once.
+    @inline(never)
+    fileprivate mutating func runLaps() throws(Failure) {
+        let width = try needDepth(1)
+        var entries = 0
+        while entries <= max(Int(queue.size), 64) {
+            for place in 0..<width {
+                try offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
+                entries += Int(queue.descriptors(usualElements))
+            }
+            queue.kick()
+            for _ in 0..<width { try finish() }
+        }
+        try expectUnchanged(device, "used index after the last") { UInt64(queue.deviceIndex) }
+        try expect(queue.pending, 0, "used entries after the last")
+    }
+}
+
+private func ringLaps(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk()
+    try disk.runLaps()
+}
+
+/// 2.8.1: the same with wrap counters.
+private func packedLaps(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .ringPacked)
+    try disk.runLaps()
+}
+
+/// 2.7.5.3 and 2.8.7: a table is followed as it says, and the WRITE flag of the descriptor that refers to it is ignored.
+private func indirectTables(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .indirectDescriptors)
+    let isSplit = !disk.features.contains(.ringPacked)
+    disk.fill(0, seed: 3, bytes: 512)
+    try disk.run(BlockRequest.Kind.write, sector: 3, bytes: 512)
+
+    let table = board.arena.take(3 &* SplitRing.descriptorSize)
+    try disk.runTable(table, order: [0, 1, 2], flags: [.indirect, .write])
+    // A table's elements stand in any order in a split queue, where each names the next one, unless buffers are used in order.
+    if isSplit, !disk.features.contains(.inOrder) { try disk.runTable(table, order: [0, 2, 1], flags: .indirect) }
+    // 2.7.5.3.2: in a split queue direct descriptors may come before the one that refers to a table.
+    if isSplit, disk.queue.size >= 2 {
+        disk.prepare(1, BlockRequest.Kind.read, sector: 3, bytes: 512)
+        disk.queue.append(disk.header(1), BlockDriver.headerSize)
+        let data = Descriptor(address: disk.data(1), length: 512, flags: .write)
+        disk.queue.writeIndirect(data, table, 0, next: 1)
+        let status = Descriptor(address: disk.statusByte(1), length: 1, flags: .write)
+        disk.queue.writeIndirect(status, table, 1, next: nil)
+        disk.queue.append(table, 2 &* SplitRing.descriptorSize, .indirect)
+        try disk.finishTable()
+    }
+    try disk.expectWorks()
+}
+
+extension BlockDriver {
+    /// A read of sector 3 in place 1, whose elements stand in `table` at the places `order`.
+    @inline(never)
+    fileprivate mutating func runTable(
+        _ table: UInt64, order: [3 of UInt16], flags: Descriptor.Flags
+    ) throws(Failure) {
+        prepare(1, BlockRequest.Kind.read, sector: 3, bytes: 512)
+        let elements: [3 of Descriptor] = [
+            Descriptor(address: header(1), length: UInt32(BlockDriver.headerSize)),
+            Descriptor(address: data(1), length: 512, flags: .write),
+            Descriptor(address: statusByte(1), length: 1, flags: .write),
+        ]
+        for n in elements.indices {
+            queue.writeIndirect(elements[n], table, order[n], next: n < 2 ? order[n + 1] : nil)
+        }
+        queue.append(table, 3 &* SplitRing.descriptorSize, flags)
+        try finishTable()
+    }
+
+    /// Runs the request of place 1 and checks what `indirectTables` wrote before.
+    fileprivate mutating func finishTable() throws(Failure) {
+        for word: UInt64 in 0..<64 { store64(data(1) &+ 8 &* word, 0) }
+        try offer(1)
+        queue.kick()
+        try expect(finish().length, 513, "used length of a read")
+        try verify(1, seed: 3, bytes: 512)
+    }
+}
+
+/// 2.7.7 and 2.8.10: an interrupt comes when the entry is used that the driver named, and for no other.
+private func eventInterrupt(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .eventIndex)
+    let device = disk.device
+    let before = Interrupts.count(device)
+    try disk.expectWorks()
+    try wait("the first interrupt") { Interrupts.count(device) != before }
+
+    disk.queue.interruptAfter(1, elements: disk.usualElements)
+    try disk.expectWorks()
+    try expectUnchanged(device, "interrupts before the event") { Interrupts.count(device) }
+    try expect(Interrupts.count(device), before &+ 1, "interrupts before the event")
+    try disk.expectWorks()
+    try wait("the interrupt of the event") { Interrupts.count(device) == before &+ 2 }
+    try disk.expectWorks()
+    try expectUnchanged(device, "interrupts after the event") { Interrupts.count(device) }
+    try expect(Interrupts.count(device), before &+ 2, "interrupts after the event")
+
+    disk.queue.setInterrupts(true)
+    try disk.expectWorks()
+    try wait("an interrupt asked for anew") { Interrupts.count(device) == before &+ 3 }
+}
+
+/// 2.7.10 and 2.8.18: a kick that the device does not want is not needed, however the two meet.
+private func eventKick(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .eventIndex)
+    let width = try disk.needDepth(2)
+    for _ in 0..<16 {
+        for place in 0..<width {
+            try disk.offer(place, BlockRequest.Kind.read, bytes: 512)
+            disk.queue.kick()
+        }
+        for _ in 0..<width { try disk.finish() }
+    }
+}
+
+/// 2.7.10.2, 2.8.18: a device that is notified of nothing does nothing.
+private func kickSpurious(_ board: inout Board) throws(Failure) {
+    disableInterrupts()
+    var disk = try board.startDisk()
+    disk.queue.notify()
+    try disk.expectIdle()
+    try disk.leaveInterruptPending()
+    disk.device.write(.interruptACK, 1)
+    disk.queue.notify()
+    disk.queue.notify()
+    try disk.expectIdle()
+    try disk.expectWorks()
+}
+
+extension BlockDriver {
+    /// Fails unless nothing is used and nothing is told.
+    fileprivate func expectIdle() throws(Failure) {
+        try expectUnchanged(device, "used index, InterruptStatus") { visible() }
+        try expect(queue.pending, 0, "used entries")
+        try expect(device.read(.interruptStatus), 0, "InterruptStatus")
+        try expect(device.status, 0x0f, "Status")
+    }
+}
+
+/// 2.6, 6.1: what is answered at once waits for what came before it. Batches of the device's are taken apart by the queue.
+private func inOrder(_ board: inout Board) throws(Failure) {
+    try board.needTestDevice()
+    var disk = try board.startDisk(needing: .inOrder)
+    _ = try disk.needDepth(2)
+    for _ in 0..<4 {
+        board.command(.hold, disk.device)
+        try disk.offer(0, BlockRequest.Kind.read, bytes: 512)
+        try disk.offer(1, 0x1234, bytes: 512)
+        disk.queue.kick()
+        try expectUnchanged(disk.device, "used index while the first is held") { UInt64(disk.queue.deviceIndex) }
+        try expect(disk.queue.pending, 0, "used entries while the first is held")
+        try expect(load8(disk.statusByte(0)), 0xff, "status byte of the request that is held")
+        board.command(.release, disk.device)
+        try expect(disk.finish().place, 0, "place of the first used request")
+        try expect(disk.finish(.unsupported).place, 1, "place of the second used request")
+    }
+}
+
+/// 2.9: the data change with every request, and are the same when nothing was made available.
+private func notificationData(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .notificationData)
+    try disk.runLaps()
+    disk.queue.notify()
+    disk.queue.notify()
+    try disk.expectWorks()
+}
+
+/// 2.6.1: nothing comes back from a queue that was reset, a request in flight included, and it can be set up anew, in
+/// another size.
+private func queueReset(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .ringReset)
+    let device = disk.device
+    try disk.expectWorks()
+    if board.hasTestDevice {
+        board.command(.hold, device)
+        try disk.offer(0, BlockRequest.Kind.read, bytes: 512)
+        disk.queue.kick()
+    }
+    let old = disk.queue
+    try old.reset { if board.hasTestDevice { board.command(.release, device) } }
+    try expectUnchanged(device, "used index of a queue that was reset") { UInt64(old.deviceIndex) }
+    try expect(old.pending, 0, "used entries of a queue that was reset")
+    let size = UInt32(old.size < 8 ? old.size : old.size / 2)
+    disk.queue = try VirtQueue(device, 0, disk.features, size: size, &board.arena)
+    try disk.runLaps()
+}

@@ -1,0 +1,140 @@
+// What the two formats of a virtqueue have in common, to their driver: three areas of memory, places in them, and the
+// verbs below. The formats differ in bytes and in nothing else; everything else is in VirtQueue.swift.
+
+/// An entry the device has used.
+struct UsedEntry {
+    let id: UInt32
+    let length: UInt32
+}
+
+/// When a side of the queue wants to hear of the other one's progress.
+enum NotificationWish {
+    case always
+    case never
+    /// When the entry at this position is made available, or used. Only with VIRTIO_F_EVENT_IDX.
+    case at(RingPosition)
+}
+
+/// The elements of a buffer before they are made available: descriptors in the arena, 16 bytes each.
+struct StagedElements {
+    let memory: UInt64
+    var count: UInt16 = 0
+
+    subscript(n: UInt16) -> Descriptor {
+        let address = memory &+ SplitRing.descriptorSize &* UInt64(n)
+        return Descriptor(low: load64(address), high: load64(address &+ 8))
+    }
+
+    mutating func append(_ descriptor: Descriptor) {
+        let address = memory &+ SplitRing.descriptorSize &* UInt64(count)
+        store64(address, descriptor.address)
+        store64(address &+ 8, descriptor.high)
+        count &+= 1
+    }
+}
+
+/// The memory of a queue in its format. A value: what it changes is the guest's memory.
+enum RingFormat {
+    case split(SplitFormat)
+    case packed(PackedFormat)
+
+    /// The areas' addresses for the queue registers (4.2.2).
+    var areas: (descriptors: UInt64, driver: UInt64, device: UInt64) {
+        switch self {
+        case .split(let ring): (ring.descriptors, ring.available, ring.used)
+        case .packed(let ring): (ring.descriptors, ring.driverEvent, ring.deviceEvent)
+        }
+    }
+
+    /// The first position.
+    var start: RingPosition {
+        switch self {
+        case .split(let ring): ring.position(0)
+        case .packed(let ring): ring.position(PackedRing.eventWrapBit)
+        }
+    }
+
+    /// How many positions further a buffer of `entries` descriptors brings its ring: a split one tells buffers, a packed
+    /// one descriptors.
+    func stride(_ entries: UInt16) -> UInt32 {
+        switch self {
+        case .split: 1
+        case .packed: UInt32(entries)
+        }
+    }
+
+    /// Makes a buffer available whose elements are `elements`, and returns its id.
+    func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
+        switch self {
+        case .split(let ring): ring.publish(elements, at: position, &free)
+        case .packed(let ring): ring.publish(elements, at: position, &free)
+        }
+    }
+
+    /// Makes a buffer available that no device can take: its id is beyond the queue. No driver may do that.
+    func publishInvalid(at position: RingPosition) {
+        switch self {
+        case .split(let ring): ring.publish(head: .max, at: position)
+        case .packed(let ring): ring.publishInvalid(at: position)
+        }
+    }
+
+    /// Gives back the ids of a used buffer.
+    func recycle(_ id: UInt16, _ free: inout NumberQueue) {
+        switch self {
+        case .split(let ring): ring.recycle(id, &free)
+        case .packed: free.append(id)
+        }
+    }
+
+    /// Writes element `index` of an indirect table; `next` is the index of the one after it, which a packed table does
+    /// not say.
+    func writeIndirect(_ element: Descriptor, _ table: UInt64, _ index: UInt16, next: UInt16?) {
+        let address = table &+ SplitRing.descriptorSize &* UInt64(index)
+        store64(address, element.address)
+        switch self {
+        case .split: store64(address &+ 8, element.linked(to: next).high)
+        case .packed: store64(address &+ 8, PackedFormat.high(element, id: 0, element.flags.intersection(.write)))
+        }
+    }
+
+    /// The entry at `position` if the device has used it.
+    func usedEntry(at position: RingPosition) -> UsedEntry? {
+        switch self {
+        case .split(let ring): ring.usedEntry(at: position)
+        case .packed(let ring): ring.usedEntry(at: position)
+        }
+    }
+
+    /// Tells the device when to notify the driver; `used` is where the next used entry will be.
+    func ask(_ wish: NotificationWish, used: RingPosition) {
+        switch self {
+        case .split(let ring): ring.ask(wish, used: used)
+        case .packed(let ring): ring.ask(wish)
+        }
+    }
+
+    /// When the device wants to be notified.
+    var deviceWish: NotificationWish {
+        switch self {
+        case .split(let ring): ring.deviceWish
+        case .packed(let ring): ring.deviceWish
+        }
+    }
+
+    /// A position in the 16 bits that events and notification data have for it (2.7.6, 2.8.10, 2.9).
+    func word(_ position: RingPosition) -> UInt16 {
+        switch self {
+        case .split(let ring): ring.word(position)
+        case .packed(let ring): ring.word(position)
+        }
+    }
+}
+
+extension Descriptor {
+    /// The same with the NEXT flag and a next descriptor, or without both.
+    func linked(to next: UInt16?) -> Descriptor {
+        let flags = next == nil ? flags.subtracting(.next) : flags.union(.next)
+        return Descriptor(address: address, length: length, flags: flags, next: next ?? 0)
+    }
+}

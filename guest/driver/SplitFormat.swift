@@ -1,0 +1,102 @@
+// The bytes of a split virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.7). Positions count buffers.
+//
+// Barriers: x86 keeps loads in their order and stores in theirs, and every access here is volatile, so only a store before
+// a load needs a fence; VirtQueue.swift has those two.
+
+/// A split queue's three areas.
+struct SplitFormat {
+    let size: UInt16
+    let eventIndex: Bool
+    let descriptors: UInt64
+    let available: UInt64
+    let used: UInt64
+
+    init(size: UInt16, eventIndex: Bool, _ arena: inout Arena) {
+        self.size = size
+        self.eventIndex = eventIndex
+        descriptors = arena.take(SplitRing.descriptorBytes(size: size), alignment: SplitRing.descriptorAlignment)
+        available = arena.take(SplitRing.availableBytes(size: size))
+        used = arena.take(SplitRing.usedBytes(size: size))
+    }
+
+    // MARK: Positions
+
+    func position(_ word: UInt16) -> RingPosition {
+        RingPosition(size: UInt32(size), period: 1 << 16, number: UInt32(word))
+    }
+
+    func word(_ position: RingPosition) -> UInt16 { UInt16(truncatingIfNeeded: position.number) }
+
+    // MARK: Available buffers
+
+    /// A chain of the descriptors that are free, whose head is the buffer's id (2.7.13).
+    func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
+        let head = free.removeFirst()
+        var number = head
+        for n in 0..<elements.count {
+            let next: UInt16? = n &+ 1 < elements.count ? free.removeFirst() : nil
+            let descriptor = elements[n].linked(to: next)
+            store64(address(number), descriptor.address)
+            store64(address(number) &+ 8, descriptor.high)
+            number = next ?? 0
+        }
+        publish(head: head, at: position)
+        return head
+    }
+
+    /// The entry is written before the index that makes it the device's, which reads them the other way round (2.7.13.3).
+    func publish(head: UInt16, at position: RingPosition) {
+        store16(available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* position.slot, head)
+        store16(available &+ SplitRing.index, word(position.advanced(by: 1)))
+    }
+
+    /// The descriptors of a chain are free again, in its order. No device changes them (2.7.5.1).
+    func recycle(_ head: UInt16, _ free: inout NumberQueue) {
+        var number = head
+        while true {
+            let high = load64(address(number) &+ 8)
+            free.append(number)
+            let descriptor = Descriptor(low: 0, high: high)
+            guard descriptor.flags.contains(.next) else { return }
+            number = descriptor.next
+        }
+    }
+
+    private func address(_ number: UInt16) -> UInt64 { descriptors &+ SplitRing.descriptorSize &* UInt64(number) }
+
+    // MARK: Used buffers
+
+    /// The index is read before the entry, which the device writes the other way round (2.7.8).
+    func usedEntry(at position: RingPosition) -> UsedEntry? {
+        guard load16(used &+ SplitRing.index) != word(position) else { return nil }
+        let entry = used &+ SplitRing.ring &+ SplitRing.usedEntrySize &* position.slot
+        return UsedEntry(id: load32(entry), length: load32(entry &+ 4))
+    }
+
+    // MARK: Notifications
+
+    /// With VIRTIO_F_EVENT_IDX the flags stay 0, and "never" is the entry that comes last of all (2.7.7).
+    func ask(_ wish: NotificationWish, used: RingPosition) {
+        guard eventIndex else {
+            if case .never = wish {
+                store16(available &+ SplitRing.flags, SplitRing.noInterrupt)
+            } else {
+                store16(available &+ SplitRing.flags, 0)
+            }
+            return
+        }
+        let event =
+            switch wish {
+            case .always: used
+            case .never: used.behind(by: 1)
+            case .at(let position): position
+            }
+        store16(available &+ SplitRing.usedEvent(size: size), word(event))
+    }
+
+    /// 2.7.10: with VIRTIO_F_EVENT_IDX the flags mean nothing, without it the event does not.
+    var deviceWish: NotificationWish {
+        if eventIndex { return .at(position(load16(used &+ SplitRing.availableEvent(size: size)))) }
+        return load16(used &+ SplitRing.flags) & SplitRing.noNotify == 0 ? .always : .never
+    }
+}
