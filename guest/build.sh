@@ -10,7 +10,7 @@ mkdir -p "$out"
 # any instruction, so no red zone. A section a function lets the linker drop what nothing calls of the library; what
 # allocates does not link.
 "${SWIFTC:-swiftc}" -target x86_64-unknown-none-elf -swift-version 6 -enable-experimental-feature Embedded \
-    -wmo -parse-as-library -Osize -warnings-as-errors -strict-memory-safety -module-name Guest \
+    -wmo -parse-as-library -O -warnings-as-errors -strict-memory-safety -module-name Guest \
     -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -ffreestanding \
     -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
     -import-objc-header "$here/boot/Instructions.h" -module-cache-path "$out/modules" \

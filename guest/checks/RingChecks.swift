@@ -4,7 +4,9 @@
 let ringChecks: [_ of Check] = [
     Check("ring-laps", ringLaps),
     Check("packed-laps", packedLaps),
+    Check("packed-used-flags", packedUsedFlags),
     Check("indirect-tables", indirectTables),
+    Check("indirect-after-direct", indirectAfterDirect),
     Check("event-interrupt", eventInterrupt),
     Check("event-kick", eventKick),
     Check("kick-spurious", kickSpurious),
@@ -43,29 +45,46 @@ private func packedLaps(_ board: inout Board) throws(Failure) {
     try disk.runLaps()
 }
 
+/// 2.8.4: the WRITE flag of a used descriptor says whether the device wrote anything into the buffer.
+private func packedUsedFlags(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .ringPacked)
+    try disk.offer(0, BlockRequest.Kind.read, bytes: 512)
+    disk.queue.kick()
+    try expect(disk.finish().isWritten, "WRITE flag of a used descriptor, buffer written")
+    var console = try board.startConsole(needing: .ringPacked)
+    let text = Text("# packed-used-flags\n")
+    for index in 0..<text.count { store8(console.buffer &+ index, text[index]) }
+    try expect(!console.send(text.count).isWritten, "no WRITE flag of a used descriptor, buffer not written")
+}
+
 /// 2.7.5.3 and 2.8.7: a table is followed as it says, and the WRITE flag of the descriptor that refers to it is ignored.
 private func indirectTables(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .indirectDescriptors)
-    let isSplit = !disk.features.contains(.ringPacked)
-    disk.fill(0, seed: 3, bytes: 512)
-    try disk.run(BlockRequest.Kind.write, sector: 3, bytes: 512)
-
+    try disk.writeSector3()
     let table = board.arena.take(3 &* SplitRing.descriptorSize)
     try disk.runTable(table, order: [0, 1, 2], flags: [.indirect, .write])
-    // A table's elements stand in any order in a split queue, where each names the next one, unless buffers are used in order.
-    if isSplit, !disk.features.contains(.inOrder) { try disk.runTable(table, order: [0, 2, 1], flags: .indirect) }
-    // 2.7.5.3.2: in a split queue direct descriptors may come before the one that refers to a table.
-    if isSplit, disk.queue.size >= 2 {
-        disk.prepare(1, BlockRequest.Kind.read, sector: 3, bytes: 512)
-        disk.queue.append(disk.header(1), BlockDriver.headerSize)
-        let data = Descriptor(address: disk.data(1), length: 512, flags: .write)
-        disk.queue.writeIndirect(data, table, 0, next: 1)
-        let status = Descriptor(address: disk.statusByte(1), length: 1, flags: .write)
-        disk.queue.writeIndirect(status, table, 1, next: nil)
-        disk.queue.append(table, 2 &* SplitRing.descriptorSize, .indirect)
-        try disk.finishTable()
+    // In a split queue each element names the next one, wherever that stands, unless buffers are used in order.
+    if disk.features.isDisjoint(with: [.ringPacked, .inOrder]) {
+        try disk.runTable(table, order: [0, 2, 1], flags: .indirect)
     }
     try disk.expectWorks()
+}
+
+/// 2.7.5.3.2: in a split queue direct descriptors may come before the one that refers to a table.
+private func indirectAfterDirect(_ board: inout Board) throws(Failure) {
+    var disk = try board.startDisk(needing: .indirectDescriptors)
+    if disk.features.contains(.ringPacked) { throw .skipped("a packed queue has no such buffers") }
+    if disk.queue.size < 2 { throw .skipped("the queue has too few entries for the request") }
+    try disk.writeSector3()
+    let table = board.arena.take(2 &* SplitRing.descriptorSize)
+    disk.prepare(1, BlockRequest.Kind.read, sector: 3, bytes: 512)
+    disk.queue.append(disk.header(1), BlockDriver.headerSize)
+    let data = Descriptor(address: disk.data(1), length: 512, flags: .write)
+    disk.queue.writeIndirect(data, table, 0, next: 1)
+    let status = Descriptor(address: disk.statusByte(1), length: 1, flags: .write)
+    disk.queue.writeIndirect(status, table, 1, next: nil)
+    disk.queue.append(table, 2 &* SplitRing.descriptorSize, .indirect)
+    try disk.finishSector3()
 }
 
 extension BlockDriver {
@@ -84,11 +103,16 @@ extension BlockDriver {
             queue.writeIndirect(elements[n], table, order[n], next: n < 2 ? order[n + 1] : nil)
         }
         queue.append(table, 3 &* SplitRing.descriptorSize, flags)
-        try finishTable()
+        try finishSector3()
     }
 
-    /// Runs the request of place 1 and checks what `indirectTables` wrote before.
-    fileprivate mutating func finishTable() throws(Failure) {
+    fileprivate mutating func writeSector3() throws(Failure) {
+        fill(0, seed: 3, bytes: 512)
+        try run(BlockRequest.Kind.write, sector: 3, bytes: 512)
+    }
+
+    /// Makes the buffer that was built available as a read of sector 3 in place 1, and checks what comes.
+    fileprivate mutating func finishSector3() throws(Failure) {
         for word: UInt64 in 0..<64 { store64(data(1) &+ 8 &* word, 0) }
         try offer(1)
         queue.kick()

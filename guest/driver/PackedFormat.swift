@@ -72,17 +72,17 @@ struct PackedFormat {
 
     // MARK: Used buffers
 
-    /// The flags are read before the rest, which the device writes the other way round (2.8.21.3). Without the WRITE flag
-    /// nothing was written, and the length means nothing (2.8.4).
+    /// The flags are read before the rest, which the device writes the other way round (2.8.21.3). The length is
+    /// believed without the WRITE flag, too: some devices set no such flag, and one check is about it.
     func usedEntry(at position: RingPosition) -> UsedEntry? {
         let address = address(position)
         let flags = load16(address &+ UInt64(PackedRing.flags))
         let state = flags & (PackedRing.availableBit | PackedRing.usedBit)
         guard state == (wrap(position) ? PackedRing.availableBit | PackedRing.usedBit : 0) else { return nil }
-        let wrote = flags & Descriptor.Flags.write.rawValue != 0
         return UsedEntry(
             id: UInt32(load16(address &+ UInt64(PackedRing.id))),
-            length: wrote ? load32(address &+ UInt64(PackedRing.length)) : 0)
+            length: load32(address &+ UInt64(PackedRing.length)),
+            isWritten: flags & Descriptor.Flags.write.rawValue != 0)
     }
 
     // MARK: Notifications

@@ -5,6 +5,8 @@
 struct UsedEntry {
     let id: UInt32
     let length: UInt32
+    /// The device says that it wrote into the buffer: by the length in a split ring, by the WRITE flag in a packed one.
+    let isWritten: Bool
 }
 
 /// When a side of the queue wants to hear of the other one's progress.

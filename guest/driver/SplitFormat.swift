@@ -70,7 +70,8 @@ struct SplitFormat {
     func usedEntry(at position: RingPosition) -> UsedEntry? {
         guard load16(used &+ SplitRing.index) != word(position) else { return nil }
         let entry = used &+ SplitRing.ring &+ SplitRing.usedEntrySize &* position.slot
-        return UsedEntry(id: load32(entry), length: load32(entry &+ 4))
+        let length = load32(entry &+ 4)
+        return UsedEntry(id: load32(entry), length: length, isWritten: length > 0)
     }
 
     // MARK: Notifications

@@ -8,6 +8,8 @@ struct Used {
     let place: Int
     /// Bytes written, as the device says.
     let length: UInt32
+    /// Whether anything was, as it says.
+    let isWritten: Bool
 }
 
 /// A live queue of one device.
@@ -268,11 +270,12 @@ struct VirtQueue {
         let last = UInt16(entry.id)
         let id = inFlight.oldest() ?? last
         batch = id == last ? nil : entry
-        return retire(id, length: id == last ? entry.length : inFlight.writable(id))
+        if id == last { return retire(id, length: entry.length, isWritten: entry.isWritten) }
+        return retire(id, length: inFlight.writable(id), isWritten: inFlight.writable(id) > 0)
     }
 
-    private mutating func retire(_ id: UInt16, length: UInt32) -> Used {
-        let result = Used(place: inFlight.place(id), length: length)
+    private mutating func retire(_ id: UInt16, length: UInt32, isWritten: Bool) -> Used {
+        let result = Used(place: inFlight.place(id), length: length, isWritten: isWritten)
         let entries = inFlight.entries(id)
         used = used.advanced(by: format.stride(entries))
         free &+= entries

@@ -84,11 +84,17 @@ struct Board {
         return form.with(needed)
     }
 
-    /// The console, initialised for a check; with SUSPEND, if it offers it, where `extra` says so.
-    mutating func startConsole(_ extra: Features = []) throws(Failure) -> ConsoleDriver {
+    /// The console, initialised for a check, which is about the features `needed`.
+    mutating func startConsole(needing needed: Features = []) throws(Failure) -> ConsoleDriver {
+        let console = try startConsole(form(needing: needed))
+        if !console.features.isSuperset(of: needed) { throw .skipped("device does not offer the feature") }
+        return console
+    }
+
+    private mutating func startConsole(_ form: RingForm) throws(Failure) -> ConsoleDriver {
         guard let console else { throw .skipped("no console") }
         subject = console
-        return try ConsoleDriver(console, form.with(extra), &arena)
+        return try ConsoleDriver(console, form, &arena)
     }
 
     /// The writable disk, untouched.
@@ -118,7 +124,7 @@ struct Board {
     @inline(never)
     mutating func startSuspendableConsole() throws(Failure) -> (ConsoleDriver, Suspend) {
         disableInterrupts()
-        let console = try startConsole(Suspend.features)
+        let console = try startConsole(form.with(Suspend.features))
         return (console, try Suspend(console.device, console.features))
     }
 }
