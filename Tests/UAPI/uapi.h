@@ -1,5 +1,5 @@
-// The kernel's idea of virtio, for tests only: the UAPI headers as they are installed, and the layouts in them that Swift cannot see
-// (members of packed structs, flexible arrays), as constants.
+// The kernel's idea of virtio, for tests only: the layouts in the UAPI headers, as constants. Macros are not here: UAPITests
+// reads them from the headers' text, and so sees all of them.
 
 #ifndef UAPI_H
 #define UAPI_H
@@ -27,14 +27,47 @@ enum {
     UAPI_USED_IDX = offsetof(struct vring_used, idx),
     UAPI_USED_RING = offsetof(struct vring_used, ring),
     UAPI_USED_ENTRY_SIZE = sizeof(struct vring_used_elem),
+    UAPI_USED_ENTRY_LEN = offsetof(struct vring_used_elem, len),
+
+    UAPI_PACKED_DESC_SIZE = sizeof(struct vring_packed_desc),
+    UAPI_PACKED_DESC_ADDR = offsetof(struct vring_packed_desc, addr),
+    UAPI_PACKED_DESC_LEN = offsetof(struct vring_packed_desc, len),
+    UAPI_PACKED_DESC_ID = offsetof(struct vring_packed_desc, id),
+    UAPI_PACKED_DESC_FLAGS = offsetof(struct vring_packed_desc, flags),
+    UAPI_PACKED_EVENT_SIZE = sizeof(struct vring_packed_desc_event),
+    UAPI_PACKED_EVENT_OFF_WRAP = offsetof(struct vring_packed_desc_event, off_wrap),
+    UAPI_PACKED_EVENT_FLAGS = offsetof(struct vring_packed_desc_event, flags),
 
     UAPI_BLK_HEADER_SIZE = sizeof(struct virtio_blk_outhdr),
     UAPI_BLK_HEADER_TYPE = offsetof(struct virtio_blk_outhdr, type),
     UAPI_BLK_HEADER_SECTOR = offsetof(struct virtio_blk_outhdr, sector),
+    UAPI_BLK_RANGE_SIZE = sizeof(struct virtio_blk_discard_write_zeroes),
+    UAPI_BLK_RANGE_SECTOR = offsetof(struct virtio_blk_discard_write_zeroes, sector),
+    UAPI_BLK_RANGE_NUM_SECTORS = offsetof(struct virtio_blk_discard_write_zeroes, num_sectors),
+    UAPI_BLK_RANGE_FLAGS = offsetof(struct virtio_blk_discard_write_zeroes, flags),
+
     UAPI_BLK_CAPACITY = offsetof(struct virtio_blk_config, capacity),
     UAPI_BLK_SIZE_MAX = offsetof(struct virtio_blk_config, size_max),
     UAPI_BLK_SEG_MAX = offsetof(struct virtio_blk_config, seg_max),
+    UAPI_BLK_CYLINDERS = offsetof(struct virtio_blk_config, geometry.cylinders),
+    UAPI_BLK_HEADS = offsetof(struct virtio_blk_config, geometry.heads),
+    UAPI_BLK_SECTORS = offsetof(struct virtio_blk_config, geometry.sectors),
     UAPI_BLK_BLK_SIZE = offsetof(struct virtio_blk_config, blk_size),
+    UAPI_BLK_PHYSICAL_BLOCK_EXP = offsetof(struct virtio_blk_config, physical_block_exp),
+    UAPI_BLK_ALIGNMENT_OFFSET = offsetof(struct virtio_blk_config, alignment_offset),
+    UAPI_BLK_MIN_IO_SIZE = offsetof(struct virtio_blk_config, min_io_size),
+    UAPI_BLK_OPT_IO_SIZE = offsetof(struct virtio_blk_config, opt_io_size),
+    UAPI_BLK_WCE = offsetof(struct virtio_blk_config, wce),
+    UAPI_BLK_NUM_QUEUES = offsetof(struct virtio_blk_config, num_queues),
+    UAPI_BLK_MAX_DISCARD_SECTORS = offsetof(struct virtio_blk_config, max_discard_sectors),
+    UAPI_BLK_MAX_DISCARD_SEG = offsetof(struct virtio_blk_config, max_discard_seg),
+    UAPI_BLK_DISCARD_SECTOR_ALIGNMENT = offsetof(struct virtio_blk_config, discard_sector_alignment),
+    UAPI_BLK_MAX_WRITE_ZEROES_SECTORS = offsetof(struct virtio_blk_config, max_write_zeroes_sectors),
+    UAPI_BLK_MAX_WRITE_ZEROES_SEG = offsetof(struct virtio_blk_config, max_write_zeroes_seg),
+    UAPI_BLK_WRITE_ZEROES_MAY_UNMAP = offsetof(struct virtio_blk_config, write_zeroes_may_unmap),
+    UAPI_BLK_MAX_SECURE_ERASE_SECTORS = offsetof(struct virtio_blk_config, max_secure_erase_sectors),
+    UAPI_BLK_MAX_SECURE_ERASE_SEG = offsetof(struct virtio_blk_config, max_secure_erase_seg),
+    UAPI_BLK_SECURE_ERASE_SECTOR_ALIGNMENT = offsetof(struct virtio_blk_config, secure_erase_sector_alignment),
     UAPI_BLK_CONFIG_SIZE = sizeof(struct virtio_blk_config),
 
     UAPI_CONSOLE_COLS = offsetof(struct virtio_console_config, cols),
@@ -42,6 +75,10 @@ enum {
     UAPI_CONSOLE_MAX_NR_PORTS = offsetof(struct virtio_console_config, max_nr_ports),
     UAPI_CONSOLE_EMERG_WR = offsetof(struct virtio_console_config, emerg_wr),
     UAPI_CONSOLE_CONFIG_SIZE = sizeof(struct virtio_console_config),
+    UAPI_CONSOLE_CONTROL_SIZE = sizeof(struct virtio_console_control),
+    UAPI_CONSOLE_CONTROL_ID = offsetof(struct virtio_console_control, id),
+    UAPI_CONSOLE_CONTROL_EVENT = offsetof(struct virtio_console_control, event),
+    UAPI_CONSOLE_CONTROL_VALUE = offsetof(struct virtio_console_control, value),
 };
 
 #endif
