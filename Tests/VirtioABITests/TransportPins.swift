@@ -110,7 +110,10 @@ extension UAPITests {
         Pin("PackedRing.eventFlags", PackedRing.eventFlags, layout: UAPI_PACKED_EVENT_FLAGS),
         // 2.8.14: two bits of flags.
         Pin("PackedRing.eventFlagsMask", PackedRing.eventFlagsMask, .specification(3)),
+        Pin("PackedRing.eventEnable", PackedRing.eventEnable, .macro("VRING_PACKED_EVENT_FLAG_ENABLE")),
         Pin("PackedRing.eventDisable", PackedRing.eventDisable, .macro("VRING_PACKED_EVENT_FLAG_DISABLE")),
+        Pin("PackedRing.eventDescriptor", PackedRing.eventDescriptor, .macro("VRING_PACKED_EVENT_FLAG_DESC")),
+        Pin("PackedRing.eventWrapBit", PackedRing.eventWrapBit, .bit("VRING_PACKED_EVENT_F_WRAP_CTR")),
     ]
 
     /// The same offsets in both rings of a split queue.
