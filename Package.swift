@@ -16,6 +16,7 @@ let package = Package(
         .executable(name: "vmm", targets: ["vmm"]),
         .library(name: "Virtio", targets: ["Virtio", "VirtioABI"]),
         .library(name: "KVM", targets: ["KVM"]),
+        .library(name: "Machine", targets: ["Machine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")

@@ -1,0 +1,169 @@
+// What must hold after every call: each check is a sentence of the specification or of this project's decisions on SUSPEND.
+
+import Virtio
+import VirtioABI
+
+extension Rig where Device: ~Copyable {
+    // MARK: Mirrors
+
+    /// A register write that the model took without complaint.
+    func mirror(_ register: Register, _ value: UInt32) {
+        switch register {
+        case .queueSel: queueSel = value
+        case .driverFeaturesSel: driverFeaturesSel = value
+        case .driverFeatures: driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
+        default: mirrorQueue(register, value)
+        }
+    }
+
+    private func mirrorQueue(_ register: Register, _ value: UInt32) {
+        guard queueSel < UInt32(queues.count) else { return }
+        editQueue(Int(queueSel)) { queue in
+            switch register {
+            case .queueSize: queue.areas.size = value
+            case .queueDescLow: queue.areas.descriptors = queue.areas.descriptors & ~0xffff_ffff | UInt64(value)
+            case .queueDescHigh: queue.areas.descriptors = queue.areas.descriptors & 0xffff_ffff | UInt64(value) << 32
+            case .queueDriverLow: queue.areas.driver = queue.areas.driver & ~0xffff_ffff | UInt64(value)
+            case .queueDriverHigh: queue.areas.driver = queue.areas.driver & 0xffff_ffff | UInt64(value) << 32
+            case .queueDeviceLow: queue.areas.device = queue.areas.device & ~0xffff_ffff | UInt64(value)
+            case .queueDeviceHigh: queue.areas.device = queue.areas.device & 0xffff_ffff | UInt64(value) << 32
+            case .queueReset where queue.live == nil: queue.areas = QueueMirror.Areas()
+            case .queueReset: queue.resetting = true
+            default: break
+            }
+        }
+    }
+
+    /// Follows what a call did to the queues and, by a reset, to everything.
+    func track(_ before: Moment, _ after: Moment) {
+        let wasReset = after.status.isEmpty && !before.status.isEmpty
+        if wasReset {
+            (driverFeatures, queueSel, driverFeaturesSel) = ([], 0, 0)
+            for index in queues.indices { editQueue(index) { $0 = QueueMirror() } }
+            ram.forgetNames()
+        }
+        let changed = before.ready.symmetricDifference(after.ready)
+        changed.forEach { index in
+            let packed = driverFeatures.contains(.ringPacked)
+            editQueue(index) { queue in
+                if after.ready.contains(QueueSet(queue: index)) {
+                    (queue.live, queue.packed, queue.usedIndex) = (queue.areas, packed, 0)
+                } else if !wasReset {
+                    let wasResetting = queue.resetting
+                    queue.live = nil
+                    queue.resetting = false
+                    if wasResetting { queue.areas = QueueMirror.Areas() }
+                }
+            }
+        }
+    }
+
+    // MARK: Memory
+
+    /// Notes what the driver lets the device write: the buffers of all writable descriptors of queue `index`, and of the
+    /// indirect tables it names.
+    func nameBuffers(_ index: Int) {
+        guard let areas = queues[index].live else { return }
+        let packed = queues[index].packed
+        for slot in 0..<UInt64(areas.size) {
+            let descriptor = areas.descriptors + 16 * slot
+            let (address, count, flags) = descriptorFields(descriptor, packed)
+            if flags & 2 != 0 { ram.name(address, UInt64(count)) }
+            guard flags & 4 != 0, driverFeatures.contains(.indirectDescriptors) else { continue }
+            for entry in 0..<UInt64(min(count / 16, 4096)) {
+                let (address, count, flags) = descriptorFields(address &+ 16 * entry, packed)
+                if flags & 2 != 0 { ram.name(address, UInt64(count)) }
+            }
+        }
+    }
+
+    private func descriptorFields(_ at: UInt64, _ packed: Bool) -> (address: UInt64, count: UInt32, flags: UInt16) {
+        (ram.load(at: at), ram.load(at: at &+ 8), ram.load(at: at &+ (packed ? 14 : 12)))
+    }
+
+    /// Every byte that changed is one the device may write, in this phase.
+    func checkMemory(_ before: Moment, _ after: Moment) {
+        let changes = ram.changes()
+        if changes.isEmpty { return }
+        require(before.phase != .notLive, "memory written before DRIVER_OK")
+        require(!before.isDead, "memory written by a device that needs a reset")
+        require(!before.isFrozen || after.phase == .running, "memory written by a suspended device")
+        let indices = queues.indices.map { ram.load(UInt16.self, at: (queues[$0].live?.device ?? 0) &+ 2) }
+        for address in changes where !ram.isNamed(address) {
+            let allowed = queues.indices.contains { isRing($0, address, indices[$0]) }
+            require(allowed, "memory written at \(String(address, radix: 16))")
+        }
+        for index in queues.indices { editQueue(index) { $0.usedIndex = indices[index] } }
+    }
+
+    /// Whether a device uses `address` of queue `index`: in a split ring the elements between the old used index and the new
+    /// one, and the index itself; in a packed one length, id and flags of any descriptor. Event words only with
+    /// VIRTIO_F_EVENT_IDX.
+    private func isRing(_ index: Int, _ address: UInt64, _ usedIndex: UInt16) -> Bool {
+        guard let areas = queues[index].live else { return false }
+        let events = driverFeatures.contains(.eventIndex)
+        if queues[index].packed {
+            let offset = address &- areas.descriptors
+            if offset < 16 * UInt64(areas.size) && offset % 16 >= 8 { return true }
+            return events && address &- areas.device < PackedRing.eventSize
+        }
+        let offset = address &- areas.device
+        switch offset {
+        case 2, 3: return true
+        case 4..<(4 + 8 * UInt64(areas.size)):
+            let slot = UInt16(truncatingIfNeeded: (offset - 4) / 8)
+            let size = UInt16(truncatingIfNeeded: areas.size)
+            let first = queues[index].usedIndex
+            return (slot &- first) & (size &- 1) < usedIndex &- first
+        case 4 + 8 * UInt64(areas.size), 5 + 8 * UInt64(areas.size): return events
+        default: return false
+        }
+    }
+
+    // MARK: Status and interrupts
+
+    /// What Status and InterruptStatus may be, and become in one call.
+    func checkMoment(_ before: Moment, _ after: Moment) {
+        let gained = after.interrupts.subtracting(before.interrupts)
+        require(after.interrupts.rawValue & ~3 == 0, "an undefined bit of InterruptStatus")
+        if !gained.isEmpty {
+            require(before.phase != .notLive, "a notification before DRIVER_OK")
+            require(!before.isDead, "a notification from a device that needs a reset")
+            let failedResume = options.dialect == .draft && gained == .configurationChange && after.isDead
+            require(
+                !before.isFrozen || after.phase == .running || failedResume, "a notification from a suspended device")
+        }
+        let status = after.status
+        require(status.rawValue & 0x20 == 0, "a reserved bit of Status")
+        require(!status.contains(.driverOK) || status.contains(.featuresOK), "DRIVER_OK without FEATURES_OK")
+        guard status.contains(.suspend) else { return }
+        require(status.contains(.featuresOK), "SUSPEND without FEATURES_OK")
+        switch options.dialect {
+        case .draft: require(status.contains(.driverOK), "the draft's SUSPEND without DRIVER_OK")
+        case .ratified: require(!status.contains(.driverOK), "1.4's SUSPEND with DRIVER_OK")
+        case nil: require(false, "SUSPEND though it was not offered")
+        }
+        require(!status.contains(.needsReset) || options.dialect == .ratified, "SUSPEND of a dead device in the draft")
+        require(driverFeatures.contains(options.dialect?.feature ?? []), "SUSPEND though it was not negotiated")
+    }
+
+    /// A driver cannot clear a bit, but for the draft's SUSPEND and by a reset.
+    func checkStatusWrite(_ value: UInt32, _ old: DeviceStatus) {
+        let new = transport.lifecycle.status
+        if value == 0 {
+            require(new.isEmpty && transport.interruptStatus.isEmpty, "a reset leaves something in Status or an interrupt")
+            require(transport.readyQueues.isEmpty && transport.requestsInFlight == 0, "a reset leaves a queue")
+            return
+        }
+        let sticky: DeviceStatus = [.acknowledge, .driver, .featuresOK, .failed]
+        require(old.intersection(sticky).isSubset(of: new), "a write of Status cleared a bit")
+        let written = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
+        require(new.intersection(sticky).isSubset(of: old.union(written)), "a write of Status set another bit")
+    }
+
+    /// The requests that the model waits for are those the backend has.
+    func checkCount() {
+        let wanted = pending.count { transport.isCurrent($0.token) }
+        require(wanted == transport.requestsInFlight, "\(transport.requestsInFlight) in flight, the backend has \(wanted)")
+    }
+}

@@ -1,0 +1,96 @@
+// A driver that keeps the rules: it brings the device up, and shows at the end of an input that the device still works.
+
+import Virtio
+import VirtioABI
+
+extension Rig where Device: ~Copyable {
+    /// Features the driver accepts: all that are offered and chosen by `choice`, with a dialect unless bit 7 is set.
+    func features(_ choice: UInt8, packed: Bool) -> Features {
+        var features: Features = [.version1]
+        let optional: [Features] = [
+            .ringReset, .indirectDescriptors, .eventIndex, .inOrder, .notificationData, BlockFeature.flush,
+        ]
+        for (bit, feature) in optional.enumerated() where choice & 1 << UInt8(bit) != 0 { features.formUnion(feature) }
+        if packed { features.insert(.ringPacked) }
+        if choice & 0x80 == 0, let dialect = options.dialect { features.insert(dialect.feature) }
+        return features.intersection(transport.offered)
+    }
+
+    /// Resets the device and goes through the initialisation, with queues of `size` entries. Returns its rings.
+    func bringUp(_ features: Features, size: UInt16) -> [Ring] {
+        for status: UInt32 in [0, 1, 3] { write(.status, status) }
+        for word: UInt32 in 0..<2 {
+            write(.driverFeaturesSel, word)
+            write(.driverFeatures, features.word(word))
+        }
+        write(.status, 0x0b)
+        require(read(.status) == 0x0b, "FEATURES_OK refused")
+        let rings = queues.indices.map { setUp($0, size: size, packed: features.contains(.ringPacked)) }
+        write(.status, 0x0f)
+        require(read(.status) == 0x0f, "DRIVER_OK refused")
+        return rings
+    }
+
+    /// Makes queue `index` ready, in fresh memory.
+    func setUp(_ index: Int, size: UInt16, packed: Bool) -> Ring {
+        let ring = Ring(index, packed: packed, size: size, ram: ram)
+        write(.queueSel, UInt32(index))
+        write(.queueSize, UInt32(size))
+        let areas: [(Register, Register, UInt64)] = [
+            (.queueDescLow, .queueDescHigh, ring.descriptors), (.queueDriverLow, .queueDriverHigh, ring.driver),
+            (.queueDeviceLow, .queueDeviceHigh, ring.device),
+        ]
+        for (low, high, address) in areas {
+            write(low, UInt32(truncatingIfNeeded: address))
+            write(high, UInt32(truncatingIfNeeded: address >> 32))
+        }
+        write(.queueReady, 1)
+        return ring
+    }
+
+    /// A notification for queue `index`; with VIRTIO_F_NOTIFICATION_DATA it says how far the ring goes.
+    func kick(_ index: Int, next: UInt16 = 0) {
+        let data = driverFeatures.contains(.notificationData) ? UInt32(next) << 16 : 0
+        write(.queueNotify, UInt32(index) | data)
+    }
+
+    /// Serves and finishes until nothing is left.
+    func complete() {
+        for _ in 0..<64 {
+            serve()
+            if pending.isEmpty { return }
+            while !pending.isEmpty { finish(0) }
+        }
+        require(false, "requests without an end")
+    }
+
+    /// After a reset the device works: whatever the driver did before.
+    func checkHealth(packed: Bool) {
+        write(.status, 0)
+        while !pending.isEmpty { finish(0) }
+        var rings = bringUp(features(0, packed: packed), size: 4)
+        let status: UInt64 = 0x3000
+        for index in rings.indices {
+            let parts = [
+                Part(address: status + 16, count: 16, writable: false), Part(address: status, count: 16, writable: true),
+            ]
+            ram.fill(0, at: status + 16, count: 16)
+            guard rings[index].add(parts) != nil else { return require(false, "a fresh ring is full") }
+            kick(index)
+        }
+        complete()
+        require(transport.lastFault == nil || read(.status) == 0x0f, "a legal request is a fault")
+        require(read(.status) == 0x0f, "a legal request ends in status \(read(.status))")
+        checkAnswers(&rings)
+    }
+
+    /// The request queue of a block device, or the transmit queue of a console, gave the buffer back and said so.
+    private func checkAnswers(_ rings: inout [Ring]) {
+        let index = Device.deviceID == DeviceID.block ? 0 : ConsoleQueue.transmit
+        let used = rings[index].takeUsed()
+        require(used.count == 1, "a legal request is not answered after a reset")
+        require(transport.interruptStatus.contains(.usedBuffer), "no notification of a used buffer after a reset")
+        write(.interruptACK, 3)
+        require(!transport.interruptAsserted, "an acknowledged interrupt stays")
+    }
+}
