@@ -2,18 +2,19 @@
 // then the devices do all they can do, then it is answered.
 
 /// One client's talk with a machine.
-final class QTestSession {
+public final class QTestSession {
     private let machine: QTestMachine
     /// The client wants to hear of interrupt lines.
     private var intercepting = false
     /// How the run ended, once a command ended it.
-    private(set) var outcome: Machine.Outcome?
+    public private(set) var outcome: Machine.Outcome?
 
-    init(_ machine: QTestMachine) { self.machine = machine }
+    /// A client that has said nothing yet.
+    public init(_ machine: QTestMachine) { self.machine = machine }
 
     /// Carries out a line, without its end, and returns what the client is told: interrupt lines that changed, then one answer.
     /// A line without words is none, and has none.
-    func handle(_ line: Word) -> [String] {
+    public func handle(_ line: ArraySlice<UInt8>) -> [String] {
         let answer: String
         do throws(QTestRefusal) {
             guard let command = try QTestCommand(line) else { return [] }

@@ -6,27 +6,37 @@ import VirtioABI
 extension Block: FuzzedDevice {
     static let sectors: UInt64 = 64
 
+    /// Bit 0: read-only. Bit 1: two request queues.
     static func make(_ options: UInt8) -> Block {
-        Block(capacity: sectors, readOnly: options & 1 != 0, queueSize: 32)
+        Block(capacity: sectors, readOnly: options & 1 != 0, queues: options & 2 != 0 ? 2 : 1, queueSize: 32)
     }
 
     static func buffers(of request: Request) -> (data: Segments, filled: Bool)? {
         switch request.operation {
         case .read, .identify: (request.data, true)
         case .write: (request.data, false)
-        case .flush: nil
+        case .flush, .discard, .writeZeroes: nil
         }
     }
 
     static func edit(_ configuration: inout Configuration, _ value: UInt8) {
         configuration.capacity = sectors - UInt64(value % 2)
     }
+
+    static func isAnswered(queue: Int) -> Bool { true }
 }
 
 extension Console: FuzzedDevice {
-    static func make(_ options: UInt8) -> Console { Console(queueSize: 32) }
+    /// Bit 0: a second port, with a name. Bit 1: that name is long.
+    static func make(_ options: UInt8) -> Console {
+        let name = [UInt8](repeating: UInt8(ascii: "n"), count: options & 2 != 0 ? 100 : 4)
+        return Console(ports: options & 1 != 0 ? [name] : [], queueSize: 32)
+    }
 
     static func buffers(of request: Request) -> (data: Segments, filled: Bool)? { (request.data, false) }
 
     static func edit(_ configuration: inout Configuration, _ value: UInt8) { configuration.columns = UInt16(value) }
+
+    /// What the driver sends comes back; what it offers for input may not.
+    static func isAnswered(queue: Int) -> Bool { queue % 2 == 1 }
 }

@@ -4,19 +4,22 @@ import Virtio
 import VirtioABI
 
 extension Rig where Device: ~Copyable {
-    /// Features the driver accepts: all that are offered and chosen by `choice`, with a dialect unless bit 7 is set.
-    func features(_ choice: UInt8, packed: Bool) -> Features {
+    /// Features the driver accepts: those offered that `choice` chooses, with a dialect unless bit 15 is set.
+    func features(_ choice: UInt16, packed: Bool) -> Features {
         var features: Features = [.version1]
         let optional: [Features] = [
             .ringReset, .indirectDescriptors, .eventIndex, .inOrder, .notificationData, BlockFeature.flush,
+            BlockFeature.multiqueue, ConsoleFeature.multiport, BlockFeature.configWCE, BlockFeature.discard,
+            BlockFeature.writeZeroes, ConsoleFeature.size, ConsoleFeature.emergencyWrite,
         ]
-        for (bit, feature) in optional.enumerated() where choice & 1 << UInt8(bit) != 0 { features.formUnion(feature) }
+        for (bit, feature) in optional.enumerated() where choice & 1 << UInt16(bit) != 0 { features.formUnion(feature) }
         if packed { features.insert(.ringPacked) }
-        if choice & 0x80 == 0, let dialect = options.dialect { features.insert(dialect.feature) }
+        if choice & 0x8000 == 0, let dialect = options.dialect { features.insert(dialect.feature) }
         return features.intersection(transport.offered)
     }
 
-    /// Resets the device and goes through the initialisation, with queues of `size` entries. Returns its rings.
+    /// Resets the device and goes through the initialisation, with queues of `size` entries. Returns the rings of the queues that
+    /// exist with these features.
     func bringUp(_ features: Features, size: UInt16) -> [Ring] {
         for status: UInt32 in [0, 1, 3] { write(.status, status) }
         for word: UInt32 in 0..<2 {
@@ -25,9 +28,15 @@ extension Rig where Device: ~Copyable {
         }
         write(.status, 0x0b)
         require(read(.status) == 0x0b, "FEATURES_OK refused")
-        let rings = queues.indices.map { setUp($0, size: size, packed: features.contains(.ringPacked)) }
+        var rings: [Ring] = []
+        for index in queues.indices {
+            write(.queueSel, UInt32(index))
+            if read(.queueSizeMax) == 0 { break }
+            rings.append(setUp(index, size: size, packed: features.contains(.ringPacked)))
+        }
         write(.status, 0x0f)
         require(read(.status) == 0x0f, "DRIVER_OK refused")
+        require(transport.readyQueues.rawValue == 1 << UInt32(rings.count) - 1, "not every queue is ready")
         return rings
     }
 
@@ -64,32 +73,27 @@ extension Rig where Device: ~Copyable {
         require(false, "requests without an end")
     }
 
-    /// After a reset the device works: whatever the driver did before.
-    func checkHealth(packed: Bool) {
+    /// After a reset the device works: whatever the driver did before. A chain of a readable and a writable descriptor, which every
+    /// device type can do something with, comes back from each queue.
+    func checkHealth(packed: Bool, choice: UInt16) {
         write(.status, 0)
         while !pending.isEmpty { finish(0) }
-        var rings = bringUp(features(0, packed: packed), size: 4)
-        let status: UInt64 = 0x3000
+        var rings = bringUp(features(choice, packed: packed), size: 4)
+        let buffer: UInt64 = 0x4000
+        let parts = [
+            Part(address: buffer + 16, count: 16, writable: false), Part(address: buffer, count: 16, writable: true),
+        ]
+        ram.fill(0, at: buffer + 16, count: 16)
         for index in rings.indices {
-            let parts = [
-                Part(address: status + 16, count: 16, writable: false), Part(address: status, count: 16, writable: true),
-            ]
-            ram.fill(0, at: status + 16, count: 16)
             guard rings[index].add(parts) != nil else { return require(false, "a fresh ring is full") }
-            kick(index)
+            kick(index, next: rings[index].nextAvailable)
         }
         complete()
-        require(transport.lastFault == nil || read(.status) == 0x0f, "a legal request is a fault")
-        require(read(.status) == 0x0f, "a legal request ends in status \(read(.status))")
-        checkAnswers(&rings)
-    }
-
-    /// The request queue of a block device, or the transmit queue of a console, gave the buffer back and said so.
-    private func checkAnswers(_ rings: inout [Ring]) {
-        let index = Device.deviceID == DeviceID.block ? 0 : ConsoleQueue.transmit
-        let used = rings[index].takeUsed()
-        require(used.count == 1, "a legal request is not answered after a reset")
+        require(read(.status) == 0x0f, "after legal requests Status reads \(read(.status))")
         require(transport.interruptStatus.contains(.usedBuffer), "no notification of a used buffer after a reset")
+        for index in rings.indices where Device.isAnswered(queue: index) {
+            require(rings[index].takeUsed().count == 1, "a legal request is not answered after a reset")
+        }
         write(.interruptACK, 3)
         require(!transport.interruptAsserted, "an acknowledged interrupt stays")
     }

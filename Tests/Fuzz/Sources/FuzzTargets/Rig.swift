@@ -12,6 +12,8 @@ protocol FuzzedDevice: VirtioDevice, ~Copyable {
     static func buffers(of request: Request) -> (data: Segments, filled: Bool)?
     /// A change of the configuration that a host can make.
     static func edit(_ configuration: inout Configuration, _ value: UInt8)
+    /// Whether every buffer of queue `queue` is given back at once or when the backend is done with it.
+    static func isAnswered(queue: Int) -> Bool
 }
 
 /// What a transport is made of, in as few bits as an input can afford.
@@ -63,7 +65,7 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
     static func makeTransport(_ options: Options, _ ram: GuestRAM) -> MMIOTransport<Device> {
         MMIOTransport(
             device: Device.make(options.device), memory: ram.guest, suspend: options.dialect, freeze: options.scope,
-            rings: [.ringReset, .ringPacked])
+            adding: [.ringPacked, .inOrder, .notificationData])
     }
 
     func editQueue(_ index: Int, _ edit: (inout QueueMirror) -> Void) { edit(&queues[index]) }
@@ -120,7 +122,7 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
     func take(queue index: Int, capacity: Int = 64) {
         owed.remove(QueueSet(queue: index))
         nameBuffers(index)
-        let owner = Owner(Batch(capacity: capacity, queueSize: transport.largestQueue))
+        let owner = Owner(Batch(capacity: capacity, longestChain: transport.longestChain))
         call { $0.take(queue: index, into: &owner.batch) }
         require(owner.batch.count <= capacity, "more requests than a batch holds")
         for index in 0..<owner.batch.count {

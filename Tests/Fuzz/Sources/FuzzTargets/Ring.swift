@@ -35,7 +35,7 @@ struct Ring {
     private var owned: [UInt16: [UInt16]] = [:]
     private var room: Int
 
-    /// Queue `index`, 0 to 3, in fresh memory.
+    /// Queue `index`, 0 to 5, in fresh memory.
     init(_ index: Int, packed: Bool, size: UInt16, ram: GuestRAM) {
         let base = UInt64(0x1000 + 0x800 * index)
         (descriptors, driver, device, tables) = (base, base + 0x200, base + 0x280, base + 0x400)

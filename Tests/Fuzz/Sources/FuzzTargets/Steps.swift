@@ -45,9 +45,9 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
     private func address(_ input: inout Input) -> UInt64 {
         let place = UInt64(input.byte())
         switch place {
-        case 0..<0xa0: return 0x3000 + place * 128 + UInt64(place % 3)
+        case 0..<0xa0: return 0x4000 + place * 102
         case 0xa0..<0xc0: return GuestRAM.highAddress + (place - 0xa0) * 128
-        case 0xc0..<0xe0: return 0x1000 + (place - 0xc0) * 256
+        case 0xc0..<0xe0: return 0x1000 + (place - 0xc0) * 0x180
         case 0xe0..<0xf0: return UInt64(GuestRAM.lowSize) - (place - 0xe0)
         case 0xf0..<0xf8: return GuestRAM.highAddress + UInt64(GuestRAM.highSize) - (place - 0xf0)
         case 0xf8..<0xfc: return UInt64.max - (place - 0xf8)
@@ -70,7 +70,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
     private mutating func addChain(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         let shape = input.byte()
-        let header = 0x3000 + UInt64(input.byte()) * 64
+        let header = 0x4000 + UInt64(input.byte()) * 60
         if shape & 1 != 0 {
             ram.store(UInt32(input.below(16)), at: header)
             ram.store(UInt64(input.below(80)), at: header + 8)
@@ -163,17 +163,18 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         case 0x60..<0xa0: rig.write(.status, 0x0f)
         case 0xa0..<0xc0: rig.write(.status, 0x1b)
         case 0xc0..<0xd0: rig.write(.status, input.number(UInt32.self))
-        default: restart(value, input.byte(), input.byte())
+        default: restart(value, &input)
         }
     }
 
     /// Resets the device and, as `value` says, brings it up.
-    mutating func restart(_ value: UInt8, _ features: UInt8, _ size: UInt8) {
+    mutating func restart(_ value: UInt8, _ input: inout Input) {
+        let (features, size) = (input.number(UInt16.self), input.byte())
         rig.write(.status, 0)
         rings = []
         if value & 3 == 3 { return }
-        let size = packed ? 1 + UInt16(size % 32) : 1 << UInt16(size % 6)
-        rings = rig.bringUp(rig.features(features, packed: packed), size: size)
+        let entries = packed ? 1 + UInt16(size % 32) : 1 << UInt16(size % 6)
+        rings = rig.bringUp(rig.features(features, packed: packed), size: entries)
     }
 
     /// A queue is taken away, or set up again.
@@ -239,20 +240,28 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         (0..<24).map { rig.read(at: 0x100 + 4 * UInt64($0), width: 4) }
     }
 
-    /// Input for a console.
+    /// Something for a console: input for one of its ports, or a port opened or closed.
     private func receive(_ input: inout Input) {
-        let bytes = input.take(1 + input.below(32))
-        (rig as? Rig<Console>)?.receive(bytes)
+        guard let rig = rig as? Rig<Console> else { return }
+        let choice = input.byte()
+        let port = Int(choice >> 1) % rig.portCount
+        if choice & 0x81 == 0x81 { return _ = rig.call { $0.setOpen(choice & 2 == 0, port: port) } }
+        rig.receive(input.take(1 + Int(choice >> 3)), port: port)
     }
 }
 
 extension Rig<Console> {
-    /// The host has input: the console says how much of it there is room for, and takes it or not.
-    func receive(_ bytes: [UInt8]) {
-        let room = transport.inputRoom
+    /// Ports of the console, whether the driver can see them or not.
+    var portCount: Int { options.device & 1 != 0 ? 2 : 1 }
+
+    /// The host has input: the console says how much of it there is room for, and takes it or not. Returns what it took.
+    @discardableResult
+    func receive(_ bytes: [UInt8], port: Int = 0) -> Int {
+        let room = transport.inputRoom(port: port)
         var accepted = 0
-        call { $0.receive(bytes.span, accepted: &accepted) }
+        call { $0.receive(bytes.span, port: port, accepted: &accepted) }
         require(accepted <= bytes.count, "more input accepted than there was")
         require(transport.lifecycle.isFrozen || accepted == min(room, bytes.count), "input refused though there is room")
+        return accepted
     }
 }

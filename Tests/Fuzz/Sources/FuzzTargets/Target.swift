@@ -16,7 +16,8 @@ public enum Target: String, CaseIterable, Sendable {
     case console
     /// Kernels that may be no ELF files.
     case elf
-    // `qtest`, the lines of the qtest protocol: a case here, and a function in a file of its own.
+    /// The text of the qtest protocol.
+    case qtest
 
     /// Runs one input.
     public func run(_ bytes: [UInt8]) {
@@ -25,7 +26,10 @@ public enum Target: String, CaseIterable, Sendable {
         case .registers: fuzzRegisters(&input)
         case .splitRing: fuzzRing(&input, packed: false)
         case .packedRing: fuzzRing(&input, packed: true)
-        case .block, .console, .elf: break
+        case .block: fuzzBlock(&input)
+        case .console: fuzzConsole(&input)
+        case .elf: fuzzELF(bytes)
+        case .qtest: fuzzQTest(bytes)
         }
     }
 }
@@ -39,11 +43,11 @@ func fuzzRegisters(_ input: inout Input) {
 private func registers<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input) {
     let packed = input.flag()
     var driver = Anything(rig: rig, packed: packed)
-    driver.restart(input.byte(), input.byte(), input.byte())
+    driver.restart(input.byte(), &input)
     while !input.isEmpty {
         if input.byte() % 3 == 0 { driver.step(&input) } else { driver.register(&input) }
     }
-    rig.checkHealth(packed: packed)
+    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.anomalies.sum & 0x1fff))
 }
 
 /// Rings: the device is brought up by the rules, and then anything happens.
@@ -58,7 +62,7 @@ func fuzzRing(_ input: inout Input, packed: Bool) {
 
 private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input, _ packed: Bool) {
     var driver = Anything(rig: rig, packed: packed)
-    driver.restart(0, input.byte(), input.byte())
+    driver.restart(0, &input)
     while !input.isEmpty { driver.step(&input) }
-    rig.checkHealth(packed: packed)
+    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.anomalies.sum & 0x1fff))
 }

@@ -1,0 +1,249 @@
+// A console and its ports: what the driver sends comes out whole and in order at the port it was sent to, what the host puts in
+// arrives whole and in order, and control messages say what is so, in an order a driver can follow (5.3.6).
+
+import Virtio
+import VirtioABI
+
+/// The first bytes choose the device, the features and the rings; the rest are steps of both sides.
+func fuzzConsole(_ input: inout Input) {
+    let options = Options(input.byte())
+    let packed = input.flag()
+    let rig = Rig<Console>(options)
+    var driver = ConsoleFuzzer(rig: rig)
+    driver.restart(&input, packed)
+    while !input.isEmpty { driver.step(&input, packed) }
+    driver.drain()
+    rig.checkHealth(packed: packed, choice: 0)
+}
+
+/// A port as both sides know it.
+private struct PortRecord {
+    /// Bytes sent and not come out, and bytes put in and not arrived.
+    var sent: [UInt8] = []
+    var put: [UInt8] = []
+    var isAdded = false
+    /// The device was told that the driver is ready for the port, after it had told of the port.
+    var isReady = false
+    var isNamed = false
+    /// What the device last said of the host's side.
+    var toldOpen: Bool?
+    var isOpenOnHost = false
+}
+
+private struct ConsoleFuzzer {
+    let rig: Rig<Console>
+    var rings: [Ring] = []
+    var ram: GuestRAM { rig.ram }
+    var ports: [PortRecord]
+    /// Buffers the driver gave, by queue and name.
+    var given: [[UInt16: Part]] = []
+    var nextBuffer: UInt64 = 0x4000
+    var deviceReady = false
+
+    init(rig: Rig<Console>) {
+        self.rig = rig
+        ports = Array(repeating: PortRecord(), count: rig.portCount)
+        ports[0].isOpenOnHost = true
+    }
+
+    var multiport: Bool { rig.driverFeatures.contains(ConsoleFeature.multiport) }
+
+    mutating func restart(_ input: inout Input, _ packed: Bool) {
+        let (choice, size) = (input.number(UInt16.self), input.byte())
+        while !rig.pending.isEmpty { rig.finish(0, .ioError) }
+        rings = rig.bringUp(
+            rig.features(choice, packed: packed), size: packed ? 4 + UInt16(size % 29) : 4 << UInt16(size % 4))
+        given = rings.map { _ in [:] }
+        deviceReady = false
+        for index in ports.indices {
+            // Input belongs to the terminal, and waits for the next driver.
+            var fresh = PortRecord()
+            (fresh.put, fresh.isOpenOnHost) = (ports[index].put, ports[index].isOpenOnHost)
+            ports[index] = fresh
+        }
+    }
+
+    mutating func step(_ input: inout Input, _ packed: Bool) {
+        let choice = input.byte()
+        switch choice % 12 {
+        case 0, 1: send(&input)
+        case 2, 3: offer(&input)
+        case 4, 5: put(&input)
+        case 6: serve()
+        case 7: finish()
+        case 8: collect()
+        case 9: control(&input)
+        case 10: if choice & 0x80 != 0 { open(&input) } else { resize(input.byte()) }
+        default: if choice & 0xe0 == 0xe0 { restart(&input, packed) } else { emergency(input.byte()) }
+        }
+    }
+
+    private mutating func allocate(_ count: Int) -> UInt64 {
+        if nextBuffer + UInt64(count) > UInt64(GuestRAM.lowSize) { nextBuffer = 0x4000 }
+        defer { nextBuffer += UInt64(count) }
+        return nextBuffer
+    }
+
+    /// A port that has queues.
+    private func port(_ input: inout Input) -> Int { multiport ? input.below(ports.count) : 0 }
+
+    // MARK: The driver
+
+    private mutating func send(_ input: inout Input) {
+        let port = port(&input)
+        let bytes = input.take(1 + input.below(24))
+        guard !bytes.isEmpty, give(bytes, count: bytes.count, to: ConsoleQueue.transmit(port: port), &input) else {
+            return
+        }
+        ports[port].sent += bytes
+    }
+
+    private mutating func offer(_ input: inout Input) {
+        let wantsControl = multiport && input.byte() % 3 == 0
+        let queue = wantsControl ? ConsoleQueue.controlReceive : ConsoleQueue.receive(port: port(&input))
+        // A control message that does not fit is cut, and then nothing can be said of it.
+        _ = give(nil, count: wantsControl ? 80 : 1 + input.below(48), to: queue, &input)
+    }
+
+    /// A message to the device: sense or nonsense.
+    private mutating func control(_ input: inout Input) {
+        guard multiport else { return }
+        let (id, event, value) = (UInt32(input.below(4)), UInt16(input.below(9)), UInt16(input.below(3)))
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.put(id, at: 0)
+        bytes.put(event, at: 4)
+        bytes.put(value, at: 6)
+        let cut = input.below(32) == 0 ? 7 : 8
+        guard give(Array(bytes.prefix(cut)), count: cut, to: ConsoleQueue.controlTransmit, &input), cut == 8 else {
+            return
+        }
+        // The device reads it when it is kicked, before anything else happens.
+        serve()
+        if event == 0 && value == 1 { deviceReady = true }
+        guard id < UInt32(ports.count) else { return }
+        if event == 3 && value == 1 && deviceReady { ports[Int(id)].isReady = true }
+    }
+
+    /// Gives a buffer: `bytes` to be read, or room for `count` bytes, in two pieces if the input says so.
+    private mutating func give(_ bytes: [UInt8]?, count: Int, to queue: Int, _ input: inout Input) -> Bool {
+        let address = allocate(count)
+        if let bytes { ram.store(bytes, at: address) } else { ram.fill(0xee, at: address, count: count) }
+        let whole = Part(address: address, count: UInt32(count), writable: bytes == nil)
+        var parts = [whole]
+        if count > 1 && input.flag() {
+            parts[0].count = UInt32(count / 2)
+            parts.append(
+                Part(
+                    address: address + UInt64(count / 2), count: UInt32(count - count / 2), writable: bytes == nil))
+        }
+        guard let name = rings[queue].add(parts, indirect: false) else { return false }
+        given[queue][name] = whole
+        rig.kick(queue, next: rings[queue].nextAvailable)
+        return true
+    }
+
+    /// The driver looks at what came back.
+    private mutating func collect() {
+        for queue in rings.indices {
+            for used in rings[queue].takeUsed() {
+                guard let buffer = given[queue].removeValue(forKey: used.id) else {
+                    return require(false, "a used buffer that the driver did not give")
+                }
+                require(used.length <= (buffer.writable ? buffer.count : 0), "a used length beyond the buffer")
+                guard buffer.writable else { continue }
+                let bytes = ram.bytes(at: buffer.address, count: Int(used.length))
+                if queue == ConsoleQueue.controlReceive { hear(bytes) } else { arrive(bytes, queue) }
+            }
+        }
+        rig.write(.interruptACK, 3)
+    }
+
+    private mutating func arrive(_ bytes: [UInt8], _ queue: Int) {
+        let port = queue < 2 ? 0 : queue / 2 - 1
+        require(!bytes.isEmpty, "a receive buffer used for nothing")
+        require(ports[port].put.starts(with: bytes), "input that is not what the host put in")
+        ports[port].put.removeFirst(bytes.count)
+    }
+
+    /// A control message: of a port that exists, in an order that makes sense.
+    private mutating func hear(_ bytes: [UInt8]) {
+        guard bytes.count >= 8 else { return require(false, "a message of \(bytes.count) bytes") }
+        let (id, number, value): (UInt32, UInt16, UInt16) = (bytes.get(at: 0), bytes.get(at: 4), bytes.get(at: 6))
+        require(deviceReady, "a message before the driver was ready")
+        guard id < UInt32(ports.count), let event = ConsoleControl.Event(rawValue: number) else {
+            return require(false, "a message of port \(id), event \(number)")
+        }
+        let port = Int(id)
+        if event == .deviceAdd {
+            require(!ports[port].isAdded, "a port added twice")
+            return ports[port].isAdded = true
+        }
+        require(ports[port].isAdded && ports[port].isReady, "a message of a port the driver is not ready for")
+        switch event {
+        case .consolePort: require(port == 0 && value == 1, "a console at port \(port)")
+        case .resize:
+            require(port == 0 && bytes.count == 12, "a size of port \(port)")
+            require(rig.driverFeatures.contains(ConsoleFeature.size), "a size that was not negotiated")
+        case .portName:
+            require(port == 1 && bytes.count == (rig.options.device & 2 != 0 ? 8 + 64 : 8 + 4), "a name cut")
+            ports[port].isNamed = true
+        case .portOpen:
+            require(value <= 1, "a port open \(value)")
+            require(port == 0 || ports[port].isNamed, "a port open before it had its name")
+            ports[port].toldOpen = value == 1
+        default: require(false, "a message that is the driver's: \(event)")
+        }
+    }
+
+    // MARK: The host
+
+    private mutating func put(_ input: inout Input) {
+        let port = input.below(ports.count)
+        let bytes = input.take(1 + input.below(40))
+        let accepted = rig.receive(bytes, port: port)
+        ports[port].put += bytes.prefix(accepted)
+    }
+
+    private mutating func open(_ input: inout Input) {
+        let port = input.below(ports.count)
+        let isOpen = input.flag()
+        ports[port].isOpenOnHost = isOpen
+        rig.call { $0.setOpen(isOpen, port: port) }
+    }
+
+    private func resize(_ columns: UInt8) { rig.call { $0.change { $0.columns = UInt16(columns) } } }
+
+    private func emergency(_ byte: UInt8) {
+        let effects = rig.write(at: 0x100 + UInt64(ConsoleConfiguration.emergencyWrite), width: 4, UInt64(byte))
+        require(effects.emergency == byte, "emergency output lost")
+    }
+
+    private mutating func serve() {
+        rig.serve()
+        require(rig.transport.lastFault == nil, "a legal ring is a fault")
+    }
+
+    /// The oldest output comes out.
+    private mutating func finish() {
+        guard let next = rig.pending.first else { return }
+        let port = next.request.port
+        var bytes: [UInt8] = []
+        withExtendedLifetime(next) {
+            next.request.data.forEach { bytes += ram.bytes(at: ram.address(of: $0), count: $0.count) }
+        }
+        require(ports[port].sent.starts(with: bytes), "output that is not what the driver sent to port \(port)")
+        ports[port].sent.removeFirst(bytes.count)
+        rig.finish(0)
+    }
+
+    /// All output comes out, all input arrives for which there is room.
+    mutating func drain() {
+        serve()
+        while !rig.pending.isEmpty { finish() }
+        collect()
+        require(ports.allSatisfy { $0.sent.isEmpty }, "output that never came out")
+        for (index, port) in ports.enumerated() where !multiport && index == 0 {
+            require(port.put.isEmpty || given[0].isEmpty, "input waits, and so does a buffer for it")
+        }
+    }
+}

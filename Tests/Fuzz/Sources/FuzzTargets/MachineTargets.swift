@@ -1,0 +1,47 @@
+// What a user hands to vmm: a kernel, and the text of the qtest protocol.
+
+import Machine
+
+/// An ELF file, and as much of a boot as there is without a processor. The first byte is not part of it: bit 0 asks for an
+/// initial RAM disk.
+func fuzzELF(_ bytes: [UInt8]) {
+    guard let choice = bytes.first else { return }
+    let image = ImageSource.bytes(Array(bytes.dropFirst()), name: "kernel")
+    let initrd = choice & 1 == 0 ? nil : ImageSource.bytes([UInt8](repeating: 7, count: 4096), name: "initrd")
+    do throws(LoaderError) {
+        let loader = try Loader(kernel: image)
+        _ = loader.isLinux
+        let state = try loader.load(into: smallRAM, commandLine: "console=hvc0", initrd: initrd)
+        guard case .pvh(let entry, let startInfo) = state else { return }
+        require(smallRAM.read(at: UInt64(entry), count: 1) != nil, "an entry outside of memory")
+        require(smallRAM.read(at: UInt64(startInfo), count: 4) == [0x78, 0xc5, 0x6e, 0x33], "no start information")
+    } catch {
+        require(!error.description.isEmpty, "an error without a sentence")
+    }
+}
+
+private let smallRAM: RAM = {
+    guard let ram = try? RAM(size: MemoryMap.minimumRAM) else { fatalError("no memory for the fuzzer") }
+    return ram
+}()
+
+/// Lines of the qtest protocol: each with a word in it is answered by one line at the end, after any number about interrupts.
+func fuzzQTest(_ bytes: [UInt8]) {
+    var configuration = Machine.Configuration()
+    configuration.memory = MemoryMap.minimumRAM
+    configuration.reportsAnomalies = false
+    configuration.suspend = bytes.first.map { $0 & 1 == 0 } == true ? .draft : .ratified
+    guard let machine = try? QTestMachine(configuration) else { fatalError("no machine for the fuzzer") }
+    let session = QTestSession(machine)
+    for line in bytes.split(separator: UInt8(ascii: "\n")) where session.outcome == nil {
+        let told = session.handle(line)
+        let hasWord = line.contains { ![UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }
+        require(told.isEmpty != hasWord, "\(told.count) answers")
+        for (index, answer) in told.enumerated() {
+            let isLast = index + 1 == told.count
+            let starts = isLast ? ["OK", "FAIL ", "ERR "] : ["IRQ raise ", "IRQ lower "]
+            require(starts.contains { answer.hasPrefix($0) }, "an answer like \(answer)")
+            require(!answer.utf8.contains { $0 < 0x20 }, "an answer of more than one line")
+        }
+    }
+}
