@@ -33,13 +33,13 @@ import Testing
         set { unsafe UnsafeMutableRawBufferPointer(start: base, count: size).copyBytes(from: newValue) }
     }
 
-    /// Lets `disk` carry a request for all pieces out.
+    /// Lets `disk` carry a request out: for all pieces, or for `count` bytes of the disk.
     func perform(
-        _ operation: Block.Request.Operation, at offset: UInt64 = 0, durable: Bool = false, identity: String = "",
-        on disk: any BlockBackend
+        _ operation: Block.Request.Operation, at offset: UInt64 = 0, count: UInt64? = nil, durable: Bool = false,
+        identity: String = "", on disk: any BlockBackend
     ) -> Outcome {
         let request = Block.Request(
-            operation: operation, offset: offset, count: UInt64(size), data: segments, durable: durable)
+            operation: operation, offset: offset, count: count ?? UInt64(size), data: segments, durable: durable)
         return withExtendedLifetime(self) { disk.perform(request, identity: Array(identity.utf8)) }
     }
 }
@@ -142,12 +142,74 @@ import Testing
         }
     }
 
+    /// Blocks of 512 bytes that the file at `path` takes of the host.
+    private func blocks(of path: String) -> Int {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? Int(status.st_blocks) : -1
+    }
+
+    /// A range in the middle of an image full of ones reads as zeroes, and nothing around it changed. On tmpfs there is no
+    /// FALLOC_FL_ZERO_RANGE: there the zeroes are written.
+    @Test("write zeroes zeroes its range and nothing else", arguments: ["/tmp", "/dev/shm"], [false, true])
+    func writeZeroes(directory: String, mayUnmap: Bool) throws {
+        let path = directory + self.path.dropFirst("/tmp".count)
+        let ones = [UInt8](repeating: 1, count: 1 << 20)
+        let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+        try #require(descriptor >= 0)
+        #expect(unsafe write(descriptor, ones, ones.count) == ones.count)
+        close(descriptor)
+        defer { unsafe unlink(path) }
+        let before = blocks(of: path)
+        let disk = try FileDisk(path: path, readOnly: false)
+        let (start, count) = (4096 + 512, 512 << 10)
+        #expect(
+            Pieces([1]).perform(.writeZeroes(mayUnmap: mayUnmap), at: UInt64(start), count: UInt64(count), on: disk)
+                == .ok())
+        let bytes = try contents(of: path)
+        #expect(bytes.count == ones.count)
+        #expect(bytes[..<start].allSatisfy { $0 == 1 } && bytes[(start + count)...].allSatisfy { $0 == 1 })
+        #expect(bytes[start..<start + count].allSatisfy { $0 == 0 })
+        if mayUnmap { #expect(blocks(of: path) < before, "unmap gives room back to the host") }
+    }
+
+    @Test("a discard gives room back, keeps the size, and touches nothing else; nothing at all is no error")
+    func discard() throws {
+        try withImage(1 << 20) {
+            let disk = try FileDisk(path: path, readOnly: false)
+            let ones = Pieces([1 << 20])
+            ones.bytes = [UInt8](repeating: 1, count: ones.size)
+            try #require(ones.perform(.write, on: disk) == .ok() && ones.perform(.flush, on: disk) == .ok())
+            let before = blocks(of: path)
+            #expect(Pieces([1]).perform(.discard, at: 65536, count: 512 << 10, on: disk) == .ok())
+            #expect(blocks(of: path) < before && disk.capacity == 2048)
+            let bytes = try contents(of: path)
+            #expect(bytes[..<65536].allSatisfy { $0 == 1 } && bytes[(65536 + 512 << 10)...].allSatisfy { $0 == 1 })
+            #expect(Pieces([1]).perform(.discard, at: 0, count: 0, on: disk) == .ok())
+            #expect(Pieces([1]).perform(.writeZeroes(mayUnmap: true), at: 0, count: 0, on: disk) == .ok())
+            #expect(try contents(of: path) == bytes)
+        }
+    }
+
     @Test("a memory disk refuses what a wrong capacity lets through")
     func memoryDiskEnds() throws {
         let disk = try MemoryDisk(size: 1024)
         #expect(Pieces([512]).perform(.read, at: 512, on: disk) == .ok(written: 512))
         #expect(Pieces([1024]).perform(.read, at: 512, on: disk) == .ioError)
         #expect(Pieces([512]).perform(.write, at: 1 << 62, on: disk) == .ioError)
+    }
+
+    @Test("a memory disk zeroes what is discarded or is to be zeroes", arguments: [false, true])
+    func memoryDiskZeroes(discards: Bool) throws {
+        let disk = try MemoryDisk(size: 2048)
+        let ones = Pieces([2048])
+        ones.bytes = [UInt8](repeating: 1, count: 2048)
+        #expect(ones.perform(.write, on: disk) == .ok())
+        #expect(
+            Pieces([1]).perform(discards ? .discard : .writeZeroes(mayUnmap: false), at: 512, count: 1024, on: disk)
+                == .ok())
+        #expect(ones.perform(.read, on: disk) == .ok(written: 2048))
+        #expect(ones.bytes == (0..<2048).map { 512..<1536 ~= $0 ? 0 : 1 })
+        #expect(Pieces([1]).perform(.discard, at: 1536, count: 1024, on: disk) == .ioError)
     }
 
     @Test("GuestBuffer has the layout of iovec")
