@@ -117,7 +117,7 @@ struct Run: ParsableCommand {
             throw ValidationError(
                 "With --qtest no kernel runs: name no kernel, no initial RAM disk and no command line.")
         }
-        if let console, console.target != .null {
+        if (port.map(\.port.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
         }
     }

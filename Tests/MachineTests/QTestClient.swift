@@ -63,12 +63,13 @@ final class QTestClient {
     func status(_ slot: Int) -> UInt64 { get(slot, .status) }
 
     /// Brings the device in `slot` to DRIVER_OK with VERSION_1, its SUSPEND, and queues of 8 entries: queue n at 0x10000 + n * 0x1000.
-    func bringUp(_ slot: Int, queues: Int) {
+    /// `features` are more of them, below bit 32.
+    func bringUp(_ slot: Int, queues: Int, features: UInt64 = 0) {
         for status: UInt64 in [0, 1, 3] { set(slot, .status, status) }
         set(slot, .deviceFeaturesSel, 1)
         let offered = get(slot, .deviceFeatures)
         let wanted = Features([.version1, .suspendDraft, .suspend]).word(1)
-        for (word, value): (UInt64, UInt64) in [(0, 0), (1, offered & UInt64(wanted))] {
+        for (word, value): (UInt64, UInt64) in [(0, features), (1, offered & UInt64(wanted))] {
             set(slot, .driverFeaturesSel, word)
             set(slot, .driverFeatures, value)
         }

@@ -299,6 +299,40 @@ import VirtioABI
         #expect(client.say("x-output console0") == "OK 0x6263")
     }
 
+    @Test("each port of the console has its own input and output, and is opened and left")
+    func ports() throws {
+        let client = try QTestClient { $0.ports = [Machine.Configuration.Port(.null, name: "agent")] }
+        client.bringUp(console, queues: 6, features: ConsoleFeature.multiport.rawValue)
+        func control(_ port: UInt64, _ event: ConsoleControl.Event) {
+            client.say("writeq 0x40000 \(port | UInt64(event.rawValue) << 32 | 1 << 48)")
+            client.offer(console, ConsoleQueue.controlTransmit, first: 0, [(0x4_0000, 8, false)])
+            client.kick(console, ConsoleQueue.controlTransmit)
+        }
+        /// Takes the next control message: event, port and value.
+        func message() -> [UInt64] {
+            client.say("memset 0x41000 80 0xff")
+            client.offer(console, ConsoleQueue.controlReceive, first: 0, [(0x4_1000, 80, true)])
+            client.kick(console, ConsoleQueue.controlReceive)
+            return [client.number("readw 0x41004"), client.number("readl 0x41000"), client.number("readw 0x41006")]
+        }
+        control(0, .deviceReady)
+        #expect(message() == [1, 0, 0] && message() == [1, 1, 0])
+        control(1, .portReady)
+        #expect(message() == [7, 1, 0] && client.say("read 0x41008 5") == "OK 0x6167656e74")
+        #expect(client.say("x-open console0 1 1") == "OK" && message() == [6, 1, 1])
+        #expect(client.say("x-open console0 1 0") == "OK" && message() == [6, 1, 0])
+        #expect(client.say("x-open console0 2 1") == "FAIL console0 has no such thing")
+
+        client.say("write 0x30000 2 0x6869")
+        client.offer(console, ConsoleQueue.transmit(port: 1), first: 0, [(0x3_0000, 2, false)])
+        client.kick(console, ConsoleQueue.transmit(port: 1))
+        #expect(client.say("x-output console0") == "OK 0x" && client.say("x-output console0 1") == "OK 0x6869")
+        control(1, .portOpen)
+        client.offer(console, ConsoleQueue.receive(port: 1), first: 0, [(0x3_0000, 2, true)])
+        #expect(client.say("x-input console0 0x7a 1") == "OK")
+        #expect(client.used(console, ConsoleQueue.receive(port: 1)) == 1 && client.say("read 0x30000 2") == "OK 0x7a69")
+    }
+
     @Test("the test device's port says the same as the verbs")
     func testDevice() {
         client.bringUp(disk, queues: 1)

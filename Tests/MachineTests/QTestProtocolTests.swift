@@ -120,7 +120,10 @@ private struct Noise: RandomNumberGenerator {
             ("x-fail blk0 EIO -1", "FAIL '-1' is not a number of 63 bits"),
             ("x-size console0 65536 1", "FAIL '65536' is not a number of 16 bits"),
             ("x-input console0 61", "FAIL '61' is not bytes in hexadecimal"),
-            ("x-size blk0 80 25", "FAIL blk0 has no such thing"), ("x-output blk0", "FAIL blk0 has no output"),
+            ("x-size blk0 80 25", "FAIL blk0 has no such thing"), ("x-output blk0", "FAIL blk0 has no such output"),
+            ("x-output console0 1", "FAIL console0 has no such output"),
+            ("x-input console0 0x61 1", "FAIL console0 has no such thing"),
+            ("x-open console0 0 1", "FAIL console0 has no such thing"),
             ("x-capacity console0 1", "FAIL console0 has no such thing"),
             ("x-fail console0 5", "FAIL console0 has no such thing"),
         ])

@@ -162,7 +162,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         case .release(let count): release(count)
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
         case .capacity(let sectors): perform { apply(transport.change { $0.capacity = sectors }) }
-        case .input, .resize, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
+        case .input, .open, .resize, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
         }
         return true
     }

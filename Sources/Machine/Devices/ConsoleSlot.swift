@@ -234,7 +234,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         switch command {
         case .hold: lock.locked { holding = true }
         case .release(let count): release(count)
-        case .input(let bytes): return input(bytes)
+        case .input(let bytes, let port): return input(bytes, port)
+        case .open(let port, let isOpen): return open(port, isOpen)
         case .resize(let columns, let rows): resize(columns: columns, rows: rows)
         case .fail, .capacity, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
         }
@@ -250,15 +251,36 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     /// Takes input as from a terminal; false, having taken none of it, if too much waits already.
-    private func input(_ bytes: [UInt8]) -> Bool {
+    private func input(_ bytes: [UInt8], _ port: Int) -> Bool {
         perform {
-            guard bytes.count <= ConsoleStream.inputRoom - streams[0].backlog.count else { return false }
-            streams[0].backlog += bytes
-            receive(streams[0])
+            guard let stream = stream(port), bytes.count <= ConsoleStream.inputRoom - stream.backlog.count else {
+                return false
+            }
+            stream.backlog += bytes
+            receive(stream)
             return true
         }
     }
 
-    /// The output that waits for the host, which now has it.
-    func takeOutput() -> [UInt8] { lock.locked { streams[0].takeOutput() } }
+    /// Somebody comes to the host end of a port or leaves it; false if there is no such port, or it is the console, which is
+    /// always open.
+    private func open(_ port: Int, _ isOpen: Bool) -> Bool {
+        perform {
+            guard port > 0, let stream = stream(port) else { return false }
+            stream.saidOpen = isOpen
+            apply(transport.setOpen(isOpen, port: port))
+            return true
+        }
+    }
+
+    private func stream(_ port: Int) -> ConsoleStream? { streams.indices.contains(port) ? streams[port] : nil }
+
+    /// The output of a port that waits for the host, which now has it; nil if there is no such port.
+    func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
+
+    override var backendState: BackendState {
+        BackendState(
+            holding: holding, waiting: streams.reduce(0) { $0 + $1.waiting },
+            output: streams.reduce(0) { $0 + $1.output.count }, input: streams.reduce(0) { $0 + $1.backlog.count })
+    }
 }

@@ -20,8 +20,10 @@ enum DeviceCommand: Equatable, Sendable {
     case ready
     /// The drain deadline passes now.
     case deadline
-    /// Bytes arrive at the console's host end.
-    case input([UInt8])
+    /// Bytes arrive at the host end of one of the console's ports.
+    case input([UInt8], port: Int = 0)
+    /// Somebody comes to the host end of a port, or leaves it.
+    case open(port: Int, Bool)
     /// The console's terminal has another size, in characters.
     case resize(columns: UInt16, rows: UInt16)
     /// The disk has another size, in sectors of 512 bytes.

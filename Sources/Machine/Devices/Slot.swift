@@ -221,7 +221,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 apply(transport.backendReady())
             case .deadline: apply(transport.drainDeadlinePassed())
             case .fatal: apply(transport.fail())
-            case .hold, .release, .fail, .input, .resize, .capacity: return false
+            case .hold, .release, .fail, .input, .open, .resize, .capacity: return false
             }
             return true
         }

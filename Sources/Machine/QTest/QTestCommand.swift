@@ -36,8 +36,8 @@ enum QTestCommand: Equatable {
     case endianness
     /// Something for a device's backend.
     case steer(device: String, DeviceCommand)
-    /// Takes the console's output.
-    case output(device: String)
+    /// Takes the output of one of the console's ports.
+    case output(device: String, port: Int)
     /// Shows all of a device.
     case state(device: String)
 
@@ -149,9 +149,16 @@ enum QTestCommand: Equatable {
         "x-hold-resume": steer("DEV", 1...1) { _ in .holdResume },
         "x-ready": steer("DEV", 1...1) { _ in .ready },
         "x-deadline": steer("DEV", 1...1) { _ in .deadline },
-        "x-input": steer("DEV 0xHEX", 2...2) { (words) throws(QTestRefusal) in
-            guard let bytes = words.words[1].hexadecimalBytes else { throw words.refusal(1, "bytes in hexadecimal") }
-            return .input(bytes)
+        "x-input": steer("DEV 0xHEX [PORT]", 2...3) { (words) throws(QTestRefusal) in
+            // No bytes are `0x`, as in answers.
+            let isEmpty = words.words[1].text == "0x"
+            guard let bytes = isEmpty ? [] : words.words[1].hexadecimalBytes else {
+                throw words.refusal(1, "bytes in hexadecimal")
+            }
+            return .input(bytes, port: try words.port(2))
+        },
+        "x-open": steer("DEV PORT 0|1", 3...3) { (words) throws(QTestRefusal) in
+            .open(port: try words.port(1), try words.number(2) != 0)
         },
         "x-size": steer("DEV COLS ROWS", 3...3) { (words) throws(QTestRefusal) in
             .resize(columns: try words.fitting(1), rows: try words.fitting(2))
@@ -159,7 +166,9 @@ enum QTestCommand: Equatable {
         "x-capacity": steer("DEV SECTORS", 2...2) { (words) throws(QTestRefusal) in
             .capacity(sectors: try words.number(1))
         },
-        "x-output": Verb("DEV", 1...1) { .output(device: $0.words[0].text) },
+        "x-output": Verb("DEV [PORT]", 1...2) { (words) throws(QTestRefusal) in
+            .output(device: words.words[0].text, port: try words.port(1))
+        },
         "x-state": Verb("DEV", 1...1) { .state(device: $0.words[0].text) },
     ]
 
@@ -192,6 +201,9 @@ private struct Arguments {
         guard let value = Value(exactly: try number(index)) else { throw refusal(index, "a number of \(bits) bits") }
         return value
     }
+
+    /// One of the console's ports; 0 if none is named.
+    func port(_ index: Int) throws(QTestRefusal) -> Int { index < words.count ? try fitting(index) : 0 }
 
     func nanoseconds(_ index: Int) throws(QTestRefusal) -> Int64 {
         guard let number = words[index].signedNumber else { throw refusal(index, "a number of nanoseconds") }

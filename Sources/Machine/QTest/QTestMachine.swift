@@ -11,6 +11,8 @@ public final class QTestMachine: @unchecked Sendable {
     let wiring: QTestWiring
     let board: Board
     let console: ConsoleSlot
+    /// Ports of the console.
+    let ports: Int
     private let disks: [BlockSlot]
     private let time = SteppedTime()
     let ending = Ending()
@@ -32,6 +34,7 @@ public final class QTestMachine: @unchecked Sendable {
         // Nobody listens to the ports: what they have to say is asked for.
         var ends = [try ConsolePort(.null, name: "console0")]
         for port in configuration.ports { ends.append(try ConsolePort(.null, name: port.name)) }
+        ports = ends.count
         console = try parts.console(ends, slot: 0) { _ in }
         var disks: [BlockSlot] = []
         for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }

@@ -56,9 +56,11 @@ public final class QTestSession {
         case .clockSet(let instant): return "OK \(machine.setClock(to: instant))"
         case .endianness: return "OK little"
         case .steer(let name, let command): try steer(name, command)
-        case .output(let name):
-            guard try device(name) === machine.console else { throw QTestRefusal("\(name) has no output") }
-            return "OK 0x" + machine.console.takeOutput().hexadecimal
+        case .output(let name, let port):
+            guard try device(name) === machine.console, let bytes = machine.console.takeOutput(port: port) else {
+                throw QTestRefusal("\(name) has no such output")
+            }
+            return "OK 0x" + bytes.hexadecimal
         case .state(let name): return "OK " + (try device(name)).state.json.text
         }
         return "OK"
@@ -85,7 +87,7 @@ public final class QTestSession {
 
     private func steer(_ name: String, _ command: DeviceCommand) throws(QTestRefusal) {
         guard try !device(name).steer(command) else { return }
-        if case .input = command, try device(name) === machine.console {
+        if case .input(_, let port) = command, try device(name) === machine.console, port < machine.ports {
             throw QTestRefusal("\(name) has no room for so much input")
         }
         throw QTestRefusal("\(name) has no such thing")
