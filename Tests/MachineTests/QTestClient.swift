@@ -115,16 +115,16 @@ final class QTestClient {
     func used(_ slot: Int, _ queue: Int) -> UInt64 { number("readw \(ring(slot, queue) + 0x802)") }
 
     /// Offers and kicks a request of one sector at `buffer`: header in front of it, status byte behind.
-    func request(_ kind: UInt32, sector: UInt64, at buffer: UInt64, first: Int = 0) {
+    func request(_ kind: UInt32, sector: UInt64, at buffer: UInt64, first: Int = 0, slot: Int = QTestClient.disk) {
         say("writel \(buffer - 16) \(kind)")
         say("writel \(buffer - 12) 0")
         say("writeq \(buffer - 8) \(sector)")
         say("writeb \(buffer + 512) 0xff")
         let reads = kind == BlockRequest.Kind.read
         offer(
-            Self.disk, 0, first: first,
+            slot, 0, first: first,
             [(buffer - 16, 16, false), (buffer, 512, reads), (buffer + 512, 1, true)])
-        kick(Self.disk, 0)
+        kick(slot, 0)
     }
 
     // MARK: State
