@@ -129,6 +129,8 @@ else
     fi
     if unshare -m true 2> /dev/null; then
         expect "no /dev/kvm" 1 "there is no /dev/kvm" unshare -m sh -c "mount -t tmpfs none /dev && exec $vmm"
+        expect "qtest without /dev/kvm" 0 "" \
+            unshare -m sh -c "mount -t tmpfs none /dev && echo endianness | '$vmm' --qtest stdio | grep -q little"
     else
         skip "no /dev/kvm" "this user cannot unshare mounts"
     fi
