@@ -122,7 +122,7 @@ struct BlockTests {
 
     @Test(
         "An unknown type ends in UNSUPP (trap 13)",
-        arguments: [UInt32(2), 3, 5, 7, 9, 11, 13, 14, 15, 0x100, 0x8000_0000, .max])
+        arguments: [UInt32(2), 3, 5, 7, 9, 10, 12, 14, 15, 16, 18, 20, 22, 24, 26, 0x100, 0x8000_0000, .max])
     func unknownType(kind: UInt32) {
         let driver = driver()
         expect(driver, driver.submit(kind), status: 2, length: 1)

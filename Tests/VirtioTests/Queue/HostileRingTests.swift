@@ -102,7 +102,10 @@ struct HostileRingTests {
 
     @Test("The list above leaves no fault out")
     func complete() {
-        let elsewhere: [QueueFault] = [.badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge]
+        let elsewhere: [QueueFault] = [
+            .badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge, .indirectMisplaced,
+            .badIndirectTable,
+        ]
         #expect(Set((Sabotage.ofRings + Sabotage.ofTables).map(\.fault) + elsewhere) == Set(QueueFault.allCases))
     }
 

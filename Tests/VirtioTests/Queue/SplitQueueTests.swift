@@ -94,7 +94,7 @@ struct SplitQueueTests {
     @Test("A read changes its data, its status byte, one used element and the used index; nothing else (trap 18)")
     func footprint() {
         let driver = BlockDriver()
-        driver.bringUp()
+        driver.bringUp(accepting: .version1)
         let queue = driver[queue: 0]
         driver.memory.fill(
             FakeMemory.pattern, at: queue.used + 4, count: Int(SplitRing.usedBytes(size: queue.size)) - 4)

@@ -61,7 +61,7 @@ struct UsedBufferInterruptTests {
     @Test("The line stays up over completions, and rises again after each acknowledgement (trap 11)")
     func line() {
         let driver = BlockDriver()
-        driver.bringUp()
+        driver.bringUp(accepting: [.version1, BlockFeature.flush])
         for _ in 0..<4 { driver.submit(BlockRequest.Kind.flush) }
         driver.backend.complete(2)
         #expect(driver.backend.line.level && driver.backend.line.risingEdges == 1, driver.state)

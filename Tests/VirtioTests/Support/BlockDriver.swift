@@ -73,12 +73,15 @@ final class BlockDriver: FakeDriver<Block> {
 
     init(
         sectors: Int = 64, readOnly: Bool = false, queueSize: UInt16 = 256, suspend: SuspendDialect? = nil,
-        freeze: FreezeScope = .wide, memory: FakeMemory = FakeMemory()
+        freeze: FreezeScope = .wide, adding: Features = [], withholding: Features = [],
+        memory: FakeMemory = FakeMemory()
     ) {
         let disk = MemoryDisk(sectors: sectors)
         self.disk = disk
         let device = Block(capacity: UInt64(sectors), readOnly: readOnly, queueSize: queueSize)
-        super.init(device, suspend: suspend, freeze: freeze, memory: memory) { disk.execute($0) }
+        super.init(
+            device, suspend: suspend, freeze: freeze, adding: adding, withholding: withholding, memory: memory
+        ) { disk.execute($0) }
     }
 
     /// The 16 bytes of a request header.

@@ -34,11 +34,13 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     var nextFree: UInt64 = 0x1000
 
     init(
-        _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope, memory: FakeMemory,
-        execute: @escaping (Device.Request) -> Outcome
+        _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope, adding: Features = [],
+        withholding: Features = [], memory: FakeMemory, execute: @escaping (Device.Request) -> Outcome
     ) {
         self.memory = memory
-        let transport = MMIOTransport(device: device, memory: memory.guest, suspend: suspend, freeze: freeze)
+        let transport = MMIOTransport(
+            device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding,
+            withholding: withholding)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 

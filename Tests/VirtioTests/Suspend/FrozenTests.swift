@@ -1,5 +1,5 @@
 // T37 to T42 and T45: the register file and the configuration space of a suspended device (D-5, D-15,
-// D-16). The block device has no writable field yet (VIRTIO_BLK_F_CONFIG_WCE), so T37 shows that a write changes nothing.
+// D-16).
 
 import Testing
 import Virtio
@@ -15,11 +15,17 @@ struct SuspendFrozenTests {
         driver.bringUpSuspended()
         let before = driver.appearance
         for offset in stride(from: UInt64(0x100), to: 0x160, by: 4) {
-            for width in [1, 2, 4, 8] { driver.write(at: offset, width: width, .max) }
+            for width in [1, 2, 4, 8] { driver.write(at: offset, width: width, 0) }
         }
         driver.expectUntouched(since: before)
+        #expect(driver.configuration(BlockConfiguration.writeback, width: 1) == 1, driver.state)
         #expect(driver.backend.transport.anomalies[.writeWhileSuspended] > 0, driver.state)
         driver.resume()
+        #expect(driver.configuration(BlockConfiguration.writeback, width: 1) == 1, driver.state)
+        driver.submit(BlockRequest.Kind.write, sector: 1, data: Array(repeating: 1, count: 512))
+        driver.backend.complete()
+        #expect(driver.disk.log.map(\.durable) == [false] && driver.takeUsed(0).count == 1, driver.state)
+        driver.acknowledge()
         #expect(driver.configuration(BlockConfiguration.capacity) == 8)
         #expect(driver.interruptStatus == [])
         driver.expectWorks()

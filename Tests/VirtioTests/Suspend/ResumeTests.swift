@@ -81,16 +81,38 @@ struct SuspendResumeTests {
     }
 
     @Test(
-        "T50 kick suppression is off after a resume: nothing was ever written to turn it on",
+        "T50 a suspended device leaves avail_event alone, and asks for the next kick when it resumes",
         .covers("D-7", "D-17"), arguments: SuspendDialect.allCases)
     func T50_rearmed(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.bringUp()
         driver.expectWorks()
+        driver.acknowledge()
+        #expect(driver[queue: 0].availEvent == 1, driver.state)
+        driver.suspend()
+        let before = driver.appearance
+        let chains = [driver.submitRead(2), driver.submitRead(3)]
+        driver.memory.store(UInt16(0x7777), at: driver[queue: 0].used + SplitRing.availableEvent(size: 16))
+        driver.kick(0)
+        #expect(driver.appearance == before && driver[queue: 0].availEvent == 0x7777, driver.state)
+        driver.resume()
+        #expect(driver[queue: 0].availEvent == 3 && driver[queue: 0].usedFlags == 0, driver.state)
+        driver.backend.complete()
+        #expect(driver.takeUsed(0).map(\.id) == chains.map { UInt32($0.head) }, driver.state)
+        driver.expectWorks()
+        #expect(driver[queue: 0].availEvent == 4, driver.state)
+    }
+
+    @Test(
+        "T50 without VIRTIO_F_EVENT_IDX nothing is ever written to turn kicks off or on",
+        .covers("D-7", "D-17"), arguments: SuspendDialect.allCases)
+    func T50_neverOff(_ dialect: SuspendDialect) {
+        let driver = BlockDriver(sectors: 8, suspend: dialect, withholding: .eventIndex)
+        driver.bringUp()
+        driver.expectWorks()
         driver.suspend()
         driver.resume()
-        #expect(driver[queue: 0].usedFlags == 0, driver.state)
-        #expect(driver[queue: 0].availEvent == 0, driver.state)
+        #expect(driver[queue: 0].usedFlags == 0 && driver[queue: 0].availEvent == 0, driver.state)
         driver.expectWorks()
     }
 
@@ -213,7 +235,7 @@ struct SuspendResumeTests {
 
     @Test("a held completion whose driver wants no interrupt raises none", .covers("B-17", "D-17"))
     func suppressed() {
-        let (driver, chain) = BlockDriver.busy(.draft)
+        let (driver, chain) = BlockDriver.busy(.draft, withholding: .eventIndex)
         driver.requestSuspend()
         driver.backend.deadline()
         driver[queue: 0].setAvailableFlags(SplitRing.noInterrupt)

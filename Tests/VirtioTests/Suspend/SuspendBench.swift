@@ -66,8 +66,10 @@ extension BlockDriver {
     }
 
     /// A running disk with one read in the backend's hands.
-    static func busy(_ dialect: SuspendDialect) -> (driver: BlockDriver, chain: Chain) {
-        let driver = BlockDriver(sectors: 8, suspend: dialect)
+    static func busy(
+        _ dialect: SuspendDialect, withholding: Features = []
+    ) -> (driver: BlockDriver, chain: Chain) {
+        let driver = BlockDriver(sectors: 8, suspend: dialect, withholding: withholding)
         driver.bringUp()
         driver.backend.events = []
         let chain = driver.submitRead()

@@ -10,9 +10,17 @@ struct ConfigurationSpaceTests {
     /// A capacity each of whose bytes differs.
     static let capacity: UInt64 = 0x0807_0605_0403_0201
 
-    /// The block device's space, written out by hand: capacity, size_max, seg_max, geometry, blk_size.
+    /// The block device's space, written out by hand (5.2.4).
     static var bytes: [UInt8] {
-        let defined: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 254, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]
+        let defined: [UInt8] = [
+            1, 2, 3, 4, 5, 6, 7, 8,  // capacity
+            0, 0, 0, 0, 254, 0, 0, 0,  // size_max, seg_max
+            0, 0, 0, 0, 0, 2, 0, 0,  // geometry, blk_size
+            3, 0, 8, 0, 0, 0, 0, 0,  // topology: 8 sectors a physical block, which is the least to write
+            1, 0, 0, 0,  // writeback, unused, num_queues
+            0, 0, 1, 0, 1, 0, 0, 0, 8, 0, 0, 0,  // discard: 65536 sectors, one segment, aligned to 8 sectors
+            0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0,  // write zeroes: 65536 sectors, one segment, may unmap
+        ]
         return defined + Array(repeating: 0, count: 0xf00 - defined.count)
     }
 
@@ -72,11 +80,11 @@ struct ConfigurationSpaceTests {
         #expect(driver.count(.badAccess) == 8)
     }
 
-    @Test("The block device's fields cannot be written", arguments: [1, 2, 4, 8])
+    @Test("The block device's fields cannot be written, but for writeback", arguments: [1, 2, 4, 8])
     func writes(width: Int) {
         let driver = driver(.driverOK)
         let before = driver.dump()
-        for offset in stride(from: 0, to: 96, by: width) {
+        for offset in stride(from: 0, to: 96, by: width) where offset != BlockConfiguration.writeback {
             #expect(driver.write(at: UInt64(0x100 + offset), width: width, .max) == Effects())
         }
         #expect(driver.dump() == before, driver.state)

@@ -16,7 +16,7 @@ struct ResetTests {
             driver.write(selector, 1)
         }
         driver.write(.status, 0)
-        #expect(driver.read(.deviceFeatures) == 0x244)
+        #expect(driver.read(.deviceFeatures) == RegisterTests.features)
         #expect(driver.read(.queueSizeMax) == 256)
         #expect(driver.dump() == fresh, driver.state)
     }
