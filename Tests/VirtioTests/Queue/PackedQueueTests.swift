@@ -10,8 +10,8 @@ struct PackedQueueTests {
 
     @Test("Buffers are taken in ring order, and used in the order of completion")
     func completionOrder() {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 19)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 19)
         for _ in 0..<20 {
             let chains = (0..<4).map {
                 driver.submit(BlockRequest.Kind.read, sector: UInt64($0), rooms: Array(repeating: 512, count: $0))
@@ -19,15 +19,15 @@ struct PackedQueueTests {
             #expect(driver.backend.requests.map(\.request.offset) == [0, 512, 1024, 1536], driver.state)
             for index in [2, 0, 1, 0] { driver.backend.complete(at: index) }
             let expected = [2, 0, 3, 1].map { UsedElement(id: UInt32(chains[$0].head), length: UInt32(512 * $0 + 1)) }
-            #expect(driver.takeUsed() == expected, driver.state)
+            #expect(driver.takeUsed(0) == expected, driver.state)
             for (sector, chain) in chains.enumerated() { driver.expectData(chain, sector: sector) }
         }
     }
 
     @Test("Any size, any length of buffer, any order of completion, many times round", arguments: UInt16(1)...16)
     func wraps(size: UInt16) {
-        let driver = PackedFourQueuesDriver()
-        driver.bringUp(size: size)
+        let driver = FourQueuesDriver(form: Form(packed: true))
+        driver.bringUp(queueSize: size)
         var random = UInt32(size)
         func below(_ bound: Int) -> Int {
             random = random &* 1_664_525 &+ 1_013_904_223
@@ -36,31 +36,31 @@ struct PackedQueueTests {
         // Requests come to the backend in ring order: the chains with it are in the order of its list.
         var waiting: [Chain] = []
         for _ in 0..<600 {
-            let room = driver.queue.room
-            if room > 0, below(2) == 0 { waiting.append(driver.offer(1 + below(room))) }
+            let room = driver[packed: 0].room
+            if room > 0, below(2) == 0 { waiting.append(driver.offer(descriptors: 1 + below(room))) }
             #expect(driver.backend.requests.count == waiting.count, driver.state)
             guard !waiting.isEmpty, driver.backend.requests.count == waiting.count, below(2) == 0 else { continue }
             let index = below(waiting.count)
             driver.backend.complete(at: index)
             let chain = waiting.remove(at: index)
-            #expect(driver.takeUsed().map(\.id) == [UInt32(chain.head)], driver.state)
+            #expect(driver.takeUsed(0).map(\.id) == [UInt32(chain.head)], driver.state)
             #expect(driver.answer(chain).last == 0, driver.state)
         }
-        #expect(driver.statusByte == 0x0f, driver.state)
+        #expect(driver.status.rawValue == 0x0f, driver.state)
     }
 
     @Test("Large rings, past their end", arguments: [UInt16(2), 255, 257, 1000, 32767, 32768])
     func large(size: UInt16) {
-        let driver = PackedBlockDriver(queueSize: 32768, memory: FakeMemory(low: 4 << 20))
-        driver.bringUp(size: size)
+        let driver = BlockDriver(queueSize: 32768, form: Form(packed: true), memory: FakeMemory(low: 4 << 20))
+        driver.bringUp(queueSize: size)
         driver.backend.completesAtOnce = true
         driver.backend.batchCapacity = 1024
         let parts = [driver.readable(BlockDriver.header(BlockRequest.Kind.read, sector: 0)), driver.writable(1)]
         for _ in 0..<3 {
-            let chains = (0..<(Int(size) / 2)).map { _ in driver.add(parts, kick: false) }
-            driver.kick()
+            let chains = (0..<(Int(size) / 2)).map { _ in driver.add(parts, to: 0, kick: false) }
+            driver.kick(0)
             // Compared out here: a failure is not to print what differs of 16384 elements.
-            let isWhole = driver.takeUsed() == chains.map { UsedElement(id: UInt32($0.head), length: 1) }
+            let isWhole = driver.takeUsed(0) == chains.map { UsedElement(id: UInt32($0.head), length: 1) }
             #expect(isWhole, driver.state)
             if !isWhole { return }
         }
@@ -69,34 +69,34 @@ struct PackedQueueTests {
 
     @Test("A used descriptor tells what was written, from the start without a gap (2.8.5)")
     func usedLength() {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 7)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 7)
         driver.submit(BlockRequest.Kind.read, rooms: [512, 512])
         driver.backend.complete()
-        #expect(driver.takeUsed().map(\.length) == [1025], driver.state)
+        #expect(driver.takeUsed(0).map(\.length) == [1025], driver.state)
         driver.submit(BlockRequest.Kind.write, data: Array(repeating: 7, count: 512))
         driver.backend.complete()
-        #expect(driver.takeUsed().map(\.length) == [1], driver.state)
+        #expect(driver.takeUsed(0).map(\.length) == [1], driver.state)
         #expect(driver.disk.bytes[..<512].allSatisfy { $0 == 7 })
         driver.submit(BlockRequest.Kind.read, rooms: [512])
         driver.backend.fail()
-        #expect(driver.takeUsed().map(\.length) == [0], driver.state)
+        #expect(driver.takeUsed(0).map(\.length) == [0], driver.state)
         driver.submit(0xdead)
-        #expect(driver.takeUsed().map(\.length) == [1], driver.state)
+        #expect(driver.takeUsed(0).map(\.length) == [1], driver.state)
     }
 
     @Test("A read changes its data, its status byte and half a descriptor; neither event structure", arguments: [0, 3])
     func footprint(laps: Int) {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 5)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
         for _ in 0..<laps { driver.expectWorks() }
-        let slot = driver.queue.nextAvailable.slot
+        let slot = driver[packed: 0].nextAvailable.slot
         let chain = driver.submit(BlockRequest.Kind.read, sector: 1, rooms: [512], kick: false)
         let memory = driver.memory.snapshot()
-        driver.kick()
+        driver.kick(0)
         #expect(driver.memory.changes(since: memory) == [], driver.state)
         driver.backend.complete()
-        let element = driver.queue.address(slot)
+        let element = driver[packed: 0].address(slot)
         let data = chain.parts[1].address
         let allowed = [element + 8..<element + 16, data..<data + 513]
         let changes = driver.memory.changes(since: memory)
@@ -109,35 +109,35 @@ struct PackedQueueTests {
 
     @Test("The driver event structure suppresses the interrupt, and is never written")
     func suppression() {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 5)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
         for _ in 0..<7 {
-            driver.queue.setEventFlags(1)
-            driver.memory.store(UInt16(0x8003), at: driver.queue.driverEvent)
+            driver[packed: 0].setEventFlags(1)
+            driver.memory.store(UInt16(0x8003), at: driver[packed: 0].driverEvent)
             driver.expectWorks()
             #expect(driver.interruptStatus == [] && !driver.backend.line.level, driver.state)
-            #expect(driver.memory.load(UInt32.self, at: driver.queue.driverEvent) == 0x0001_8003)
-            driver.queue.setEventFlags(0)
+            #expect(driver.memory.load(UInt32.self, at: driver[packed: 0].driverEvent) == 0x0001_8003)
+            driver[packed: 0].setEventFlags(0)
             driver.expectWorks()
             #expect(driver.acknowledge() == .usedBuffer, driver.state)
-            #expect(driver.memory.load(UInt32.self, at: driver.queue.driverEvent) == 0x0000_8003)
+            #expect(driver.memory.load(UInt32.self, at: driver[packed: 0].driverEvent) == 0x0000_8003)
         }
-        #expect(driver.memory.load(UInt32.self, at: driver.queue.deviceEvent) == 0)
+        #expect(driver.memory.load(UInt32.self, at: driver[packed: 0].deviceEvent) == 0)
     }
 
     @Test("Kicks without buffers, and buffers not yet kicked")
     func uselessKick() {
-        let driver = PackedFourQueuesDriver()
-        driver.bringUp(size: 3)
+        let driver = FourQueuesDriver(form: Form(packed: true))
+        driver.bringUp(queueSize: 3)
         for _ in 0..<8 {
             let memory = driver.memory.snapshot()
-            driver.kick()
+            driver.kick(0)
             #expect(driver.backend.requests.isEmpty && driver.memory.changes(since: memory) == [], driver.state)
             for _ in 0..<2 { driver.offer(kick: false) }
             #expect(driver.backend.requests.isEmpty, driver.state)
-            driver.kick()
+            driver.kick(0)
             driver.backend.complete()
-            #expect(driver.takeUsed().count == 2, driver.state)
+            #expect(driver.takeUsed(0).count == 2, driver.state)
         }
     }
 
@@ -172,51 +172,51 @@ struct PackedQueueTests {
     }
 
     /// What every fault comes to: DEVICE_NEEDS_RESET and a configuration change notification, and no more.
-    func expectDeath(_ driver: PackedBlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
+    func expectDeath(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
         #expect(driver.backend.transport.lastFault == fault, driver.state)
-        #expect(driver.statusByte == 0x4f, driver.state)
-        driver.kick()
+        #expect(driver.status.rawValue == 0x4f, driver.state)
+        driver.kick(0)
         driver.backend.take(queue: 0)
         driver.backend.fail()
         #expect(driver.memory.changes(since: memory) == [], driver.state)
         #expect(driver.acknowledge() == .configurationChange, driver.state)
-        driver.bringUp(size: 5)
+        driver.bringUp(queueSize: 5)
         for _ in 0..<5 { driver.expectWorks() }
     }
 
     @Test("Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: Broken.all, 0..<5)
     func broken(_ broken: Broken, _ laps: Int) {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 5)
+        let driver = BlockDriver(form: .plainPacked, withholding: .indirectDescriptors)
+        driver.bringUp(queueSize: 5)
         for _ in 0..<laps { driver.expectWorks() }
         driver.acknowledge()
-        driver.queue.publish(broken.parts, id: broken.id, extra: broken.extra)
+        driver[packed: 0].publish(broken.parts, id: broken.id, extra: broken.extra)
         let memory = driver.memory.snapshot()
-        driver.kick()
+        driver.kick(0)
         #expect(driver.backend.requests.isEmpty, driver.state)
         expectDeath(driver, broken.fault, unchangedSince: memory)
     }
 
     @Test("An id that is in flight may not come again")
     func idInFlight() {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 5)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
         let chain = driver.submit(BlockRequest.Kind.read, rooms: [])
-        #expect(driver.backend.requests.count == 1 && driver.statusByte == 0x0f, driver.state)
-        driver.queue.publish(chain.parts, id: chain.head)
+        #expect(driver.backend.requests.count == 1 && driver.status.rawValue == 0x0f, driver.state)
+        driver[packed: 0].publish(chain.parts, id: chain.head)
         let memory = driver.memory.snapshot()
-        driver.kick()
+        driver.kick(0)
         expectDeath(driver, .headInFlight, unchangedSince: memory)
     }
 
     @Test("Buffers that were used before the broken one are notified")
     func answeredFirst() {
-        let driver = PackedBlockDriver()
-        driver.bringUp(size: 5)
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
         driver.submit(0xdead, kick: false)
-        driver.queue.publish([Broken.header, Broken.status], id: 0xffff)
-        driver.kick()
-        #expect(driver.takeUsed().count == 1 && driver.statusByte == 0x4f, driver.state)
+        driver[packed: 0].publish([Broken.header, Broken.status], id: 0xffff)
+        driver.kick(0)
+        #expect(driver.takeUsed(0).count == 1 && driver.status.rawValue == 0x4f, driver.state)
         #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)
     }
 
@@ -252,31 +252,31 @@ struct PackedQueueTests {
             ]
     }
 
-    func enable(_ layout: Layout, on driver: PackedBlockDriver) {
-        driver.negotiate()
+    func enable(_ layout: Layout, on driver: BlockDriver) {
+        driver.bringUp(to: .featuresOK)
         driver.configure(
-            size: layout.size, descriptors: layout.descriptors, driver: layout.driver, device: layout.device)
-        #expect(driver.statusByte == 0x0b, "checked too early")
+            0, size: layout.size, descriptors: layout.descriptors, available: layout.driver, used: layout.device)
+        #expect(driver.status.rawValue == 0x0b, "checked too early")
         driver.write(.queueReady, 1)
     }
 
     @Test("A queue that cannot be: NEEDS_RESET when it goes live, and a reset heals", arguments: Layout.refused)
     func refused(layout: Layout) {
-        let driver = PackedBlockDriver()
+        let driver = BlockDriver(form: .plainPacked)
         let memory = driver.memory.snapshot()
         enable(layout, on: driver)
         #expect(driver.backend.transport.lastFault == layout.fault && driver.read(.queueReady) == 0, driver.state)
-        #expect(driver.statusByte == 0x4b && driver.interruptStatus == [], driver.state)
+        #expect(driver.status.rawValue == 0x4b && driver.interruptStatus == [], driver.state)
         #expect(driver.memory.changes(since: memory) == [], driver.state)
-        driver.bringUp(size: 5)
+        driver.bringUp(queueSize: 5)
         driver.expectWorks()
     }
 
     @Test("Areas that just fit, and sizes that are no power of two", arguments: Layout.accepted)
     func accepted(layout: Layout) {
-        let driver = PackedBlockDriver()
+        let driver = BlockDriver(form: .plainPacked)
         enable(layout, on: driver)
-        #expect(driver.read(.queueReady) == 1 && driver.statusByte == 0x0b, driver.state)
+        #expect(driver.read(.queueReady) == 1 && driver.status.rawValue == 0x0b, driver.state)
         #expect(driver.backend.transport.lastFault == nil, driver.state)
     }
 

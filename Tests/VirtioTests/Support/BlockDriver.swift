@@ -72,22 +72,22 @@ final class BlockDriver: FakeDriver<Block> {
     let disk: MemoryDisk
 
     init(
-        sectors: Int = 64, readOnly: Bool = false, queueSize: UInt16 = 256, suspend: SuspendDialect? = nil,
-        freeze: FreezeScope = .wide, adding: Features = [], withholding: Features = [],
-        memory: FakeMemory = FakeMemory()
+        sectors: Int = 64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
+        suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(), adding: Features = [],
+        withholding: Features = [], memory: FakeMemory = FakeMemory()
     ) {
         let disk = MemoryDisk(sectors: sectors)
         self.disk = disk
-        let device = Block(capacity: UInt64(sectors), readOnly: readOnly, queueSize: queueSize)
+        let device = Block(capacity: UInt64(sectors), readOnly: readOnly, queues: queues, queueSize: queueSize)
         super.init(
-            device, suspend: suspend, freeze: freeze, adding: adding, withholding: withholding, memory: memory
+            device, suspend: suspend, freeze: freeze, form: form, adding: adding, withholding: withholding,
+            memory: memory
         ) { disk.execute($0) }
     }
 
     /// The 16 bytes of a request header.
     static func header(_ kind: UInt32, sector: UInt64) -> [UInt8] {
-        let words = [UInt64(kind), sector]
-        return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+        UInt64(kind).bytes + sector.bytes
     }
 
     /// Makes a request available: header and `data` for the device to read, `room` bytes and the status byte for it to
@@ -99,9 +99,47 @@ final class BlockDriver: FakeDriver<Block> {
         add(parts(Self.header(kind, sector: sector) + data, room: room + 1, cuts: cuts), to: 0, kick: kick)
     }
 
+    /// Makes a request available: the header, `data` and each of `rooms` in a descriptor of its own, and the status
+    /// byte in the last.
+    @discardableResult
+    func submit(
+        _ kind: UInt32, sector: UInt64 = 0, data: [UInt8] = [], rooms: [Int], kick: Bool = true
+    ) -> Chain {
+        var parts = [readable(Self.header(kind, sector: sector))]
+        if !data.isEmpty { parts.append(readable(data)) }
+        return add(parts + (rooms + [1]).map { writable($0) }, to: 0, kick: kick)
+    }
+
+    /// One read of a sector.
+    @discardableResult
+    func submitRead(_ sector: UInt64 = 1, kick: Bool = true) -> Chain {
+        submit(BlockRequest.Kind.read, sector: sector, room: 512, kick: kick)
+    }
+
     /// The status byte of a request; `FakeMemory.pattern` if the device has not written it.
     func statusByte(_ chain: Chain) -> UInt8? { answer(chain).last }
 
     /// What the device put before the status byte.
     func data(_ chain: Chain) -> [UInt8] { answer(chain).dropLast() }
+
+    /// Whether `chain`, a read from `sector` on, holds what the disk has there, and a status byte of 0.
+    func expectData(_ chain: Chain, sector: Int, _ location: SourceLocation = #_sourceLocation) {
+        let data = data(chain)
+        let isRight = data == Array(disk.bytes[(512 * sector)..<(512 * sector + data.count)])
+        #expect(statusByte(chain) == 0 && isRight, state, sourceLocation: location)
+    }
+
+    /// Whether `chain`, a read of `sector`, came back whole, and alone.
+    func expectRead(_ chain: Chain, sector: Int = 1, _ location: SourceLocation = #_sourceLocation) {
+        let used = takeUsed(0)
+        #expect(used == [UsedElement(id: UInt32(chain.head), length: 513)], state, sourceLocation: location)
+        expectData(chain, sector: sector, location)
+    }
+
+    /// A read from one end to the other: the device works.
+    func expectWorks(_ location: SourceLocation = #_sourceLocation) {
+        let chain = submitRead()
+        backend.complete()
+        expectRead(chain, location)
+    }
 }

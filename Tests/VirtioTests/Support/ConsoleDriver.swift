@@ -3,14 +3,16 @@
 import Virtio
 import VirtioABI
 
-/// What came out of a console.
+/// What came out of a console, and where.
 final class Terminal {
-    var output: [UInt8] = []
+    var outputs: [Int: [UInt8]] = [:]
+    /// That of port 0.
+    var output: [UInt8] { outputs[0] ?? [] }
 
     func execute(_ request: Console.Request) -> Outcome {
         request.data.forEach { buffer in
             for index in 0..<buffer.count {
-                output.append(unsafe buffer.base.load(fromByteOffset: index, as: UInt8.self))
+                outputs[request.port, default: []].append(unsafe buffer.base.load(fromByteOffset: index, as: UInt8.self))
             }
         }
         return .ok()
@@ -21,21 +23,24 @@ final class Terminal {
 final class ConsoleDriver: FakeDriver<Console> {
     let terminal: Terminal
 
+    /// A console with a further port for each of `ports`.
     init(
-        queueSize: UInt16 = 64, suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide,
-        memory: FakeMemory = FakeMemory()
+        ports: [String] = [], queueSize: UInt16 = 64, suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide,
+        form: Form = Form(), withholding: Features = [], memory: FakeMemory = FakeMemory()
     ) {
         let terminal = Terminal()
         self.terminal = terminal
-        let device = Console(queueSize: queueSize)
-        super.init(device, suspend: suspend, freeze: freeze, memory: memory) { terminal.execute($0) }
+        let device = Console(ports: ports.map { Array($0.utf8) }, queueSize: queueSize)
+        super.init(
+            device, suspend: suspend, freeze: freeze, form: form, withholding: withholding, memory: memory
+        ) { terminal.execute($0) }
     }
 
-    /// Input arrives at the host; returns how much of it the model took.
+    /// Input for `port` arrives at the host; returns how much of it the model took.
     @discardableResult
-    func type(_ bytes: [UInt8]) -> Int {
+    func type(_ bytes: [UInt8], port: Int = 0) -> Int {
         var accepted = 0
-        backend.call { $0.receive(bytes.span, accepted: &accepted) }
+        backend.call { $0.receive(bytes.span, port: port, accepted: &accepted) }
         return accepted
     }
 

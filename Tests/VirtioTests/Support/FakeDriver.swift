@@ -11,6 +11,9 @@
 //     driver.backend.line.risingEdges; driver.backend.events    // the interrupt line; what the model asked of its host
 //     let before = driver.memory.snapshot(); driver.memory.changes(since: before)   // [] when nothing was touched
 //     #expect(driver.dump() == old, driver.state)     // every readable register; failures print the state
+//
+// What it makes available it kicks only where the device wants it, so that a device which forgets to ask hangs the test's request.
+// `form` chooses the rings and the layout of chains.
 
 import Testing
 import Virtio
@@ -30,17 +33,24 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     let memory: FakeMemory
     let backend: ManualBackend<Device>
     /// The queues that were set up, by index.
-    private(set) var queues: [Int: FakeQueue] = [:]
+    private(set) var rings: [Int: any FakeRing] = [:]
+    /// How chains are laid out from now on.
+    var layout: Layout
+    /// What the driver accepted.
+    private(set) var accepted: Features = []
+    /// Tables of indirect descriptors so far.
+    private var tables = 0
     var nextFree: UInt64 = 0x1000
 
     init(
-        _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope, adding: Features = [],
-        withholding: Features = [], memory: FakeMemory, execute: @escaping (Device.Request) -> Outcome
+        _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope = .wide, form: Form = Form(),
+        adding: Features = [], withholding: Features = [], memory: FakeMemory, execute: @escaping (Device.Request) -> Outcome
     ) {
         self.memory = memory
+        layout = form.layout
         let transport = MMIOTransport(
-            device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding,
-            withholding: withholding)
+            device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
+            withholding: withholding.union(form.withholding))
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
@@ -48,7 +58,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     func replace(_ other: FakeDriver) -> Bool {
         guard let snapshot = other.backend.transport.snapshot() else { return false }
         memory.store(other.memory.bytes(at: 0, count: memory.lowSize), at: 0)
-        queues = other.queues.mapValues { FakeQueue($0, movedTo: memory) }
+        rings = other.rings.mapValues { $0.moved(to: memory) }
+        accepted = other.accepted
         nextFree = other.nextFree
         var fits = true
         backend.call {
@@ -124,19 +135,21 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
             write(.status, 0)
             // What a reset asks of its host is what ResetTests look at.
             backend.events = []
-            queues = [:]
+            rings = [:]
+            accepted = []
         case .acknowledge: write(.status, 1)
         case .driver: write(.status, 3)
         case .features: accept(features ?? offered)
         case .featuresOK: write(.status, 0x0b)
         case .queues:
-            for index in 0..<backend.transport.queueCount { setUp(queue: index, size: queueSize) }
+            for index in 0..<backend.transport.queueCount where exists(index) { setUp(queue: index, size: queueSize) }
         case .driverOK: write(.status, 0x0f)
         }
     }
 
     /// Writes both words of DriverFeatures.
     func accept(_ features: Features) {
+        accepted = features
         for word in UInt32(0)..<2 {
             write(.driverFeaturesSel, word)
             write(.driverFeatures, features.word(word))
@@ -145,25 +158,41 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     // MARK: Queues
 
-    /// Makes queue `index` ready, in fresh memory.
+    /// Whether the device has a queue `index` for this driver; selects it.
+    func exists(_ index: Int) -> Bool {
+        write(.queueSel, UInt32(index))
+        return read(.queueSizeMax) > 0
+    }
+
+    /// Makes queue `index` ready, in fresh memory, in the form that was accepted.
     func setUp(queue index: Int, size: UInt16? = nil) {
         write(.queueSel, UInt32(index))
         let size = size ?? UInt16(min(read(.queueSizeMax), 16))
-        let queue = FakeQueue(
-            index: index, size: size,
-            descriptors: allocate(Int(SplitRing.descriptorBytes(size: size)), alignment: 16),
-            available: allocate(Int(SplitRing.availableBytes(size: size)), alignment: 2),
-            used: allocate(Int(SplitRing.usedBytes(size: size)), alignment: 4), memory: memory)
-        configure(queue)
+        configure(accepted.contains(.ringPacked) ? packedRing(index, size) : splitRing(index, size))
         write(.queueReady, 1)
     }
 
-    /// Writes the registers of `queue`, all but QueueReady, and keeps it.
-    func configure(_ queue: FakeQueue) {
-        queues[queue.index] = queue
+    private func splitRing(_ index: Int, _ size: UInt16) -> any FakeRing {
+        FakeQueue(
+            index: index, size: size,
+            descriptors: allocate(Int(SplitRing.descriptorBytes(size: size)), alignment: 16),
+            available: allocate(Int(SplitRing.availableBytes(size: size)), alignment: 2),
+            used: allocate(Int(SplitRing.usedBytes(size: size)), alignment: 4), features: accepted, memory: memory)
+    }
+
+    private func packedRing(_ index: Int, _ size: UInt16) -> any FakeRing {
+        FakePackedQueue(
+            index: index, size: size, descriptors: allocate(16 * Int(size), alignment: 16),
+            driverEvent: allocate(4, alignment: 4), deviceEvent: allocate(4, alignment: 4), features: accepted,
+            memory: memory)
+    }
+
+    /// Writes the registers of `ring`, all but QueueReady, and keeps it.
+    func configure(_ ring: any FakeRing) {
+        rings[ring.index] = ring
         configure(
-            queue.index, size: UInt32(queue.size), descriptors: queue.descriptors, available: queue.available,
-            used: queue.used)
+            ring.index, size: UInt32(ring.size), descriptors: ring.areas[0], available: ring.areas[1],
+            used: ring.areas[2])
     }
 
     /// Writes any values into the registers of queue `index`, all but QueueReady.
@@ -181,8 +210,20 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     }
 
     /// The queue `index`.
+    func ring(_ index: Int) -> any FakeRing {
+        guard let ring = rings[index] else { preconditionFailure("the test never set queue \(index) up") }
+        return ring
+    }
+
+    /// The queue `index`, which is split.
     subscript(queue index: Int) -> FakeQueue {
-        guard let queue = queues[index] else { preconditionFailure("the test never set queue \(index) up") }
+        guard let queue = ring(index) as? FakeQueue else { preconditionFailure("queue \(index) is packed") }
+        return queue
+    }
+
+    /// The queue `index`, which is packed.
+    subscript(packed index: Int) -> FakePackedQueue {
+        guard let queue = ring(index) as? FakePackedQueue else { preconditionFailure("queue \(index) is split") }
         return queue
     }
 
@@ -192,19 +233,45 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return read(.queueReady) == 1
     }
 
-    /// Makes a chain of `parts` available in queue `index`, and kicks unless told not to.
+    /// Makes a chain of `parts` available in queue `index`, and kicks, if the device wants that and nobody tells the driver not
+    /// to.
     @discardableResult
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
-        let chain = self[queue: index].add(parts)
-        if kick { self.kick(index) }
+        let ring = ring(index)
+        let chain = ring.add(arrange(parts, for: ring), whole: parts)
+        if kick && ring.takeKick() { write(.queueNotify, UInt32(index)) }
         return chain
     }
 
+    /// The descriptors in the ring that stand for `parts`.
+    private func arrange(_ parts: [Part], for ring: any FakeRing) -> [Part] {
+        switch layout {
+        case .direct: parts
+        case .table(let shift): [table(parts, for: ring, shift)]
+        case .tail(let shift):
+            parts.count > 1 ? [parts[0], table(Array(parts[1...]), for: ring, shift)] : parts
+        }
+    }
+
+    /// A table of `parts`, `shift` bytes behind an aligned address. Of the descriptor that refers to it VIRTQ_DESC_F_WRITE means
+    /// nothing (2.7.5.3.2, 2.8.7): every other one has it.
+    func table(_ parts: [Part], for ring: any FakeRing, _ shift: UInt64 = 0) -> Part {
+        let bytes = ring.table(parts)
+        let address = allocate(bytes.count + Int(shift), alignment: 16) + shift
+        memory.store(bytes, at: address)
+        tables += 1
+        return Part(address: address, length: UInt32(bytes.count), writable: tables % 2 == 0, indirect: true)
+    }
+
+    /// Kicks, whether the device wants that or not.
     @discardableResult
-    func kick(_ index: Int) -> Effects { write(.queueNotify, UInt32(index)) }
+    func kick(_ index: Int) -> Effects {
+        if let ring = rings[index] { _ = ring.takeKick() }
+        return write(.queueNotify, UInt32(index))
+    }
 
     /// Used elements of queue `index` since the last call.
-    func takeUsed(_ index: Int) -> [UsedElement] { self[queue: index].takeUsed() }
+    func takeUsed(_ index: Int) -> [UsedElement] { ring(index).takeUsed() }
 
     // MARK: Buffers
 

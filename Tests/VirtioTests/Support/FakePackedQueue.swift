@@ -2,9 +2,10 @@
 // checks nothing of what it is told to publish.
 
 import Testing
+import VirtioABI
 
 /// A packed virtqueue as its driver keeps it.
-final class FakePackedQueue {
+final class FakePackedQueue: FakeRing {
     /// `flags` of a descriptor.
     static let next: UInt16 = 1 << 0
     static let write: UInt16 = 1 << 1
@@ -22,6 +23,9 @@ final class FakePackedQueue {
             if sum >= Int(size) { wrap.toggle() }
             slot = UInt16(sum % Int(size))
         }
+
+        /// As an event suppression structure has it.
+        var word: UInt16 { slot | (wrap ? 1 << 15 : 0) }
     }
 
     let index: Int
@@ -30,10 +34,15 @@ final class FakePackedQueue {
     let driverEvent: UInt64
     let deviceEvent: UInt64
     let memory: FakeMemory
+    let features: Features
+    var order: [UInt16] = []
+    var followsUsed = true
 
     /// Where the next descriptor is made available, and where the next used one is looked for.
     private(set) var nextAvailable = Position()
     private(set) var nextUsed = Position()
+    /// Where the driver last thought of a kick.
+    private var kicked = Position()
     /// Descriptors that no buffer occupies.
     private(set) var room: Int
     /// Buffer ids that may be given out.
@@ -41,15 +50,19 @@ final class FakePackedQueue {
     /// Descriptors of each buffer that is with the device, by id.
     private var owned: [UInt16: Int] = [:]
 
+    var areas: [UInt64] { [descriptors, driverEvent, deviceEvent] }
+
     /// A queue over areas that are zeroed here.
     init(
-        index: Int, size: UInt16, descriptors: UInt64, driverEvent: UInt64, deviceEvent: UInt64, memory: FakeMemory
+        index: Int, size: UInt16, descriptors: UInt64, driverEvent: UInt64, deviceEvent: UInt64,
+        features: Features = [], memory: FakeMemory
     ) {
         self.index = index
         self.size = size
         self.descriptors = descriptors
         self.driverEvent = driverEvent
         self.deviceEvent = deviceEvent
+        self.features = features
         self.memory = memory
         room = Int(size)
         free = (0..<size).reversed()
@@ -58,21 +71,41 @@ final class FakePackedQueue {
         memory.fill(0, at: deviceEvent, count: 4)
     }
 
+    private init(_ other: FakePackedQueue, movedTo memory: FakeMemory) {
+        index = other.index
+        size = other.size
+        (descriptors, driverEvent, deviceEvent) = (other.descriptors, other.driverEvent, other.deviceEvent)
+        features = other.features
+        self.memory = memory
+        (order, followsUsed) = (other.order, other.followsUsed)
+        (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
+        (room, free, owned) = (other.room, other.free, other.owned)
+    }
+
+    func moved(to memory: FakeMemory) -> any FakeRing { FakePackedQueue(self, movedTo: memory) }
+
     // MARK: A driver that keeps the rules
 
-    /// Lays `parts` out as a buffer, in this order, and makes it available. Its id is the chain's head.
-    func add(_ parts: [Part]) -> Chain {
-        precondition(!parts.isEmpty && parts.count <= room, "the test has no descriptors left")
+    /// The chain's name is the buffer's id.
+    func place(_ parts: [Part]) -> UInt16 {
         let id = free.removeLast()
         publish(parts, id: id)
         owned[id] = parts.count
         room -= parts.count
-        return Chain(head: id, parts: parts)
+        return id
     }
 
-    /// The used elements since the last call; their descriptors and ids are free again. Without the write flag the
-    /// length means nothing (2.8.5), and is taken for 0.
-    func takeUsed() -> [UsedElement] {
+    /// In a table only VIRTQ_DESC_F_WRITE counts (2.8.7): the ids and all other flags are noise.
+    func table(_ parts: [Part]) -> [UInt8] {
+        parts.indices.flatMap { index in
+            let noise: UInt16 = index % 2 == 0 ? 0xfffd : Self.next | Self.indirect | Self.used
+            let flags = noise | (parts[index].writable ? Self.write : 0)
+            return parts[index].address.bytes + parts[index].length.bytes + UInt16(0xffff).bytes + flags.bytes
+        }
+    }
+
+    /// Without the write flag the length means nothing (2.8.5), and is taken for 0.
+    func collect() -> [UsedElement] {
         var elements: [UsedElement] = []
         while isUsed(nextUsed) {
             let id: UInt16 = memory.load(at: address(nextUsed.slot) + 12)
@@ -90,8 +123,37 @@ final class FakePackedQueue {
         return elements
     }
 
-    /// What the driver wants to hear of used buffers: 0 everything, 1 nothing.
+    func askForInterrupt() { setDriverEvent(2, nextUsed.word) }
+
+    func takeKick() -> Bool {
+        defer { kicked = nextAvailable }
+        let (wanted, mode) = deviceEventWords
+        switch mode & 3 {
+        case 1: return false
+        case 2 where features.contains(.eventIndex):
+            var position = kicked
+            while position != nextAvailable {
+                if position.word == wanted { return true }
+                position.advance(by: 1, size: size)
+            }
+            return false
+        default: return true
+        }
+    }
+
+    /// What the driver wants to hear of used buffers: 0 everything, 1 nothing, 2 the descriptor that `place` names.
+    func setDriverEvent(_ flags: UInt16, _ place: UInt16) {
+        memory.store(place, at: driverEvent)
+        memory.store(flags, at: driverEvent + 2)
+    }
+
+    /// The same without touching the place.
     func setEventFlags(_ flags: UInt16) { memory.store(flags, at: driverEvent + 2) }
+
+    /// What the device wants to hear of: a place, and the flags.
+    var deviceEventWords: (place: UInt16, flags: UInt16) {
+        (memory.load(at: deviceEvent), memory.load(at: deviceEvent + 2))
+    }
 
     // MARK: Ring words
 
@@ -114,6 +176,7 @@ final class FakePackedQueue {
     private func setFlags(_ position: Position, _ part: Part, isLast: Bool, _ extra: UInt16) {
         var flags = extra | (position.wrap ? Self.available : Self.used)
         if part.writable { flags |= Self.write }
+        if part.indirect { flags |= Self.indirect }
         if !isLast { flags |= Self.next }
         memory.store(flags, at: address(position.slot) + 14)
     }

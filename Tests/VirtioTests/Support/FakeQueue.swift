@@ -1,51 +1,42 @@
-// The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing: a
-// hostile driver is made of the same parts.
+// The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing of what it is told
+// to publish.
 
 import VirtioABI
 
-/// A buffer as one descriptor names it.
-struct Part {
-    var address: UInt64
-    var length: UInt32
-    var writable: Bool
-}
-
-/// A chain that was made available.
-struct Chain {
-    let head: UInt16
-    let parts: [Part]
-
-    var writable: [Part] { parts.filter(\.writable) }
-}
-
-/// An element of the used ring.
-struct UsedElement: Equatable {
-    let id: UInt32
-    let length: UInt32
-}
-
 /// A split virtqueue as its driver keeps it.
-final class FakeQueue {
+final class FakeQueue: FakeRing {
     let index: Int
     let size: UInt16
     let descriptors: UInt64
     let available: UInt64
     let used: UInt64
     let memory: FakeMemory
+    let features: Features
+    var order: [UInt16] = []
+    var followsUsed = true
 
     /// The next available index, and the used index up to which elements were read.
     private(set) var nextAvailable: UInt16 = 0
     private(set) var nextUsed: UInt16 = 0
+    /// The available index when the driver last thought of a kick.
+    private var kicked: UInt16 = 0
     private var free: [UInt16]
     private var owned: [UInt16: [UInt16]] = [:]
 
+    var areas: [UInt64] { [descriptors, available, used] }
+    var room: Int { free.count }
+
     /// A queue over areas that are zeroed here.
-    init(index: Int, size: UInt16, descriptors: UInt64, available: UInt64, used: UInt64, memory: FakeMemory) {
+    init(
+        index: Int, size: UInt16, descriptors: UInt64, available: UInt64, used: UInt64, features: Features = [],
+        memory: FakeMemory
+    ) {
         self.index = index
         self.size = size
         self.descriptors = descriptors
         self.available = available
         self.used = used
+        self.features = features
         self.memory = memory
         free = (0..<size).reversed()
         memory.fill(0, at: descriptors, count: Int(SplitRing.descriptorBytes(size: size)))
@@ -53,37 +44,53 @@ final class FakeQueue {
         memory.fill(0, at: used, count: Int(SplitRing.usedBytes(size: size)))
     }
 
-    /// The same queue in another memory with the same contents.
-    init(_ other: FakeQueue, movedTo memory: FakeMemory) {
+    private init(_ other: FakeQueue, movedTo memory: FakeMemory) {
         index = other.index
         size = other.size
         (descriptors, available, used) = (other.descriptors, other.available, other.used)
+        features = other.features
         self.memory = memory
-        (nextAvailable, nextUsed) = (other.nextAvailable, other.nextUsed)
+        (order, followsUsed) = (other.order, other.followsUsed)
+        (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
         (free, owned) = (other.free, other.owned)
     }
 
+    func moved(to memory: FakeMemory) -> any FakeRing { FakeQueue(self, movedTo: memory) }
+
     // MARK: A driver that keeps the rules
 
-    /// Lays `parts` out as a chain, in this order, and makes it available.
-    func add(_ parts: [Part]) -> Chain {
-        precondition(!parts.isEmpty && parts.count <= free.count, "the test has no descriptors left")
+    func place(_ parts: [Part]) -> UInt16 {
         let indices = parts.map { _ in free.removeLast() }
         for (position, part) in parts.enumerated() {
-            var descriptor = Descriptor(address: part.address, length: part.length, flags: part.writable ? .write : [])
-            if position + 1 < parts.count {
-                descriptor.flags.insert(.next)
-                descriptor.next = indices[position + 1]
-            }
-            setDescriptor(indices[position], descriptor)
+            let next = position + 1 < parts.count ? indices[position + 1] : nil
+            setDescriptor(indices[position], Self.descriptor(part, next: next))
         }
         owned[indices[0]] = indices
         publish(indices[0])
-        return Chain(head: indices[0], parts: parts)
+        return indices[0]
     }
 
-    /// The used elements since the last call; their descriptors are free again.
-    func takeUsed() -> [UsedElement] {
+    private static func descriptor(_ part: Part, next: UInt16?) -> Descriptor {
+        var flags: Descriptor.Flags = part.writable ? .write : []
+        if part.indirect { flags.insert(.indirect) }
+        if next != nil { flags.insert(.next) }
+        return Descriptor(address: part.address, length: part.length, flags: flags, next: next ?? 0)
+    }
+
+    /// The chain begins with the table's first descriptor and goes backwards through the rest, from the last on.
+    func table(_ parts: [Part]) -> [UInt8] {
+        let places = parts.indices.map { $0 == 0 ? 0 : parts.count - $0 }
+        var table = [UInt8](repeating: 0, count: 16 * parts.count)
+        for (position, part) in parts.enumerated() {
+            let next = position + 1 < parts.count ? UInt16(places[position + 1]) : nil
+            let descriptor = Self.descriptor(part, next: next)
+            let start = 16 * places[position]
+            table.replaceSubrange(start..<start + 16, with: descriptor.address.bytes + descriptor.high.bytes)
+        }
+        return table
+    }
+
+    func collect() -> [UsedElement] {
         var elements: [UsedElement] = []
         while nextUsed != usedIndex {
             let element = usedElement(at: nextUsed)
@@ -92,6 +99,19 @@ final class FakeQueue {
             nextUsed &+= 1
         }
         return elements
+    }
+
+    func askForInterrupt() { setUsedEvent(nextUsed) }
+
+    func takeKick() -> Bool {
+        defer { kicked = nextAvailable }
+        guard features.contains(.eventIndex) else { return usedFlags & SplitRing.noNotify == 0 }
+        var index = kicked
+        while index != nextAvailable {
+            if index == availEvent { return true }
+            index &+= 1
+        }
+        return false
     }
 
     // MARK: Ring words
@@ -112,6 +132,8 @@ final class FakeQueue {
 
     func setAvailableIndex(_ index: UInt16) { memory.store(index, at: available + SplitRing.index) }
     func setAvailableFlags(_ flags: UInt16) { memory.store(flags, at: available + SplitRing.flags) }
+    /// The word behind the available ring, which means something with VIRTIO_F_EVENT_IDX.
+    func setUsedEvent(_ index: UInt16) { memory.store(index, at: available + SplitRing.availableBytes(size: size) - 2) }
 
     var usedIndex: UInt16 { memory.load(at: used + SplitRing.index) }
     var usedFlags: UInt16 { memory.load(at: used + SplitRing.flags) }
@@ -122,4 +144,9 @@ final class FakeQueue {
         let address = used + SplitRing.ring + SplitRing.usedEntrySize * UInt64(index % size)
         return UsedElement(id: memory.load(at: address), length: memory.load(at: address + 4))
     }
+}
+
+extension FixedWidthInteger {
+    /// Little-endian.
+    var bytes: [UInt8] { (0..<(Self.bitWidth / 8)).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) } }
 }

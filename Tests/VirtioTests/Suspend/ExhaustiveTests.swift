@@ -82,7 +82,7 @@ private final class MirroredDisk {
     private var agrees: Bool {
         driver.backend.transport.lifecycle.agrees(with: oracle) && driver.statusByte == UInt32(oracle.status)
             && driver.interruptStatus == interrupt && driver.backend.line.level == !interrupt.isEmpty
-            && (driver.queues.isEmpty || driver[queue: 0].usedIndex == used)
+            && (driver.rings.isEmpty || driver[queue: 0].usedIndex == used)
     }
 
     var difference: Comment {

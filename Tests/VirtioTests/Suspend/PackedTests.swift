@@ -27,9 +27,9 @@ struct SuspendPackedTests {
     static let roomy = Ring.all(4, 1) + Ring.all(5, 1) + Ring.all(8, 1) + Ring.all(8, 2)
 
     /// A running device whose ring stands where `ring` says.
-    func driver(_ dialect: SuspendDialect, _ ring: Ring) -> PackedFourQueuesDriver {
-        let driver = PackedFourQueuesDriver(suspend: dialect)
-        driver.bringUp(size: ring.size)
+    func driver(_ dialect: SuspendDialect, _ ring: Ring) -> FourQueuesDriver {
+        let driver = FourQueuesDriver(suspend: dialect, form: Form(packed: true))
+        driver.bringUp(queueSize: ring.size)
         driver.advance(by: ring.position)
         return driver
     }
@@ -37,14 +37,14 @@ struct SuspendPackedTests {
     func ids(_ chains: [Chain]) -> [UInt32] { chains.map { UInt32($0.head) } }
 
     /// Resumes, and expects `chains` to be served without another kick, in this order.
-    func expectServed(_ driver: PackedFourQueuesDriver, _ dialect: SuspendDialect, _ chains: [Chain]) {
+    func expectServed(_ driver: FourQueuesDriver, _ dialect: SuspendDialect, _ chains: [Chain]) {
         driver.write(.status, dialect.resume)
-        #expect(driver.statusByte == 0x0f, driver.state)
+        #expect(driver.status.rawValue == 0x0f, driver.state)
         #expect(driver.backend.requests.count == chains.count, driver.state)
         driver.backend.complete()
-        #expect(driver.takeUsed().map(\.id) == ids(chains), driver.state)
+        #expect(driver.takeUsed(0).map(\.id) == ids(chains), driver.state)
         for chain in chains { #expect(driver.answer(chain).last == 0, driver.state) }
-        driver.advance(by: 2 * Int(driver.queue.size))
+        driver.advance(by: 2 * Int(driver[packed: 0].size))
     }
 
     @Test(
@@ -53,19 +53,19 @@ struct SuspendPackedTests {
     func T56_draftFinishesTheAvailable(_ ring: Ring) {
         let driver = driver(.draft, ring)
         driver.backend.servesAtOnce = false
-        let chains = (0..<3).map { _ in driver.offer(ring.count, kick: false) }
+        let chains = (0..<3).map { _ in driver.offer(descriptors: ring.count, kick: false) }
         driver.write(.status, 0x1f)
-        let late = driver.offer(ring.count)
+        let late = driver.offer(descriptors: ring.count)
         driver.backend.servesAtOnce = true
         driver.backend.serve()
         #expect(driver.backend.requests.count == 3, driver.state)
         for _ in chains {
-            #expect(driver.statusByte == 0x0f, driver.state)
+            #expect(driver.status.rawValue == 0x0f, driver.state)
             driver.backend.complete(1)
         }
-        #expect(driver.statusByte == 0x1f, driver.state)
+        #expect(driver.status.rawValue == 0x1f, driver.state)
         #expect(driver.interruptStatus == .usedBuffer, driver.state)
-        #expect(driver.takeUsed().map(\.id) == ids(chains), driver.state)
+        #expect(driver.takeUsed(0).map(\.id) == ids(chains), driver.state)
         #expect(driver.backend.requests.isEmpty && driver.answer(late).last == FakeMemory.pattern, driver.state)
         expectServed(driver, .draft, [late])
     }
@@ -77,18 +77,18 @@ struct SuspendPackedTests {
         let driver = driver(.draft, ring)
         driver.backend.servesAtOnce = false
         driver.backend.batchCapacity = 1
-        let chains = (0..<3).map { _ in driver.offer(ring.count, kick: false) }
+        let chains = (0..<3).map { _ in driver.offer(descriptors: ring.count, kick: false) }
         driver.write(.status, 0x1f)
         driver.backend.take(queue: 0)
         driver.backend.complete()
-        try #require(driver.takeUsed().map(\.id) == ids([chains[0]]), driver.state)
-        let late = driver.offer(ring.count)
+        try #require(driver.takeUsed(0).map(\.id) == ids([chains[0]]), driver.state)
+        let late = driver.offer(descriptors: ring.count)
         driver.backend.servesAtOnce = true
         driver.backend.serve()
-        #expect(driver.backend.requests.count == 2 && driver.statusByte == 0x0f, driver.state)
+        #expect(driver.backend.requests.count == 2 && driver.status.rawValue == 0x0f, driver.state)
         driver.backend.complete()
-        #expect(driver.statusByte == 0x1f, driver.state)
-        #expect(driver.takeUsed().map(\.id) == ids([chains[1], chains[2]]), driver.state)
+        #expect(driver.status.rawValue == 0x1f, driver.state)
+        #expect(driver.takeUsed(0).map(\.id) == ids([chains[1], chains[2]]), driver.state)
         expectServed(driver, .draft, [late])
     }
 
@@ -97,17 +97,17 @@ struct SuspendPackedTests {
         .covers("V14-DEV-10", "V14-DEV-11", "D-7", "D-11"), arguments: full + roomy)
     func T56_ratifiedPopsNothing(_ ring: Ring) {
         let driver = driver(.ratified, ring)
-        let first = driver.offer(ring.count)
-        let left = [driver.offer(ring.count, kick: false), driver.offer(ring.count, kick: false)]
+        let first = driver.offer(descriptors: ring.count)
+        let left = [driver.offer(descriptors: ring.count, kick: false), driver.offer(descriptors: ring.count, kick: false)]
         driver.write(.status, 0x1f)
-        driver.kick()
-        #expect(driver.backend.requests.count == 1 && driver.statusByte == 0x0f, driver.state)
+        driver.kick(0)
+        #expect(driver.backend.requests.count == 1 && driver.status.rawValue == 0x0f, driver.state)
         driver.backend.complete()
-        #expect(driver.statusByte == 0x1b, driver.state)
-        #expect(driver.takeUsed().map(\.id) == ids([first]), driver.state)
+        #expect(driver.status.rawValue == 0x1b, driver.state)
+        #expect(driver.takeUsed(0).map(\.id) == ids([first]), driver.state)
         #expect(driver.backend.requests.isEmpty, driver.state)
         let memory = driver.memory.snapshot()
-        driver.kick()
+        driver.kick(0)
         driver.backend.take(queue: 0)
         #expect(driver.backend.requests.isEmpty && driver.memory.changes(since: memory) == [], driver.state)
         expectServed(driver, .ratified, left)
@@ -120,7 +120,7 @@ struct SuspendPackedTests {
         let driver = driver(dialect, ring)
         driver.write(.status, 0x1f)
         #expect(driver.statusByte == dialect.suspended, driver.state)
-        let chains = (0..<3).map { driver.offer(ring.count, kick: $0 != 1) }
+        let chains = (0..<3).map { driver.offer(descriptors: ring.count, kick: $0 != 1) }
         #expect(driver.backend.requests.isEmpty, driver.state)
         expectServed(driver, dialect, chains)
     }
@@ -130,15 +130,15 @@ struct SuspendPackedTests {
         .covers("D-8", "D-17"), arguments: full + roomy)
     func T56_held(_ ring: Ring) {
         let driver = driver(.draft, ring)
-        let chains = (0..<3).map { _ in driver.offer(ring.count) }
+        let chains = (0..<3).map { _ in driver.offer(descriptors: ring.count) }
         driver.write(.status, 0x1f)
         driver.backend.deadline()
-        #expect(driver.statusByte == 0x1f, driver.state)
+        #expect(driver.status.rawValue == 0x1f, driver.state)
         let memory = driver.memory.snapshot()
         driver.backend.complete()
         #expect(driver.memory.changes(since: memory) == [] && driver.interruptStatus == [], driver.state)
         driver.write(.status, 0x0f)
-        #expect(Set(driver.takeUsed().map(\.id)) == Set(ids(chains)), driver.state)
+        #expect(Set(driver.takeUsed(0).map(\.id)) == Set(ids(chains)), driver.state)
         #expect(driver.acknowledge() == .usedBuffer, driver.state)
         driver.advance(by: 2 * Int(ring.size))
     }

@@ -59,12 +59,6 @@ extension FakeDriver where Device: ~Copyable {
 }
 
 extension BlockDriver {
-    /// One read of a sector, not kicked unless asked.
-    @discardableResult
-    func submitRead(_ sector: UInt64 = 1, kick: Bool = true) -> Chain {
-        submit(BlockRequest.Kind.read, sector: sector, room: 512, kick: kick)
-    }
-
     /// A running disk with one read in the backend's hands.
     static func busy(
         _ dialect: SuspendDialect, withholding: Features = []
@@ -75,21 +69,6 @@ extension BlockDriver {
         let chain = driver.submitRead()
         #expect(driver.backend.requests.count == 1, driver.state)
         return (driver, chain)
-    }
-
-    /// Whether `chain`, a read of `sector`, came back whole, and alone.
-    func expectRead(_ chain: Chain, sector: Int = 1, _ location: SourceLocation = #_sourceLocation) {
-        let used = takeUsed(0)
-        #expect(used == [UsedElement(id: UInt32(chain.head), length: 513)], state, sourceLocation: location)
-        #expect(statusByte(chain) == 0, state, sourceLocation: location)
-        #expect(data(chain) == Array(disk.bytes[(512 * sector)..<(512 * sector + 512)]), sourceLocation: location)
-    }
-
-    /// A read from one end to the other: the device works.
-    func expectWorks(_ location: SourceLocation = #_sourceLocation) {
-        let chain = submitRead()
-        backend.complete()
-        expectRead(chain, location)
     }
 }
 
@@ -172,13 +151,27 @@ struct FourQueues: VirtioDevice, ~Copyable {
 /// The driver of the device with four queues.
 final class FourQueuesDriver: FakeDriver<FourQueues> {
     init(
-        suspend: SuspendDialect?, freeze: FreezeScope = .wide,
+        suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(),
         memory: FakeMemory = FakeMemory(low: 1 << 16, high: 4096)
     ) {
-        super.init(FourQueues(), suspend: suspend, freeze: freeze, memory: memory) { _ in .ok() }
+        super.init(FourQueues(), suspend: suspend, freeze: freeze, form: form, memory: memory) { _ in .ok() }
     }
 
-    /// Makes one byte of room available in queue `index`.
+    /// Makes a chain of `descriptors`, each of one byte of room, available in queue `index`.
     @discardableResult
-    func offer(_ index: Int, kick: Bool = true) -> Chain { add([writable(1)], to: index, kick: kick) }
+    func offer(_ index: Int = 0, descriptors: Int = 1, kick: Bool = true) -> Chain {
+        add((0..<descriptors).map { _ in writable(1) }, to: index, kick: kick)
+    }
+
+    /// Moves ring 0 on by `count` descriptors.
+    func advance(by count: Int, _ location: SourceLocation = #_sourceLocation) {
+        for _ in 0..<count {
+            offer()
+            backend.complete()
+            guard takeUsed(0).count == 1 else {
+                return _ = Issue.record("the ring does not move: \(state)", sourceLocation: location)
+            }
+        }
+        acknowledge()
+    }
 }

@@ -220,7 +220,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         var current = 0
         for pending in driver.backend.requests where driver.backend.transport.isCurrent(pending.token) { current += 1 }
         expect(driver.backend.transport.requestsInFlight == current, "requests in flight are miscounted")
-        for queue in 0..<count where driver.queues[queue] != nil {
+        for queue in 0..<count where driver.rings[queue] != nil {
             guard isReady(queue) else {
                 expect(driver[queue: queue].usedIndex == driver[queue: queue].nextUsed, "a dead queue used a chain")
                 owned[queue] = [:]
