@@ -143,6 +143,14 @@ public struct Console: VirtioDevice, ~Copyable {
         return .done(Written(written))
     }
 
+    /// A control message has an answer, or opens a port for its input.
+    public func consequences(ofQueue index: Int) -> QueueSet {
+        guard multiport, index == ConsoleQueue.controlTransmit else { return [] }
+        var queues = QueueSet(queue: ConsoleQueue.controlReceive)
+        for port in ports.indices { queues.insert(QueueSet(queue: ConsoleQueue.receive(port: port))) }
+        return queues
+    }
+
     public mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
 
     // MARK: Control messages (5.3.6.2)

@@ -50,6 +50,8 @@ public protocol VirtioDevice: ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request>
+    /// Queues for which the device may have something, since it answered a buffer of queue `index`.
+    func consequences(ofQueue index: Int) -> QueueSet
     /// The backend is done with a request: answers into `reply`, and says what the device wrote into the chain.
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written
 
@@ -73,6 +75,7 @@ extension VirtioDevice where Self: ~Copyable {
     public mutating func offer(_ wanted: Features) -> Features { wanted }
     public mutating func negotiated(_ features: Features) {}
     public mutating func configurationChanged() -> QueueSet { [] }
+    public func consequences(ofQueue index: Int) -> QueueSet { [] }
     public func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8? { nil }
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool { false }
     /// Nothing beside what the transport keeps.

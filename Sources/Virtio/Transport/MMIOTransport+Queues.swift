@@ -60,6 +60,7 @@ extension MMIOTransport where Device: ~Copyable {
             }
         }
         if used { signalUsed(index) }
+        if answered > 0 { effects.queues.formUnion(device.consequences(ofQueue: index)) }
         effects.merge(broken.map { fault($0) } ?? settle())
         return effects
     }
