@@ -5,7 +5,7 @@
 import VirtioABI
 
 /// A virtio block device.
-public struct Block: VirtioDevice, ~Copyable {
+public struct Block: VirtioDevice, ~Copyable, Sendable {
     /// A request to the backend.
     public struct Request: Sendable {
         /// What to do.

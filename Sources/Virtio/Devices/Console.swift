@@ -5,7 +5,7 @@
 import VirtioABI
 
 /// A virtio console.
-public struct Console: VirtioDevice, ~Copyable {
+public struct Console: VirtioDevice, ~Copyable, Sendable {
     /// Output for the backend.
     public struct Request: Sendable {
         /// Where it is to come out, 0 for the console.

@@ -30,6 +30,40 @@
         try unsafe body(UnsafeBufferPointer(start: base, count: count))
     }
 
+    /// Copies bytes from the front into `target`, memory of the host's own, from `offset` on: as many as there are and fit.
+    /// Returns how many.
+    @discardableResult
+    public func copy(to target: inout MutableSpan<UInt8>, at offset: Int = 0) -> Int {
+        precondition(offset >= 0 && offset <= target.count)
+        return unsafe target.withUnsafeMutableBytes { target in
+            var place = offset
+            for index in 0..<count {
+                let part = unsafe min(base[index].count, target.count - place)
+                guard part > 0, let start = target.baseAddress else { break }
+                unsafe (start + place).copyMemory(from: base[index].base, byteCount: part)
+                place += part
+            }
+            return place - offset
+        }
+    }
+
+    /// Copies bytes of `source`, memory of the host's own, from `offset` on to the front: as many as there are and fit. Returns
+    /// how many.
+    @discardableResult
+    public func copy(from source: Span<UInt8>, at offset: Int = 0) -> Int {
+        precondition(offset >= 0 && offset <= source.count)
+        return unsafe source.withUnsafeBytes { source in
+            var place = offset
+            for index in 0..<count {
+                let part = unsafe min(base[index].count, source.count - place)
+                guard part > 0, let start = source.baseAddress else { break }
+                unsafe base[index].base.copyMemory(from: start + place, byteCount: part)
+                place += part
+            }
+            return place - offset
+        }
+    }
+
     /// Cuts the first `n` bytes off and returns them, or nil, leaving everything as it was, if there are fewer.
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
         guard byteCount >= n else { return nil }
@@ -73,7 +107,7 @@
 }
 
 /// The fixed room in which chains are laid out as segments while a batch of requests is being served.
-@safe struct SegmentStorage: ~Copyable {
+@safe struct SegmentStorage: ~Copyable, @unchecked Sendable {
     private let base: UnsafeMutablePointer<GuestBuffer>
     private let capacity: Int
     private(set) var count = 0

@@ -41,7 +41,7 @@ public struct Work<Request: Sendable>: Sendable {
 /// so that serving a request allocates nothing.
 ///
 /// The segments of its requests are valid until `removeAll`.
-@safe public struct Batch<Request: Sendable>: ~Copyable {
+@safe public struct Batch<Request: Sendable>: ~Copyable, @unchecked Sendable {
     /// Most requests in a batch.
     public let capacity: Int
     /// Requests in the batch.

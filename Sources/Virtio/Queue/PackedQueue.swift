@@ -12,7 +12,7 @@ import Synchronization
 import VirtioABI
 
 /// A packed ring that has been checked and may be used.
-@safe struct PackedQueue {
+@safe struct PackedQueue: @unchecked Sendable {
     /// Entries, 1 to 32768.
     let size: UInt16
 

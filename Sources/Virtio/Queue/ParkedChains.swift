@@ -2,7 +2,7 @@
 // id in a packed one. There are as many names as the queue has entries, so nothing here grows.
 
 /// The chains of one queue that are in the backend's hands, or finished and not used yet.
-@safe struct ParkedChains: ~Copyable {
+@safe struct ParkedChains: ~Copyable, @unchecked Sendable {
     /// How a finished chain was answered.
     enum Answer: Sendable {
         /// By the backend; the answer is still to be written into the chain.
@@ -141,7 +141,7 @@
 }
 
 /// Names, first in, first out, at most as many as the queue has entries.
-@safe private struct NameQueue: ~Copyable {
+@safe private struct NameQueue: ~Copyable, @unchecked Sendable {
     private let size: UInt16
     private let names: UnsafeMutablePointer<UInt16>
     private var start: UInt16 = 0

@@ -15,7 +15,7 @@ import Synchronization
 import VirtioABI
 
 /// A split ring that has been checked and may be used.
-@safe struct SplitQueue {
+@safe struct SplitQueue: @unchecked Sendable {
     /// Entries, a power of two.
     let size: UInt16
 

@@ -191,3 +191,6 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return fail()
     }
 }
+
+/// A value like any other: it may go from thread to thread, or into a lock. Two threads never call it at once.
+extension MMIOTransport: Sendable where Device: Sendable & ~Copyable {}

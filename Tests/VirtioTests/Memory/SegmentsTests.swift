@@ -69,6 +69,25 @@ struct SegmentsTests {
         }
     }
 
+    @Test("Copies to and from the host's memory, as much as there is and fits", arguments: splits)
+    func copy(lengths: [Int]) throws {
+        try withSegments(lengths) { segments, memory in
+            for room in [0, 1, 9, 10, 12] {
+                var target = [UInt8](repeating: 77, count: 2 + room)
+                var span = target.mutableSpan
+                let copied = segments.copy(to: &span, at: 2)
+                #expect(copied == min(room, 10))
+                #expect(target == [77, 77] + (0..<room).map { $0 < 10 ? UInt8($0) : 77 })
+            }
+            let source = Array(UInt8(100)..<112)
+            #expect(segments.copy(from: source.span, at: 9) == 3)
+            #expect(memory.bytes(at: 0, count: 10) == [109, 110, 111, 3, 4, 5, 6, 7, 8, 9])
+            #expect(segments.copy(from: source.span) == 10)
+            #expect(memory.bytes(at: 0, count: 11) == Array(100..<110) + [FakeMemory.pattern])
+            #expect(segments.copy(from: source.span, at: 12) == 0)
+        }
+    }
+
     @Test("The readable and the writable half lie side by side")
     func halves() throws {
         let memory = FakeMemory(low: 4096, high: 16)
