@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check embedding pure guest release lint format check clean
 
 all: build
 
@@ -37,6 +37,10 @@ mutants: ## breaks the model on purpose, many ways, and shows which tests notice
 cross-check: ## the guest's drivers against QEMU's devices
 	Tests/cross-check/run.sh
 
+embedding: ## the device model in a host that is not vmm
+	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
+	$(BUILD)/embedding/debug/embedding
+
 pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
 	mkdir -p $(BUILD)/pure
 	$(SWIFTC) $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/VirtioABI.swiftmodule \
@@ -56,7 +60,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure test test-cli test-qtest cross-check test-nested
+check: lint build pure embedding test test-cli test-qtest cross-check test-nested
 
 clean:
 	rm -rf $(BUILD)
