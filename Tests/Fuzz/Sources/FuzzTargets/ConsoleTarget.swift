@@ -50,6 +50,8 @@ private struct ConsoleFuzzer {
 
     mutating func restart(_ input: inout Input, _ packed: Bool) {
         let (choice, size) = (input.number(UInt16.self), input.byte())
+        // What was delivered is not delivered again.
+        collect()
         while !rig.pending.isEmpty { rig.finish(0, .ioError) }
         rings = rig.bringUp(
             rig.features(choice, packed: packed), size: packed ? 4 + UInt16(size % 29) : 4 << UInt16(size % 4))

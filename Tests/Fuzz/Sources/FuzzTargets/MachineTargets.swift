@@ -1,6 +1,7 @@
 // What a user hands to vmm: a kernel, and the text of the qtest protocol.
 
 import Machine
+import VirtioABI
 
 /// An ELF file, and as much of a boot as there is without a processor. The first byte is not part of it: bit 0 asks for an
 /// initial RAM disk.

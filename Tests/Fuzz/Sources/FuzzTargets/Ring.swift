@@ -29,7 +29,9 @@ struct Ring {
     private var nextUsed: UInt16 = 0
     private var usedSlot: UInt16 = 0
     private var usedWrap = true
-    private var nextTable = 0
+    /// Tables that are free, of 16 descriptors each, and by name those that are not.
+    private var freeTables = [0, 1, 2, 3]
+    private var ownedTables: [UInt16: Int] = [:]
     /// Names that are free, in the order they became so, and for each other one its descriptors.
     private var free: [UInt16]
     private var owned: [UInt16: [UInt16]] = [:]
@@ -49,19 +51,20 @@ struct Ring {
     mutating func add(_ parts: [Part], indirect: Bool = false) -> UInt16? {
         let slots = indirect ? 1 : parts.count
         guard !parts.isEmpty, slots <= room, slots <= free.count, parts.count <= 16 else { return nil }
-        var parts = parts
-        var flags: UInt16 = 0
-        if indirect {
-            parts = [layTable(parts)]
-            flags = Descriptor.Flags.indirect.rawValue
-        }
         room -= slots
-        return packed ? addPacked(parts, flags) : addSplit(parts, flags)
+        guard indirect else { return packed ? addPacked(parts, 0) : addSplit(parts, 0) }
+        guard let table = freeTables.popLast() else {
+            room += slots
+            return nil
+        }
+        let part = [layTable(parts, at: tables + UInt64(table) * 256)]
+        let flags = Descriptor.Flags.indirect.rawValue
+        let name = packed ? addPacked(part, flags) : addSplit(part, flags)
+        ownedTables[name] = table
+        return name
     }
 
-    private mutating func layTable(_ parts: [Part]) -> Part {
-        let table = tables + UInt64(nextTable) * 256
-        nextTable = (nextTable + 1) % 4
+    private func layTable(_ parts: [Part], at table: UInt64) -> Part {
         for (index, part) in parts.enumerated() {
             let isLast = index + 1 == parts.count
             var flags: UInt16 = part.writable ? 2 : 0
@@ -125,6 +128,7 @@ struct Ring {
             used.append((id, length))
             guard let names = owned.removeValue(forKey: id) else { continue }
             room += names.count
+            if let table = ownedTables.removeValue(forKey: id) { freeTables.append(table) }
             free.append(contentsOf: packed ? [id] : names)
         }
         return used
