@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check embedding pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid embedding pure guest release lint format check clean
 
 all: build
 
@@ -40,6 +40,9 @@ cross-check: ## the guest's drivers against QEMU's devices
 embedding: ## the device model in a host that is not vmm
 	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
 	$(BUILD)/embedding/debug/embedding
+
+grid: build ## the guest's whole suite for a grid of ring features and queue sizes
+	Tests/grid/run.sh $(BUILD)/debug/vmm
 
 pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
 	mkdir -p $(BUILD)/pure

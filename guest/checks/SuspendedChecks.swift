@@ -195,13 +195,13 @@ private func suspendRetained(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Two writes and two reads are under way at each of 200 suspends, one of each in a small queue. A read's data are those
+/// Two writes and two reads are under way at each of many suspends, one of each in a small queue. A read's data are those
 /// written a cycle before.
 private func suspendCycles(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let pairs = try disk.needDepth(2) < 4 ? 1 : 2
     enableInterrupts()
-    for cycle: UInt64 in 0..<200 {
+    for cycle in 0..<board.cycles {
         for place in 0..<pairs {
             let last = place == 1
             disk.fill(place, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)

@@ -7,10 +7,13 @@ struct NumberQueue {
     private var first: RingPosition
     private var end: RingPosition
 
-    init(size: UInt16, _ arena: inout Arena) {
+    /// An empty queue, or one of the numbers below `size`.
+    init(size: UInt16, isFull: Bool, _ arena: inout Arena) {
         memory = arena.take(2 &* UInt64(size))
         first = RingPosition(size: UInt32(size), period: 2 &* UInt32(size))
-        end = first
+        end = isFull ? first.advanced(by: UInt32(size)) : first
+        guard isFull else { return }
+        for number in 0..<size { store16(memory &+ 2 &* UInt64(number), number) }
     }
 
     var count: UInt16 { UInt16(truncatingIfNeeded: first.distance(to: end)) }
@@ -48,10 +51,9 @@ struct InFlight {
     init(size: UInt16, inOrder: Bool, _ arena: inout Arena) {
         self.size = size
         self.inOrder = inOrder
-        free = NumberQueue(size: size, &arena)
-        order = NumberQueue(size: size, &arena)
+        free = NumberQueue(size: size, isFull: true, &arena)
+        order = NumberQueue(size: size, isFull: false, &arena)
         records = arena.take(8 &* UInt64(size))
-        for id in 0..<size { free.append(id) }
     }
 
     /// Enters a buffer of `entries` entries of the descriptor table or ring.

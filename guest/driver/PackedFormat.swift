@@ -91,7 +91,7 @@ struct PackedFormat {
     func ask(_ wish: NotificationWish) {
         let event: (flags: UInt16, offset: UInt16) =
             switch wish {
-            case .always: (0, 0)
+            case .always: (PackedRing.eventEnable, 0)
             case .never: (PackedRing.eventDisable, 0)
             case .at(let position): (PackedRing.eventDescriptor, word(position))
             }

@@ -14,6 +14,8 @@ struct Board {
     let form: RingForm
     /// The command line says which features.
     let choosesFeatures: Bool
+    /// How often the check of suspend cycles goes round.
+    let cycles: UInt64
     /// The size the writable disk began with, which a check may have changed.
     private var sectors: UInt64 = 0
     var arena = Arena()
@@ -27,6 +29,7 @@ struct Board {
         commandLine.forEach("input=") { input = $0 }
         hostInput = input
         (form, choosesFeatures) = commandLine.form()
+        cycles = commandLine.number("cycles=") ?? 200
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 

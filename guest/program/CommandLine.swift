@@ -5,6 +5,7 @@
 //   input=TEXT                            the host sends TEXT to the console
 //   features=NAME[+NAME...]               accepts these transport features (RingForm.swift) and no others; none for none
 //   queue-size=N                          queues of N entries, as far as the device allows
+//   cycles=N                              suspend-cycles goes round N times, 200 without this
 
 /// The kernel command line.
 struct KernelCommandLine {
@@ -36,6 +37,13 @@ struct KernelCommandLine {
         return named || !restricted
     }
 
+    /// The number of the last word that begins with `key`.
+    func number(_ key: StaticString) -> UInt64? {
+        var number: UInt64?
+        forEach(key) { number = $0.number ?? number }
+        return number
+    }
+
     /// The form of the queues, and whether the command line says which features. A name that is none becomes a feature no
     /// device offers.
     func form() -> (form: RingForm, choosesFeatures: Bool) {
@@ -50,9 +58,7 @@ struct KernelCommandLine {
                 form.features.formUnion(RingFeature.named(name) ?? RingFeature.unknown)
             }
         }
-        forEach("queue-size=") { text in
-            if let number = text.number { form.queueSize = UInt32(truncatingIfNeeded: min(max(number, 1), 32768)) }
-        }
+        form.queueSize = number("queue-size=").map { UInt32(truncatingIfNeeded: min(max($0, 1), 32768)) }
         return (form, choosesFeatures)
     }
 
