@@ -11,7 +11,7 @@ if [ "${2:-}" = cell ]; then
     vmm=$1 out=$3/$4 features=$5 size=$6
     code=0
     start=$(date +%s%N)
-    timeout 60 "$vmm" -a "features=$features" -a "queue-size=$size" >"$out.tap" 2>"$out.err" || code=$?
+    timeout 60 "$vmm" -a cycles=50 -a "features=$features" -a "queue-size=$size" >"$out.tap" 2>"$out.err" || code=$?
     time=$((($(date +%s%N) - start) / 100000000))
     awk -v code="$code" '
         /^ok .*# SKIP/ { skipped++; results++; next }
