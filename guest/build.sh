@@ -7,7 +7,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 mkdir -p "$out"
 
 # One Embedded Swift module: the guest and the specification's numbers. Ring 0 has no SSE, and an interrupt may come at
-# any instruction, so no red zone. A section a function lets the linker drop what nothing calls of the library; what
+# any instruction, so no red zone. Not for size: that copies large values byte by byte, and where ring 0 is emulated
+# each byte costs an instruction. A section a function lets the linker drop what nothing calls of the library; what
 # allocates does not link.
 "${SWIFTC:-swiftc}" -target x86_64-unknown-none-elf -swift-version 6 -enable-experimental-feature Embedded \
     -wmo -parse-as-library -O -warnings-as-errors -strict-memory-safety -module-name Guest \

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Boots the built-in guest under QEMU's microvm, so that its driver meets devices this project did not write, in each of
-# the forms of a queue that QEMU has. Each check that fails must stand in known-qemu-faults beside this file, and each that
-# stands there must fail wherever it is not skipped, and at least once: anything else is an error, as are a missing plan,
-# a wrong exit code and silence. ACCEL=tcg or ACCEL=kvm chooses the accelerator.
+# the forms of a queue that QEMU has. Each check that fails must stand in known-qemu-faults beside this file, and each
+# that stands there must fail wherever it is not skipped, and at least once: anything else is an error, as are a missing
+# plan, a wrong exit code and silence. ACCEL=tcg or ACCEL=kvm chooses the accelerator.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 qemu=${QEMU:-qemu-system-x86_64}

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The built-in guest's whole suite for a grid of ring features and queue sizes, each cell in both SUSPEND dialects, and one
-# table of what came of it. Any failed check, a run without a plan or with another exit code than 0, and a check that no
-# cell could run is an error.
+# The built-in guest's whole suite for a grid of ring features and queue sizes, each cell in both SUSPEND dialects, and
+# one table of what came of it. Any failed check, a run without a plan or with another exit code than 0, and a check
+# that no cell could run is an error.
 #
 # usage: run.sh VMM
 set -eu

@@ -25,8 +25,8 @@ private func consoleOutput(_ board: inout Board) throws(Failure) {
     try expect(console.send(text.count).length, 0, "used length of a transmit buffer")
 }
 
-/// 5.3.6: input fills receive buffers; an echo shows the bytes. They come from the host where the command line tells which,
-/// else from the test device.
+/// 5.3.6: input fills receive buffers; an echo shows the bytes. They come from the host where the command line tells
+/// which, else from the test device.
 private func consoleInput(_ board: inout Board) throws(Failure) {
     var text = board.hostInput
     if text.count == 0 {

@@ -20,8 +20,8 @@ private func interruptDelivery(_ board: inout Board) throws(Failure) {
     try wait("a second interrupt") { Interrupts.count(disk.device) == before &+ 2 }
 }
 
-/// 2.7.7.2 and 2.8.10: a used entry without an interrupt, if the driver asks for that. The first request is to have one:
-/// some devices interrupt at the first used entry, whatever the driver wants.
+/// 2.7.7.2 and 2.8.10: a used entry without an interrupt, if the driver asks for that. The first request is to have
+/// one: some devices interrupt at the first used entry, whatever the driver wants.
 private func interruptSuppressed(_ board: inout Board) throws(Failure) {
     disableInterrupts()
     var disk = try board.startDisk()

@@ -1,5 +1,5 @@
-// Checks of what the optional ring features bring (VIRTIO 1.4, 2.6.1, 2.7 to 2.9). A check brings the feature it is about
-// along, unless the command line chooses the features.
+// Checks of what the optional ring features bring (VIRTIO 1.4, 2.6.1, 2.7 to 2.9). A check brings the feature it is
+// about along, unless the command line chooses the features.
 
 let ringChecks: [_ of Check] = [
     Check("ring-laps", ringLaps),
@@ -57,7 +57,8 @@ private func packedUsedFlags(_ board: inout Board) throws(Failure) {
     try expect(!console.send(text.count).isWritten, "no WRITE flag of a used descriptor, buffer not written")
 }
 
-/// 2.7.5.3 and 2.8.7: a table is followed as it says, and the WRITE flag of the descriptor that refers to it is ignored.
+/// 2.7.5.3 and 2.8.7: a table is followed as it says, and the WRITE flag of the descriptor that refers to it is
+/// ignored.
 private func indirectTables(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .indirectDescriptors)
     try disk.writeSector3()
@@ -144,16 +145,18 @@ private func eventInterrupt(_ board: inout Board) throws(Failure) {
     try wait("an interrupt asked for anew") { Interrupts.count(device) == before &+ 3 }
 }
 
-/// 2.7.10 and 2.8.18: a kick that the device does not want is not needed, however the two meet.
+/// 2.7.10 and 2.8.18: a kick that the device does not want is not needed, however the two meet: one request after the
+/// other, and several in a row.
 private func eventKick(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .eventIndex)
-    let width = try disk.needDepth(2)
-    for _ in 0..<16 {
-        for place in 0..<width {
+    let width = try disk.needDepth(1)
+    for round in 0..<16 {
+        let requests = 1 + round / 2 % width
+        for place in 0..<requests {
             try disk.offer(place, BlockRequest.Kind.read, bytes: 512)
             disk.queue.kick()
         }
-        for _ in 0..<width { try disk.finish() }
+        for _ in 0..<requests { try disk.finish() }
     }
 }
 
@@ -181,7 +184,8 @@ extension BlockDriver {
     }
 }
 
-/// 2.6, 6.1: what is answered at once waits for what came before it. Batches of the device's are taken apart by the queue.
+/// 2.6, 6.1: what is answered at once waits for what came before it. Batches of the device's are taken apart by the
+/// queue.
 private func inOrder(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var disk = try board.startDisk(needing: .inOrder)

@@ -195,8 +195,8 @@ private func suspendRetained(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Two writes and two reads are under way at each of many suspends, one of each in a small queue. A read's data are those
-/// written a cycle before.
+/// Two writes and two reads are under way at each of many suspends, one of each in a small queue. A read's data are
+/// those written a cycle before.
 private func suspendCycles(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let pairs = try disk.needDepth(2) < 4 ? 1 : 2

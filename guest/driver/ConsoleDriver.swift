@@ -72,8 +72,8 @@ struct ConsoleDriver {
         input &+ ConsoleDriver.receiveSize &* UInt64(truncatingIfNeeded: number)
     }
 
-    /// Waits until the bytes of `expected` have come, in their order and nothing beside them. Where the queue is small all
-    /// buffers may be used before that; then they are posted anew.
+    /// Waits until the bytes of `expected` have come, in their order and nothing beside them. Where the queue is small
+    /// all buffers may be used before that; then they are posted anew.
     mutating func expectInput(_ expected: Text) throws(Failure) {
         var arrived: UInt64 = 0
         while arrived < expected.count {

@@ -1,5 +1,5 @@
-// The driver's book on the buffers of one queue: which ids are free, and what was made available under the others. It is
-// memory of the arena, because nothing here allocates.
+// The driver's book on the buffers of one queue: which ids are free, and what was made available under the others. It
+// is memory of the arena, because nothing here allocates.
 
 /// Numbers of 16 bits, first in, first out, as many as a queue has entries.
 struct NumberQueue {
@@ -41,8 +41,8 @@ struct InFlight {
     /// By id: entries le16, 0 if it is not in flight; place le16; writable bytes le32.
     private let records: UInt64
     private let size: UInt16
-    /// What was given back longest ago is taken first. So where buffers come back in order, ids are taken in the order of
-    /// the ring, as VIRTIO_F_IN_ORDER wants it of a split queue's descriptors (2.7.5).
+    /// What was given back longest ago is taken first. So where buffers come back in order, ids are taken in the order
+    /// of the ring, as VIRTIO_F_IN_ORDER wants it of a split queue's descriptors (2.7.5).
     var free: NumberQueue
     /// Ids in the order in which their buffers were made available; kept where they come back in it.
     private var order: NumberQueue

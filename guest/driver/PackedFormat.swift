@@ -1,5 +1,5 @@
-// The bytes of a packed virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.8). Positions count descriptors, in
-// two laps: in the first the wrap counter is 1.
+// The bytes of a packed virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.8). Positions count descriptors,
+// in two laps: in the first the wrap counter is 1.
 //
 // Barriers: as in SplitFormat.swift.
 
@@ -36,8 +36,8 @@ struct PackedFormat {
 
     // MARK: Available buffers
 
-    /// A list of the next descriptors. The first one's flags come last: they make the list the device's, which reads them
-    /// before the rest (2.8.21.1).
+    /// A list of the next descriptors. The first one's flags come last: they make the list the device's, which reads
+    /// them before the rest (2.8.21.1).
     func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
         let id = free.removeFirst()
         for n in (0..<elements.count).reversed() {

@@ -56,8 +56,8 @@ enum RingFormat {
         }
     }
 
-    /// How many positions further a buffer of `entries` descriptors brings its ring: a split one tells buffers, a packed
-    /// one descriptors.
+    /// How many positions further a buffer of `entries` descriptors brings its ring: a split one tells buffers, a
+    /// packed one descriptors.
     func stride(_ entries: UInt16) -> UInt32 {
         switch self {
         case .split: 1

@@ -1,7 +1,7 @@
 // The bytes of a split virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.7). Positions count buffers.
 //
-// Barriers: x86 keeps loads in their order and stores in theirs, and every access here is volatile, so only a store before
-// a load needs a fence; VirtQueue.swift has those two.
+// Barriers: x86 keeps loads in their order and stores in theirs, and every access here is volatile, so only a store
+// before a load needs a fence; VirtQueue.swift has those two.
 
 /// A split queue's three areas.
 struct SplitFormat {
@@ -44,7 +44,8 @@ struct SplitFormat {
         return head
     }
 
-    /// The entry is written before the index that makes it the device's, which reads them the other way round (2.7.13.3).
+    /// The entry is written before the index that makes it the device's, which reads them the other way round
+    /// (2.7.13.3).
     func publish(head: UInt16, at position: RingPosition) {
         store16(available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* position.slot, head)
         store16(available &+ SplitRing.index, word(position.advanced(by: 1)))

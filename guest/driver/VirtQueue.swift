@@ -1,6 +1,6 @@
 // The driver's side of a virtqueue, in every form that was negotiated: split or packed, each with or without indirect
-// tables, event indices, the order of use, notification data. What is the same in both formats is here, their bytes are in
-// SplitFormat.swift and PackedFormat.swift.
+// tables, event indices, the order of use, notification data. What is the same in both formats is here, their bytes are
+// in SplitFormat.swift and PackedFormat.swift.
 
 /// A buffer the device has used.
 struct Used {
@@ -33,8 +33,6 @@ struct VirtQueue {
     let index: UInt32
     let size: UInt16
     let features: Features
-    /// Kicks the device did not want.
-    private(set) var suppressedKicks: UInt16 = 0
     private let format: RingFormat
     private var staged: StagedElements
     private let tables: UInt64
@@ -104,8 +102,9 @@ struct VirtQueue {
 
     private var isIndirect: Bool { features.contains(.indirectDescriptors) }
 
-    /// Most elements of a buffer. A split queue's driver may make a chain as long as the queue and no longer (2.7.5.3.1), a
-    /// packed one's as long as the device allows (2.8.19); devices that allow more in a table are the rule.
+    /// Most elements of a buffer. In a table there may be more than the queue has entries: a packed queue's driver may
+    /// do what the device allows (2.8.19). In a split queue that is the queue's size by 2.7.5.3.1; devices allow more
+    /// all the same, or a queue of one entry would be of no use to a disk.
     var longestBuffer: UInt16 { isIndirect ? VirtQueue.mostElements : min(size, VirtQueue.mostElements) }
 
     /// Descriptors of the queue that a buffer of `elements` takes.
@@ -127,8 +126,8 @@ struct VirtQueue {
         staged.append(Descriptor(address: address, length: UInt32(truncatingIfNeeded: length), flags: flags))
     }
 
-    /// Makes the buffer available under the caller's name for it: through an indirect table where they are negotiated, the
-    /// buffer has two elements or more, and none of them is a table of the caller's.
+    /// Makes the buffer available under the caller's name for it: through an indirect table where they are negotiated,
+    /// the buffer has two elements or more, and none of them is a table of the caller's.
     @inline(never)
     mutating func offer(_ place: Int) throws(Failure) {
         defer { staged.count = 0 }
@@ -188,8 +187,8 @@ struct VirtQueue {
     /// Notifies the device if it wants to hear of what was made available since the last time.
     @inline(never)
     mutating func kick() {
-        // What was made available is out before the device's wish is read (2.7.13.4.1, 2.8.21.2). Pairs with the device's
-        // barrier between its wish and its last look at the ring: one of the two sees the other.
+        // What was made available is out before the device's wish is read (2.7.13.4.1, 2.8.21.2). Pairs with the
+        // device's barrier between its wish and its last look at the ring: one of the two sees the other.
         fence()
         let isWanted =
             switch format.deviceWish {
@@ -199,18 +198,14 @@ struct VirtQueue {
                 unannounced >= available.period
                     || available.behind(by: unannounced).distance(to: position) < unannounced
             }
-        if isWanted {
-            notify()
-        } else {
-            unannounced = 0
-            suppressedKicks &+= 1
-        }
+        unannounced = 0
+        if isWanted { notify() }
     }
 
     /// Notifies the device, whatever it wants: spurious notifications are legal (2.7.10.2, 2.8.18).
     mutating func notify() {
         unannounced = 0
-        // 4.2.3.3: with VIRTIO_F_NOTIFICATION_DATA the value says how far the driver is, too.
+        // 4.2.3.3 and 2.9: with VIRTIO_F_NOTIFICATION_DATA the value says how far the driver is, too.
         let data = features.contains(.notificationData) ? UInt32(format.word(available)) << 16 : 0
         device.write(.queueNotify, index | data)
     }
@@ -223,8 +218,8 @@ struct VirtQueue {
         ask(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
     }
 
-    /// Asks for one notification, by the use of the buffer after `buffers` others of `elements` elements each. Only with
-    /// VIRTIO_F_EVENT_IDX, and in a packed queue for no more than a lap.
+    /// Asks for one notification, by the use of the buffer after `buffers` others of `elements` elements each. Only
+    /// with VIRTIO_F_EVENT_IDX, and in a packed queue for no more than a lap.
     mutating func interruptAfter(_ buffers: UInt32, elements: UInt16) {
         interrupts = .event
         ask(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
@@ -232,8 +227,8 @@ struct VirtQueue {
 
     private func ask(_ wish: NotificationWish) {
         format.ask(wish, used: used)
-        // The wish is out before the caller looks at the ring. Pairs with the device's barrier between a used entry and the
-        // wish: one of the two sees the other (2.7.14, 2.8.22).
+        // The wish is out before the caller looks at the ring. Pairs with the device's barrier between a used entry and
+        // the wish: one of the two sees the other (2.7.14, 2.8.22).
         fence()
     }
 
@@ -260,8 +255,8 @@ struct VirtQueue {
         return count
     }
 
-    /// The next used buffer, if there is one. With VIRTIO_F_IN_ORDER it is the oldest in flight; where the device says that
-    /// a later one is used, it is taken as used completely, like all between the two (2.7.9, 2.8.8).
+    /// The next used buffer, if there is one. With VIRTIO_F_IN_ORDER it is the oldest in flight; where the device says
+    /// that a later one is used, it is taken as used completely, like all between the two (2.7.9, 2.8.8).
     mutating func takeUsed() throws(Failure) -> Used? {
         guard let entry = batch ?? format.usedEntry(at: used) else { return nil }
         if !inFlight.contains(entry.id) {

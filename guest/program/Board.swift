@@ -48,8 +48,8 @@ struct Board {
         Interrupts.route(device)
     }
 
-    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty. A device that does not
-    /// come out of its reset is the business of the next check that starts it, which fails.
+    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty. A device that
+    /// does not come out of its reset is the business of the next check that starts it, which fails.
     mutating func clear() {
         enableInterrupts()
         for slot in 0..<slots.count where slots[slot].isPresent {

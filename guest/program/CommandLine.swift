@@ -3,7 +3,7 @@
 //   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window, repeated, in any order
 //   only=NAME[,NAME]                      runs these checks only
 //   input=TEXT                            the host sends TEXT to the console
-//   features=NAME[+NAME...]               accepts these transport features (RingForm.swift) and no others; none for none
+//   features=NAME[+NAME...]               accepts these features (RingForm.swift) and no other of them; none for none
 //   queue-size=N                          queues of N entries, as far as the device allows
 //   cycles=N                              suspend-cycles goes round N times, 200 without this
 
@@ -44,8 +44,8 @@ struct KernelCommandLine {
         return number
     }
 
-    /// The form of the queues, and whether the command line says which features. A name that is none becomes a feature no
-    /// device offers.
+    /// The form of the queues, and whether the command line says which features. A name that is none becomes a feature
+    /// no device offers.
     func form() -> (form: RingForm, choosesFeatures: Bool) {
         var form = RingForm()
         var choosesFeatures = false

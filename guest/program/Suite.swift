@@ -47,8 +47,8 @@ struct Suite {
         }
     }
 
-    /// The features that are named on the command line and not offered: what the run is meant to cover it does not. This runs
-    /// whatever checks are selected.
+    /// The features that are named on the command line and not offered: what the run is meant to cover it does not.
+    /// This runs whatever checks are selected.
     private mutating func checkFeatures() {
         number &+= 1
         var offered = board.form.features
