@@ -1,14 +1,18 @@
-// What Swift's Glibc leaves out of the host's system calls: fallocate, which <fcntl.h> hides behind _GNU_SOURCE, pseudo-terminals
-// and inotify. Not a wrapper: nothing here decides anything. Calls give a result or -errno.
+// What Swift's Glibc leaves out of the host's system calls: fallocate and preadv2, which headers hide behind _GNU_SOURCE,
+// pseudo-terminals, inotify and io_uring. Not a wrapper: nothing here decides anything. Calls give a result or -errno.
 
 #ifndef CLINUX_H
 #define CLINUX_H
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/io_uring.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+// <asm-generic/fcntl.h>; <fcntl.h> has it for _GNU_SOURCE alone.
+static const int CLINUX_O_DIRECT = 040000;
 
 // syscall() is variadic.
 static inline int clinux_fallocate(int fd, int mode, long offset, long length)
@@ -36,6 +40,38 @@ static inline int clinux_watch_opens(int inotify, const char *path)
 {
     const unsigned int in_open = 0x20;  // IN_OPEN
     return syscall(SYS_inotify_add_watch, inotify, path, in_open) < 0 ? -errno : 0;
+}
+
+// preadv2, or pwritev2 if `writes`, that gives -EAGAIN rather than wait for a device.
+static inline long clinux_transfer_now(int writes, int fd, const void *iov, int count, long offset)
+{
+    const int nowait = 8;  // RWF_NOWAIT of <linux/fs.h>
+    long result = syscall(writes ? SYS_pwritev2 : SYS_preadv2, fd, iov, count, offset, 0L, nowait);
+    return result < 0 ? -errno : result;
+}
+
+static inline int clinux_uring_setup(unsigned entries, struct io_uring_params *params)
+{
+    int fd = (int)syscall(SYS_io_uring_setup, entries, params);
+    return fd < 0 ? -errno : fd;
+}
+
+// Submits, and waits for `complete` completions if that is not 0: `nanoseconds` long at most, for ever if negative.
+static inline int clinux_uring_enter(int fd, unsigned submit, unsigned complete, long long nanoseconds)
+{
+    struct __kernel_timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    struct io_uring_getevents_arg argument = {.ts = nanoseconds < 0 ? 0 : (unsigned long)&time};
+    unsigned flags = complete ? IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG : 0;
+    long result = syscall(SYS_io_uring_enter, fd, submit, complete, flags, complete ? &argument : 0, sizeof argument);
+    return result < 0 ? -errno : (int)result;
+}
+
+// io_uring_sqe has anonymous unions all over.
+static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char operation, int fd, const void *address,
+                                  unsigned length, unsigned long offset, unsigned long name)
+{
+    *entry = (struct io_uring_sqe){
+        .opcode = operation, .fd = fd, .addr = (unsigned long)address, .len = length, .off = offset, .user_data = name};
 }
 
 #endif

@@ -23,6 +23,10 @@ extension Machine {
             public var queues: UInt16 = 1
             /// Entries of a request queue, a power of two, 1 to 32768.
             public var queueSize: UInt16 = 256
+            /// How its transfers are done.
+            public var mode = IOMode.auto
+            /// They go past the host's page cache.
+            public var direct = false
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }

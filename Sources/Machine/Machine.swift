@@ -123,11 +123,16 @@ public final class Machine: @unchecked Sendable {
             images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, features: .allRings))
         }
         for disk in configuration.disks {
-            let file = try FileDisk(path: disk.path, readOnly: disk.readOnly)
+            if disk.mode == .uring {
+                do throws(RingRefusal) { _ = try Ring(size: 1) } catch {
+                    throw .host("io_uring is not to be had; use io=auto", errno: error.errno)
+                }
+            }
+            let file = try FileDisk(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
             images.append(
                 DiskImage(
                     backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze,
-                    features: disk.features, queues: disk.queues, queueSize: disk.queueSize))
+                    features: disk.features, queues: disk.queues, queueSize: disk.queueSize, mode: disk.mode))
         }
         return images
     }
@@ -153,4 +158,5 @@ struct DiskImage {
     var features = Machine.Configuration.FeatureChoice()
     var queues: UInt16 = 1
     var queueSize: UInt16 = 256
+    var mode = IOMode.auto
 }

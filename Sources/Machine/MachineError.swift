@@ -26,6 +26,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case notWholeSectors(bytes: UInt64)
         case empty
         case locked
+        case notDirect
         case failed(errno: Int32)
     }
 
@@ -78,6 +79,7 @@ extension MachineError.DiskProblem {
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked:
             "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
+        case .notDirect: "cannot be used past the page cache where it is; leave ,direct out"
         case .failed(let number): "cannot be used: \(reason(number))"
         }
     }

@@ -76,7 +76,7 @@ extension Machine.Configuration.FeatureChoice {
     }
 }
 
-/// A disk image: `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
+/// A disk image: `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
 struct DiskOption: ExpressibleByArgument {
     let disk: Machine.Configuration.Disk
 
@@ -106,6 +106,10 @@ struct DiskOption: ExpressibleByArgument {
         case ("queue-size", let text?):
             guard let size = UInt16(text), size.nonzeroBitCount == 1 else { return false }
             disk.queueSize = size
+        case ("direct", nil): disk.direct = true
+        case ("io", let name?):
+            guard let mode = IOMode(rawValue: name) else { return false }
+            disk.mode = mode
         case ("freeze", "wide"): disk.freeze = .wide
         case ("freeze", "narrow"): disk.freeze = .narrow
         case ("suspend", let name?):

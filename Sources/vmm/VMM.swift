@@ -49,8 +49,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,suspend=draft|1.4|off]\
-            [,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
+            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
+            [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
             size. Features: indirect, event_idx, packed, in_order, notification_data, ring_reset, size_max, seg_max, \
             blk_size, flush, topology, config_wce, mq, discard, write_zeroes.
             """,

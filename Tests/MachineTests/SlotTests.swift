@@ -92,7 +92,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         for _ in 0..<2 {
             let before = slot.statistics.wakeUps
             try eventually("\(slot.statistics)") {
-                slot.doorbell.signal()
+                slot.workers[0].doorbell.signal()
                 return slot.statistics.wakeUps > before
             }
         }

@@ -48,7 +48,8 @@ struct Parts {
             transport: MMIOTransport(
                 device: device, memory: wiring.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
                 freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding),
-            place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)")
+            place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)",
+            mode: image.mode, workers: Host.processors)
         try takeKicks(slotted, slot)
         return slotted
     }
@@ -59,7 +60,10 @@ struct Parts {
         guard kicksAreEvents else { return }
         let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
         for queue in 0..<device.transport.queueCount {
-            try wiring.divert(register, value: UInt64(queue), to: device.doorbell)
+            guard let worker = device.workers.first(where: { $0.queues.contains(QueueSet(queue: queue)) }) else {
+                continue
+            }
+            try wiring.divert(register, value: UInt64(queue), to: worker.doorbell)
         }
     }
 

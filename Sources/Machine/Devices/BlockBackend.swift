@@ -15,11 +15,16 @@ protocol BlockBackend: AnyObject, Sendable {
     var capacity: UInt64 { get }
     /// Carries a request out; `identity` is what the disk calls itself.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
+    /// Carries a request out if that takes no waiting for a device; nil if it would.
+    func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome?
     /// Makes everything written so far durable.
     func flush() -> Outcome
 }
 
 extension BlockBackend {
+    /// All there is.
+    func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }
+
     /// GET_ID (VIRTIO 1.4, 5.2.6): as much of the identity as fits, padded with NUL to 20 bytes.
     func identify(_ request: Block.Request, _ identity: [UInt8]) -> Outcome {
         let padded = identity.prefix(20) + Array(repeating: 0, count: max(0, 20 - identity.count))

@@ -1,56 +1,61 @@
-// A disk on the bus: the model, a backend, and the thread between them. The thread takes a batch under the lock, does its I/O
-// without it, and reports the outcomes under it.
+// A disk on the bus: the model, a backend, and the threads between them. A thread takes a batch under the lock, starts its I/O
+// without it, and reports outcomes under it: all that are there at once, so that the driver is interrupted once.
+//
+//   take (locked) ---> start: at hand, or by io_uring ---> finish (locked)
+//                        \---> slow lane: all that would keep the thread waiting --^
 
 import Glibc
 import KVM
 import Virtio
 import VirtioABI
 
+/// How a disk's transfers are done.
+public enum IOMode: String, CaseIterable, Sendable {
+    /// By io_uring where the host lets us, by threads elsewhere.
+    case auto
+    /// By the disk's thread what the host has at hand, by a few more what it has not.
+    case threads
+    /// By io_uring.
+    case uring
+}
+
 /// A block device with its backend.
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
-    private let backend: any BlockBackend
+    let backend: any BlockBackend
     private let identity: [UInt8]
-    /// Room for the requests that are taken next. Of whoever steps.
-    private var box: BatchBox
+    let mode: IOMode
+    private var slowLane: SlowLane?
 
     // Under the lock:
-    /// The thread's I/O uses guest pages right now.
-    private var busy = false
-    /// How many runs of requests the thread has done.
-    private var runs = 0
-    /// Requests that were taken and not given to the backend: they wait for the test device, or for the thread.
-    private var held: [Held] = []
-    /// While true, requests are not given to the backend.
+    /// All boxes ever made, by id, and the ids of those that are empty.
+    private var boxes: [RequestBox] = []
+    private var spare: [Int] = []
+    /// Requests whose I/O may use guest pages, in each of two runs between resets, and the run that is on.
+    private var active: [2 of Int] = [0, 0]
+    private var run = 0
+    /// Requests that were taken and wait for the test device.
+    private var held: [BoxedRequest] = []
+    /// While true, requests are not started.
     private var holding = false
     /// Held requests that may go on.
     private var released = 0
     /// How many requests are to fail without trying, and how.
     private var failures = (count: 0, outcome: Outcome.ioError)
 
-    /// A request that waits, with the room its segments live in.
-    private struct Held {
-        let batch: BatchBox
-        let index: Int
-        var work: Work<Block.Request> { batch.batch[index] }
-    }
-
-    private final class BatchBox {
-        var batch: Batch<Block.Request>
-        init(longestChain: UInt16) { batch = Batch(longestChain: longestChain) }
-    }
-
     init(
         name: String, transport: consuming MMIOTransport<Block>, place: Place, backend: any BlockBackend,
-        identity: String
+        identity: String, mode: IOMode, workers: Int
     ) throws(MachineError) {
         self.backend = backend
         self.identity = Array(identity.utf8)
-        box = BatchBox(longestChain: transport.longestChain)
-        try super.init(name: name, transport: transport, place: place)
+        self.mode = mode
+        try super.init(name: name, transport: transport, place: place, workers: workers)
+        slowLane = SlowLane("\(name)-slow") { [unowned self] in performSlowly($0) }
     }
 
     override func stop() {
         super.stop()
+        slowLane?.stop()
         if backend.flush().result != .ok {
             Log.say("\(name): the last flush failed; what was written last may be lost")
         }
@@ -62,65 +67,146 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         perform { apply(transport.change { $0.capacity = capacity }) }
     }
 
-    // MARK: The thread
+    // MARK: The threads
 
-    override func serve() {
-        while let sleep = lock.locked({ stopping ? nil : workIsWaiting ? 0 : patienceLeft }) {
-            var doorbells: [1 of pollfd] = [pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
-            self.sleep(on: &doorbells, sleep)
-            answerDoorbell()
-            _ = step()
+    override func serve(_ worker: Worker) {
+        if mode != .threads, let file = backend as? FileDisk, let ring = try? Ring(size: 256) {
+            var loop = RingLoop(self, worker, file, ring)
+            return loop.run()
         }
+        while let sleep = sleepTime(of: worker) {
+            var doorbells: [1 of pollfd] = [pollfd(fd: worker.doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
+            self.sleep(on: &doorbells, sleep)
+            answerDoorbell(of: worker)
+            checkPatience()
+            startWork(for: worker) { request in
+                guard let outcome = backend.performNow(request.work.request, identity: identity) else {
+                    return handOver(request)
+                }
+                perform(by: worker) { finish(request, outcome) }
+            }
+        }
+    }
+
+    /// Milliseconds that `worker` may sleep, -1 for ever; nil if it is to end.
+    func sleepTime(of worker: Worker) -> Int32? {
+        lock.locked { stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? patienceLeft : -1 }
+    }
+
+    private func workIsWaiting(for worker: Worker) -> Bool {
+        !pending.isDisjoint(with: worker.queues) || released > 0 && worker.index == 0
     }
 
     override func step() -> Bool {
         checkPatience()
-        while let entry = lock.locked({ takeReleased() }) { run(entry.batch, entry.index..<entry.index + 1) }
-        switch perform({ take(into: box) }) {
-        case .sleep: break
-        case .run:
-            run(box, 0..<box.batch.count)
-            box.batch.removeAll()
-        case .hold: box = BatchBox(longestChain: lock.locked { transport.longestChain })
-        }
-        return lock.locked { workIsWaiting }
-    }
-
-    private var workIsWaiting: Bool { !pending.isEmpty || released > 0 }
-
-    private enum Next { case sleep, run, hold }
-
-    /// Takes what the queues have, with the lock held. From here on the thread is busy, unless the requests are held.
-    private func take(into box: BatchBox) -> Next {
-        let queues = pending
-        pending = []
-        queues.forEach { apply(transport.take(queue: $0, into: &box.batch)) }
-        guard box.batch.count > 0 else { return .sleep }
-        if holding {
-            held += (0..<box.batch.count).map { Held(batch: box, index: $0) }
-            return .hold
-        }
-        busy = true
-        return .run
-    }
-
-    /// Does the I/O of the requests in `range` without the lock, and reports their outcomes with it.
-    private func run(_ box: BatchBox, _ range: Range<Int>) {
-        for index in range {
-            let work = box.batch[index]
-            let (wanted, failure) = lock.locked {
-                let wanted = transport.isCurrent(work.token) && !stopping
-                return (wanted, wanted ? takeFailure() : nil)
+        for worker in workers {
+            startWork(for: worker) { request in
+                let outcome = backend.perform(request.work.request, identity: identity)
+                perform { finish(request, outcome) }
             }
-            guard wanted else { continue }
-            let outcome = failure ?? backend.perform(work.request, identity: identity)
-            perform { apply(transport.finish(work.token, outcome)) }
         }
-        lock.locked {
-            busy = false
-            runs += 1
-            lock.broadcast()
+        return lock.locked { workers.contains { workIsWaiting(for: $0) } }
+    }
+
+    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them.
+    func startWork(for worker: Worker, _ start: (BoxedRequest) -> Void) {
+        while worker.index == 0, let request = lock.locked({ takeReleased() }) { start(request) }
+        guard let box = perform(by: worker, { take(worker.queues) }) else { return }
+        // A box can be empty again as soon as its last request was started.
+        for index in 0..<box.open { start(BoxedRequest(box: box, index: index)) }
+    }
+
+    /// Takes what the queues have, with the lock held; nil if there is nothing to start.
+    private func take(_ queues: QueueSet) -> RequestBox? {
+        let served = pending.intersection(queues)
+        guard !served.isEmpty else { return nil }
+        pending.subtract(served)
+        let box = spare.popLast().map { boxes[$0] } ?? makeBox()
+        served.forEach { apply(transport.take(queue: $0, into: &box.batch)) }
+        box.open = box.batch.count
+        box.run = run
+        active[run] += box.open
+        guard box.open > 0 else {
+            spare.append(box.id)
+            return nil
         }
+        guard holding || failures.count > 0 else { return box }
+        for index in 0..<box.open {
+            let request = BoxedRequest(box: box, index: index)
+            if !holding, let outcome = takeFailure() {
+                finish(request, outcome)
+            } else {
+                // What does not fail now goes on as if it had been held.
+                hold(request)
+            }
+        }
+        if !holding {
+            released = held.count
+            ring(workers[0])
+        }
+        return nil
+    }
+
+    private func makeBox() -> RequestBox {
+        let box = RequestBox(id: boxes.count, longestChain: transport.longestChain)
+        boxes.append(box)
+        return box
+    }
+
+    /// The request that `BoxedRequest.name` named; with the lock held.
+    func request(named name: UInt64) -> BoxedRequest {
+        BoxedRequest(box: boxes[Int(name >> 32)], index: Int(name & 0xffff_ffff))
+    }
+
+    /// Reports a request's outcome and lets go of it; with the lock held.
+    func finish(_ request: BoxedRequest, _ outcome: Outcome) {
+        apply(transport.finish(request.work.token, outcome))
+        active[request.box.run] -= 1
+        if active[request.box.run] == 0 { lock.broadcast() }
+        request.box.open -= 1
+        guard request.box.open == 0 else { return }
+        request.box.batch.removeAll()
+        spare.append(request.box.id)
+    }
+
+    /// Leaves a request to the slow lane; without the lock.
+    func handOver(_ request: BoxedRequest) {
+        if slowLane?.add(request) != true { perform { finish(request, .ioError) } }
+    }
+
+    private func performSlowly(_ request: BoxedRequest) {
+        let wanted = lock.locked { transport.isCurrent(request.work.token) }
+        let outcome = wanted ? backend.perform(request.work.request, identity: identity) : .ioError
+        perform { finish(request, outcome) }
+    }
+
+    /// Requests are with the host.
+    var isBusy: Bool { lock.locked { active[0] + active[1] > 0 } }
+
+    /// A reset waits for the I/O that is under way, and not for what another processor starts meanwhile. With the lock held.
+    override func quiesce() {
+        while active[1 - run] > 0 { lock.wait() }
+        let ended = run
+        run = 1 - run
+        while active[ended] > 0 { lock.wait() }
+    }
+
+    // MARK: Tests
+
+    private func hold(_ request: BoxedRequest) {
+        held.append(request)
+        active[request.box.run] -= 1
+    }
+
+    private func takeReleased() -> BoxedRequest? {
+        guard released > 0, !held.isEmpty else {
+            released = 0
+            return nil
+        }
+        released -= 1
+        let request = held.removeFirst()
+        active[request.box.run] += 1
+        return request
     }
 
     /// How the next request is to fail, if it is.
@@ -130,30 +216,15 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return failures.outcome
     }
 
-    private func takeReleased() -> Held? {
-        guard released > 0, !held.isEmpty else {
-            released = 0
-            return nil
-        }
-        released -= 1
-        busy = true
-        return held.removeFirst()
-    }
-
     override func cancel() {
-        let unsubmitted = held
-        held = []
-        released = 0
-        for entry in unsubmitted { apply(transport.finish(entry.work.token, .ioError)) }
+        let unwanted = held.filter { !transport.isCurrent($0.work.token) }
+        held.removeAll { !transport.isCurrent($0.work.token) }
+        released = min(released, held.count)
+        for request in unwanted {
+            active[request.box.run] += 1
+            finish(request, .ioError)
+        }
     }
-
-    /// A reset waits for the run of requests that is under way, and not for one that another processor starts meanwhile.
-    override func quiesce() {
-        let run = runs
-        while busy && runs == run { lock.wait() }
-    }
-
-    // MARK: Tests
 
     @discardableResult
     override func steer(_ command: DeviceCommand) -> Bool {
@@ -180,6 +251,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
                 released = held.count
             }
         }
-        doorbell.signal()
+        workers[0].doorbell.signal()
     }
 }

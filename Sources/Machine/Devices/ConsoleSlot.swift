@@ -55,10 +55,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
-    override func serve() {
+    override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let ready = wait()
-            answerDoorbell()
+            answerDoorbell(of: worker)
             for stream in streams {
                 let (input, output) = ready[stream.port]
                 if input { stream.end.door == nil ? typed(stream) : stream.end.admit() }
@@ -69,7 +69,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
-        answerDoorbell()
+        answerDoorbell(of: worker)
         while step(), deadline.millisecondsLeft > 0 {}
         for stream in streams {
             while lock.locked({ !stream.output.isEmpty }), isWritable(stream, within: deadline.millisecondsLeft) {
@@ -94,7 +94,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Sleeps until there is something to do. Descriptor 0 is the doorbell, then come each port's input, or its door, and output.
     private func wait() -> Ready {
         var descriptors: [32 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
-        descriptors[0] = pollfd(fd: doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+        descriptors[0] = pollfd(fd: workers[0].doorbell.descriptor, events: Int16(POLLIN), revents: 0)
         var dropped: QueueSet = []
         let sleep: Int32 = lock.locked {
             for stream in streams {
@@ -211,20 +211,21 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override func emergency(_ byte: UInt8) {
         streams[0].append(byte)
-        mustRing = true
+        ring(workers[0])
     }
 
     /// While suspended the host's input is not listened to.
-    override func suspensionChanged() { mustRing = true }
+    override func suspensionChanged() { ring(workers[0]) }
 
     override func cancel() {
-        for stream in streams {
+        for stream in streams where stream.waiting > 0 && !transport.isCurrent(stream.batch[stream.current].token) {
+            // They are all of one queue.
             for index in stream.current..<stream.batch.count {
                 apply(transport.finish(stream.batch[index].token, .ioError))
             }
             stream.clear()
         }
-        released = 0
+        if streams.allSatisfy({ $0.waiting == 0 }) { released = 0 }
     }
 
     // MARK: Tests
@@ -247,7 +248,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             holding = holding && count != nil
             released = min(streams.reduce(0) { $0 + $1.waiting }, released + (count ?? 0))
         }
-        doorbell.signal()
+        workers[0].doorbell.signal()
     }
 
     /// Takes input as from a terminal; false, having taken none of it, if too much waits already.

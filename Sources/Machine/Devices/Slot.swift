@@ -32,8 +32,8 @@ struct Place: Sendable {
 class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @unchecked Sendable {
     let name: String
     let lock = Lock()
-    /// Wakes the device's thread.
-    let doorbell: EventFD
+    /// The device's threads, one at least.
+    let workers: [Worker]
 
     // Under the lock:
     var transport: MMIOTransport<Device>
@@ -41,23 +41,28 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     var pending: QueueSet = []
     /// When the host's patience with a drain ends.
     private var patience: Instant?
-    /// The device's thread is to end.
+    /// The device's threads are to end.
     private(set) var stopping = false
     /// The test device withholds the backend after a resume.
     private var resumeIsHeld = false
-    /// The device's thread is to be woken once the lock is free.
-    final var mustRing = false
+    /// Workers to be woken once the lock is free, bit n for worker n.
+    private var ringing: UInt32 = 0
     private var lineLevel = false
     private var counts = DeviceStatistics()
 
     private let place: Place
-    private var thread: Thread?
 
-    init(name: String, transport: consuming MMIOTransport<Device>, place: Place) throws(MachineError) {
+    /// A device with `workers` threads, which share its queues, and no more of them than it has queues.
+    init(
+        name: String, transport: consuming MMIOTransport<Device>, place: Place, workers count: Int = 1
+    ) throws(MachineError) {
+        let count = max(1, min(count, transport.queueCount))
+        var workers: [Worker] = []
+        for index in 0..<count { workers.append(try Worker(index: index, of: count)) }
+        self.workers = workers
         self.name = name
         self.transport = transport
         self.place = place
-        do throws(KVMError) { doorbell = try EventFD() } catch { throw .kvm(error) }
     }
 
     // MARK: The driver
@@ -71,15 +76,19 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     }
 
     /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver did wrong is printed
-    /// after it.
+    /// after it. Workers that have something to do now are woken, but for `caller`, which is one and looks itself.
     @discardableResult
-    final func perform<Result>(_ body: () -> Result) -> Result {
+    final func perform<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
         let (result, reports, rings) = lock.locked {
             let result = body()
-            defer { mustRing = false }
-            return (result, takeReports(), mustRing)
+            defer { ringing = 0 }
+            return (result, takeReports(), ringing)
         }
-        if rings { doorbell.signal() }
+        if rings != 0 {
+            for worker in workers where rings & 1 << UInt32(worker.index) != 0 && worker !== caller {
+                worker.doorbell.signal()
+            }
+        }
         if place.reportsAnomalies { for report in reports { Log.say("\(name): \(report)") } }
         return result
     }
@@ -96,10 +105,16 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         pending.formUnion(effects.queues)
         setLine()
         if let byte = effects.emergency { emergency(byte) }
-        if !pending.isEmpty || effects.events.contains(.drainBegan) { mustRing = true }
+        if !pending.isEmpty {
+            for worker in workers where !pending.isDisjoint(with: worker.queues) { ring(worker) }
+        }
+        if effects.events.contains(.drainBegan) { ring(workers[0]) }
         if effects.events.contains(.cancel) { cancel() }
         if effects.events.contains(.quiesce) { quiesce() }
     }
+
+    /// `worker` is to be woken once the lock is free.
+    final func ring(_ worker: Worker) { ringing |= 1 << UInt32(worker.index) }
 
     private func setLine() {
         let level = transport.interruptAsserted
@@ -119,7 +134,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         return reports
     }
 
-    // MARK: The device's thread
+    // MARK: The device's threads
 
     final var statistics: DeviceStatistics { lock.locked { counts } }
 
@@ -134,27 +149,32 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Which suspension the device is in, if any; with the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
 
-    /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever. A descriptor that is ready already is
-    /// no wake-up.
+    /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever.
     final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
-        let before = lock.locked { suspension }
         var span = descriptors.mutableSpan
-        let slept = unsafe span.withUnsafeMutableBufferPointer {
-            guard unsafe poll($0.baseAddress, nfds_t(n), 0) == 0, milliseconds != 0 else { return false }
-            unsafe poll($0.baseAddress, nfds_t(n), milliseconds)
-            return true
+        unsafe span.withUnsafeMutableBufferPointer { span in
+            func ready(within limit: Int32) -> Bool { unsafe poll(span.baseAddress, nfds_t(n), limit) > 0 }
+            guard milliseconds != 0 else { return _ = ready(within: 0) }
+            countingWakeUp(isReady: { ready(within: 0) }) { _ = ready(within: milliseconds) }
         }
-        guard slept else { return }
+    }
+
+    /// Calls `sleep`, and counts the wake-up that ends it. In a suspended device one that is due already is none: what rang was
+    /// before the suspension.
+    final func countingWakeUp(isReady: () -> Bool, _ sleep: () -> Void) {
+        let before = lock.locked { suspension }
+        if before != nil && isReady() { return }
+        sleep()
         lock.locked {
             counts.wakeUps += 1
             if before != nil && before == suspension { counts.wakeUpsWhileSuspended += 1 }
         }
     }
 
-    /// Finds out whether the thread woke for a kick that came as an event. It names no queue, so all are looked at.
-    final func answerDoorbell() {
-        guard doorbell.take() > 0 else { return }
-        perform { pending.formUnion(transport.readyQueues) }
+    /// Finds out whether `worker` woke for a kick that came as an event. It names no queue, so all of the worker's are looked at.
+    final func answerDoorbell(of worker: Worker) {
+        guard worker.doorbell.take() > 0 else { return }
+        lock.locked { pending.formUnion(transport.readyQueues.intersection(worker.queues)) }
     }
 
     final var drainDeadline: Instant? { lock.locked { patience } }
@@ -168,28 +188,30 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Milliseconds the device's thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
+    /// Milliseconds the device's first thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
     final var patienceLeft: Int32 { patience?.milliseconds(from: place.time.now) ?? -1 }
 
-    /// Starts the device's thread.
+    /// Starts the device's threads.
     func start() throws(MachineError) {
-        thread = try Thread(name) { [self] in serve() }
+        for worker in workers {
+            try worker.start(worker.index == 0 ? name : "\(name)-\(worker.index)") { [self] in serve(worker) }
+        }
     }
 
-    /// Ends the device's thread and waits for that.
+    /// Ends the device's threads and waits for that.
     func stop() {
         lock.locked { stopping = true }
-        doorbell.signal()
-        thread.take()?.join()
+        for worker in workers { worker.doorbell.signal() }
+        for worker in workers { worker.join() }
     }
 
     // MARK: For subclasses
 
-    /// Serves the device until it is stopped: the body of its thread. All it does between two sleeps is in `step`.
-    func serve() {}
+    /// Serves the device until it is stopped: the body of a thread.
+    func serve(_ worker: Worker) {}
 
-    /// Does what can be done now without sleeping, and says whether there is more to do at once. It is the device's thread that
-    /// calls it, or in a machine without threads whoever drives that; never two at a time.
+    /// Does what can be done now without sleeping, and says whether there is more to do at once: what a machine without threads
+    /// does in place of all of them.
     func step() -> Bool {
         checkPatience()
         return false

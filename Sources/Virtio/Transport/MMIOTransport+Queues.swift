@@ -65,8 +65,17 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Whether the request is still wanted: neither the device nor its queue was reset since it was taken.
+    /// Whether the request is still wanted: the driver has taken neither the device nor its queue away since it was taken.
     public func isCurrent(_ token: Token) -> Bool {
+        guard isKnown(token) else { return false }
+        return switch queues[Int(token.queue)].ending {
+        case .none, .resetPended: true
+        case .disabled, .reset: false
+        }
+    }
+
+    /// Whether the token is of a queue that is still there.
+    private func isKnown(_ token: Token) -> Bool {
         let index = Int(token.queue)
         return index < queueCount && queues[index].epoch == token.epoch && queues[index].isReady
     }
@@ -75,7 +84,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// for those before it; in a dead or reset one it is nobody's.
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
-        guard isCurrent(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
+        guard isKnown(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()

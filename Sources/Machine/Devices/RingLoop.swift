@@ -1,0 +1,107 @@
+// A disk's thread on io_uring: one system call tells the kernel of new transfers and waits for what comes first, a completion or a
+// kick.
+
+import Glibc
+import KVM
+import Virtio
+
+/// What a worker of a disk in a file does until it is to end.
+struct RingLoop: ~Copyable {
+    private static let doorbell = UInt64.max
+
+    private let slot: BlockSlot
+    private let worker: Worker
+    private let file: FileDisk
+    private var ring: Ring
+    /// Completions that were not reported yet; used again and again.
+    private var completions: [Ring.Completion] = []
+
+    init(_ slot: BlockSlot, _ worker: Worker, _ file: FileDisk, _ ring: consuming Ring) {
+        self.slot = slot
+        self.worker = worker
+        self.file = file
+        self.ring = ring
+    }
+
+    mutating func run() {
+        _ = ring.watch(worker.doorbell.descriptor, name: Self.doorbell)
+        while let milliseconds = slot.sleepTime(of: worker) {
+            wait(milliseconds)
+            reap()
+            slot.checkPatience()
+            startWork()
+        }
+        // What is with the kernel uses guest memory, and the ring's.
+        while slot.isBusy {
+            ring.submit(waiting: 100)
+            reap()
+        }
+    }
+
+    private mutating func wait(_ milliseconds: Int32) {
+        guard milliseconds != 0 else { return ring.submit(waiting: 0) }
+        slot.countingWakeUp(isReady: {
+            ring.submit(waiting: 0)
+            return ring.hasCompletion
+        }) { ring.submit(waiting: milliseconds) }
+    }
+
+    /// Reports what is done, all of it at once, and looks whether there was a kick.
+    private mutating func reap() {
+        var rang = false
+        while let completion = ring.next() {
+            if completion.name == Self.doorbell {
+                rang = true
+            } else {
+                completions.append(completion)
+            }
+        }
+        if rang {
+            slot.answerDoorbell(of: worker)
+            _ = ring.watch(worker.doorbell.descriptor, name: Self.doorbell)
+        }
+        guard !completions.isEmpty else { return }
+        slot.report(completions, of: file, by: worker)
+        completions.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func startWork() {
+        slot.startWork(for: worker) { request in
+            guard !start(request) else { return }
+            // The ring is full: what is in it goes to the kernel.
+            ring.submit(waiting: 0)
+            if !start(request) { slot.handOver(request) }
+        }
+    }
+
+    /// Gives a transfer to the ring; false if it has no room or the request is none.
+    private mutating func start(_ request: BoxedRequest) -> Bool {
+        let work = request.work.request
+        guard let direction = file.transfer(of: work) else { return false }
+        return unsafe work.data.withBuffers { buffers in
+            unsafe buffers.withMemoryRebound(to: iovec.self) {
+                unsafe ring.transfer(
+                    writes: direction == .write, file.fastDescriptor, $0, at: work.offset, name: request.name)
+            }
+        }
+    }
+}
+
+extension BlockSlot {
+    /// Reports what the kernel says of transfers. One that it did not do whole is done again by the slow lane, which does it piece by
+    /// piece.
+    fileprivate func report(_ completions: [Ring.Completion], of file: FileDisk, by worker: Worker) {
+        var again: [BoxedRequest] = []
+        perform(by: worker) {
+            for completion in completions {
+                let request = request(named: completion.name)
+                if let outcome = file.outcome(of: request.work.request, result: Int(completion.result)) {
+                    finish(request, outcome)
+                } else {
+                    again.append(request)
+                }
+            }
+        }
+        for request in again { handOver(request) }
+    }
+}

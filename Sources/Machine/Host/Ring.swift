@@ -1,0 +1,164 @@
+// io_uring: requests to the kernel and their completions in memory that both share, by the raw system calls. Used by one thread.
+//
+//        us                                     kernel
+//   entries[tail], then tail: release ------->  reads up to tail, moves head
+//   completions: reads up to tail: acquire <--  writes, then moves tail
+//   head: release --------------------------->  reuses what is before it
+//
+// Invariant behind every `unsafe` here: the three mappings live as long as the ring, their offsets are the kernel's own, and
+// indices are masked.
+
+import CLinux
+import Glibc
+import Synchronization
+
+/// A submission and a completion queue.
+@safe struct Ring: ~Copyable {
+    /// What a completion belongs to, and its result: bytes, or -errno.
+    struct Completion {
+        let name: UInt64
+        let result: Int32
+    }
+
+    private let descriptor: Int32
+    private let rings: UnsafeMutableRawBufferPointer
+    private let entries: UnsafeMutableBufferPointer<io_uring_sqe>
+    private let submissionTail: UnsafePointer<Atomic<UInt32>>
+    private let submissionHead: UnsafePointer<Atomic<UInt32>>
+    private let order: UnsafeMutablePointer<UInt32>
+    private let completionHead: UnsafePointer<Atomic<UInt32>>
+    private let completionTail: UnsafePointer<Atomic<UInt32>>
+    private let completions: UnsafePointer<io_uring_cqe>
+    private let completionMask: UInt32
+
+    /// Where the next entry goes, and how far the kernel was told.
+    private var tail: UInt32 = 0
+    private var told: UInt32 = 0
+
+    /// A ring of `size` entries, a power of two; or why the host refuses, as an errno.
+    init(size: UInt32) throws(RingRefusal) {
+        var parameters = io_uring_params()
+        parameters.flags = UInt32(IORING_SETUP_CLAMP)
+        let descriptor = unsafe clinux_uring_setup(size, &parameters)
+        guard descriptor >= 0 else { throw RingRefusal(errno: -descriptor) }
+        // Linux 5.11, of which all but the last has been there longer.
+        let needed = UInt32(
+            IORING_FEAT_SINGLE_MMAP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG)
+        guard parameters.features & needed == needed else {
+            close(descriptor)
+            throw RingRefusal(errno: ENOSYS)
+        }
+        let (submission, completion) = (parameters.sq_off, parameters.cq_off)
+        let ringsSize = max(
+            Int(submission.array) + 4 * Int(parameters.sq_entries),
+            Int(completion.cqes) + MemoryLayout<io_uring_cqe>.stride * Int(parameters.cq_entries))
+        let entriesSize = MemoryLayout<io_uring_sqe>.stride * Int(parameters.sq_entries)
+        func map(_ size: Int, _ offset: UInt64) -> UnsafeMutableRawPointer? {
+            let result = unsafe mmap(
+                nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | Int32(MAP_POPULATE), descriptor, off_t(offset))
+            return unsafe result == MAP_FAILED ? nil : result
+        }
+        guard let rings = unsafe map(ringsSize, UInt64(IORING_OFF_SQ_RING)),
+            let entries = unsafe map(entriesSize, UInt64(IORING_OFF_SQES))
+        else {
+            let number = errno
+            close(descriptor)
+            throw RingRefusal(errno: number)
+        }
+        func word(_ offset: UInt32) -> UnsafePointer<Atomic<UInt32>> {
+            unsafe UnsafePointer((rings + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self))
+        }
+        self.descriptor = descriptor
+        unsafe self.rings = UnsafeMutableRawBufferPointer(start: rings, count: ringsSize)
+        unsafe self.entries = UnsafeMutableBufferPointer(
+            start: entries.assumingMemoryBound(to: io_uring_sqe.self), count: Int(parameters.sq_entries))
+        unsafe submissionTail = word(submission.tail)
+        unsafe submissionHead = word(submission.head)
+        unsafe order = (rings + Int(submission.array)).assumingMemoryBound(to: UInt32.self)
+        unsafe completionHead = word(completion.head)
+        unsafe completionTail = word(completion.tail)
+        unsafe completions = UnsafePointer(
+            (rings + Int(completion.cqes)).assumingMemoryBound(to: io_uring_cqe.self))
+        completionMask = parameters.cq_entries - 1
+    }
+
+    deinit {
+        unsafe munmap(rings.baseAddress, rings.count)
+        unsafe munmap(entries.baseAddress, MemoryLayout<io_uring_sqe>.stride * entries.count)
+        close(descriptor)
+    }
+
+    // MARK: Submissions
+
+    /// Asks for a transfer between the file and `buffers`, which are not looked at again once the entry is submitted. False if there
+    /// is no room for it.
+    mutating func transfer(
+        writes: Bool, _ file: Int32, _ buffers: UnsafeBufferPointer<iovec>, at offset: UInt64, name: UInt64
+    ) -> Bool {
+        let operation = writes ? IORING_OP_WRITEV : IORING_OP_READV
+        return unsafe add(operation, file, UnsafeRawPointer(buffers.baseAddress), UInt32(buffers.count), offset, name)
+    }
+
+    /// Asks to be told once when `file` is readable.
+    mutating func watch(_ file: Int32, name: UInt64) -> Bool {
+        // POLLIN in the field that a transfer has its flags in; all else is 0.
+        guard let entry = unsafe nextEntry() else { return false }
+        unsafe clinux_prepare(entry, UInt8(IORING_OP_POLL_ADD.rawValue), file, nil, 0, 0, UInt(name))
+        unsafe entry.pointee.poll32_events = UInt32(POLLIN)
+        return true
+    }
+
+    private mutating func add(
+        _ operation: io_uring_op, _ file: Int32, _ address: UnsafeRawPointer?, _ length: UInt32, _ offset: UInt64,
+        _ name: UInt64
+    ) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
+        unsafe clinux_prepare(entry, UInt8(operation.rawValue), file, address, length, UInt(offset), UInt(name))
+        return true
+    }
+
+    private mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
+        let size = unsafe UInt32(entries.count)
+        // Acquire: the kernel has read what is before its head.
+        guard unsafe tail &- submissionHead.pointee.load(ordering: .acquiring) < size else { return nil }
+        let index = tail & (size - 1)
+        unsafe order[Int(index)] = index
+        tail &+= 1
+        return unsafe entries.baseAddress.map { unsafe $0 + Int(index) }
+    }
+
+    /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 for ever. 0 does not
+    /// wait.
+    mutating func submit(waiting milliseconds: Int32) {
+        // Release: the entries are written before the tail says so.
+        unsafe submissionTail.pointee.store(tail, ordering: .releasing)
+        let waits = milliseconds != 0 && !hasCompletion
+        guard tail != told || waits else { return }
+        let nanoseconds = milliseconds < 0 ? -1 : Int64(milliseconds) * 1_000_000
+        let result = clinux_uring_enter(descriptor, tail &- told, waits ? 1 : 0, nanoseconds)
+        // Interrupted or out of time: what was not taken is offered again.
+        if result > 0 { told &+= UInt32(result) }
+    }
+
+    // MARK: Completions
+
+    /// Whether there is one.
+    var hasCompletion: Bool {
+        unsafe completionHead.pointee.load(ordering: .relaxed) != completionTail.pointee.load(ordering: .acquiring)
+    }
+
+    /// The next one; nil if there is none.
+    mutating func next() -> Completion? {
+        guard hasCompletion else { return nil }
+        let head = unsafe completionHead.pointee.load(ordering: .relaxed)
+        let entry = unsafe completions[Int(head & completionMask)]
+        // Release: the entry was read before the kernel may write it again.
+        unsafe completionHead.pointee.store(head &+ 1, ordering: .releasing)
+        return Completion(name: entry.user_data, result: entry.res)
+    }
+}
+
+/// Why there is no ring.
+struct RingRefusal: Error {
+    let errno: Int32
+}
