@@ -1,5 +1,6 @@
 // A console under test: output is collected, input comes from the test (VIRTIO 1.4, 5.3).
 
+import Testing
 import Virtio
 import VirtioABI
 
@@ -12,7 +13,8 @@ final class Terminal {
     func execute(_ request: Console.Request) -> Outcome {
         request.data.forEach { buffer in
             for index in 0..<buffer.count {
-                outputs[request.port, default: []].append(unsafe buffer.base.load(fromByteOffset: index, as: UInt8.self))
+                let byte = unsafe buffer.base.load(fromByteOffset: index, as: UInt8.self)
+                outputs[request.port, default: []].append(byte)
             }
         }
         return .ok()
@@ -22,6 +24,8 @@ final class Terminal {
 /// The driver of a console, and the keyboard in front of it.
 final class ConsoleDriver: FakeDriver<Console> {
     let terminal: Terminal
+    /// Buffers in the control receive queue, by name. A test that resets the device or moves it empties or copies them.
+    var controlBuffers: [UInt32: Chain] = [:]
 
     /// A console with a further port for each of `ports`.
     init(
@@ -54,5 +58,74 @@ final class ConsoleDriver: FakeDriver<Console> {
     @discardableResult
     func print(_ bytes: [UInt8], cuts: [Int] = [], kick: Bool = true) -> Chain {
         add(parts(bytes, room: 0, cuts: cuts), to: ConsoleQueue.transmit, kick: kick)
+    }
+}
+
+/// A control message, as its driver reads it (5.3.6.2).
+struct ControlMessage: Equatable, CustomStringConvertible {
+    let port: UInt32
+    let event: ConsoleControl.Event?
+    var value: UInt16 = 0
+    /// What follows.
+    var rest: [UInt8] = []
+
+    init(_ event: ConsoleControl.Event, port: UInt32, value: UInt16 = 0, rest: [UInt8] = []) {
+        (self.port, self.event, self.value, self.rest) = (port, event, value, rest)
+    }
+
+    /// From a buffer of 8 bytes at least.
+    init(_ bytes: [UInt8]) {
+        func word(_ offset: Int) -> UInt16 { UInt16(bytes[offset]) | UInt16(bytes[offset + 1]) << 8 }
+        port = UInt32(word(0)) | UInt32(word(2)) << 16
+        event = ConsoleControl.Event(rawValue: word(4))
+        value = word(6)
+        rest = Array(bytes[8...])
+    }
+
+    var description: String { "\(event.map { "\($0)" } ?? "?") of \(port): \(value) \(rest)" }
+}
+
+extension ConsoleDriver {
+    /// What the device writes into the buffers of the control receive queue, of which it gets one of `room` bytes after the other
+    /// for as long as it uses them.
+    func rawMessages(room: Int = 80) -> [[UInt8]] {
+        var messages: [[UInt8]] = []
+        while true {
+            if controlBuffers.isEmpty {
+                let chain = add(parts([], room: room), to: ConsoleQueue.controlReceive)
+                controlBuffers[UInt32(chain.head)] = chain
+            }
+            let used = takeUsed(ConsoleQueue.controlReceive)
+            if used.isEmpty { return messages }
+            for element in used {
+                guard let chain = controlBuffers.removeValue(forKey: element.id) else {
+                    Issue.record("a buffer was used that is not with the device: \(state)")
+                    return messages
+                }
+                messages.append(Array(answer(chain).prefix(Int(element.length))))
+            }
+        }
+    }
+
+    /// The messages since the last call. A buffer stays with the device.
+    func messages() -> [ControlMessage] { rawMessages().map { ControlMessage($0) } }
+
+    /// Sends a control message.
+    func send(_ event: ConsoleControl.Event, port: UInt32 = 0, value: UInt16 = 1) {
+        sendControl(port.bytes + event.rawValue.bytes + value.bytes)
+    }
+
+    /// Sends anything over the control queue; the device has to take it.
+    func sendControl(_ bytes: [UInt8], _ location: SourceLocation = #_sourceLocation) {
+        add(parts(bytes, room: 0), to: ConsoleQueue.controlTransmit)
+        #expect(takeUsed(ConsoleQueue.controlTransmit).map(\.length) == [0], state, sourceLocation: location)
+    }
+
+    /// What a driver does first: it says that it is there, and that it is ready for each port. Returns all the messages.
+    func announce() -> [ControlMessage] {
+        send(.deviceReady)
+        let ports = messages()
+        for message in ports where message.event == .deviceAdd { send(.portReady, port: message.port) }
+        return ports + messages()
     }
 }

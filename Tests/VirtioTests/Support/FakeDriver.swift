@@ -38,6 +38,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     var layout: Layout
     /// What the driver accepted.
     private(set) var accepted: Features = []
+    /// Kicks that `add` gave.
+    private(set) var kicks = 0
     /// Tables of indirect descriptors so far.
     private var tables = 0
     var nextFree: UInt64 = 0x1000
@@ -239,7 +241,10 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
         let ring = ring(index)
         let chain = ring.add(arrange(parts, for: ring), whole: parts)
-        if kick && ring.takeKick() { write(.queueNotify, UInt32(index)) }
+        if kick && ring.takeKick() {
+            kicks += 1
+            write(.queueNotify, UInt32(index))
+        }
         return chain
     }
 

@@ -151,10 +151,12 @@ struct FourQueues: VirtioDevice, ~Copyable {
 /// The driver of the device with four queues.
 final class FourQueuesDriver: FakeDriver<FourQueues> {
     init(
-        suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(),
+        suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(), adding: Features = [],
         memory: FakeMemory = FakeMemory(low: 1 << 16, high: 4096)
     ) {
-        super.init(FourQueues(), suspend: suspend, freeze: freeze, form: form, memory: memory) { _ in .ok() }
+        super.init(
+            FourQueues(), suspend: suspend, freeze: freeze, form: form, adding: adding, memory: memory
+        ) { _ in .ok() }
     }
 
     /// Makes a chain of `descriptors`, each of one byte of room, available in queue `index`.
