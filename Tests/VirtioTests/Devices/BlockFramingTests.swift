@@ -26,22 +26,40 @@ struct FramedRequest: CustomTestStringConvertible, Sendable {
 
     /// What a fresh device makes of the request, cut at `cuts`.
     func run(cuts: [Int]) -> Result {
-        let driver = BlockDriver(sectors: 8, queueSize: 1024, memory: FakeMemory(low: 1 << 16))
-        driver.backend.completesAtOnce = true
-        driver.bringUp(queueSize: cuts.count < 16 ? 16 : 1024)
+        run(cuts: cuts, on: FramedRequest.driver(Form(), queueSize: cuts.count < 16 ? 16 : 1024))
+    }
+
+    /// What the disk of `driver` makes of it.
+    func run(cuts: [Int], on driver: BlockDriver) -> Result {
         let chain = driver.submit(kind, sector: sector, data: data, room: room, cuts: cuts)
+        defer { driver.disk.forget() }
         return Result(
             answer: driver.answer(chain), used: driver.takeUsed(0).map(\.length), disk: driver.disk.bytes,
             log: driver.disk.log)
     }
 
+    static func driver(_ form: Form, queueSize: UInt16) -> BlockDriver {
+        let driver = BlockDriver(sectors: 8, queueSize: 1024, form: form, memory: FakeMemory(low: 1 << 16))
+        driver.backend.completesAtOnce = true
+        driver.bringUp(queueSize: queueSize)
+        return driver
+    }
+
     static let pattern: [UInt8] = (0..<512).map { UInt8(truncatingIfNeeded: $0 &* 5 &+ 1) }
+
+    /// Every choice of `count` places to cut at.
+    func cuts(_ count: Int, from first: Int = 1) -> [[Int]] {
+        if count == 0 { return [[]] }
+        return (first..<self.count).flatMap { cut in cuts(count - 1, from: cut + 1).map { [cut] + $0 } }
+    }
 
     static let all: [FramedRequest] = [
         FramedRequest(testDescription: "IN", kind: BlockRequest.Kind.read, room: 512),
         FramedRequest(testDescription: "OUT", kind: BlockRequest.Kind.write, data: pattern),
         FramedRequest(testDescription: "FLUSH", kind: BlockRequest.Kind.flush),
         FramedRequest(testDescription: "GET_ID", kind: BlockRequest.Kind.getID, room: 20),
+        FramedRequest(
+            testDescription: "DISCARD", kind: BlockRequest.Kind.discard, data: UInt64(2).bytes + UInt64(3).bytes),
         FramedRequest(testDescription: "IN behind the end", kind: BlockRequest.Kind.read, sector: 8, room: 512),
         FramedRequest(
             testDescription: "OUT of part of a sector", kind: BlockRequest.Kind.write,
@@ -75,6 +93,27 @@ struct BlockFramingTests {
                 #expect(request.run(cuts: [first, second]) == whole, "cuts at \(first) and \(second)")
             }
         }
+    }
+
+    @Test(
+        "Cut once at every byte, and small ones at every two and three, in every form of ring and chain",
+        arguments: FramedRequest.all, Form.layouts)
+    func everywhere(request: FramedRequest, form: Form) {
+        let whole = request.run(cuts: [])
+        let driver = FramedRequest.driver(form, queueSize: 8)
+        let mark = driver.nextFree
+        // 37 bytes are 630 pairs, 17 are 560 triples.
+        let most = request.count > 40 ? 1 : request.count > 20 ? 2 : 3
+        for count in 0...most {
+            for cuts in request.cuts(count) {
+                driver.nextFree = mark
+                driver.memory.fill(FakeMemory.pattern, at: mark, count: 2048)
+                let result = request.run(cuts: cuts, on: driver)
+                // Compared out here, so that a good one costs little.
+                if result != whole { #expect(result == whole, "cuts at \(cuts)\n\(driver.state)") }
+            }
+        }
+        #expect(driver.status.rawValue == 0x0f, driver.state)
     }
 
     @Test("Every byte a descriptor of its own", arguments: FramedRequest.all)

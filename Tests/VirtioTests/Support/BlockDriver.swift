@@ -19,9 +19,15 @@ final class MemoryDisk {
         let durable: Bool
     }
 
+    private let original: [UInt8]
+
     init(sectors: Int) {
-        bytes = (0..<(sectors * BlockRequest.sectorSize)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        original = (0..<(sectors * BlockRequest.sectorSize)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        bytes = original
     }
+
+    /// The disk as it was made.
+    func forget() { (bytes, log) = (original, []) }
 
     func execute(_ request: Block.Request) -> Outcome {
         log.append(
