@@ -34,6 +34,7 @@ extension MMIOTransport where Device: ~Copyable {
             switch queues[index].next(&batch.segments) {
             case .empty: break serving
             case .fault(let fault):
+                batch.segments.truncate(to: mark)
                 broken = fault
                 break serving
             case .chain(var chain):
@@ -53,6 +54,7 @@ extension MMIOTransport where Device: ~Copyable {
                     let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
+                    batch.segments.truncate(to: mark)
                     _ = chain.close()
                     broken = .noRoomForStatus
                     break serving
