@@ -126,8 +126,9 @@ extension MMIOTransport where Device: ~Copyable {
             queues[index].live = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory)
             // It was not there when a drain under way began.
-            if lifecycle.phase == .suspending && lifecycle.dialect == .draft { limitDrain(index) }
-            return Effects()
+            guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
+            limitDrain(index)
+            return Effects(queues: QueueSet(queue: index))
         } catch {
             return fault(error)
         }
