@@ -175,7 +175,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func performSlowly(_ request: BoxedRequest) {
-        let wanted = lock.locked { transport.isCurrent(request.work.token) }
+        let wanted = lock.locked { transport.isWanted(request.work.token) }
         let outcome = wanted ? backend.perform(request.work.request, identity: identity) : .ioError
         perform { finish(request, outcome) }
     }
@@ -217,8 +217,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     override func cancel() {
-        let unwanted = held.filter { !transport.isCurrent($0.work.token) }
-        held.removeAll { !transport.isCurrent($0.work.token) }
+        let unwanted = held.filter { !transport.isWanted($0.work.token) }
+        held.removeAll { !transport.isWanted($0.work.token) }
         released = min(released, held.count)
         for request in unwanted {
             active[request.box.run] += 1

@@ -218,7 +218,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     override func suspensionChanged() { ring(workers[0]) }
 
     override func cancel() {
-        for stream in streams where stream.waiting > 0 && !transport.isCurrent(stream.batch[stream.current].token) {
+        for stream in streams where stream.waiting > 0 && !transport.isWanted(stream.batch[stream.current].token) {
             // They are all of one queue.
             for index in stream.current..<stream.batch.count {
                 apply(transport.finish(stream.batch[index].token, .ioError))

@@ -67,26 +67,21 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Whether the request is still wanted: the driver has taken neither the device nor its queue away since it was taken.
+    /// Whether the request is still known: neither the device nor its queue was reset since it was taken.
     public func isCurrent(_ token: Token) -> Bool {
-        guard isKnown(token) else { return false }
-        return switch queues[Int(token.queue)].ending {
-        case .none, .resetPended: true
-        case .disabled, .reset: false
-        }
-    }
-
-    /// Whether the token is of a queue that is still there.
-    private func isKnown(_ token: Token) -> Bool {
         let index = Int(token.queue)
         return index < queueCount && queues[index].epoch == token.epoch && queues[index].isReady
     }
+
+    /// Whether the outcome of a request will reach the driver: its queue is there, and the driver is not taking it away. For one
+    /// that will not, a host need do no I/O; it still reports an outcome, whatever that is.
+    public func isWanted(_ token: Token) -> Bool { isCurrent(token) && queues[Int(token.queue)].ending == .none }
 
     /// The backend has done a request. In a suspended device its chain waits for the resume, in one that uses buffers in order
     /// for those before it; in a dead or reset one it is nobody's.
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
-        guard isKnown(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
+        guard isCurrent(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()

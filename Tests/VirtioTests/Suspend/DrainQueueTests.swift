@@ -23,4 +23,21 @@ struct DrainQueueTests {
         driver.backend.complete()
         #expect(driver.status.rawValue == 0x1f && driver.takeUsed(1).count == 1, driver.state)
     }
+
+    @Test("What a queue's reset drops is that queue's")
+    func wanted() {
+        let driver = FourQueuesDriver(suspend: nil)
+        driver.bringUp()
+        for queue in 0..<2 { driver.add([driver.writable(1)], to: queue) }
+        let requests = driver.backend.requests
+        #expect(requests.map { driver.backend.transport.isWanted($0.token) } == [true, true])
+        driver.write(.queueSel, 1)
+        #expect(driver.write(.queueReset, 1).events.contains(.cancel))
+        #expect(requests.map { driver.backend.transport.isWanted($0.token) } == [true, false])
+        #expect(requests.map { driver.backend.isCurrent($0) } == [true, true])
+        driver.backend.complete(at: 1)
+        #expect(driver.read(.queueReset) == 0 && driver.takeUsed(1).isEmpty)
+        driver.backend.complete()
+        #expect(driver.takeUsed(0).count == 1, driver.state)
+    }
 }

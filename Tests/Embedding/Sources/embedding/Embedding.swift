@@ -42,8 +42,8 @@ struct Worker: ~Copyable {
         meanwhile()  // The lock is free.
         for index in 0..<batch.count {
             let work = batch[index]
-            guard device.slot.withLock({ $0.transport.isCurrent(work.token) }) else { continue }
-            let outcome = perform(work.request)
+            let isWanted = device.slot.withLock { $0.transport.isWanted(work.token) }
+            let outcome = isWanted ? perform(work.request) : .ioError
             device.slot.withLock { $0.apply($0.transport.finish(work.token, outcome)) }
         }
         batch.removeAll()
