@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid embedding pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding pure guest release lint format check clean
 
 all: build
 
@@ -33,6 +33,15 @@ test-races: ## the tests with real threads, under ThreadSanitizer
 
 mutants: ## breaks the model on purpose, many ways, and shows which tests notice
 	Tests/mutations/run.sh
+
+fuzz-replay: ## the fuzz corpus and every input that once failed, with what they cover of Sources/Virtio
+	Tests/Fuzz/run.sh replay
+
+fuzz-burst: ## a few seconds of fuzzing for each target
+	Tests/Fuzz/run.sh burst
+
+fuzz-%: ## fuzz-TARGET: fuzzes one target for SECONDS=300; what it finds stays in .build/fuzz/TARGET
+	Tests/Fuzz/run.sh fuzz $* $(or $(SECONDS),300)
 
 cross-check: ## the guest's drivers against QEMU's devices
 	Tests/cross-check/run.sh

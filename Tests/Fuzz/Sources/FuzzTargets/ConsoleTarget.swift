@@ -110,7 +110,10 @@ private struct ConsoleFuzzer {
     /// A message to the device: sense or nonsense.
     private mutating func control(_ input: inout Input) {
         guard multiport else { return }
-        let (id, event, value) = (UInt32(input.below(4)), UInt16(input.below(9)), UInt16(input.below(3)))
+        // What a driver says for the most part: ready, ready for a port, a port open.
+        let events: [UInt16] = [0, 3, 3, 6, 6, 1, 2, 4, 5, 7, 8]
+        let (id, event) = (UInt32(input.below(10) % 3), events[input.below(events.count)])
+        let value: UInt16 = input.byte() & 7 == 0 ? 0 : 1
         var bytes = [UInt8](repeating: 0, count: 8)
         bytes.put(id, at: 0)
         bytes.put(event, at: 4)
