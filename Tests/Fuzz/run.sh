@@ -33,10 +33,14 @@ run() {
     shift
     mkdir -p "$finds/$target"
     log=$finds/$target.log
+    kept=
+    for folder in corpus regressions; do
+        if [ -d $here/$folder/"$target" ]; then kept="$kept $here/$folder/$target"; fi
+    done
     # A Swift trap under AddressSanitizer would hang in the backtracer.
     if ! FUZZ_TARGET=$target SWIFT_BACKTRACE=enable=no LLVM_PROFILE_FILE=$finds/$target.profraw \
-        "$fuzz" -timeout=10 -artifact_prefix="$finds/$target/" "$@" "$finds/$target" \
-        $here/corpus/"$target" $here/regressions/"$target" > "$log" 2>&1; then
+        "$fuzz" -timeout=10 -artifact_prefix="$finds/$target/" "$@" "$finds/$target" $kept \
+        > "$log" 2>&1; then
         grep -aE 'broken promise|Fatal error|ERROR|Test unit|^    #[0-9]+ .*/Sources/' "$log" | head -20 >&2
         echo "fuzz: $target failed; all of it is in $log" >&2
         exit 1
@@ -60,7 +64,6 @@ replay)
     build fuzz
     rm -f "$finds"/*.profraw
     # Without what is in .build: the same on every machine.
-    kept=$finds
     finds=$PWD/.build/fuzz-replay
     rm -rf "$finds"
     for target in $targets; do run "$target" -runs=0; done

@@ -124,7 +124,10 @@ import Virtio
 
     func forgetNames() { unsafe memset(named, 0, Self.lowSize + Self.highSize) }
 
-    func isNamed(_ address: UInt64) -> Bool { unsafe (named + flat(address)).load(as: UInt8.self) != 0 }
+    func isNamed(_ address: UInt64) -> Bool {
+        guard extent(address, 1) == 1 else { return false }
+        return unsafe (named + flat(address)).load(as: UInt8.self) != 0
+    }
 
     /// The bytes that changed since the last call, by their addresses.
     func changes() -> [UInt64] {

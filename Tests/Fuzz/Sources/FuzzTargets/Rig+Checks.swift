@@ -93,7 +93,46 @@ extension Rig where Device: ~Copyable {
             let allowed = queues.indices.contains { isRing($0, address, indices[$0]) }
             require(allowed, "memory written at \(String(address, radix: 16))")
         }
+        let packedUse = queues.indices.filter { index in changes.contains { isPackedFlag(index, $0) } }
+        let wanted = queues.indices.map {
+            queues[$0].packed ? packedWish($0, packedUse.contains($0)) : splitWish($0, indices[$0])
+        }
+        let gained = after.interrupts.subtracting(before.interrupts).contains(.usedBuffer)
+        require(!wanted.contains(true) || after.interrupts.contains(.usedBuffer), "a used buffer nobody is told of")
+        require(!gained || !wanted.allSatisfy { $0 == false }, "a notification that the driver suppressed")
         for index in queues.indices { editQueue(index) { $0.usedIndex = indices[index] } }
+    }
+
+    /// Whether the driver wants to hear of what was put into split queue `index`: nil if its words may have changed meanwhile.
+    private func splitWish(_ index: Int, _ usedIndex: UInt16) -> Bool? {
+        guard let areas = queues[index].live, usedIndex != queues[index].usedIndex else { return false }
+        let event = areas.driver &+ 4 &+ 2 * UInt64(areas.size)
+        for address in [areas.driver, event, areas.device &+ 2] where ram.isNamed(address) || ram.isNamed(address &+ 1)
+        {
+            return nil
+        }
+        if !driverFeatures.contains(.eventIndex) { return ram.load(UInt16.self, at: areas.driver) & 1 == 0 }
+        let old = queues[index].usedIndex
+        return ram.load(UInt16.self, at: event) &- old < usedIndex &- old
+    }
+
+    /// The same of a packed queue; nil also where a certain descriptor is asked for.
+    private func packedWish(_ index: Int, _ changed: Bool) -> Bool? {
+        guard let areas = queues[index].live else { return false }
+        let flags = areas.driver &+ 2
+        if ram.isNamed(flags) || ram.isNamed(flags &+ 1) { return nil }
+        return switch ram.load(UInt16.self, at: flags) & 3 {
+        case 0: changed ? true : nil
+        case 1: false
+        default: nil
+        }
+    }
+
+    /// Whether `address` holds flags of packed queue `index`, and nothing else.
+    private func isPackedFlag(_ index: Int, _ address: UInt64) -> Bool {
+        guard queues[index].packed, let areas = queues[index].live, !ram.isNamed(address) else { return false }
+        let offset = address &- areas.descriptors
+        return offset < 16 * UInt64(areas.size) && offset % 16 >= 14
     }
 
     /// Whether a device uses `address` of queue `index`: in a split ring the elements between the old used index and the new
@@ -151,7 +190,8 @@ extension Rig where Device: ~Copyable {
     func checkStatusWrite(_ value: UInt32, _ old: DeviceStatus) {
         let new = transport.lifecycle.status
         if value == 0 {
-            require(new.isEmpty && transport.interruptStatus.isEmpty, "a reset leaves something in Status or an interrupt")
+            require(
+                new.isEmpty && transport.interruptStatus.isEmpty, "a reset leaves something in Status or an interrupt")
             require(transport.readyQueues.isEmpty && transport.requestsInFlight == 0, "a reset leaves a queue")
             return
         }
@@ -164,6 +204,7 @@ extension Rig where Device: ~Copyable {
     /// The requests that the model waits for are those the backend has.
     func checkCount() {
         let wanted = pending.count { transport.isCurrent($0.token) }
-        require(wanted == transport.requestsInFlight, "\(transport.requestsInFlight) in flight, the backend has \(wanted)")
+        require(
+            wanted == transport.requestsInFlight, "\(transport.requestsInFlight) in flight, the backend has \(wanted)")
     }
 }

@@ -171,7 +171,8 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
             let count = min(buffer.count, left)
             left -= count
             if filled {
-                require(count == 0 || ram.isNamed(start) && ram.isNamed(start + UInt64(count) - 1), "room nobody offered")
+                require(
+                    count == 0 || ram.isNamed(start) && ram.isNamed(start + UInt64(count) - 1), "room nobody offered")
                 ram.fill(0x3c, at: start, count: count)
             } else {
                 _ = ram.bytes(at: start, count: count)

@@ -214,7 +214,8 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         let choice = input.byte()
         guard !rig.pending.isEmpty else { return }
         let results: [Outcome.Result] = [.ok, .ok, .ioError, .unsupported]
-        rig.finish(Int(choice >> 2) % rig.pending.count, results[Int(choice & 3)], share: choice & 1 == 0 ? 255 : choice)
+        rig.finish(
+            Int(choice >> 2) % rig.pending.count, results[Int(choice & 3)], share: choice & 1 == 0 ? 255 : choice)
     }
 
     private func hostEvent(_ input: inout Input) {
@@ -261,7 +262,8 @@ extension Rig<Console> {
         var accepted = 0
         call { $0.receive(bytes.span, port: port, accepted: &accepted) }
         require(accepted <= bytes.count, "more input accepted than there was")
-        require(transport.lifecycle.isFrozen || accepted == min(room, bytes.count), "input refused though there is room")
+        require(
+            transport.lifecycle.isFrozen || accepted == min(room, bytes.count), "input refused though there is room")
         return accepted
     }
 }

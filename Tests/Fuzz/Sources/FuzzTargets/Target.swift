@@ -37,7 +37,11 @@ public enum Target: String, CaseIterable, Sendable {
 /// Registers: the first byte chooses the device, the rest are steps; two of three are register accesses.
 func fuzzRegisters(_ input: inout Input) {
     let options = Options(input.byte())
-    if options.device & 8 == 0 { registers(Rig<Block>(options), &input) } else { registers(Rig<Console>(options), &input) }
+    if options.device & 8 == 0 {
+        registers(Rig<Block>(options), &input)
+    } else {
+        registers(Rig<Console>(options), &input)
+    }
 }
 
 private func registers<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input) {

@@ -95,7 +95,9 @@ struct Seeds {
     static func noise() -> [[UInt8]] {
         (0..<48).map { seed in
             var generator = Noise(state: UInt64(seed))
-            let head: [UInt8] = [[0, 1, 2, 0x10, 0x20, 0x30][seed % 6], UInt8(seed & 1), UInt8(seed * 37 & 0xff), 0x1f, 4]
+            let head: [UInt8] = [
+                [0, 1, 2, 0x10, 0x20, 0x30][seed % 6], UInt8(seed & 1), UInt8(seed * 37 & 0xff), 0x1f, 4,
+            ]
             return head + generator.bytes(100 + 10 * seed)
         }
     }
