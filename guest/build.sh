@@ -15,13 +15,14 @@ mkdir -p "$out"
     -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -ffreestanding \
     -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
     -import-objc-header "$here/boot/Instructions.h" -module-cache-path "$out/modules" \
-    -c "$here"/driver/*.swift "$here"/program/*.swift "$here"/checks/*.swift "$here"/../Sources/VirtioABI/*.swift \
+    -c "$here"/driver/*.swift "$here"/program/*.swift "$here"/checks/*.swift "$here"/bench/*.swift \
+    "$here"/../Sources/VirtioABI/*.swift \
     -o "$out/guest.o"
-for source in Entry Memory; do
-    "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/boot/$source.S" -o "$out/$source.o"
+for source in boot/Entry boot/Memory bench/Ring3; do
+    "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/$source.S" -o "$out/${source##*/}.o"
 done
 "${LLD:-ld.lld}" --image-base=0 -T "$here/link.ld" --gc-sections --strip-all -z noexecstack \
-    "$out/Entry.o" "$out/Memory.o" "$out/guest.o" -o "$out/guest.elf"
+    "$out/Entry.o" "$out/Memory.o" "$out/Ring3.o" "$out/guest.o" -o "$out/guest.elf"
 
 {
     printf '/// The ELF image of the guest, two hexadecimal digits a byte.\n'

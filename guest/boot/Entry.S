@@ -96,6 +96,7 @@ stubs:
     .set    vector, vector + 1
     .endr
 
+    .globl  taken
 taken:
     pushq   %rax
     pushq   %rcx
@@ -147,6 +148,7 @@ pdpt:
     .skip   4096
 page_directories:
     .skip   4 * 4096
+    .globl  idt
 idt:
     .skip   VECTORS * 16
     .balign 16

@@ -51,3 +51,13 @@ INLINE uint64_t arenaEnd(void) {
     extern char arena_end[];
     return (uint64_t)arena_end;
 }
+
+// guest/bench/Ring3.S.
+_Noreturn void enterRing3(uint64_t start_info);
+void takeInterrupts(uint64_t vector, uint64_t base);
+void haltUnlessInterrupted(uint64_t seen);
+INLINE uint64_t interruptsTaken(void) {
+    extern char ring3_interrupts[];
+    return *(volatile uint64_t *)ring3_interrupts;
+}
+INLINE void pauseBriefly(void) { __asm__ volatile("pause"); }

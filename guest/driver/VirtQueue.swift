@@ -16,7 +16,7 @@ struct Used {
 struct VirtQueue {
     /// Entries where the command line names no size.
     static let usualSize: UInt32 = 32
-    /// Most elements of a buffer, and the places of a queue with indirect tables: one table each.
+    /// Most elements of a buffer, and the places a queue with indirect tables usually has: one table each.
     static let mostElements: UInt16 = 8
     static let places = 8
 
@@ -36,6 +36,7 @@ struct VirtQueue {
     private let format: RingFormat
     private var staged: StagedElements
     private let tables: UInt64
+    private let places: Int
     private var inFlight: InFlight
     /// Descriptors free.
     private var free: UInt16
@@ -50,7 +51,8 @@ struct VirtQueue {
 
     /// Step 7 of the initialisation: one queue (4.2.3.2), in the form of the features negotiated.
     init(
-        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?, _ arena: inout Arena
+        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?,
+        places: Int = VirtQueue.places, _ arena: inout Arena
     ) throws(Failure) {
         self.device = device
         self.features = features
@@ -72,7 +74,8 @@ struct VirtQueue {
         free = size
         let table = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
         staged = StagedElements(memory: arena.take(table))
-        tables = arena.take(table &* UInt64(VirtQueue.places))
+        self.places = places
+        tables = arena.take(table &* UInt64(truncatingIfNeeded: places))
         try goLive()
     }
 
@@ -157,7 +160,7 @@ struct VirtQueue {
 
     /// Moves the staged elements to the table of `place`, and stages the one descriptor that refers to it.
     private mutating func stageTable(_ place: Int) {
-        precondition(place < VirtQueue.places)
+        precondition(place < places)
         let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
         let table = tables &+ bytes &* UInt64(truncatingIfNeeded: place)
         let count = staged.count
@@ -254,6 +257,9 @@ struct VirtQueue {
         }
         return count
     }
+
+    /// Whether there is a used buffer to take.
+    var hasUsed: Bool { batch != nil || format.usedEntry(at: used) != nil }
 
     /// The next used buffer, if there is one. With VIRTIO_F_IN_ORDER it is the oldest in flight; where the device says
     /// that a later one is used, it is taken as used completely, like all between the two (2.7.9, 2.8.8).

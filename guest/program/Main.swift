@@ -7,6 +7,7 @@ func guestMain(startInfo: UInt64) -> Never {
     let commandLine = KernelCommandLine(startInfo: startInfo)
     Interrupts.start()
     enableInterrupts()
+    if let benchmark = Benchmark(commandLine) { benchmark.begin(startInfo) }
     let board = Board(commandLine)
     if let console = board.console { LastResort.use(console) }
     var suite = Suite(commandLine, board)

@@ -1,0 +1,109 @@
+// Reads from a disk as an operating system's driver does them: requests in flight, an interrupt for what was used, none
+// while the driver looks at the queue anyway.
+
+/// A disk under load. A place has its header and status byte in the arena, its data in bulk memory.
+private struct DiskLoad {
+    let benchmark: Benchmark
+    var queue: VirtQueue
+    private let requests: UInt64
+    private let data: UInt64
+    /// Blocks of `size` bytes on the disk.
+    private let blocks: UInt64
+    private let sequentially: Bool
+    private var random: UInt64 = 0x9e37_79b9_7f4a_7c15
+    private var next: UInt64 = 0
+
+    init(
+        _ disk: MMIODevice, _ benchmark: Benchmark, sequentially: Bool, _ arena: inout Arena
+    ) throws(Failure) {
+        self.benchmark = benchmark
+        self.sequentially = sequentially
+        let features = try disk.negotiate([.version1, BlockFeature.readOnly, benchmark.form.features])
+        let places = Int(truncatingIfNeeded: benchmark.depth)
+        queue = try VirtQueue(disk, 0, features, size: benchmark.form.queueSize ?? 256, places: places, &arena)
+        if queue.depth(3) < places { throw .skipped("the queue has too few entries for the depth") }
+        requests = arena.take(32 &* benchmark.depth)
+        data = BulkMemory.take(benchmark.depth &* benchmark.size)
+        let sectors = load32(disk.configuration(BlockConfiguration.capacity))
+        blocks = UInt64(sectors) &* 512 / benchmark.size
+        if blocks == 0 || benchmark.size % 512 != 0 { throw .skipped("the size does not fit the disk") }
+        takeInterrupts(32 &+ UInt64(disk.input), disk.base)
+        try disk.driverOK()
+    }
+
+    /// Which block is read next.
+    private mutating func chooseBlock() -> UInt64 {
+        if sequentially {
+            next = next &+ 1 < blocks ? next &+ 1 : 0
+            return next
+        }
+        random ^= random << 13
+        random ^= random >> 7
+        random ^= random << 17
+        return random % blocks
+    }
+
+    mutating func offer(_ place: Int) throws(Failure) {
+        let index = UInt64(truncatingIfNeeded: place)
+        let header = requests &+ 32 &* index
+        store32(header, BlockRequest.Kind.read)
+        store32(header &+ 4, 0)
+        store64(header &+ UInt64(BlockRequest.sectorOffset), chooseBlock() &* (benchmark.size / 512))
+        store8(header &+ 16, 0xff)
+        queue.append(header, UInt64(BlockRequest.headerSize))
+        queue.append(data &+ benchmark.size &* index, benchmark.size, .write)
+        queue.append(header &+ 16, 1, .write)
+        try queue.offer(place)
+    }
+
+    func expectRead(_ used: Used) throws(Failure) {
+        let status = load8(requests &+ 32 &* UInt64(truncatingIfNeeded: used.place) &+ 16)
+        try expect(status, BlockRequest.Status.ok.rawValue, "status byte of the request")
+    }
+
+    /// Waits for an interrupt, unless something was used before it could come.
+    mutating func waitInterrupt() throws(Failure) {
+        let seen = interruptsTaken()
+        queue.setInterrupts(true)
+        if queue.hasUsed { return }
+        let deadline = Deadline()
+        while interruptsTaken() == seen {
+            if deadline.passed { throw .timeout("the interrupt of a used request") }
+            if benchmark.halts { haltUnlessInterrupted(seen) } else { pauseBriefly() }
+        }
+    }
+
+    mutating func run() throws(Failure) {
+        var (offered, done): (UInt64, UInt64) = (0, 0)
+        queue.setInterrupts(false)
+        while offered < min(benchmark.depth, benchmark.count) {
+            try offer(Int(truncatingIfNeeded: offered))
+            offered &+= 1
+        }
+        queue.kick()
+        while done < benchmark.count {
+            try waitInterrupt()
+            queue.setInterrupts(false)
+            let before = offered
+            while let used = try queue.takeUsed() {
+                try expectRead(used)
+                done &+= 1
+                guard offered < benchmark.count else { continue }
+                try offer(used.place)
+                offered &+= 1
+            }
+            if offered != before { queue.kick() }
+        }
+    }
+}
+
+extension Bench {
+    mutating func readDisk(sequentially: Bool) throws(Failure) {
+        guard let disk = board.disk ?? board.readOnlyDisk else { throw .skipped("no disk") }
+        var load = try DiskLoad(disk, benchmark, sequentially: sequentially, &board.arena)
+        let before = interruptsTaken()
+        try begin()
+        try load.run()
+        try end(benchmark.count, " interrupts ", interruptsTaken() &- before)
+    }
+}
