@@ -1,0 +1,206 @@
+"""The console: output, control messages, emergency output (5.3)."""
+from driver import BUFFERS, CONFIG, QUEUE_SEL, QUEUE_SIZE_MAX
+from probes import listing, probe
+
+SIZE, MULTIPORT, EMERGENCY_WRITE = 1, 2, 4
+COLUMNS, ROWS, MAX_PORTS, EMERGENCY = 0, 2, 4, 8
+RECEIVE, TRANSMIT, CONTROL_RECEIVE, CONTROL_TRANSMIT = range(4)
+MESSAGES = ("READY", "ADD", "REMOVE", "PORT_READY", "CONSOLE_PORT", "RESIZE", "OPEN", "NAME")
+TEXT, ROOM = BUFFERS, BUFFERS + 0x1000
+
+
+def send(ring, data):
+    """Has bytes sent."""
+    ring.qtest.write(TEXT, data)
+    return ring.send([(TEXT, len(data), False)])
+
+
+@probe("5.3.4")
+def console_size(board):
+    """Columns and rows, as far as they are offered."""
+    if not board.console.offered(0) & SIZE:
+        return "none"
+    return listing(board.console.get(CONFIG + at, 2) for at in (COLUMNS, ROWS))
+
+
+@probe("5.3.4")
+def console_ports(board):
+    return str(board.console.get(CONFIG + MAX_PORTS))
+
+
+@probe("5.3.5.1")
+def emergency_write(board):
+    """Before anything was set up; the byte comes out, the rest of the word does not."""
+    board.console.put(CONFIG + EMERGENCY, 0x6c6c6141)
+    return f"{board.output(1).decode()}, Status {board.console.status:#x}"
+
+
+@probe("5.3.5.1", "4.2.2.2")
+def emergency_write_by_width(board):
+    """A byte and a half word, though the field has 32 bits."""
+    board.console.put(CONFIG + EMERGENCY, 0x42, 1)
+    board.console.put(CONFIG + EMERGENCY, 0x43, 2)
+    return board.output(2).decode() or "nothing"
+
+
+@probe("5.3.4")
+def emergency_field_reads(board):
+    board.console.put(CONFIG + EMERGENCY, 0x44)
+    board.output(1)
+    return f"{board.console.get(CONFIG + EMERGENCY):#x}"
+
+
+@probe("5.3.5", "2.1")
+def emergency_write_to_a_broken_device(board):
+    board.console.negotiate()
+    ring = board.console.queue(TRANSMIT)
+    board.console.status = 0x0f
+    ring.offer(5000)
+    ring.kick()
+    result = ring.result()
+    board.console.put(CONFIG + EMERGENCY, 0x45)
+    return f"{result}, {board.output(1).decode()}"
+
+
+@probe("5.3.2")
+def control_queues_without_multiport(board):
+    """QueueSizeMax of queues 2 and 3."""
+    board.console.negotiate()
+    seen = []
+    for index in (CONTROL_RECEIVE, CONTROL_TRANSMIT):
+        board.console.put(QUEUE_SEL, index)
+        seen.append("there" if board.console.get(QUEUE_SIZE_MAX) else "0")
+    return listing(seen)
+
+
+@probe("5.3.2")
+def queues_with_multiport(board):
+    """How many there are for two ports."""
+    board.console.negotiate(MULTIPORT)
+    count = 0
+    while count < 80:
+        board.console.put(QUEUE_SEL, count)
+        if board.console.get(QUEUE_SIZE_MAX) == 0:
+            break
+        count += 1
+    return str(count)
+
+
+@probe("5.3.6", "2.7.8")
+def console_output(board):
+    board.console.negotiate()
+    ring = board.console.queue(TRANSMIT)
+    board.console.status = 0x0f
+    result = send(ring, b"hello")
+    return f"{result}, '{board.output(5).decode()}', InterruptStatus {board.console.interrupt:#x}"
+
+
+@probe("2.7.4.1", "5.3.6")
+def console_output_in_pieces(board):
+    board.console.negotiate()
+    ring = board.console.queue(TRANSMIT)
+    board.console.status = 0x0f
+    ring.qtest.write(TEXT, b"pieces")
+    result = ring.send([(TEXT, 1, False), (TEXT + 1, 3, False), (TEXT + 4, 2, False)])
+    return f"{result}, '{board.output(6).decode()}'"
+
+
+@probe("5.3.6.1")
+def console_output_writable(board):
+    """A writable buffer in the transmit queue."""
+    board.console.negotiate()
+    ring = board.console.queue(TRANSMIT)
+    board.console.status = 0x0f
+    ring.qtest.write(TEXT, b"no")
+    return ring.send([(TEXT, 2, True)])
+
+
+@probe("5.3.6")
+def console_receive_buffer_waits(board):
+    board.console.negotiate()
+    ring = board.console.queue(RECEIVE)
+    board.console.status = 0x0f
+    return ring.send([(ROOM, 64, True)])
+
+
+# Control messages.
+
+class Control:
+    """The control queues of a console with two ports, all its queues enabled, six buffers for messages made available."""
+
+    def __init__(self, console, buffer=64):
+        console.negotiate(MULTIPORT)
+        self.rings = [console.queue(index) for index in range(6)]
+        console.status = 0x0f
+        self.qtest, self.receive, self.transmit = console.qtest, self.rings[CONTROL_RECEIVE], self.rings[CONTROL_TRANSMIT]
+        for count in range(6):
+            self.receive.add([(ROOM + 0x100 * count, buffer, True)])
+        self.receive.kick()
+
+    def say(self, port, event, value=0):
+        return send(self.transmit, port.to_bytes(4, "little") + event.to_bytes(2, "little") + value.to_bytes(2, "little"))
+
+    def heard(self):
+        """The messages that came since this was asked last."""
+        there = self.receive.lengths(6)
+        seen = []
+        for length in there:
+            data = self.qtest.read(ROOM + 0x100 * (self.receive.done % 6), 64)[:length]
+            self.receive.done += 1
+            event, value = int.from_bytes(data[4:6], "little"), int.from_bytes(data[6:8], "little")
+            more = f" {data[8:]!r}"[2:] if data[8:] else ""
+            seen.append(f"{MESSAGES[event]}({int.from_bytes(data[:4], 'little')}, {value}){more}")
+        return " ".join(seen) or "nothing"
+
+
+@probe("5.3.6.2")
+def control_before_ready(board):
+    return Control(board.console).heard()
+
+
+@probe("5.3.6.2.1", "5.3.6.2.2")
+def control_device_ready(board):
+    control = Control(board.console)
+    return f"{control.say(0, 0, 1)}, {control.heard()}"
+
+
+@probe("5.3.6.2")
+def control_device_failed(board):
+    """READY with value 0: the driver could not."""
+    control = Control(board.console)
+    return f"{control.say(0, 0, 0)}, {control.heard()}"
+
+
+@probe("5.3.6.2")
+def control_console_port(board):
+    """PORT_READY for port 0, the console."""
+    control = Control(board.console)
+    control.say(0, 0, 1)
+    control.heard()
+    return f"{control.say(0, 3, 1)}, {control.heard()}"
+
+
+@probe("5.3.6.2")
+def control_named_port(board):
+    """PORT_READY for port 1, which has a name."""
+    control = Control(board.console)
+    control.say(0, 0, 1)
+    control.heard()
+    return f"{control.say(1, 3, 1)}, {control.heard()}"
+
+
+@probe("5.3.6.2")
+def control_nonsense(board):
+    """A port that is not there, an event that is not there, half a message; then READY."""
+    control = Control(board.console)
+    seen = [control.say(7, 3, 1), control.say(0, 99, 1), send(control.transmit, bytes(4))]
+    control.say(0, 0, 1)
+    return f"{'; '.join(seen)}; {control.heard()}"
+
+
+@probe("5.3.6.2")
+def control_message_cut(board):
+    """Buffers of 4 bytes for messages of 8."""
+    control = Control(board.console, buffer=4)
+    control.say(0, 0, 1)
+    return f"used {' '.join(map(str, control.receive.lengths(6)))}"

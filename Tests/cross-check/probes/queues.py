@@ -1,0 +1,220 @@
+"""A queue's registers: sizes, places, QueueReady, QueueReset, QueueNotify (4.2.2, 2.6, 2.7)."""
+from boards import MEMORY
+from driver import (
+    INDIRECT_DESC, QUEUE_DESC, QUEUE_NOTIFY, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE_MAX, RING_PACKED, RING_RESET,
+    RINGS)
+from probes import listing, probe
+from probes.block import GET_ID, TABLE, ask, request
+
+OTHER = RINGS + 0x20000
+
+
+def enabled(board, features=0, **place):
+    """What becomes of a queue with these registers, and of the device: QueueReady, then an answer. The request takes one entry."""
+    board.disk.negotiate(features | INDIRECT_DESC)
+    ring = board.disk.queue(packed=bool(features & RING_PACKED), **place)
+    ready = board.disk.get(QUEUE_READY)
+    board.disk.status = 0x0f
+    if board.disk.status != 0x0f:
+        return f"QueueReady {ready}, Status {board.disk.status:#x}"
+    ring.size = ring.size or 8  # the driver's idea of it
+    return f"QueueReady {ready}, {ask(ring, GET_ID, room=20, indirect=TABLE)}"
+
+
+@probe("4.2.2")
+def queue_size_max(board):
+    board.disk.put(QUEUE_SEL, 0)
+    return str(board.disk.get(QUEUE_SIZE_MAX))
+
+
+@probe("4.2.2", "5.2.2")
+def queue_that_is_not_there(board):
+    values = []
+    for index in (1, 1023):
+        board.disk.put(QUEUE_SEL, index)
+        values += [board.disk.get(QUEUE_SIZE_MAX), board.disk.get(QUEUE_READY)]
+    return listing(values)
+
+
+@probe("4.2.2")
+def queue_index_too_large(board):
+    values = []
+    for index in (1024, 65536, 0xffffffff):
+        board.disk.put(QUEUE_SEL, index)
+        values += [board.disk.get(QUEUE_SIZE_MAX), board.disk.get(QUEUE_READY)]
+    return listing(values)
+
+
+@probe("4.2.2", "4.2.3.2")
+def queue_that_is_not_there_made_ready(board):
+    board.disk.negotiate()
+    board.disk.queue(1)
+    return f"QueueReady {board.disk.get(QUEUE_READY)}, Status {board.disk.status:#x}"
+
+
+@probe("2.7")
+def queue_size_0(board):
+    return enabled(board, size=0)
+
+
+@probe("2.7")
+def queue_size_3_split(board):
+    return enabled(board, size=3)
+
+
+@probe("2.8.10.1")
+def queue_size_3_packed(board):
+    return enabled(board, RING_PACKED, size=3)
+
+
+@probe("4.2.2.2")
+def queue_size_too_large(board):
+    return enabled(board, size=4096)
+
+
+@probe("2.7")
+def queue_size_1(board):
+    return enabled(board, size=1)
+
+
+@probe("2.7.1")
+def descriptors_misaligned(board):
+    return enabled(board, desc=RINGS + 8)
+
+
+@probe("2.7.1")
+def available_ring_misaligned(board):
+    return enabled(board, driver=RINGS + 0x4001)
+
+
+@probe("2.7.1")
+def used_ring_misaligned(board):
+    return enabled(board, device=RINGS + 0x8002)
+
+
+@probe("2.1.2")
+def descriptors_outside_memory(board):
+    return enabled(board, desc=MEMORY)
+
+
+@probe("2.1.2")
+def used_ring_outside_memory(board):
+    return enabled(board, device=MEMORY - 16)
+
+
+@probe("2.1.2")
+def rings_at_the_end_of_addresses(board):
+    return enabled(board, desc=2 ** 64 - 16, driver=2 ** 64 - 16, device=2 ** 64 - 16)
+
+
+@probe("3.1.1", "4.2.3.2")
+def ready_before_features_ok(board):
+    board.disk.status = 1
+    board.disk.status = 3
+    board.disk.queue()
+    return f"QueueReady {board.disk.get(QUEUE_READY)}"
+
+
+@probe("4.2.2")
+def ready_with_other_values(board):
+    """QueueReady is written one, and other values that are not zero."""
+    seen = []
+    for value in (2, 3):
+        board.disk.negotiate()
+        board.disk.place()
+        board.disk.put(QUEUE_READY, value)
+        seen.append(board.disk.get(QUEUE_READY))
+    return listing(seen)
+
+
+@probe("4.2.2.1", "4.2.2.2")
+def ready_taken_back(board):
+    """QueueReady 0: what is made available then is not touched."""
+    ring = board.disk.start()
+    board.disk.put(QUEUE_READY, 0)
+    ready = board.disk.get(QUEUE_READY)
+    request(ring, GET_ID, room=20)
+    ring.kick()
+    return f"QueueReady {ready}, {ring.result()}"
+
+
+@probe("4.2.2.2", "4.2.3.2")
+def ready_again_elsewhere(board):
+    """QueueReady 0, a new ring, QueueReady 1: it starts from the beginning."""
+    ask(board.disk.start(), GET_ID, room=20)
+    board.disk.put(QUEUE_READY, 0)
+    board.disk.get(QUEUE_READY)
+    ring = board.disk.queue(0, 8, desc=OTHER, driver=OTHER + 0x4000, device=OTHER + 0x8000)
+    return ask(ring, GET_ID, room=20)
+
+
+@probe("4.2.2.2")
+def address_written_while_ready(board):
+    ring = board.disk.start()
+    board.disk.put(QUEUE_DESC, OTHER)
+    return ask(ring, GET_ID, room=20)
+
+
+@probe("2.6.1", "4.2.2")
+def queue_reset_not_negotiated(board):
+    ring = board.disk.start()
+    board.disk.put(QUEUE_RESET, 1)
+    seen = listing(map(board.disk.get, (QUEUE_RESET, QUEUE_READY)))
+    return f"{seen}, {ask(ring, GET_ID, room=20)}"
+
+
+@probe("2.6.1", "4.2.2.1")
+def queue_reset(board):
+    """QueueReset and QueueReady after it, and what becomes of a request."""
+    board.disk.put(QUEUE_SEL, 0)
+    ring = board.disk.start(RING_RESET)
+    board.disk.put(QUEUE_RESET, 1)
+    seen = listing(map(board.disk.get, (QUEUE_RESET, QUEUE_READY)))
+    request(ring, GET_ID, room=20)
+    ring.kick()
+    return f"{seen}, {ring.result()}"
+
+
+@probe("2.6.1.2", "4.2.2.1")
+def queue_reset_and_enabled_again(board):
+    ask(board.disk.start(RING_RESET), GET_ID, room=20)
+    board.disk.put(QUEUE_RESET, 1)
+    ring = board.disk.queue(0, 4, desc=OTHER, driver=OTHER + 0x4000, device=OTHER + 0x8000)
+    return f"{listing(map(board.disk.get, (QUEUE_RESET, QUEUE_READY)))}, {ask(ring, GET_ID, room=20)}"
+
+
+@probe("4.2.2", "4.2.3.3")
+def notify_of_no_queue(board):
+    ring = board.disk.start()
+    for index in (1, 1023, 1024, 0xffff, 0xffffffff):
+        board.disk.put(QUEUE_NOTIFY, index)
+    return f"Status {board.disk.status:#x}, {ask(ring, GET_ID, room=20)}"
+
+
+@probe("2.1.2", "3.1.1")
+def notify_before_driver_ok(board):
+    """Nothing may be consumed before DRIVER_OK."""
+    board.disk.negotiate()
+    ring = board.disk.queue()
+    request(ring, GET_ID, room=20)
+    ring.kick()
+    return ring.result()
+
+
+@probe("2.1.2", "2.7.13")
+def available_before_driver_ok(board):
+    """Made available before DRIVER_OK, and never notified."""
+    board.disk.negotiate()
+    ring = board.disk.queue()
+    request(ring, GET_ID, room=20)
+    board.disk.status = 0x0f
+    return ring.result()
+
+
+@probe("4.2.2.1")
+def notify_of_a_queue_not_ready(board):
+    board.disk.negotiate()
+    board.disk.place()
+    board.disk.status = 0x0f
+    board.disk.put(QUEUE_NOTIFY, 0)
+    return f"Status {board.disk.status:#x}, InterruptStatus {board.disk.interrupt:#x}"

@@ -1,0 +1,79 @@
+"""A client of the qtest protocol at a process's standard input and output. It knows memory and interrupt lines, and nothing of
+virtio."""
+import os
+import select
+import subprocess
+import time
+
+
+class Ended(Exception):
+    """The process ended, or does not answer any more."""
+
+
+class QTest:
+    """A machine without a running processor, driven line by line."""
+
+    PATIENCE = 20.0  # seconds for one answer
+
+    def __init__(self, command, log):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0)
+        self.rest = b""
+        self.lines = {}  # the level of each interrupt line that ever changed
+        self.say("irq_intercept_in ioapic")
+
+    def say(self, line):
+        """Sends a line and returns what stands behind the OK. Interrupt lines that change meanwhile are remembered."""
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+        except BrokenPipeError:
+            raise self.ended() from None
+        while True:
+            answer = self.line()
+            if answer.startswith("IRQ "):
+                _, verb, number = answer.split()
+                self.lines[int(number)] = verb == "raise"
+            elif answer.startswith("OK"):
+                return answer[3:]
+            else:
+                raise ValueError(f"'{line}' is answered by '{answer}'")
+
+    def line(self):
+        deadline = time.monotonic() + self.PATIENCE
+        while b"\n" not in self.rest:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not piece:
+                raise self.ended()
+            self.rest += piece
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode().rstrip("\r")
+
+    def ended(self):
+        """What to raise when there is no answer."""
+        try:
+            code = self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return Ended("hangs")
+        return Ended(f"dies of signal {-code}" if code < 0 else f"exits with code {code}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def load(self, address, width=4):
+        return int(self.say(f"read{'bwlq'[width.bit_length() - 1]} {address:#x}"), 16)
+
+    def store(self, address, value, width=4):
+        self.say(f"write{'bwlq'[width.bit_length() - 1]} {address:#x} {value:#x}")
+
+    def read(self, address, size):
+        return bytes.fromhex(self.say(f"read {address:#x} {size}")[2:])
+
+    def write(self, address, data):
+        if data:
+            self.say(f"write {address:#x} {len(data)} 0x{data.hex()}")
+
+    def fill(self, address, size, byte=0):
+        self.say(f"memset {address:#x} {size} {byte}")
