@@ -191,7 +191,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         let slot = try BlockSlot(
             name: "blk0",
             transport: MMIOTransport(device: Block(capacity: 8), memory: GuestMemory([]), suspend: .draft),
-            place: place(), backend: file, identity: "blk0")
+            place: place(), backend: file, identity: "blk0", mode: .auto, workers: 1)
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()

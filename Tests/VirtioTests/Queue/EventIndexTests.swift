@@ -33,7 +33,7 @@ struct EventIndexTests {
                     var passed = false
                     for _ in 0..<count {
                         if queue.positions.used.count == wanted { passed = true }
-                        queue.put(0, slots: 1, written: 0)
+                        queue.put(0, slots: 1, written: Written(0))
                     }
                     let told = [queue.wantsInterrupt(), queue.wantsInterrupt()]
                     #expect(told == [passed, false], "from \(start), \(count) used, event at \(event)")
@@ -86,7 +86,7 @@ struct EventIndexTests {
                             if here == wish.place { passed = true }
                             here.advance(by: 1, size: size)
                         }
-                        queue.put(0, slots: UInt16(slots), written: 0)
+                        queue.put(0, slots: UInt16(slots), written: Written(0))
                     }
                     let wanted =
                         switch wish.flags & 3 {
