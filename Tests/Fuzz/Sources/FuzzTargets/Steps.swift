@@ -142,12 +142,15 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         guard let index = pick(&input) else { return }
         let ring = rings[index]
         let value: UInt16 = UInt16(input.byte()) | (input.flag() ? 0x8000 : 0)
+        let flags = UInt16(input.byte() & 3)
         if packed {
             ram.store(value, at: ring.driver)
-            ram.store(UInt16(input.byte() & 3), at: ring.driver + 2)
+            ram.store(flags, at: ring.driver + 2)
         } else {
-            ram.store(UInt16(value & 1), at: ring.driver)
-            ram.store(value, at: ring.driver + 4 + 2 * UInt64(ring.size))
+            ram.store(flags & 1, at: ring.driver)
+            // Near where the device stands, or anywhere.
+            let event = value < 0xf0 ? rig.queues[index].usedIndex &+ value % 6 &- 2 : value
+            ram.store(event, at: ring.driver + 4 + 2 * UInt64(ring.size))
         }
     }
 
@@ -213,6 +216,8 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
     private func finish(_ input: inout Input) {
         let choice = input.byte()
         guard !rig.pending.isEmpty else { return }
+        // Only where no interrupt is pending it can be seen whether there is one.
+        if choice & 0x40 == 0 { rig.write(.interruptACK, 3) }
         let results: [Outcome.Result] = [.ok, .ok, .ioError, .unsupported]
         rig.finish(
             Int(choice >> 2) % rig.pending.count, results[Int(choice & 3)], share: choice & 1 == 0 ? 255 : choice)
@@ -243,11 +248,12 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
 
     /// Something for a console: input for one of its ports, or a port opened or closed.
     private func receive(_ input: inout Input) {
-        guard let rig = rig as? Rig<Console> else { return }
         let choice = input.byte()
+        let bytes = choice & 0x81 == 0x81 ? [] : input.take(1 + Int(choice >> 3))
+        guard let rig = rig as? Rig<Console> else { return }
         let port = Int(choice >> 1) % rig.portCount
-        if choice & 0x81 == 0x81 { return _ = rig.call { $0.setOpen(choice & 2 == 0, port: port) } }
-        rig.receive(input.take(1 + Int(choice >> 3)), port: port)
+        if bytes.isEmpty { return _ = rig.call { $0.setOpen(choice & 2 == 0, port: port) } }
+        rig.receive(bytes, port: port)
     }
 }
 

@@ -55,7 +55,17 @@ struct Seeds {
                 }
             }
         }
+        for device: UInt8 in [0x00, 0x80] {
+            for queue: UInt8 in 0..<2 { seeds.append([device, 4, 0, 4] + events(queue)) }
+        }
         return seeds
+    }
+
+    /// Steps of `Anything`: a request completed for a used event before, at and behind the next used index.
+    static func events(_ queue: UInt8) -> [UInt8] {
+        (0..<12).flatMap { event in
+            [19, queue, event % 6, 0, event / 6 * 2] + [0, queue, 0x5b, 34, 0, 1, 62, 0xf0, 124, 7, 2, 9, 0, 14, queue]
+        }
     }
 
     /// Steps of `Anything`: requests, completion, suspension with something in flight, resume, a queue reset, a move.
@@ -67,7 +77,7 @@ struct Seeds {
             steps += [0, queue, 0x7b, 20 + queue, 0, queue, 50, 0xf0, 121]
             steps += [7, 3, 9, 0, 9, 2, 14, queue, 13, 3]
         }
-        steps += [18, 0, 1, 2, 3, 7, 3, 14, 0]
+        steps += [18, 0x10, 1, 2, 3, 7, 3, 14, 0]
         steps += [0, 0, 0x5b, 30, 1, 1, 60, 0xf0, 122, 7, 2]
         // Suspend, finish what is in flight, a change and a kick meanwhile, resume.
         steps += [11, 0, 12, 11, 6, 0, 9, 0, 13, 3, 15, 0, 1, 11, 0x60, 12, 0, 7, 3, 14, 0]
