@@ -72,7 +72,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest cross-check test-nested
+check: lint build pure embedding test test-cli test-qtest grid cross-check fuzz-replay fuzz-burst test-nested
 
 clean:
 	rm -rf $(BUILD)
