@@ -21,6 +21,9 @@ public enum IOMode: String, CaseIterable, Sendable {
 
 /// A block device with its backend.
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
+    /// Most batches that are with the backend at a time.
+    private static let maximumBoxes = 256
+
     let backend: any BlockBackend
     private let identity: [UInt8]
     let mode: IOMode
@@ -30,6 +33,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     /// All boxes ever made, by id, and the ids of those that are empty.
     private var boxes: [RequestBox] = []
     private var spare: [Int] = []
+    /// Queues wait for a box.
+    private var starving = false
     /// Requests whose I/O may use guest pages, in each of two runs between resets, and the run that is on.
     private var active: [2 of Int] = [0, 0]
     private var run = 0
@@ -94,7 +99,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func workIsWaiting(for worker: Worker) -> Bool {
-        !pending.isDisjoint(with: worker.queues) || released > 0 && worker.index == 0
+        !starving && !pending.isDisjoint(with: worker.queues) || released > 0 && worker.index == 0
     }
 
     override func step() -> Bool {
@@ -120,8 +125,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func take(_ queues: QueueSet) -> RequestBox? {
         let served = pending.intersection(queues)
         guard !served.isEmpty else { return nil }
+        guard let box = spare.popLast().map({ boxes[$0] }) ?? makeBox() else {
+            starving = true
+            return nil
+        }
         pending.subtract(served)
-        let box = spare.popLast().map { boxes[$0] } ?? makeBox()
         served.forEach { apply(transport.take(queue: $0, into: &box.batch)) }
         box.open = box.batch.count
         box.run = run
@@ -147,7 +155,9 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return nil
     }
 
-    private func makeBox() -> RequestBox {
+    /// A new box, if there may be one more: a driver cannot make this grow for ever.
+    private func makeBox() -> RequestBox? {
+        guard boxes.count < Self.maximumBoxes else { return nil }
         let box = RequestBox(id: boxes.count, longestChain: transport.longestChain)
         boxes.append(box)
         return box
@@ -167,6 +177,9 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         guard request.box.open == 0 else { return }
         request.box.batch.removeAll()
         spare.append(request.box.id)
+        guard starving else { return }
+        starving = false
+        for worker in workers { ring(worker) }
     }
 
     /// Leaves a request to the slow lane; without the lock.

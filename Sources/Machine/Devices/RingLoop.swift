@@ -13,6 +13,8 @@ struct RingLoop: ~Copyable {
     private let worker: Worker
     private let file: FileDisk
     private var ring: Ring
+    /// The kernel will tell of the next kick.
+    private var listens = false
     /// Completions that were not reported yet; used again and again.
     private var completions: [Ring.Completion] = []
 
@@ -24,7 +26,6 @@ struct RingLoop: ~Copyable {
     }
 
     mutating func run() {
-        _ = ring.watch(worker.doorbell.descriptor, name: Self.doorbell)
         while let milliseconds = slot.sleepTime(of: worker) {
             wait(milliseconds)
             reap()
@@ -39,6 +40,9 @@ struct RingLoop: ~Copyable {
     }
 
     private mutating func wait(_ milliseconds: Int32) {
+        // A full ring is emptied by the submission, so that the next time there is room.
+        if !listens { listens = ring.watch(worker.doorbell.descriptor, name: Self.doorbell) }
+        let milliseconds = listens ? milliseconds : 0
         guard milliseconds != 0 else { return ring.submit(waiting: 0) }
         slot.countingWakeUp(isReady: {
             ring.submit(waiting: 0)
@@ -57,8 +61,8 @@ struct RingLoop: ~Copyable {
             }
         }
         if rang {
+            listens = false
             slot.answerDoorbell(of: worker)
-            _ = ring.watch(worker.doorbell.descriptor, name: Self.doorbell)
         }
         guard !completions.isEmpty else { return }
         slot.report(completions, of: file, by: worker)
