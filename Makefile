@@ -43,8 +43,8 @@ fuzz-burst: ## a few seconds of fuzzing for each target
 fuzz-%: ## fuzz-TARGET: fuzzes one target for SECONDS=300; what it finds stays in .build/fuzz/TARGET
 	Tests/Fuzz/run.sh fuzz $* $(or $(SECONDS),300)
 
-cross-check: ## the guest's drivers against QEMU's devices
-	Tests/cross-check/run.sh
+cross-check: build ## the guest's drivers against QEMU's devices, and those beside ours, register by register
+	Tests/cross-check/run.sh $(BUILD)/debug/vmm
 
 embedding: ## the device model in a host that is not vmm
 	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding

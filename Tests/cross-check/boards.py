@@ -1,5 +1,5 @@
-"""The two boards: how each is started, where its devices are, and how what its console writes is seen. Both have 128 MiB of
-memory, a console with a second port, a writable disk of 16 MiB and a read-only one of 1 MiB."""
+"""The two boards: how each is started, where its devices are, and how what its console writes is seen. Both have
+128 MiB of memory, a console with a second port, a writable disk of 16 MiB and a read-only one of 1 MiB."""
 import os
 import time
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every probe against QEMU's devices and against vmm's, prints what each saw, and explains each difference by the clause of
-VIRTIO 1.4 that decides it, from the file `differences` beside this one. A difference without an explanation is an error, as are
-an explanation without a difference and one that does not say what was seen.
+"""Runs every probe against QEMU's devices and against vmm's, prints what each saw, and explains each difference by the
+clause of VIRTIO 1.4 that decides it, from the file `differences` beside this one. A difference without an explanation
+is an error, as are an explanation without a difference and one that does not say what was seen.
 
 usage: compare.py VMM QEMU [PROBE ...]        with names: those alone, and no explanation need be met"""
 import os
@@ -10,14 +10,16 @@ import sys
 import tempfile
 import textwrap
 
+sys.dont_write_bytecode = True
+
 from boards import QEMU, VMM
+from disk import GET_ID, ask
 from driver import BUFFERS, MEMORY_END, RINGS
 from probes import ALL
-from probes.block import GET_ID, ask
 from qtest import Ended
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-VERDICTS = {"vmm": "vmm is right", "QEMU": "QEMU is right", "both": "both are right"}
+VERDICTS = {"vmm": "vmm is right", "QEMU": "QEMU is right", "either": "either is right"}
 
 
 class Explanation:
@@ -130,22 +132,24 @@ def main():
         finally:
             for runner in runners:
                 runner.stop()
-    version = subprocess.run([QEMU.program, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-    table([("probe", "clauses", "vmm", version)])
+    version = subprocess.run([QEMU.program, "--version"], capture_output=True, text=True, check=True).stdout
+    table([("probe", "clauses", "vmm", version.split("\n")[0])])
     table((probe.name, ", ".join(probe.clauses), ours, "the same" if ours == theirs else theirs)
           for probe, ours, theirs in seen)
-    problems = []
+    problems, verdicts = [], []
     for probe, ours, theirs in seen:
         why = explanations.pop(probe.name, None)
         if ours != theirs:
             explain(probe, ours, theirs, why)
+            verdicts.append(why.right if why else None)
         problem = wrong(probe, ours, theirs, why)
         if problem:
             problems.append(f"{probe.name} {problem}")
     if chosen is ALL:
         problems += [f"{name} is explained, and there is no such probe" for name in explanations]
-    different = sum(ours != theirs for _, ours, theirs in seen)
-    print(f"\ncross-check (registers and rings): {len(seen)} probes, {len(seen) - different} agree, {different} differ")
+    count = {right: sum(verdict == right for verdict in verdicts) for right in VERDICTS}
+    print(f"\ncross-check (registers and rings): {len(seen)} probes, {len(seen) - len(verdicts)} agree;"
+          + ",".join(f" {text} in {count[right]}" for right, text in VERDICTS.items()))
     for problem in problems:
         print(f"cross-check: {problem}", file=sys.stderr)
     sys.exit(1 if problems else 0)

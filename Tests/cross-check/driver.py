@@ -115,8 +115,8 @@ class Ring:
         return self.result()
 
     def result(self, count=1):
-        """What became of the next `count` chains: 'used LENGTH ...', 'needs reset' or 'not used'. The last resort is a reset,
-        which ends only when the device has let go of everything; so no result depends on how long was waited."""
+        """What became of the next `count` chains: 'used LENGTH ...', 'needs reset' or 'not used'. The last resort is a
+        reset, which ends only when the device has let go of everything; so no result depends on how long was waited."""
         late = self.device.board.answers_late
         deadline = time.monotonic() + self.PATIENCE
         while True:
@@ -149,7 +149,7 @@ class SplitRing(Ring):
         self.qtest.write((self.desc if table is None else table) + 16 * slot, descriptor)
 
     def add(self, buffers, indirect=None):
-        """Makes a chain available, in an indirect table at the address `indirect` if there is one, and returns its head."""
+        """Makes a chain available, in an indirect table at the address `indirect` if given, and returns its head."""
         head = self.free
         if indirect is None:
             slots = [(head + count) % self.size for count in range(len(buffers) + 1)]
@@ -164,8 +164,8 @@ class SplitRing(Ring):
 
     def chain(self, buffers, slots, table=None):
         for count, (address, length, writable) in enumerate(buffers):
-            following = 0 if count + 1 == len(buffers) else NEXT
-            self.describe(slots[count], address, length, (WRITE if writable else 0) | following, slots[count + 1], table)
+            flags = (WRITE if writable else 0) | (0 if count + 1 == len(buffers) else NEXT)
+            self.describe(slots[count], address, length, flags, slots[count + 1], table)
 
     def offer(self, head):
         """Names a head in the available ring."""
@@ -206,14 +206,15 @@ class PackedRing(Ring):
         self.qtest.write((self.desc if table is None else table) + 16 * slot, descriptor)
 
     def add(self, buffers, indirect=None, buffer_id=0, flags=0):
-        """Makes a chain available, in an indirect table at the address `indirect` if there is one."""
+        """Makes a chain available, in an indirect table at the address `indirect` if given."""
         if indirect is not None:
             for count, (address, length, writable) in enumerate(buffers):
                 self.describe(count, address, length, 0, (WRITE if writable else 0) | flags, table=indirect)
             descriptors = [(indirect, 16 * len(buffers), INDIRECT)]
         else:
-            descriptors = [(address, length, (WRITE if writable else 0) | NEXT) for address, length, writable in buffers]
-            descriptors[-1] = descriptors[-1][:2] + (descriptors[-1][2] & ~NEXT,)
+            descriptors = [
+                (address, length, (WRITE if writable else 0) | (0 if count + 1 == len(buffers) else NEXT))
+                for count, (address, length, writable) in enumerate(buffers)]
         self.waiting.append(len(descriptors))
         for address, length, kind in descriptors:
             self.describe(self.slot, address, length, buffer_id, kind | (AVAIL if self.wrap else USED))

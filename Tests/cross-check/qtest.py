@@ -1,5 +1,5 @@
-"""A client of the qtest protocol at a process's standard input and output. It knows memory and interrupt lines, and nothing of
-virtio."""
+"""A client of the qtest protocol at a process's standard input and output. It knows memory and interrupt lines, and
+nothing of virtio."""
 import os
 import select
 import subprocess
@@ -13,7 +13,8 @@ class Ended(Exception):
 class QTest:
     """A machine without a running processor, driven line by line."""
 
-    PATIENCE = 20.0  # seconds for one answer
+    # An answer may take this many seconds, of which the process may compute so many: a busy host is no hang.
+    PATIENCE, COMPUTING = 60, 2
 
     def __init__(self, command, log):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0)
@@ -38,22 +39,30 @@ class QTest:
                 raise ValueError(f"'{line}' is answered by '{answer}'")
 
     def line(self):
-        deadline = time.monotonic() + self.PATIENCE
+        deadline, limit = time.monotonic() + self.PATIENCE, None
         while b"\n" not in self.rest:
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
-            piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            if not piece:
-                raise self.ended()
-            self.rest += piece
+            if select.select([self.process.stdout], [], [], 0.1)[0]:
+                piece = os.read(self.process.stdout.fileno(), 65536)
+                if not piece:
+                    raise self.ended()
+                self.rest += piece
+                continue
+            computed = self.computed()
+            limit = computed + self.COMPUTING if limit is None else limit
+            if computed > limit or time.monotonic() > deadline:
+                raise Ended("hangs")
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode().rstrip("\r")
 
+    def computed(self):
+        """Seconds of processor time the process has used."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def ended(self):
-        """What to raise when there is no answer."""
-        try:
-            code = self.process.wait(1)
-        except subprocess.TimeoutExpired:
-            return Ended("hangs")
+        """What to raise when the process has closed its end."""
+        code = self.process.wait(10)
         return Ended(f"dies of signal {-code}" if code < 0 else f"exits with code {code}")
 
     def close(self):

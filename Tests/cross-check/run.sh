@@ -1,13 +1,22 @@
 #!/bin/sh
-# Boots the built-in guest under QEMU's microvm, so that its driver meets devices this project did not write, in each of
-# the forms of a queue that QEMU has. Each check that fails must stand in known-qemu-faults beside this file, and each
-# that stands there must fail wherever it is not skipped, and at least once: anything else is an error, as are a missing
-# plan, a wrong exit code and silence. ACCEL=tcg or ACCEL=kvm chooses the accelerator.
+# This project and QEMU, each against the other. First the built-in guest boots under QEMU's microvm, so that its driver
+# meets devices this project did not write, in each of the forms of a queue that QEMU has. Each check that fails must
+# stand in known-qemu-faults beside this file, and each that stands there must fail wherever it is not skipped, and at
+# least once: anything else is an error, as are a missing plan, a wrong exit code and silence. ACCEL=tcg or ACCEL=kvm
+# chooses the accelerator. Then compare.py drives the devices of both by hand, register by register, and explains what
+# they do differently.
+#
+# usage: run.sh VMM
 set -eu
+vmm=$(realpath "$1")
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 qemu=${QEMU:-qemu-system-x86_64}
 if ! command -v "$qemu" >/dev/null; then
     echo "cross-check: $qemu is not installed; on Debian: apt-get install --no-install-recommends qemu-system-x86" >&2
+    exit 1
+fi
+if ! command -v python3 >/dev/null; then
+    echo "cross-check: python3 is not installed; on Debian: apt-get install --no-install-recommends python3" >&2
     exit 1
 fi
 accel=${ACCEL:-$(if [ -w /dev/kvm ]; then echo kvm; else echo tcg; fi)}
@@ -70,3 +79,5 @@ pass "packed" "features=packed"
 pass "packed, indirect, event_idx" "features=packed+indirect+event_idx"
 
 sort -u "$work/met" | diff "$work/known" - >&2 || fail "a known fault (<) was never met"
+
+timeout 300 python3 "$here/compare.py" "$vmm" "$qemu"

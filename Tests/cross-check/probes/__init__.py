@@ -1,5 +1,5 @@
-"""A probe is a function that does something to a freshly reset board and returns what it saw, as a value, not as a verdict. Its
-name is the function's; its clauses are those of VIRTIO 1.4 that say what a driver may expect."""
+"""A probe is a function that does something to a freshly reset board and returns what it saw, as a value, not as a
+verdict. Its name is the function's; its clauses are those of VIRTIO 1.4 that say what a driver may expect."""
 
 ALL = []
 
@@ -22,4 +22,5 @@ def listing(values):
     return " ".join(f"{value:#x}" if isinstance(value, int) else str(value) for value in values)
 
 
-from probes import registers, status, queues, split, packed, block, console  # noqa: E402, F401
+# Importing a module registers its probes, in this order.
+from probes import registers, status, queues, split, indirect, broken, packed, block, framing, console

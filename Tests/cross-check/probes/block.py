@@ -1,60 +1,9 @@
-"""Requests of a block device: what is answered, how long the answer is, where the status byte stands (5.2.5, 5.2.6)."""
-from driver import BUFFERS, CONFIG, NEXT, WRITE
+"""What a block device tells of itself, and how it answers requests (5.2.4 to 5.2.6)."""
+from disk import (
+    CAPACITY, CONFIG_WCE, DATA, DISCARD, DISCARD_FEATURE, BLK_SIZE, FLUSH, FLUSH_FEATURE, GET_ID, GET_LIFETIME, IN, OUT,
+    RANGE_LIMITS, SECURE_ERASE, SEG_MAX, TOPOLOGY, UNTOUCHED, WRITEBACK, WRITE_ZEROES, WRITE_ZEROES_FEATURE, ask, text)
+from driver import CONFIG
 from probes import listing, probe
-
-IN, OUT, FLUSH, GET_ID, GET_LIFETIME, DISCARD, WRITE_ZEROES, SECURE_ERASE = 0, 1, 4, 8, 10, 11, 13, 14
-FLUSH_FEATURE, CONFIG_WCE, DISCARD_FEATURE, WRITE_ZEROES_FEATURE = 1 << 9, 1 << 11, 1 << 13, 1 << 14
-
-# Fields of the configuration space (5.2.4): offset, and width.
-CAPACITY, SEG_MAX, BLK_SIZE, WRITEBACK = 0, 12, 20, 32
-TOPOLOGY = ((24, 1), (25, 1), (26, 2), (28, 4))
-DISCARD_LIMITS = ((36, 4), (40, 4), (44, 4))
-WRITE_ZEROES_LIMITS = ((48, 4), (52, 4), (56, 1))
-
-HEADER, DATA, ANSWER, TABLE = BUFFERS, BUFFERS + 0x10000, BUFFERS + 0x20000, BUFFERS + 0x30000
-UNTOUCHED = 0xee
-
-
-def prepare(ring, kind, sector=0, data=b"", room=0):
-    """Writes a request's parts into memory, and returns them as buffers: header, data, room for data, status byte."""
-    ring.qtest.write(HEADER, kind.to_bytes(4, "little") + bytes(4) + sector.to_bytes(8, "little"))
-    ring.qtest.fill(ANSWER, 16, UNTOUCHED)
-    buffers = [(HEADER, 16, False)]
-    if data:
-        ring.qtest.write(DATA, data)
-        buffers.append((DATA, len(data), False))
-    if room:
-        ring.qtest.fill(DATA, room, UNTOUCHED)
-        buffers.append((DATA, room, True))
-    return buffers + [(ANSWER, 1, True)]
-
-
-def request(ring, kind, sector=0, data=b"", room=0, **how):
-    """Makes a request available, without a notification."""
-    return ring.add(prepare(ring, kind, sector, data, room), **how)
-
-
-def ask(ring, kind, sector=0, data=b"", room=0, **how):
-    """Has a request answered: used length and status byte."""
-    return answer(ring, prepare(ring, kind, sector, data, room), **how)
-
-
-def answer(ring, buffers, at=ANSWER, **how):
-    """Has a chain answered whose status byte is at `at`."""
-    result = ring.send(buffers, **how)
-    if not result.startswith("used"):
-        return result
-    return f"{result}, {status_byte(ring, at)}"
-
-
-def status_byte(ring, at=ANSWER):
-    byte = ring.qtest.load(at, 1)
-    return {0: "OK", 1: "IOERR", 2: "UNSUPP", UNTOUCHED: "no status byte"}.get(byte, f"status byte {byte:#x}")
-
-
-def text(data):
-    """The printable bytes, and how many zeroes and untouched ones follow."""
-    return f"{data.rstrip(bytes([UNTOUCHED])).rstrip(bytes(1)).decode('latin-1')}"
 
 
 # What the driver is told.
@@ -77,15 +26,9 @@ def topology(board):
 
 
 @probe("5.2.4")
-def discard_limits(board):
-    """Sectors, segments, alignment."""
-    return listing(board.disk.get(CONFIG + at, width) for at, width in DISCARD_LIMITS)
-
-
-@probe("5.2.4")
-def write_zeroes_limits(board):
-    """Sectors, segments, may unmap."""
-    return listing(board.disk.get(CONFIG + at, width) for at, width in WRITE_ZEROES_LIMITS)
+def range_limits(board):
+    """Of a discard: sectors, segments, alignment. Of write zeroes: sectors, segments, may unmap."""
+    return listing(board.disk.get(CONFIG + at, width) for at, width in RANGE_LIMITS)
 
 
 @probe("5.2.5.2")
@@ -145,21 +88,13 @@ def length_no_multiple_of_512(board):
     return f"{ask(ring, IN, room=600)}; {ask(ring, OUT, data=bytes(100))}"
 
 
-@probe("5.2.6.1")
-def sector_beyond_capacity(board):
+@probe("5.2.6.1", "2.7.8.2")
+def sectors_beyond_capacity(board):
+    """Reads behind the end, across it, and where numbers end; a write behind the end."""
     ring = board.disk.start()
-    return f"{ask(ring, IN, 1 << 15, room=512)}; {ask(ring, OUT, 1 << 15, bytes(512))}"
-
-
-@probe("5.2.6.1")
-def sectors_across_the_end(board):
-    return ask(board.disk.start(), IN, (1 << 15) - 1, room=1024)
-
-
-@probe("5.2.6.1")
-def sectors_at_the_end_of_numbers(board):
-    ring = board.disk.start()
-    return f"{ask(ring, IN, 2 ** 64 - 1, room=512)}; {ask(ring, IN, 1 << 55, room=512)}"
+    reads = ((1 << 15, 512), ((1 << 15) - 1, 1024), (1 << 55, 512), (2 ** 64 - 1, 512))
+    seen = [ask(ring, IN, sector, room=room) for sector, room in reads]
+    return "; ".join(seen + [ask(ring, OUT, 1 << 15, bytes(512))])
 
 
 @probe("5.2.6.2")
@@ -194,7 +129,8 @@ def flush_with_data(board):
 def get_id(board):
     ring = board.disk.start()
     result = ask(ring, GET_ID, room=20)
-    return f"{result}, '{text(ring.qtest.read(DATA, 20))}', {20 - ring.qtest.read(DATA, 20).count(UNTOUCHED)} bytes written"
+    data = ring.qtest.read(DATA, 20)
+    return f"{result}, '{text(data)}', {20 - data.count(UNTOUCHED)} bytes written"
 
 
 @probe("5.2.6.1")
@@ -285,65 +221,3 @@ def write_zeroes_of_too_many_sectors(board):
     ring = board.disk.start(WRITE_ZEROES_FEATURE)
     most = board.disk.get(CONFIG + 48)
     return ask(ring, WRITE_ZEROES, data=extent(0, most + 1))
-
-
-# Framing: a device assumes nothing of the arrangement of descriptors.
-
-@probe("2.7.4.1")
-def header_in_pieces(board):
-    ring = board.disk.start()
-    header, room, status = prepare(ring, GET_ID, room=20)
-    pieces = [(HEADER, 1, False), (HEADER + 1, 7, False), (HEADER + 8, 8, False)]
-    return answer(ring, pieces + [room, status])
-
-
-@probe("2.7.4.1")
-def header_and_data_together(board):
-    ring = board.disk.start()
-    ring.qtest.write(HEADER + 16, bytes([9]) * 512)
-    buffers = prepare(ring, OUT, 6)
-    wrote = answer(ring, [(HEADER, 528, False), buffers[-1]])
-    ask(ring, IN, 6, room=512)
-    return f"{wrote}, {'as written' if ring.qtest.read(DATA, 512) == bytes([9]) * 512 else 'different'}"
-
-
-@probe("2.7.4.1", "5.2.6")
-def status_behind_the_data(board):
-    """One buffer for the data and the status byte."""
-    ring = board.disk.start()
-    buffers = prepare(ring, GET_ID, room=21)
-    return answer(ring, buffers[:2], at=DATA + 20)
-
-
-@probe("2.7.4.1", "5.2.6")
-def status_in_the_last_byte(board):
-    """A last buffer of 4 bytes: three of data, one of status."""
-    ring = board.disk.start()
-    header, room, _ = prepare(ring, GET_ID, room=17)
-    return answer(ring, [header, room, (ANSWER, 4, True)], at=ANSWER + 3)
-
-
-@probe("2.7.4.1")
-def zero_length_descriptor(board):
-    ring = board.disk.start()
-    header, room, status = prepare(ring, GET_ID, room=20)
-    return answer(ring, [header, (DATA, 0, True), room, status])
-
-
-@probe("5.2.6", "2.1.2")
-def no_room_for_the_status(board):
-    ring = board.disk.start()
-    return answer(ring, prepare(ring, FLUSH)[:1])
-
-
-@probe("5.2.6")
-def header_too_short(board):
-    ring = board.disk.start()
-    *_, status = prepare(ring, FLUSH)
-    return answer(ring, [(HEADER, 8, False), status])
-
-
-@probe("5.2.6", "2.1.2")
-def no_header(board):
-    ring = board.disk.start()
-    return answer(ring, prepare(ring, FLUSH)[1:])

@@ -5,6 +5,7 @@ from probes import listing, probe
 SIZE, MULTIPORT, EMERGENCY_WRITE = 1, 2, 4
 COLUMNS, ROWS, MAX_PORTS, EMERGENCY = 0, 2, 4, 8
 RECEIVE, TRANSMIT, CONTROL_RECEIVE, CONTROL_TRANSMIT = range(4)
+READY, PORT_READY, OPEN = 0, 3, 6
 MESSAGES = ("READY", "ADD", "REMOVE", "PORT_READY", "CONSOLE_PORT", "RESIZE", "OPEN", "NAME")
 TEXT, ROOM = BUFFERS, BUFFERS + 0x1000
 
@@ -125,20 +126,26 @@ def console_receive_buffer_waits(board):
 
 # Control messages.
 
+def show(data):
+    return data.decode("latin-1").replace("\0", "\\0")
+
+
 class Control:
-    """The control queues of a console with two ports, all its queues enabled, six buffers for messages made available."""
+    """The control queues of a console with two ports, all its queues enabled, and six buffers for messages."""
 
     def __init__(self, console, buffer=64):
         console.negotiate(MULTIPORT)
-        self.rings = [console.queue(index) for index in range(6)]
+        rings = [console.queue(index) for index in range(6)]
         console.status = 0x0f
-        self.qtest, self.receive, self.transmit = console.qtest, self.rings[CONTROL_RECEIVE], self.rings[CONTROL_TRANSMIT]
+        self.qtest = console.qtest
+        self.receive, self.transmit = rings[CONTROL_RECEIVE], rings[CONTROL_TRANSMIT]
         for count in range(6):
             self.receive.add([(ROOM + 0x100 * count, buffer, True)])
         self.receive.kick()
 
     def say(self, port, event, value=0):
-        return send(self.transmit, port.to_bytes(4, "little") + event.to_bytes(2, "little") + value.to_bytes(2, "little"))
+        fields = ((port, 4), (event, 2), (value, 2))
+        return send(self.transmit, b"".join(field.to_bytes(size, "little") for field, size in fields))
 
     def heard(self):
         """The messages that came since this was asked last."""
@@ -147,10 +154,11 @@ class Control:
         for length in there:
             data = self.qtest.read(ROOM + 0x100 * (self.receive.done % 6), 64)[:length]
             self.receive.done += 1
-            event, value = int.from_bytes(data[4:6], "little"), int.from_bytes(data[6:8], "little")
-            more = f" {data[8:]!r}"[2:] if data[8:] else ""
-            seen.append(f"{MESSAGES[event]}({int.from_bytes(data[:4], 'little')}, {value}){more}")
-        return " ".join(seen) or "nothing"
+            port, event, value = data[0], data[4], data[6]
+            # The others' value is unused, or not said to be anything.
+            opens = ("closed", "open")[value] if event == OPEN else ""
+            seen.append(" ".join(part for part in (MESSAGES[event], str(port), opens, show(data[8:])) if part))
+        return ", ".join(seen) or "nothing"
 
 
 @probe("5.3.6.2")
@@ -161,40 +169,40 @@ def control_before_ready(board):
 @probe("5.3.6.2.1", "5.3.6.2.2")
 def control_device_ready(board):
     control = Control(board.console)
-    return f"{control.say(0, 0, 1)}, {control.heard()}"
+    return f"{control.say(0, READY, 1)}, {control.heard()}"
 
 
 @probe("5.3.6.2")
 def control_device_failed(board):
     """READY with value 0: the driver could not."""
     control = Control(board.console)
-    return f"{control.say(0, 0, 0)}, {control.heard()}"
+    return f"{control.say(0, READY, 0)}, {control.heard()}"
 
 
 @probe("5.3.6.2")
 def control_console_port(board):
     """PORT_READY for port 0, the console."""
     control = Control(board.console)
-    control.say(0, 0, 1)
+    control.say(0, READY, 1)
     control.heard()
-    return f"{control.say(0, 3, 1)}, {control.heard()}"
+    return f"{control.say(0, PORT_READY, 1)}, {control.heard()}"
 
 
 @probe("5.3.6.2")
 def control_named_port(board):
     """PORT_READY for port 1, which has a name."""
     control = Control(board.console)
-    control.say(0, 0, 1)
+    control.say(0, READY, 1)
     control.heard()
-    return f"{control.say(1, 3, 1)}, {control.heard()}"
+    return f"{control.say(1, PORT_READY, 1)}, {control.heard()}"
 
 
 @probe("5.3.6.2")
 def control_nonsense(board):
     """A port that is not there, an event that is not there, half a message; then READY."""
     control = Control(board.console)
-    seen = [control.say(7, 3, 1), control.say(0, 99, 1), send(control.transmit, bytes(4))]
-    control.say(0, 0, 1)
+    seen = [control.say(7, PORT_READY, 1), control.say(0, 99, 1), send(control.transmit, bytes(4))]
+    control.say(0, READY, 1)
     return f"{'; '.join(seen)}; {control.heard()}"
 
 
@@ -202,5 +210,5 @@ def control_nonsense(board):
 def control_message_cut(board):
     """Buffers of 4 bytes for messages of 8."""
     control = Control(board.console, buffer=4)
-    control.say(0, 0, 1)
+    control.say(0, READY, 1)
     return f"used {' '.join(map(str, control.receive.lengths(6)))}"

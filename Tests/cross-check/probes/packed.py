@@ -1,8 +1,7 @@
 """A packed ring, well used and broken (2.8)."""
+from disk import GET_ID, HEADER, TABLE, answer, ask, kicked, prepare, request
 from driver import AVAIL, EVENT_IDX, INDIRECT, INDIRECT_DESC, INTERRUPT_ACK, NEXT, RING_PACKED, USED, WRITE
 from probes import listing, probe
-from probes.block import ANSWER, FLUSH, FLUSH_FEATURE, GET_ID, HEADER, OUT, TABLE, answer, ask, prepare, status_byte
-from probes.split import kicked
 
 
 @probe("2.8.6")

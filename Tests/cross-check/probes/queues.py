@@ -1,24 +1,25 @@
 """A queue's registers: sizes, places, QueueReady, QueueReset, QueueNotify (4.2.2, 2.6, 2.7)."""
 from boards import MEMORY
+from disk import GET_ID, TABLE, ask, request
 from driver import (
-    INDIRECT_DESC, QUEUE_DESC, QUEUE_NOTIFY, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE_MAX, RING_PACKED, RING_RESET,
-    RINGS)
+    INDIRECT_DESC, QUEUE_DESC, QUEUE_NOTIFY, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE_MAX, RING_PACKED,
+    RING_RESET, RINGS)
 from probes import listing, probe
-from probes.block import GET_ID, TABLE, ask, request
 
 OTHER = RINGS + 0x20000
 
 
 def enabled(board, features=0, **place):
-    """What becomes of a queue with these registers, and of the device: QueueReady, then an answer. The request takes one entry."""
+    """What becomes of a queue with these registers: QueueReady, then Status or an answer. A request takes one entry."""
+    board.qtest.fill(RINGS, 0x20000)
     board.disk.negotiate(features | INDIRECT_DESC)
     ring = board.disk.queue(packed=bool(features & RING_PACKED), **place)
     ready = board.disk.get(QUEUE_READY)
     board.disk.status = 0x0f
     if board.disk.status != 0x0f:
-        return f"QueueReady {ready}, Status {board.disk.status:#x}"
+        return f"{ready}, Status {board.disk.status:#x}"
     ring.size = ring.size or 8  # the driver's idea of it
-    return f"QueueReady {ready}, {ask(ring, GET_ID, room=20, indirect=TABLE)}"
+    return f"{ready}, {ask(ring, GET_ID, room=20, indirect=TABLE)}"
 
 
 @probe("4.2.2")
@@ -52,24 +53,15 @@ def queue_that_is_not_there_made_ready(board):
     return f"QueueReady {board.disk.get(QUEUE_READY)}, Status {board.disk.status:#x}"
 
 
-@probe("2.7")
-def queue_size_0(board):
-    return enabled(board, size=0)
-
-
-@probe("2.7")
-def queue_size_3_split(board):
-    return enabled(board, size=3)
+@probe("2.7", "4.2.2.2")
+def queue_sizes_that_are_none(board):
+    """0, 3 in a split ring, and 4096, which is more than QueueSizeMax."""
+    return "; ".join(enabled(board, size=size) for size in (0, 3, 4096))
 
 
 @probe("2.8.10.1")
 def queue_size_3_packed(board):
     return enabled(board, RING_PACKED, size=3)
-
-
-@probe("4.2.2.2")
-def queue_size_too_large(board):
-    return enabled(board, size=4096)
 
 
 @probe("2.7")
@@ -78,33 +70,18 @@ def queue_size_1(board):
 
 
 @probe("2.7.1")
-def descriptors_misaligned(board):
-    return enabled(board, desc=RINGS + 8)
-
-
-@probe("2.7.1")
-def available_ring_misaligned(board):
-    return enabled(board, driver=RINGS + 0x4001)
-
-
-@probe("2.7.1")
-def used_ring_misaligned(board):
-    return enabled(board, device=RINGS + 0x8002)
+def rings_misaligned(board):
+    """The descriptors at 8 modulo 16, the available ring at 1 modulo 2, the used ring at 2 modulo 4."""
+    places = {"desc": RINGS + 8, "driver": RINGS + 0x4001, "device": RINGS + 0x8002}
+    return "; ".join(enabled(board, **{part: address}) for part, address in places.items())
 
 
 @probe("2.1.2")
-def descriptors_outside_memory(board):
-    return enabled(board, desc=MEMORY)
-
-
-@probe("2.1.2")
-def used_ring_outside_memory(board):
-    return enabled(board, device=MEMORY - 16)
-
-
-@probe("2.1.2")
-def rings_at_the_end_of_addresses(board):
-    return enabled(board, desc=2 ** 64 - 16, driver=2 ** 64 - 16, device=2 ** 64 - 16)
+def rings_outside_memory(board):
+    """The descriptors behind the end, the available ring too, the used ring across it; all where addresses end."""
+    places = [{"desc": MEMORY}, {"driver": MEMORY}, {"device": MEMORY - 16}]
+    places.append(dict.fromkeys(("desc", "driver", "device"), 2 ** 64 - 16))
+    return "; ".join(enabled(board, **place) for place in places)
 
 
 @probe("3.1.1", "4.2.3.2")

@@ -1,19 +1,22 @@
 """The register file, the configuration space and the interrupt (4.2.2, 2.5, 4.2.3.4)."""
+from disk import CAPACITY, GET_ID, WRITEBACK, ask, request
 from driver import (
     ACKNOWLEDGE, CONFIG, CONFIG_GENERATION, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER, DRIVER_FEATURES,
     DRIVER_FEATURES_SEL, INTERRUPT_ACK, INTERRUPT_STATUS, MAGIC, QUEUE_DESC, QUEUE_DEVICE, QUEUE_DRIVER, QUEUE_NOTIFY,
-    QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, SHM_BASE, SHM_LEN, SHM_SEL, STATUS, VENDOR_ID, VERSION,
-    VERSION_1)
+    QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, SHM_BASE, SHM_LEN, SHM_SEL, STATUS, VENDOR_ID,
+    VERSION, VERSION_1)
 from probes import listing, probe
-from probes.block import CAPACITY, GET_ID, WRITEBACK, ask, request
 
-READ_ONLY = (MAGIC, VERSION, DEVICE_ID, VENDOR_ID, DEVICE_FEATURES, QUEUE_SIZE_MAX, INTERRUPT_STATUS, SHM_LEN, SHM_LEN + 4,
-             SHM_BASE, SHM_BASE + 4, CONFIG_GENERATION)
-WRITE_ONLY = (DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL, QUEUE_SEL, QUEUE_SIZE, QUEUE_NOTIFY, INTERRUPT_ACK,
-              QUEUE_DESC, QUEUE_DESC + 4, QUEUE_DRIVER, QUEUE_DRIVER + 4, QUEUE_DEVICE, QUEUE_DEVICE + 4, SHM_SEL)
+READ_ONLY = (
+    MAGIC, VERSION, DEVICE_ID, VENDOR_ID, DEVICE_FEATURES, QUEUE_SIZE_MAX, INTERRUPT_STATUS, SHM_LEN, SHM_LEN + 4,
+    SHM_BASE, SHM_BASE + 4, CONFIG_GENERATION)
+WRITE_ONLY = (
+    DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL, QUEUE_SEL, QUEUE_SIZE, QUEUE_NOTIFY, INTERRUPT_ACK,
+    QUEUE_DESC, QUEUE_DESC + 4, QUEUE_DRIVER, QUEUE_DRIVER + 4, QUEUE_DEVICE, QUEUE_DEVICE + 4, SHM_SEL)
 LEGACY = (0x028, 0x03c, 0x040)
-UNDEFINED = (0x018, 0x01c, 0x02c, 0x048, 0x04c, 0x054, 0x058, 0x05c, 0x068, 0x06c, 0x074, 0x078, 0x07c, 0x088, 0x098, 0x0a8,
-             0x0c4, 0x0f8)
+UNDEFINED = (
+    0x018, 0x01c, 0x02c, 0x048, 0x04c, 0x054, 0x058, 0x05c, 0x068, 0x06c, 0x074, 0x078, 0x07c, 0x088, 0x098, 0x0a8,
+    0x0c4, 0x0f8)
 
 
 @probe("4.2.2.1")
@@ -24,7 +27,7 @@ def identity(board):
 
 @probe("4.2.2")
 def vendor(board):
-    return board.disk.get(VENDOR_ID).to_bytes(4, "little").decode()
+    return board.disk.get(VENDOR_ID).to_bytes(4, "little").decode().rstrip()
 
 
 @probe("2.4.1", "4.2.2.1")
@@ -45,18 +48,8 @@ def selectors_after_reset(board):
 
 
 @probe("4.2.2.2")
-def narrow_register_reads(board):
-    return listing([board.disk.get(MAGIC, 1), board.disk.get(MAGIC, 2)])
-
-
-@probe("4.2.2.2")
-def wide_register_read(board):
-    return f"{board.disk.get(MAGIC, 8):#x}"
-
-
-@probe("4.2.2.2")
-def unaligned_register_reads(board):
-    return listing([board.disk.get(MAGIC + 1), board.disk.get(MAGIC + 2)])
+def narrow_and_unaligned_register_reads(board):
+    return listing(board.disk.get(*access) for access in ((MAGIC, 1), (MAGIC, 2), (MAGIC + 1, 4), (MAGIC + 2, 4)))
 
 
 @probe("4.2.2.2")
@@ -67,9 +60,10 @@ def narrow_register_writes(board):
 
 
 @probe("4.2.2.2")
-def wide_register_write(board):
+def wide_register_accesses(board):
+    """8 bytes of MagicValue and Version; 8 bytes to Status and what is behind it."""
     board.disk.put(STATUS, 1, 8)
-    return f"Status {board.disk.status:#x}"
+    return f"{board.disk.get(MAGIC, 8):#x}, Status {board.disk.status:#x}"
 
 
 @probe("4.2.2.2")
@@ -189,7 +183,7 @@ def configuration_unaligned(board):
 
 @probe("2.5.1", "4.2.2.2")
 def configuration_beyond_the_end(board):
-    return listing([board.console.get(CONFIG + 12), board.console.get(CONFIG + 0xf0), board.console.get(CONFIG + 0xff, 1)])
+    return listing(board.console.get(CONFIG + at, width) for at, width in ((12, 4), (0xf0, 4), (0xff, 1)))
 
 
 @probe("4.2.2.2", "5.2.4")

@@ -1,9 +1,9 @@
 """Status and the features (2.1, 2.2, 3.1, 6)."""
+from disk import CONFIG_WCE, GET_ID, WRITEBACK, ask
 from driver import (
-    ACKNOWLEDGE, CONFIG, DRIVER, DRIVER_FEATURES, DRIVER_FEATURES_SEL, DRIVER_OK, EVENT_IDX, FAILED, FEATURES_OK, NEEDS_RESET,
-    SUSPEND, VERSION_1)
+    ACKNOWLEDGE, CONFIG, DRIVER, DRIVER_FEATURES, DRIVER_FEATURES_SEL, DRIVER_OK, EVENT_IDX, FAILED, FEATURES_OK,
+    NEEDS_RESET, RING_PACKED, SUSPEND, VERSION_1)
 from probes import listing, probe
-from probes.block import CONFIG_WCE, FLUSH_FEATURE, GET_ID, WRITEBACK, ask
 
 READY = ACKNOWLEDGE | DRIVER
 
@@ -68,12 +68,9 @@ def features_ok(board):
 
 @probe("2.2.2", "3.1.1")
 def feature_not_offered(board):
-    return after(board.disk, ACKNOWLEDGE, READY, READY | FEATURES_OK, features=VERSION_1 | 1 << 3)
-
-
-@probe("2.2.2", "3.1.1")
-def feature_not_offered_above_31(board):
-    return after(board.disk, ACKNOWLEDGE, READY, READY | FEATURES_OK, features=VERSION_1 | 1 << 60)
+    """Bit 3, and bit 60."""
+    sets = [VERSION_1 | 1 << bit for bit in (3, 60)]
+    return "; ".join(after(board.disk, ACKNOWLEDGE, READY, READY | FEATURES_OK, features=features) for features in sets)
 
 
 @probe("2.2.2", "4.2.2")
@@ -88,12 +85,14 @@ def feature_not_offered_above_63(board):
 
 @probe("4.2.2")
 def no_feature_above_63(board):
-    """None of bits 64 to 95, said by DriverFeaturesSel 2: bits 32 to 63 stay as they are."""
-    after(board.disk, ACKNOWLEDGE, READY, features=VERSION_1 | FLUSH_FEATURE | CONFIG_WCE)
+    """None of bits 64 to 95, said by DriverFeaturesSel 2: bits 32 to 63 stay, and with them the packed ring."""
+    after(board.disk, ACKNOWLEDGE, READY, features=VERSION_1 | RING_PACKED)
     board.disk.put(DRIVER_FEATURES_SEL, 2)
     board.disk.put(DRIVER_FEATURES, 0)
     board.disk.status = READY | FEATURES_OK
-    return f"Status {board.disk.status:#x}"
+    ring = board.disk.queue(packed=True)
+    board.disk.status = 0x0f
+    return f"Status {board.disk.status:#x}, {ask(ring, GET_ID, room=20)}"
 
 
 @probe("6.2")
@@ -150,18 +149,10 @@ def status_bits_cleared(board):
 
 
 @probe("3.1.1")
-def status_features_ok_first(board):
-    return after(board.disk, FEATURES_OK)
-
-
-@probe("3.1.1")
-def status_driver_ok_first(board):
-    return after(board.disk, DRIVER_OK)
-
-
-@probe("3.1.1")
-def status_driver_ok_without_features_ok(board):
-    return after(board.disk, ACKNOWLEDGE, READY, READY | DRIVER_OK)
+def status_out_of_order(board):
+    """FEATURES_OK first; DRIVER_OK first; DRIVER_OK without FEATURES_OK."""
+    orders = ((FEATURES_OK,), (DRIVER_OK,), (ACKNOWLEDGE, READY, READY | DRIVER_OK))
+    return "; ".join(after(board.disk, *order) for order in orders)
 
 
 @probe("3.1.1")
