@@ -1,10 +1,11 @@
 #!/bin/sh
-# Breaks the device model on purpose, once for each line of `list`, and shows which tests notice. Fails if one break goes unnoticed.
-# A line is `name<TAB>file under Sources/Virtio<TAB>sed script<TAB>what is wrong then`.
+# Breaks the device model on purpose, once for each line of `list` (SUSPEND) and of `rings` (queues and devices), and shows which tests
+# notice. Fails if one break goes unnoticed. A line is `name<TAB>file under Sources/Virtio<TAB>sed script<TAB>what is wrong then`.
 #
 #     Tests/mutations/run.sh [NAME...]          all of them, or those named; about 20 seconds each
 #
-# It works on copies, in a package of just the model and the SUSPEND tests. A run of all of them writes the documentation's table.
+# It works on copies, in a package of just the model and the tests in question. A run of all of them writes the documentation's table
+# of SUSPEND's.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,7 +15,6 @@ trap 'rm -rf "$work"' EXIT INT TERM
 
 mkdir -p "$work/Sources" "$work/Tests/VirtioTests"
 cp -R "$root/Sources/VirtioABI" "$root/Sources/Virtio" "$work/Sources"
-cp -R "$root/Tests/VirtioTests/Support" "$root/Tests/VirtioTests/Suspend" "$work/Tests/VirtioTests"
 cat > "$work/Package.swift" <<'PACKAGE'
 // swift-tools-version: 6.2
 import PackageDescription
@@ -57,12 +57,19 @@ build() {
     }
 }
 
-build || exit 2
-unbroken=$(failures)
-[ -z "$unbroken" ] || {
-    echo "the tests fail without any mutation:"
-    printf '%s\n' "$unbroken"
-    exit 2
+# Takes the folders of tests named, beside those that all need, and makes sure that they pass.
+prepare() {
+    rm -rf Tests/VirtioTests
+    mkdir Tests/VirtioTests
+    for folder in Support Suspend "$@"; do cp -R "$root/Tests/VirtioTests/$folder" Tests/VirtioTests; done
+    build || exit 2
+    # shellcheck disable=SC2086
+    unbroken=$(failures $first)
+    [ -z "$unbroken" ] || {
+        echo "the tests fail without any mutation:"
+        printf '%s\n' "$unbroken"
+        exit 2
+    }
 }
 
 page=$root/Sources/Virtio/Documentation.docc/SuspendMutations.md
@@ -77,32 +84,56 @@ PAGE
 
 survivors=0
 tab=$(printf '\t')
-while IFS=$tab read -r name file script sentence; do
-    case " $* " in
-    "  " | *" $name "*) ;;
-    *) continue ;;
-    esac
-    cp "Sources/Virtio/$file" "$work/original"
-    sed "$script" "$work/original" > "Sources/Virtio/$file"
-    if cmp -s "$work/original" "Sources/Virtio/$file"; then
-        echo "$name: STALE, the sed script changes nothing in $file"
-        survivors=$((survivors + 1))
-        continue
-    fi
-    echo "$name: $sentence"
-    if build; then
-        caught=$(failures --skip 'everySequence|everyWord|SuspendRaceTests')
-        [ -n "$caught" ] || caught=$(failures)
-        printf '%s\n' "${caught:-        SURVIVES}"
-        tests=$(printf '%s\n' "$caught" | sed 's/^ *//' | paste -sd ';' - | sed 's/;/; /g')
-        printf '| %s | %s | %s |\n' "$name" "$sentence" "$tests" >> "$work/page"
-        [ -n "$caught" ] || survivors=$((survivors + 1))
-    else
-        echo "        STALE, does not compile"
-        survivors=$((survivors + 1))
-    fi
-    cp "$work/original" "Sources/Virtio/$file"
-done < "$root/Tests/mutations/list"
+
+# Breaks the model by each line of the list $1. The tests that `$first` leaves out are run where the others noticed nothing.
+mutate() {
+    while IFS=$tab read -r name file script sentence; do
+        case " $chosen " in
+        "  " | *" $name "*) ;;
+        *) continue ;;
+        esac
+        cp "Sources/Virtio/$file" "$work/original"
+        sed "$script" "$work/original" > "Sources/Virtio/$file"
+        if cmp -s "$work/original" "Sources/Virtio/$file"; then
+            echo "$name: STALE, the sed script changes nothing in $file"
+            survivors=$((survivors + 1))
+            continue
+        fi
+        echo "$name: $sentence"
+        if build; then
+            # shellcheck disable=SC2086
+            caught=$(failures $first)
+            [ -n "$caught" ] || caught=$(failures)
+            printf '%s\n' "${caught:-        SURVIVES}"
+            tests=$(printf '%s\n' "$caught" | sed 's/^ *//' | paste -sd ';' - | sed 's/;/; /g')
+            [ "$1" != list ] || printf '| %s | %s | %s |\n' "$name" "$sentence" "$tests" >> "$work/page"
+            [ -n "$caught" ] || survivors=$((survivors + 1))
+        else
+            echo "        STALE, does not compile"
+            survivors=$((survivors + 1))
+        fi
+        cp "$work/original" "Sources/Virtio/$file"
+    done < "$root/Tests/mutations/$1"
+}
+
+# Whether one of the names in list $1 was chosen.
+wanted() {
+    [ -n "$chosen" ] || return 0
+    for name in $chosen; do ! grep -q "^$name$tab" "$root/Tests/mutations/$1" || return 0; done
+    return 1
+}
+
+chosen="$*"
+if wanted list; then
+    first='--skip everySequence|everyWord|SuspendRaceTests'
+    prepare
+    mutate list
+fi
+if wanted rings; then
+    first='--skip Suspend|SmallRingTests|QueueSizeTests|BlockFramingTests'
+    prepare Queue Devices Transport
+    mutate rings
+fi
 
 echo
 [ "$survivors" -eq 0 ] || {

@@ -33,7 +33,8 @@ struct BlockCacheTests {
         return durable.first
     }
 
-    @Test("What FLUSH and CONFIG_WCE make of the cache when both are settled", arguments: [false, true], [false, true])
+    @Test(
+        "What FLUSH and CONFIG_WCE make of the cache when both are settled", arguments: [false, true], [false, true])
     func negotiated(flush: Bool, switchable: Bool) {
         let ranges: Features = [.version1, BlockFeature.discard, BlockFeature.writeZeroes]
         let features = ranges.union(flush ? BlockFeature.flush : []).union(switchable ? BlockFeature.configWCE : [])
@@ -90,7 +91,9 @@ struct BlockCacheTests {
         }
 
         let driver = driver()
-        for (offset, width) in [(0x120, 2), (0x120, 4), (0x120, 8), (0x121, 1), (0x11c, 8), (0x11f, 1)] as [(UInt64, Int)] {
+        for (offset, width) in [(0x120, 2), (0x120, 4), (0x120, 8), (0x121, 1), (0x11c, 8), (0x11f, 1)]
+            as [(UInt64, Int)]
+        {
             driver.write(at: offset, width: width, 0)
         }
         #expect(writeback(driver) == 1, driver.state)
@@ -138,7 +141,9 @@ struct BlockCacheTests {
         #expect((0..<256).map { UInt8(driver.configuration($0, width: 1)) } == expected)
     }
 
-    @Test("seg_max is what a queue holds beside header and status, and at least 1", arguments: [1, 2, 3, 4, 256, 32768] as [UInt16])
+    @Test(
+        "seg_max is what a queue holds beside header and status, and at least 1",
+        arguments: [1, 2, 3, 4, 256, 32768] as [UInt16])
     func segmentMax(size: UInt16) {
         let driver = BlockDriver(queueSize: size)
         #expect(driver.configuration(BlockConfiguration.segmentMax) == UInt64(max(size, 3) - 2))

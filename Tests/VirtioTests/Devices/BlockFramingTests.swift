@@ -76,7 +76,7 @@ struct BlockFramingTests {
         #expect(result.used.count == 1 && result.answer.last != FakeMemory.pattern)
     }
 
-    @Test("Cut once, at every byte", arguments: FramedRequest.all)
+    @Test("Cut once, at every byte (trap 9)", arguments: FramedRequest.all)
     func once(request: FramedRequest) {
         let whole = request.run(cuts: [])
         for cut in 1..<request.count { #expect(request.run(cuts: [cut]) == whole, "cut at \(cut)") }

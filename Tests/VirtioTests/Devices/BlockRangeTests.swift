@@ -64,7 +64,8 @@ struct BlockRangeTests {
     func beyond(kind: UInt32) {
         let driver = driver()
         let ranges: [(UInt64, UInt32)] = [
-            (64, 1), (63, 2), (0, 65), (65, 0), (1 << 55, 1), (1 << 63, 1), (.max, 1), (.max, 0), (.max - 7, 8), (60, .max),
+            (64, 1), (63, 2), (0, 65), (65, 0), (1 << 55, 1), (1 << 63, 1), (.max, 1), (.max, 0), (.max - 7, 8),
+            (60, .max),
         ]
         for (sector, count) in ranges { expect(driver, kind, Self.range(sector, count), status: 1) }
     }
@@ -98,7 +99,9 @@ struct BlockRangeTests {
     func segments(kind: UInt32) {
         let driver = driver()
         let two = Self.range(0, 1) + Self.range(4, 1)
-        for count in 0...32 { expect(driver, kind, Array(two.prefix(count)), status: count < 16 ? 1 : count == 16 ? 0 : 2) }
+        for count in 0...32 {
+            expect(driver, kind, Array(two.prefix(count)), status: count < 16 ? 1 : count == 16 ? 0 : 2)
+        }
     }
 
     @Test("A read-only disk offers neither, and knows neither", arguments: kinds)
@@ -119,10 +122,14 @@ struct BlockRangeTests {
         #expect(chains.map { driver.statusByte($0) } == [1, 2], driver.state)
     }
 
-    @Test("Lifetime, secure erase and zones are unsupported (5.2.6.2)", arguments: [UInt32(10), 14, 15, 16, 18, 20, 22, 24, 26])
+    @Test(
+        "Lifetime, secure erase and zones are unsupported (5.2.6.2)",
+        arguments: [UInt32(10), 14, 15, 16, 18, 20, 22, 24, 26])
     func unknown(kind: UInt32) {
         let driver = driver()
-        for data in [[], Self.range(0, 1), Self.range(0, 1) + Self.range(1, 1)] { expect(driver, kind, data, status: 2) }
+        for data in [[], Self.range(0, 1), Self.range(0, 1) + Self.range(1, 1)] {
+            expect(driver, kind, data, status: 2)
+        }
         let room = driver.submit(kind, room: 64)
         #expect(driver.statusByte(room) == 2 && driver.data(room).allSatisfy { $0 == FakeMemory.pattern }, driver.state)
     }

@@ -196,7 +196,8 @@ struct BlockTests {
         #expect(driver.takeUsed(0).count == 3 && driver.status.rawValue == 0x0f, driver.state)
     }
 
-    @Test("`length` counts from the first writable byte: it never covers one the device did not write (2.7.8.2)")
+    @Test(
+        "`length` counts from the first writable byte: it never covers one the device did not write (2.7.8.2; trap 10)")
     func lengthCoversWrittenBytesOnly() {
         let driver = driver()
         driver.submit(Kind.getID, room: 512)

@@ -53,7 +53,8 @@ struct ConsolePortTests {
         let driver = driver()
         driver.send(.deviceReady)
         driver.send(.portReady, port: 0)
-        #expect(driver.messages().map(\.event) == [.deviceAdd, .consolePort, .resize, .portOpen, .deviceAdd, .deviceAdd])
+        #expect(
+            driver.messages().map(\.event) == [.deviceAdd, .consolePort, .resize, .portOpen, .deviceAdd, .deviceAdd])
     }
 
     @Test("DEVICE_READY again announces nothing twice (5.3.6.2), nor does one that tells of failure anything")
@@ -137,8 +138,9 @@ struct ConsolePortTests {
         #expect(driver.exists(2 * ports + 1) && !driver.exists(2 * ports + 2))
         let messages = driver.announce()
         #expect(messages.filter { $0.event == .deviceAdd }.map(\.port) == (0..<UInt32(ports)).map { $0 })
-        #expect(messages.filter { $0.event == .portName }.map { String(decoding: $0.rest, as: UTF8.self) }
-            == (1..<ports).map { "port \($0)" })
+        #expect(
+            messages.filter { $0.event == .portName }.map { String(decoding: $0.rest, as: UTF8.self) }
+                == (1..<ports).map { "port \($0)" })
         for port in 1..<ports {
             driver.add([driver.readable([UInt8(port)])], to: ConsoleQueue.transmit(port: port))
             driver.backend.complete()

@@ -1,4 +1,5 @@
-// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side says where in the ring it wants to be notified. Interrupts
+// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side says where in the ring it wants to be notified.
+// Interrupts
 // are compared with a driver that walks the ring entry by entry; kicks are given only where the device asked for them.
 
 import Testing
@@ -132,7 +133,8 @@ struct EventIndexTests {
         driver.ring(0).followsUsed = false
         for round in 0..<40 {
             if packed {
-                let third = FakePackedQueue.Position(slot: UInt16((3 * round + 2) % 4), wrap: (3 * round + 2) / 4 % 2 == 0)
+                let third = FakePackedQueue.Position(
+                    slot: UInt16((3 * round + 2) % 4), wrap: (3 * round + 2) / 4 % 2 == 0)
                 driver[packed: 0].setDriverEvent(2, third.word)
             } else {
                 driver[queue: 0].setUsedEvent(UInt16(3 * round + 2))
@@ -154,7 +156,9 @@ struct EventIndexTests {
             ? driver.memory.load(at: driver[packed: 0].deviceEvent) : UInt32(driver[queue: 0].availEvent)
     }
 
-    @Test("The event stands at the next buffer whenever the ring was found empty (2.7.10, 2.8.10)", arguments: [false, true])
+    @Test(
+        "The event stands at the next buffer whenever the ring was found empty (2.7.10, 2.8.10)",
+        arguments: [false, true])
     func armed(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp(queueSize: packed ? 6 : 4)
@@ -184,7 +188,9 @@ struct EventIndexTests {
         #expect(driver.backend.requests.count == 3 && event(driver, packed: packed) != before, driver.state)
     }
 
-    @Test("Without the feature neither event is ever written, nor the used ring's flags (trap 18)", arguments: [false, true])
+    @Test(
+        "Without the feature neither event is ever written, nor the used ring's flags (trap 18)",
+        arguments: [false, true])
     func neverWritten(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed, eventIndex: false))
         driver.bringUp()
@@ -216,7 +222,8 @@ struct EventIndexTests {
         #expect(driver.memory.load(UInt16.self, at: packed ? area + 2 : area) == flags)
     }
 
-    @Test("A driver that kicks only when asked never waits in vain, whatever the order of things", arguments: Form.rings)
+    @Test(
+        "A driver that kicks only when asked never waits in vain, whatever the order of things", arguments: Form.rings)
     func neverStuck(form: Form) {
         var noise = Noise(seed: 5)
         let driver = FourQueuesDriver(form: form)

@@ -1,4 +1,5 @@
-// VIRTIO_F_IN_ORDER (VIRTIO 1.4, 2.7.9 and 2.8.13): whatever the backend does first, buffers are used in the order in which they
+// VIRTIO_F_IN_ORDER (VIRTIO 1.4, 2.7.9 and 2.8.13): whatever the backend does first, buffers are used in the order in
+// which they
 // were made available. `takeUsed` itself compares the order; these tests say when what is used.
 
 import Testing
@@ -43,7 +44,9 @@ struct InOrderTests {
             done[left.remove(at: index)] = true
             driver.backend.complete(at: index)
             let elements = driver.takeUsed(0)
-            let expected = (used..<prefix(done)).map { UsedElement(id: UInt32(chains[$0].head), length: UInt32(512 * $0 + 1)) }
+            let expected = (used..<prefix(done)).map {
+                UsedElement(id: UInt32(chains[$0].head), length: UInt32(512 * $0 + 1))
+            }
             #expect(elements == expected, driver.state)
             #expect(driver.acknowledge() == (expected.isEmpty ? [] : .usedBuffer), driver.state)
             used += expected.count
@@ -129,7 +132,9 @@ struct InOrderTests {
         driver.expectWorks()
     }
 
-    @Test("A queue that is reset takes along what waited in it", arguments: Form.inOrder, [Register.queueReady, .queueReset])
+    @Test(
+        "A queue that is reset takes along what waited in it", arguments: Form.inOrder,
+        [Register.queueReady, .queueReset])
     func queueReset(form: Form, way: Register) {
         let driver = driver(form)
         let chains = submit(driver, 3)

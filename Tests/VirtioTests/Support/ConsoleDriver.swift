@@ -86,7 +86,8 @@ struct ControlMessage: Equatable, CustomStringConvertible {
 }
 
 extension ConsoleDriver {
-    /// What the device writes into the buffers of the control receive queue, of which it gets one of `room` bytes after the other
+    /// What the device writes into the buffers of the control receive queue, of which it gets one of `room` bytes
+    /// after the other
     /// for as long as it uses them.
     func rawMessages(room: Int = 80) -> [[UInt8]] {
         var messages: [[UInt8]] = []
@@ -121,7 +122,8 @@ extension ConsoleDriver {
         #expect(takeUsed(ConsoleQueue.controlTransmit).map(\.length) == [0], state, sourceLocation: location)
     }
 
-    /// What a driver does first: it says that it is there, and that it is ready for each port. Returns all the messages.
+    /// What a driver does first: it says that it is there, and that it is ready for each port. Returns all the
+    /// messages.
     func announce() -> [ControlMessage] {
         send(.deviceReady)
         let ports = messages()

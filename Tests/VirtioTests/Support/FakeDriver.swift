@@ -12,7 +12,8 @@
 //     let before = driver.memory.snapshot(); driver.memory.changes(since: before)   // [] when nothing was touched
 //     #expect(driver.dump() == old, driver.state)     // every readable register; failures print the state
 //
-// What it makes available it kicks only where the device wants it, so that a device which forgets to ask hangs the test's request.
+// What it makes available it kicks only where the device wants it, so that a device which forgets to ask hangs the
+// test's request.
 // `form` chooses the rings and the layout of chains.
 
 import Testing
@@ -46,7 +47,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     init(
         _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope = .wide, form: Form = Form(),
-        adding: Features = [], withholding: Features = [], memory: FakeMemory, execute: @escaping (Device.Request) -> Outcome
+        adding: Features = [], withholding: Features = [], memory: FakeMemory,
+        execute: @escaping (Device.Request) -> Outcome
     ) {
         self.memory = memory
         layout = form.layout
@@ -56,7 +58,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
-    /// Takes the place of `other`: its guest memory, its driver, and its device as a snapshot. False where there is none.
+    /// Takes the place of `other`: its guest memory, its driver, and its device as a snapshot. False where there is
+    /// none.
     func replace(_ other: FakeDriver) -> Bool {
         guard let snapshot = other.backend.transport.snapshot() else { return false }
         memory.store(other.memory.bytes(at: 0, count: memory.lowSize), at: 0)
@@ -235,7 +238,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return read(.queueReady) == 1
     }
 
-    /// Makes a chain of `parts` available in queue `index`, and kicks, if the device wants that and nobody tells the driver not
+    /// Makes a chain of `parts` available in queue `index`, and kicks, if the device wants that and nobody tells the
+    /// driver not
     /// to.
     @discardableResult
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
@@ -258,7 +262,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         }
     }
 
-    /// A table of `parts`, `shift` bytes behind an aligned address. Of the descriptor that refers to it VIRTQ_DESC_F_WRITE means
+    /// A table of `parts`, `shift` bytes behind an aligned address. Of the descriptor that refers to it
+    /// VIRTQ_DESC_F_WRITE means
     /// nothing (2.7.5.3.2, 2.8.7): every other one has it.
     func table(_ parts: [Part], for ring: any FakeRing, _ shift: UInt64 = 0) -> Part {
         let bytes = ring.table(parts)

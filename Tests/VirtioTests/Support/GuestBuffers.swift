@@ -1,4 +1,5 @@
-// Buffers in fake guest memory: what every driver needs before it can make anything available, whatever its ring's format.
+// Buffers in fake guest memory: what every driver needs before it can make anything available, whatever its ring's
+// format.
 
 /// A driver that places buffers in guest memory.
 protocol GuestBuffers: AnyObject {

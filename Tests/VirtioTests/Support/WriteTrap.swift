@@ -1,4 +1,5 @@
-// A place in guest memory at which the device can be caught in the middle of a step: the first store to it runs the driver's code, on the
+// A place in guest memory at which the device can be caught in the middle of a step: the first store to it runs the
+// driver's code, on the
 // device's own thread, before the store is done. What two processors do in a race happens here in one order, always.
 
 import Glibc
@@ -13,7 +14,8 @@ import Virtio
 
 private nonisolated(unsafe) var trap: Trap?
 
-/// The handler of SIGSEGV: a store to the watched page is let through, after the hook. Anything else is a crash, as ever.
+/// The handler of SIGSEGV: a store to the watched page is let through, after the hook. Anything else is a crash, as
+/// ever.
 private func segmentationFault(
     _ signal: Int32, _ info: UnsafeMutablePointer<siginfo_t>?, _ context: UnsafeMutableRawPointer?
 ) {
@@ -28,7 +30,8 @@ private func segmentationFault(
 }
 
 extension FakeMemory {
-    /// Runs `body`; at its first store to the page of `address`, which is in the region at 0, `hook` runs first. True if there was
+    /// Runs `body`; at its first store to the page of `address`, which is in the region at 0, `hook` runs first. True
+    /// if there was
     /// such a store.
     func catchStore(at address: UInt64, _ hook: @escaping () -> Void, in body: () -> Void) -> Bool {
         let size = 4096

@@ -1,4 +1,5 @@
-// The dialects' tables of states and inputs, below the rows of Status: what an event does in each state. A row is a string with a
+// The dialects' tables of states and inputs, below the rows of Status: what an event does in each state. A row is a
+// string with a
 // letter for each column, in the order of `Oracle.Column`; the draft has no seventh.
 
 import Testing

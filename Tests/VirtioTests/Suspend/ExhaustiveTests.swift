@@ -1,5 +1,7 @@
-// A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every sequence of
-// inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the used ring count here.
+// A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every
+// sequence of
+// inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the used ring
+// count here.
 
 import Testing
 import Virtio

@@ -45,7 +45,7 @@ struct SuspendNegotiationTests {
     }
 
     @Test(
-        "T05 not negotiated, SUSPEND is ignored",
+        "T05 not negotiated, SUSPEND is ignored (trap 7)",
         .covers("V5-DEV-2", "D-18"), arguments: SuspendDialect.allCases)
     func T05_notNegotiated(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)

@@ -98,7 +98,9 @@ struct SuspendPackedTests {
     func T56_ratifiedPopsNothing(_ ring: Ring) {
         let driver = driver(.ratified, ring)
         let first = driver.offer(descriptors: ring.count)
-        let left = [driver.offer(descriptors: ring.count, kick: false), driver.offer(descriptors: ring.count, kick: false)]
+        let left = [
+            driver.offer(descriptors: ring.count, kick: false), driver.offer(descriptors: ring.count, kick: false),
+        ]
         driver.write(.status, 0x1f)
         driver.kick(0)
         #expect(driver.backend.requests.count == 1 && driver.status.rawValue == 0x0f, driver.state)

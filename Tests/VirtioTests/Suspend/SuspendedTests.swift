@@ -214,7 +214,7 @@ struct SuspendedTests {
     }
 
     @Test(
-        "T33 InterruptACK works while suspended", .covers("D-6", "H-3", "MM-2", "MM-15"),
+        "T33 InterruptACK works while suspended (trap 5)", .covers("D-6", "H-3", "MM-2", "MM-15"),
         arguments: SuspendDialect.allCases)
     func T33_acknowledged(_ dialect: SuspendDialect) {
         let driver = pending(dialect)
@@ -256,7 +256,8 @@ struct SuspendedTests {
 }
 
 extension ConsoleDriver {
-    /// Types what is left of `input` and posts buffers anew until all of it came back in the buffers `posted`, by head; returns
+    /// Types what is left of `input` and posts buffers anew until all of it came back in the buffers `posted`, by
+    /// head; returns
     /// what did.
     fileprivate func collect(_ input: [UInt8], sent: Int, in posted: [UInt32: Chain]) -> [UInt8] {
         var (sent, received, posted) = (sent, [UInt8](), posted)

@@ -1,5 +1,6 @@
 // A device on a random walk, with the walk's own books about it: after each step the device must be what the books say
-// (the Suspend article of the documentation). The driver here keeps the rules of rings and breaks those of SUSPEND as it likes.
+// (the Suspend article of the documentation). The driver here keeps the rules of rings and breaks those of SUSPEND as
+// it likes.
 
 import VirtioABI
 

@@ -1,4 +1,5 @@
-// VIRTIO_F_NOTIFICATION_DATA over MMIO (VIRTIO 1.4, 4.2.3.3): QueueNotify's value has more in it than the queue's number.
+// VIRTIO_F_NOTIFICATION_DATA over MMIO (VIRTIO 1.4, 4.2.3.3): QueueNotify's value has more in it than the queue's
+// number.
 
 import Testing
 import Virtio

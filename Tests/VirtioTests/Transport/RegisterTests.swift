@@ -10,7 +10,8 @@ struct RegisterTests {
     /// The two columns.
     static let columns: [BlockDriver.Stage] = [.reset, .driverOK]
 
-    /// Word 0 of what a disk offers: segment limit, block size, flush, topology, writeback switch, discard, write zeroes; indirect
+    /// Word 0 of what a disk offers: segment limit, block size, flush, topology, writeback switch, discard, write
+    /// zeroes; indirect
     /// descriptors and event indices.
     static let features: UInt32 = 0x3000_6e44
 
@@ -127,7 +128,8 @@ struct RegisterTests {
         let driver = BlockDriver(suspend: .ratified)
         driver.bringUp(to: stage)
         let words: [(UInt32, UInt32)] = [
-            (0, Self.features), (1, 1 << 0 | 1 << 8 | 1 << 11), (2, 0), (3, 0), (0x8000_0000, 0), (.max, 0), (0, Self.features),
+            (0, Self.features), (1, 1 << 0 | 1 << 8 | 1 << 11), (2, 0), (3, 0), (0x8000_0000, 0), (.max, 0),
+            (0, Self.features),
         ]
         for (selector, word) in words {
             driver.write(.deviceFeaturesSel, selector)

@@ -1,0 +1,230 @@
+// A model small enough to be explored whole: a ring of 2 or 4 entries in two pages of guest memory, and a device that
+// answers every chain at
+// once by filling all it may write. It is brought up, given one content of the ring, and judged, a hundred thousand
+// times.
+//
+//   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      the device only reads here
+//   page 1   0x100 device area           0x200 data, 64 bytes                 0x300 descriptors (packed)
+
+import Glibc
+import Testing
+import VirtioABI
+
+@testable import Virtio
+
+/// A device with one queue that fills what it may write, at once.
+struct Filler: VirtioDevice, ~Copyable {
+    struct Configuration: Equatable, Sendable {}
+    typealias Request = Never
+
+    static let byte: UInt8 = 0x11
+    static var deviceID: UInt32 { 4 }
+    func queueCount(_ features: Features) -> Int { 1 }
+    func queueSizeMax(_ index: Int) -> UInt16 { 4 }
+    var initialConfiguration: Configuration { Configuration() }
+    func bytes(of configuration: Configuration) -> ConfigurationBytes { ConfigurationBytes(size: 0) }
+    mutating func reset() {}
+    func wantsBuffer(queue index: Int) -> Bool { true }
+
+    mutating func take(
+        _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
+    ) -> Taken<Never> {
+        var written: UInt32 = 0
+        while chain.writable.write(Self.byte) { written += 1 }
+        return .done(written: written)
+    }
+
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
+}
+
+/// A descriptor's two words, and which bytes of the data area it lets the device write.
+struct Cell: Sendable {
+    let low: UInt64
+    let high: UInt64
+    var writable: UInt64 = 0
+
+    /// A buffer at `address`; `split` has the flags and `next`, `packed` has the id and the flags.
+    init(_ address: UInt64, _ length: UInt32, upper: UInt32, writes: Bool) {
+        low = address
+        high = UInt64(length) | UInt64(upper) << 32
+        guard writes, address >= SmallRing.data, length <= 64, address + UInt64(length) <= SmallRing.data + 64 else {
+            return
+        }
+        let mask: UInt64 = length == 64 ? .max : (1 << UInt64(length)) - 1
+        writable = mask << (address - SmallRing.data)
+    }
+
+    static func split(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16 = 0) -> Cell {
+        Cell(address, length, upper: UInt32(flags) | UInt32(next) << 16, writes: flags & 2 != 0)
+    }
+
+    static func packed(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ id: UInt16 = 0) -> Cell {
+        Cell(address, length, upper: UInt32(id) | UInt32(flags) << 16, writes: flags & 2 != 0)
+    }
+}
+
+/// The rig.
+@safe final class SmallRing {
+    static let data: UInt64 = 4096 + 0x200
+    static let table: UInt64 = 0x300
+    /// Not all in memory.
+    static let nowhere: UInt64 = 2 * 4096 - 8
+
+    let size: UInt16
+    let packed: Bool
+    private let memory = FakeMemory(low: 2 * 4096, high: 4096)
+    private var transport: MMIOTransport<Filler>
+    private var batch = Batch<Never>(longestChain: 128)
+    /// What the two pages hold before a content is laid out and before the device runs, and where they are.
+    private let pristine: UnsafeMutableRawPointer
+    private let before: UnsafeMutableRawPointer
+    private let pages: UnsafeMutableRawPointer
+    private var writable: UInt64 = 0
+    private var tableIsWritable = false
+    /// Bytes of the device area.
+    private let deviceBytes: Int
+    private var ringAddress: UInt64 { packed ? 4096 + 0x300 : 0x100 }
+
+    private(set) var contents = 0
+    private(set) var served = 0
+    /// Contents in which a packed chain goes on over a used place.
+    private(set) var beyond = 0
+    private var failures = 0
+    private(set) var faults: Set<QueueFault> = []
+
+    init(size: UInt16, packed: Bool) {
+        self.size = size
+        self.packed = packed
+        deviceBytes = packed ? 4 : Int(SplitRing.usedBytes(size: size))
+        transport = MMIOTransport(device: Filler(), memory: memory.guest, adding: packed ? .ringPacked : [])
+        guard let low = memory.guest.resolve(0, 2 * 4096) else { preconditionFailure("there is no memory at 0") }
+        unsafe pages = low.base
+        unsafe pristine = .allocate(byteCount: 2 * 4096, alignment: 4096)
+        unsafe memcpy(pristine, pages, 2 * 4096)
+        unsafe before = .allocate(byteCount: 2 * 4096, alignment: 4096)
+    }
+
+    deinit {
+        unsafe pristine.deallocate()
+        unsafe before.deallocate()
+    }
+
+    // MARK: Laying a content out
+
+    private func store(_ word: UInt64, at address: UInt64) {
+        unsafe pages.storeBytes(of: word, toByteOffset: Int(address), as: UInt64.self)
+    }
+
+    /// Descriptor `index` of the ring.
+    func setRing(_ index: Int, _ cell: Cell) { set(ringAddress + 16 * UInt64(index), cell) }
+    /// Descriptor `index` of the table.
+    func setTable(_ index: Int, _ cell: Cell) {
+        set(Self.table + 16 * UInt64(index), cell)
+        // In a packed ring's table the indirect flag means nothing: this is a buffer.
+        if packed && cell.low == Self.table && cell.high >> 49 & 1 == 1 { tableIsWritable = true }
+    }
+
+    private func set(_ address: UInt64, _ cell: Cell) {
+        store(cell.low, at: address)
+        store(cell.high, at: address + 8)
+        writable |= cell.writable
+    }
+
+    /// The available ring's first four words: flags, index, two entries; and two entries more.
+    func setAvailable(index: UInt16, _ entries: UInt64) {
+        store(UInt64(index) << 16 | entries << 32, at: 0x200)
+        store(entries >> 32, at: 0x208)
+    }
+
+    /// Before the first cell of a content: the device area, the table, the data and the ring as at first.
+    func begin() {
+        unsafe memcpy(pages, pristine, 2 * 4096)
+        unsafe memset(pages + 0x200, 0, 16)
+        unsafe memset(pages + 4096 + 0x100, 0, 64)
+        writable = 0
+        tableIsWritable = false
+    }
+
+    // MARK: The device
+
+    private func write(_ register: Register, _ value: UInt32) {
+        _ = transport.write(at: UInt64(register.rawValue), width: 4, value: UInt64(value))
+    }
+
+    private func bringUp(at position: RingPosition) {
+        for value: UInt32 in [0, 1, 3] { write(.status, value) }
+        let features: Features = [.version1, .indirectDescriptors, .eventIndex, packed ? .ringPacked : []]
+        for word in UInt32(0)..<2 {
+            write(.driverFeaturesSel, word)
+            write(.driverFeatures, features.word(word))
+        }
+        write(.status, 0x0b)
+        write(.queueSize, UInt32(size))
+        write(.queueDescLow, UInt32(ringAddress))
+        write(.queueDriverLow, 0x200)
+        write(.queueDeviceLow, 4096 + 0x100)
+        write(.queueReady, 1)
+        transport.queues[0].live?.positions = RingPositions(available: position, used: position, notified: position)
+        write(.status, 0x0f)
+    }
+
+    private var status: UInt64 { transport.read(at: UInt64(Register.status.rawValue), width: 4) }
+
+    /// Lets the device loose on the content from `position` on, and judges what it did.
+    func run(from position: RingPosition = RingPosition()) {
+        contents += 1
+        bringUp(at: position)
+        guard status == 0x0f else { return fail("a reset does not heal: \(status)") }
+        // The driver's pages as they are now; the device may write to its area, to data and to a packed ring.
+        unsafe memcpy(before, pages, 2 * 4096)
+        batch.removeAll()
+        for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("it goes on for ever") }
+        // Chains, or descriptors of a packed ring.
+        let used = (transport.queues[0].live?.positions.used.count ?? position.count) &- position.count
+        if used > (packed ? 2 * size : size) { fail("\(used) used in a ring of \(size)") }
+        switch status {
+        case 0x0f: served += 1
+        case 0x4f:
+            if let fault = transport.lastFault { faults.insert(fault) }
+            if !transport.interruptStatus.contains(.configurationChange) { fail("nobody was told") }
+        default: fail("status \(status)")
+        }
+        // A packed chain that goes on over a place the device has used has the device's own flags and length there.
+        let isOverUsed = packed && used > size
+        if isOverUsed { beyond += 1 }
+        if !isOverUsed && !isUntouched { fail("memory was written that is not the device's") }
+    }
+
+    private var isUntouched: Bool {
+        var start = 0
+        for (from, count) in [
+            (Int(Self.table), tableIsWritable ? 48 : 0), (4096 + 0x100, deviceBytes), (4096 + 0x200, 64),
+            (4096 + 0x300, packed ? 16 * Int(size) : 0), (2 * 4096, 0),
+        ] {
+            if unsafe memcmp(before + start, pages + start, from - start) != 0 { return false }
+            start = from + count
+        }
+        for index in 0..<64 where writable >> UInt64(index) & 1 == 0 {
+            let offset = 4096 + 0x200 + index
+            let now = unsafe pages.load(fromByteOffset: offset, as: UInt8.self)
+            if unsafe now != before.load(fromByteOffset: offset, as: UInt8.self) { return false }
+        }
+        return true
+    }
+
+    private func fail(_ what: String) {
+        failures += 1
+        if failures > 5 { return }
+        var words: [String] = []
+        for address in stride(from: ringAddress, to: ringAddress + 16 * UInt64(size), by: 8) {
+            words.append(String(memory.load(UInt64.self, at: address), radix: 16))
+        }
+        Issue.record("\(what); content \(contents), fault \(String(describing: transport.lastFault)), ring \(words)")
+    }
+
+    /// What was explored, for the log.
+    func report(_ name: String) {
+        let names = faults.map { "\($0)" }.sorted().joined(separator: ", ")
+        print("\(name): \(contents) contents, \(served) served whole, \(beyond) over used places; faults: \(names)")
+    }
+}
