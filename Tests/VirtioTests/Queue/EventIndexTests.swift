@@ -1,6 +1,6 @@
 // VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side says where in the ring it wants to be notified.
-// Interrupts
-// are compared with a driver that walks the ring entry by entry; kicks are given only where the device asked for them.
+// Interrupts are compared with a driver that walks the ring entry by entry; kicks are given only where the device
+// asked for them.
 
 import Testing
 import VirtioABI

@@ -1,6 +1,5 @@
 // VIRTIO_F_IN_ORDER (VIRTIO 1.4, 2.7.9 and 2.8.13): whatever the backend does first, buffers are used in the order in
-// which they
-// were made available. `takeUsed` itself compares the order; these tests say when what is used.
+// which they were made available. `takeUsed` itself compares the order; these tests say when what is used.
 
 import Testing
 import Virtio

@@ -1,7 +1,6 @@
 // A model small enough to be explored whole: a ring of 2 or 4 entries in two pages of guest memory, and a device that
-// answers every chain at
-// once by filling all it may write. It is brought up, given one content of the ring, and judged, a hundred thousand
-// times.
+// answers every chain at once by filling all it may write. It is brought up, given one content of the ring, and
+// judged, a hundred thousand times.
 //
 //   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      the device only reads here
 //   page 1   0x100 device area           0x200 data, 64 bytes                 0x300 descriptors (packed)

@@ -1,6 +1,6 @@
 // Every content that a small ring can have, out of alphabets that hold each good and bad value there is: addresses in
-// and out of memory, no
-// bytes, one, many and 2^32 - 1, every flag, next and id in and out of range. Nothing is left to chance.
+// and out of memory, no bytes, one, many and 2^32 - 1, every flag, next and id in and out of range. Nothing is left
+// to chance.
 
 import Testing
 import VirtioABI

@@ -87,8 +87,7 @@ struct ControlMessage: Equatable, CustomStringConvertible {
 
 extension ConsoleDriver {
     /// What the device writes into the buffers of the control receive queue, of which it gets one of `room` bytes
-    /// after the other
-    /// for as long as it uses them.
+    /// after the other for as long as it uses them.
     func rawMessages(room: Int = 80) -> [[UInt8]] {
         var messages: [[UInt8]] = []
         while true {

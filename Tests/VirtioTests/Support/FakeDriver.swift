@@ -239,8 +239,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     }
 
     /// Makes a chain of `parts` available in queue `index`, and kicks, if the device wants that and nobody tells the
-    /// driver not
-    /// to.
+    /// driver not to.
     @discardableResult
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
         let ring = ring(index)
@@ -263,8 +262,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     }
 
     /// A table of `parts`, `shift` bytes behind an aligned address. Of the descriptor that refers to it
-    /// VIRTQ_DESC_F_WRITE means
-    /// nothing (2.7.5.3.2, 2.8.7): every other one has it.
+    /// VIRTQ_DESC_F_WRITE means nothing (2.7.5.3.2, 2.8.7): every other one has it.
     func table(_ parts: [Part], for ring: any FakeRing, _ shift: UInt64 = 0) -> Part {
         let bytes = ring.table(parts)
         let address = allocate(bytes.count + Int(shift), alignment: 16) + shift

@@ -1,6 +1,5 @@
 // The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing of
-// what it is told
-// to publish.
+// what it is told to publish.
 
 import VirtioABI
 

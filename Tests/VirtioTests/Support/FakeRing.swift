@@ -1,6 +1,6 @@
 // The driver's half of a virtqueue, whatever its form. `FakeQueue` is the split one, `FakePackedQueue` the packed one;
-// what both do, which
-// is to keep the books of a driver that keeps the rules, is here. A hostile driver is made of the same parts.
+// what both do, which is to keep the books of a driver that keeps the rules, is here. A hostile driver is made of the
+// same parts.
 
 import Testing
 import VirtioABI

@@ -1,6 +1,6 @@
 // A place in guest memory at which the device can be caught in the middle of a step: the first store to it runs the
-// driver's code, on the
-// device's own thread, before the store is done. What two processors do in a race happens here in one order, always.
+// driver's code, on the device's own thread, before the store is done. What two processors do in a race happens here
+// in one order, always.
 
 import Glibc
 import Virtio
@@ -31,8 +31,7 @@ private func segmentationFault(
 
 extension FakeMemory {
     /// Runs `body`; at its first store to the page of `address`, which is in the region at 0, `hook` runs first. True
-    /// if there was
-    /// such a store.
+    /// if there was such a store.
     func catchStore(at address: UInt64, _ hook: @escaping () -> Void, in body: () -> Void) -> Bool {
         let size = 4096
         guard let page = guest.resolve(address / 4096 * 4096, 4096) else { preconditionFailure("no such page") }

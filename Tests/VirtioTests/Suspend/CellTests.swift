@@ -1,6 +1,5 @@
 // The dialects' tables of states and inputs, below the rows of Status: what an event does in each state. A row is a
-// string with a
-// letter for each column, in the order of `Oracle.Column`; the draft has no seventh.
+// string with a letter for each column, in the order of `Oracle.Column`; the draft has no seventh.
 
 import Testing
 import VirtioABI

@@ -1,6 +1,5 @@
 // Which requirements a test shows. The table in the documentation is made of what passed tests report here, so that it
-// names no
-// test that did not run.
+// names no test that did not run.
 
 import Glibc
 import Synchronization

@@ -1,7 +1,6 @@
 // A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every
-// sequence of
-// inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the used ring
-// count here.
+// sequence of inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the
+// used ring count here.
 
 import Testing
 import Virtio

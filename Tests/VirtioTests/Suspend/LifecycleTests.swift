@@ -1,6 +1,5 @@
 // The lifecycle against the oracle: every state that can be reached with every input, so sequences of any length, and
-// besides
-// every sequence up to a length, which says the same without any argument about states.
+// besides every sequence up to a length, which says the same without any argument about states.
 
 import Testing
 import Virtio

@@ -1,8 +1,6 @@
 // What the lifecycle has to do, as two tables, one a dialect: a row for each input, a column for each state, written
-// down from the
-// texts and the decisions of the Suspend article, and not from the implementation. It holds no device: what a drain or
-// a
-// resume does is not its business, only that one is owed.
+// down from the texts and the decisions of the Suspend article, and not from the implementation. It holds no device:
+// what a drain or a resume does is not its business, only that one is owed.
 
 import Virtio
 import VirtioABI

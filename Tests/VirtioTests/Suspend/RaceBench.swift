@@ -1,6 +1,6 @@
 // A host with real threads around a device with four queues: one lock, four threads that take and complete, and a
-// driver that looks
-// at guest memory without the lock, as guests do. The lock is a pthread mutex, which ThreadSanitizer understands.
+// driver that looks at guest memory without the lock, as guests do. The lock is a pthread mutex, which
+// ThreadSanitizer understands.
 
 import Glibc
 import Synchronization

@@ -1,6 +1,5 @@
 // What the suspend tests need beside the fake driver: the two dialects' words, a device that can be brought into every
-// state, and a
-// device type with several queues that no backend answers by itself.
+// state, and a device type with several queues that no backend answers by itself.
 
 import Glibc
 import Testing

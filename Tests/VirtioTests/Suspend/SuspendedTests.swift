@@ -257,8 +257,7 @@ struct SuspendedTests {
 
 extension ConsoleDriver {
     /// Types what is left of `input` and posts buffers anew until all of it came back in the buffers `posted`, by
-    /// head; returns
-    /// what did.
+    /// head; returns what did.
     fileprivate func collect(_ input: [UInt8], sent: Int, in posted: [UInt32: Chain]) -> [UInt8] {
         var (sent, received, posted) = (sent, [UInt8](), posted)
         for _ in 0..<200 where received.count < input.count {

@@ -1,6 +1,5 @@
 // The steps of a random walk, where they come from, and how a list of them is made shorter. A step is a plain value
-// that means
-// something in every state, if only nothing: so a list can be walked again, and a part of it too.
+// that means something in every state, if only nothing: so a list can be walked again, and a part of it too.
 
 /// A generator of our own, so that a seed means the same walk everywhere: SplitMix64.
 struct SplitMix64 {

@@ -1,6 +1,5 @@
 // Random walks over the real transport: queues that come and go, requests in flight and held, changes, errors, resets,
-// and SUSPEND all
-// the while. A walk that fails prints its seed and the shortest list of steps that still fails.
+// and SUSPEND all the while. A walk that fails prints its seed and the shortest list of steps that still fails.
 
 import Glibc
 import Testing

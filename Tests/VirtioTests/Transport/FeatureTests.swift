@@ -1,7 +1,6 @@
 // Feature by feature (VIRTIO 1.4, 2.2): what is withheld is not offered and what is not accepted is not honoured.
-// Nothing of it is left: its
-// requests are unsupported, its fields read 0, its queues do not exist, its words in the rings are neither read nor
-// written.
+// Nothing of it is left: its requests are unsupported, its fields read 0, its queues do not exist, its words in the
+// rings are neither read nor written.
 
 import Testing
 import Virtio

@@ -11,8 +11,7 @@ struct RegisterTests {
     static let columns: [BlockDriver.Stage] = [.reset, .driverOK]
 
     /// Word 0 of what a disk offers: segment limit, block size, flush, topology, writeback switch, discard, write
-    /// zeroes; indirect
-    /// descriptors and event indices.
+    /// zeroes; indirect descriptors and event indices.
     static let features: UInt32 = 0x3000_6e44
 
     /// What a register reads that no test has prepared otherwise.
