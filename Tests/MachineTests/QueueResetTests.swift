@@ -20,7 +20,7 @@ private struct NoLine: InterruptLine {
         slot = try BlockSlot(
             name: "blk0",
             transport: MMIOTransport(device: Block(capacity: 8, queues: 2), memory: ram.guestMemory),
-            place: place, backend: try MemoryDisk(size: 4096), identity: "blk0")
+            place: place, backend: try MemoryDisk(size: 4096), identity: "blk0", mode: .threads, workers: 1)
         let features = Features([.version1, .ringReset, BlockFeature.multiqueue, BlockFeature.flush])
         for status: UInt32 in [1, 3] { set(.status, status) }
         for word: UInt32 in [0, 1] {
