@@ -41,6 +41,14 @@ let package = Package(
             ],
             swiftSettings: house),
 
+        // The benchmarks. `peers` are the C programs that vmm is held against; the script compiles them.
+        .executableTarget(
+            name: "vmm-bench",
+            dependencies: [
+                "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            exclude: ["peers"], swiftSettings: house),
+
         // The built-in guest: `guest/build.sh` makes an ELF, the plugin turns it into a Swift constant.
         .plugin(name: "BuildGuest", capability: .buildTool(), path: "guest/plugin"),
         .target(name: "TestGuest", path: "guest/image", swiftSettings: house, plugins: ["BuildGuest"]),

@@ -63,7 +63,7 @@ public final class Machine: @unchecked Sendable {
         for device in devices { try device.start() }
         let thread = try VCPUThread(vcpu, id: 0, board: board, ending: ending)
         let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) })
-        thread.stop()
+        exits = thread.stop()
         return outcome
     }
 
@@ -75,6 +75,9 @@ public final class Machine: @unchecked Sendable {
     public var statistics: [(device: String, counts: DeviceStatistics)] {
         devices.map { ($0.name, $0.statistics) }
     }
+
+    /// How often the guest left its processor for this process; known when `run` has returned.
+    public private(set) var exits = ExitCounts()
 
     /// Tells the guest if the terminal's size changed.
     public func rereadConsoleSize() { console.rereadSize() }

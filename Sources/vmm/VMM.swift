@@ -163,7 +163,10 @@ struct Run: ParsableCommand {
         let outcome = try machine.run(timeout: timeout?.duration)
         let elapsed = TimeSpan(duration: ContinuousClock.now - start)
         Terminal.restore()
-        if verbose { for entry in machine.statistics { Log.say(entry.device, entry.counts) } }
+        if verbose {
+            for entry in machine.statistics { Log.say(entry.device, entry.counts) }
+            Log.say("vcpu0: \(machine.exits)")
+        }
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
         return outcome.exitCode
     }

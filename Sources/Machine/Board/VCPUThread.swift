@@ -5,19 +5,22 @@ import KVM
 /// Runs a vCPU until the machine's end.
 final class VCPUThread {
     private let stopHandle: StopHandle
+    private let processor: Processor
     private var thread: Thread?
 
     /// Starts the thread. The vCPU is its own from here on.
     init(_ vcpu: consuming VCPU, id: Int, board: Board, ending: Ending) throws(MachineError) {
         stopHandle = vcpu.stopHandle
         let processor = Processor(vcpu, board, ending)
+        self.processor = processor
         thread = try Thread("vcpu\(id)") { processor.runToTheEnd() }
     }
 
-    /// Ends the thread, wherever its guest is. The end has been reported before.
-    func stop() {
+    /// Ends the thread, wherever its guest is, and says how often the guest left it. The end has been reported before.
+    func stop() -> ExitCounts {
         stopHandle.requestStop()
         thread.take()?.join()
+        return processor.counts
     }
 }
 
@@ -45,12 +48,17 @@ private final class Processor: @unchecked Sendable {
         }
     }
 
+    /// Its exits so far.
+    private(set) var counts = ExitCounts()
+
     /// Set by an interrupted run after the end was reported.
     private var stopped = false
 
     /// Runs to the next exit and serves it; an outcome if that was the last.
     private func step() throws(KVMError) -> Machine.Outcome? {
-        switch try vcpu.run() {
+        let exit = try vcpu.run()
+        counts.count(exit)
+        switch exit {
         case .mmioRead(let address, let width): vcpu.complete(board.readMemory(address, width: width))
         case .mmioWrite(let address, let width, let value): board.writeMemory(address, width: width, value: value)
         case .portIn(let port, let width): vcpu.complete(board.readPort(port, width: width))

@@ -1,0 +1,164 @@
+// The device model alone: requests through transport, ring and block device over a disk in memory, in one thread, without
+// KVM. The driver here does the least a driver can: what is timed is the device's side.
+//
+// Memory: descriptors at 0, the driver's area at 0x4000, the device's at 0x6000, tables at 0x8000 (64 bytes each), headers
+// at 0xa000 (16), status bytes at 0xc000, data at 0x10000 (512).
+
+import Virtio
+import VirtioABI
+
+/// How the requests come.
+struct ChainForm {
+    var isPacked: Bool
+    var isIndirect: Bool
+    /// Requests made available at once.
+    var inFlight: Int
+
+    var name: String { (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") }
+
+    static let all: [ChainForm] = [false, true].flatMap { packed in
+        [false, true].map { ChainForm(isPacked: packed, isIndirect: $0, inFlight: 8) }
+    }
+}
+
+/// A disk and its driver.
+@safe struct ChainLoop: ~Copyable {
+    static let queueSize = 256
+    static let mostInFlight = 64
+
+    private let form: ChainForm
+    private let memory: UnsafeMutableRawPointer
+    private var transport: MMIOTransport<Block>
+    private var batch: Batch<Block.Request>
+    private let disk = [UInt8](repeating: 7, count: 64 << 10)
+    /// Split: the available index. Packed: the ring position, with its wrap counter.
+    private var available: UInt16 = 0
+    private var position = 0
+    private var wrap = true
+    /// Requests answered.
+    private(set) var answered = 0
+
+    init(_ form: ChainForm) {
+        precondition(1...Self.mostInFlight ~= form.inFlight)
+        self.form = form
+        let size = 128 << 10
+        unsafe memory = .allocate(byteCount: size, alignment: 4096)
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        let guest = unsafe GuestMemory([.init(guestAddress: 0, base: memory, size: UInt64(size))])
+        transport = MMIOTransport(device: Block(capacity: 128), memory: guest, adding: .ringPacked)
+        batch = Batch(longestChain: transport.longestChain)
+        bringUp()
+        for request in 0..<Self.mostInFlight { prepare(request) }
+    }
+
+    deinit { unsafe memory.deallocate() }
+
+    private func store<Word: BitwiseCopyable>(_ word: Word, _ address: Int) {
+        unsafe memory.storeBytes(of: word, toByteOffset: address, as: Word.self)
+    }
+    private func load<Word: BitwiseCopyable>(_ address: Int) -> Word {
+        unsafe memory.load(fromByteOffset: address, as: Word.self)
+    }
+    private mutating func write(_ register: Register, _ value: UInt32) -> Effects {
+        transport.write(at: UInt64(register.rawValue), width: 4, value: UInt64(value))
+    }
+
+    private mutating func bringUp() {
+        var features: Features = [.version1]
+        if form.isPacked { features.insert(.ringPacked) }
+        if form.isIndirect { features.insert(.indirectDescriptors) }
+        for (register, value): (Register, UInt32) in [
+            (.status, 3), (.driverFeaturesSel, 0), (.driverFeatures, features.word(0)), (.driverFeaturesSel, 1),
+            (.driverFeatures, features.word(1)), (.status, 11), (.queueSize, UInt32(Self.queueSize)),
+            (.queueDriverLow, 0x4000), (.queueDeviceLow, 0x6000), (.queueReady, 1), (.status, 15),
+        ] { _ = write(register, value) }
+    }
+
+    /// The header, and what of the descriptors never changes: indirect tables, and a split ring's chains.
+    private func prepare(_ request: Int) {
+        store((BlockRequest.Kind.read, UInt32(0), UInt64(request)), 0xa000 + 16 * request)
+        for part in 0..<3 {
+            let table = 0x8000 + 64 * request
+            if form.isIndirect {
+                store(element(request, part, id: UInt16(part + 1), isPacked: form.isPacked), table + 16 * part)
+            } else if !form.isPacked {
+                let index = 3 * request + part
+                store(element(request, part, id: UInt16(index + 1), isPacked: false), 16 * index)
+            }
+        }
+        if form.isIndirect, !form.isPacked { store(reference(request, flags: 0), 16 * request) }
+    }
+
+    /// Header, data or status byte. In a split ring `id` is the next one's.
+    private func element(_ request: Int, _ part: Int, id: UInt16, isPacked: Bool) -> (UInt64, UInt64) {
+        let addresses: [3 of Int] = [0xa000 + 16 * request, 0x10000 + 512 * request, 0xc000 + request]
+        let lengths: [3 of UInt64] = [16, 512, 1]
+        var flags: Descriptor.Flags = part == 0 ? [] : .write
+        if part < 2, !(isPacked && form.isIndirect) { flags.insert(.next) }
+        let next = part < 2 || isPacked ? UInt64(id) : 0
+        return (UInt64(addresses[part]), lengths[part] | next << 32 | UInt64(flags.rawValue) << 48)
+    }
+
+    private func reference(_ request: Int, flags: UInt16) -> (UInt64, UInt64) {
+        let all = Descriptor.Flags.indirect.rawValue | flags
+        return (UInt64(0x8000 + 64 * request), 48 | UInt64(request) << 32 | UInt64(all) << 48)
+    }
+
+    // MARK: A round
+
+    /// Makes the requests available, kicks, serves them, and acknowledges; how a host does it, without a lock.
+    mutating func round() {
+        for request in 0..<form.inFlight { form.isPacked ? offerPacked(request) : offerSplit(request) }
+        if !form.isPacked { store(available, 0x4002) }
+        var queues = write(.queueNotify, 0).queues
+        while !queues.isEmpty {
+            queues = transport.take(queue: 0, into: &batch).queues
+            for index in 0..<batch.count {
+                let work = batch[index]
+                let written = work.request.data.copy(from: disk.span, at: Int(work.request.offset))
+                queues.formUnion(transport.finish(work.token, .ok(written: UInt32(written))).queues)
+                answered += 1
+            }
+            batch.removeAll()
+        }
+        _ = write(.interruptACK, UInt32(transport.interruptStatus.rawValue))
+    }
+
+    private mutating func offerSplit(_ request: Int) {
+        let head = UInt16(form.isIndirect ? request : 3 * request)
+        store(head, 0x4004 + 2 * (Int(available) % Self.queueSize))
+        available &+= 1
+    }
+
+    private mutating func offerPacked(_ request: Int) {
+        let parts = form.isIndirect ? 1 : 3
+        for part in 0..<parts {
+            let state = wrap ? PackedRing.availableBit : PackedRing.usedBit
+            let (low, plain) =
+                form.isIndirect
+                ? reference(request, flags: 0) : element(request, part, id: UInt16(request), isPacked: true)
+            let high = plain | UInt64(state) << 48
+            store((low, high), 16 * position)
+            position += 1
+            if position == Self.queueSize { (position, wrap) = (0, !wrap) }
+        }
+    }
+
+    /// Whether all that was made available was answered well: the last status bytes are 0, data is there, no fault.
+    var isSound: Bool {
+        for request in 0..<form.inFlight {
+            let status: UInt8 = load(0xc000 + request)
+            let byte: UInt8 = load(0x10000 + 512 * request + 511)
+            if status != 0 || byte != 7 { return false }
+        }
+        return transport.lastFault == nil
+    }
+
+    /// Runs `requests` or a few more of them; nil unless every one was answered.
+    static func run(_ form: ChainForm, requests: Int) -> Int? {
+        var loop = ChainLoop(form)
+        let rounds = (requests + form.inFlight - 1) / form.inFlight
+        for _ in 0..<rounds { loop.round() }
+        return loop.answered == rounds * form.inFlight && loop.isSound ? loop.answered : nil
+    }
+}

@@ -1,0 +1,113 @@
+// The rows about what goes through the devices: the disk's reads and the console's bytes, against QEMU with the same guest.
+
+extension Setup {
+    /// Random reads of 4 KiB at one depth, through the page cache and past it.
+    func randomRows(depth: Int) -> [Row] {
+        Cache.allCases.map { cache in
+            let words = "bench=blk-read,count=\(count(depth == 1 ? 10_000 : 40_000)),depth=\(depth),wait=\(wait)"
+            let value = { (run: GuestRun) in Double(run.count) / run.seconds }
+            var row = Row(
+                name: "random-\(depth)\(cache == .direct ? "-direct" : "")",
+                what: "random reads of 4 KiB, \(depth) in flight, \(cache.rawValue)", unit: "IOPS",
+                moreIsBetter: true, budget: .ratioAtLeast(depth == 1 ? 1 : 1.5, to: "qemu"),
+                contestants: [diskContestant("blk-read", words, cache, value)])
+            row.addQEMU("blk-read", words, cache, self, value)
+            return row
+        }
+    }
+
+    /// Sequential reads of 128 KiB, 16 in flight, into 16 buffers; the C program has one in flight, and the same buffers.
+    func sequentialRows() -> [Row] {
+        let (depth, size) = (16, 128 << 10)
+        return Cache.allCases.map { cache in
+            let reads = count(cache == .direct ? 4_000 : 12_000)
+            let words = "bench=blk-seq,count=\(reads),depth=\(depth),size=\(size),wait=\(wait)"
+            let bytes = Double(size) / 1_048_576
+            let value = { (run: GuestRun) in Double(run.count) * bytes / run.seconds }
+            let program = ["\(peers)/preadv", disk, "\(size)", "\(reads)", "\(depth)", cache.rawValue]
+            var row = Row(
+                name: "sequential\(cache == .direct ? "-direct" : "")",
+                what: "sequential reads of 128 KiB, \(cache.rawValue)", unit: "MiB/s", moreIsBetter: true,
+                budget: .ratioAtLeast(0.9, to: "C preadv"),
+                contestants: [
+                    diskContestant("blk-seq", words, cache, value),
+                    Contestant("C preadv", program) { () throws(BenchError) in
+                        var child = try Child(program)
+                        let text = try child.readToEnd()
+                        guard let seconds = Double(text.filter { $0 != "\n" }) else {
+                            throw BenchError("preadv: \(child.complaint)")
+                        }
+                        return Double(reads) * bytes / seconds
+                    },
+                ])
+            row.addQEMU("blk-seq", words, cache, self, value)
+            return row
+        }
+    }
+
+    /// Output of the console into a pipe that the tool empties.
+    func consoleRows() -> [Row] {
+        let bytes = count(32 << 20)
+        let words = "bench=console,count=\(bytes),size=4096,depth=8"
+        // What arrives is counted: output that is lost would be fast.
+        let value = { (run: GuestRun) in run.bytes == bytes ? Double(bytes) / run.seconds / 1e6 : .nan }
+        return [
+            Row(
+                name: "console", what: "console output, 4 KiB buffers, 8 in flight", unit: "MB/s", moreIsBetter: true,
+                budget: .ratioAtLeast(2, to: "qemu"),
+                contestants: [
+                    vmmContestant("console", words, value),
+                    peer("qemu", "console", qemuCommand(words), codes: Self.qemuCodes, value),
+                ])
+        ]
+    }
+
+    /// vmm with a disk, if it knows the disk's options.
+    private func diskContestant(
+        _ name: String, _ words: String, _ cache: Cache, _ value: @escaping (GuestRun) -> Double
+    ) -> Contestant {
+        do throws(BenchError) {
+            var child = try Child(vmmCommand("bench=exit", disk: vmmDisk(cache)))
+            do throws(BenchError) { try child.finish() } catch {
+                let isUsage = error.description.contains("ended with 64")
+                return Contestant("vmm", missing: isUsage ? "not offered by this vmm" : error.description)
+            }
+        } catch { return Contestant("vmm", missing: error.description) }
+        return vmmContestant(name, words, disk: vmmDisk(cache), value)
+    }
+}
+
+extension Row {
+    /// Tries QEMU's ways of doing I/O once each, and takes the best of them as the peer.
+    fileprivate mutating func addQEMU(
+        _ name: String, _ words: String, _ cache: Cache, _ setup: Setup, _ value: @escaping (GuestRun) -> Double
+    ) {
+        guard Setup.isInstalled(setup.qemu) else {
+            contestants.append(Contestant("qemu", missing: "not installed"))
+            return
+        }
+        var best: (mode: QEMUMode, value: Double)?
+        var tried: [(String, JSON)] = []
+        var failure = ""
+        for mode in QEMUMode.all(cache) {
+            let command = setup.qemuCommand(words, mode: mode, cache: cache)
+            do throws(BenchError) {
+                let result = value(try GuestRun(name, command, codes: Setup.qemuCodes))
+                tried.append((mode.name, .double(result)))
+                if result > best?.value ?? 0 { best = (mode, result) }
+            } catch {
+                failure = error.description
+                tried.append((mode.name, .string(failure)))
+            }
+        }
+        notes.append(("qemuModes", .members(tried)))
+        guard let best else {
+            contestants.append(Contestant("qemu", missing: failure))
+            return
+        }
+        notes.append(("note", .string("qemu's best of \(tried.count): \(best.mode.name)")))
+        contestants.append(
+            setup.peer(
+                "qemu", name, setup.qemuCommand(words, mode: best.mode, cache: cache), codes: Setup.qemuCodes, value))
+    }
+}

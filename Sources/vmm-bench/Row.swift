@@ -1,0 +1,91 @@
+// A row of the table: what was measured of vmm and of others, and what was promised.
+
+/// Something that is measured, with the samples taken so far.
+struct Contestant {
+    let name: String
+    /// What is run, for the report; the guest's words are in it.
+    let command: [String]
+    /// Takes one sample, in the row's unit.
+    let sample: () throws(BenchError) -> Double
+    var samples: [Double] = []
+    /// Why there are none.
+    var missing: String?
+
+    init(_ name: String, _ command: [String] = [], sample: @escaping () throws(BenchError) -> Double) {
+        (self.name, self.command, self.sample) = (name, command, sample)
+    }
+
+    /// One that cannot take part.
+    init(_ name: String, missing: String) {
+        self.init(name) { () throws(BenchError) in throw BenchError(missing) }
+        self.missing = missing
+    }
+}
+
+/// What was promised.
+enum Budget {
+    /// vmm's median over that of the peer with this name.
+    case ratioAtMost(Double, to: String)
+    case ratioAtLeast(Double, to: String)
+    /// vmm's median itself.
+    case atMost(Double)
+    case none
+}
+
+/// A row.
+struct Row {
+    let name: String
+    let what: String
+    let unit: String
+    /// A rate, not a time or a size.
+    let moreIsBetter: Bool
+    let budget: Budget
+    /// vmm comes first.
+    var contestants: [Contestant]
+    /// What else there is to say, by name.
+    var notes: [(name: String, value: JSON)] = []
+
+    /// Takes `runs` samples of each, in turn, so that what disturbs the machine disturbs all.
+    mutating func measure(runs: Int) {
+        for _ in 0..<runs {
+            for index in contestants.indices where contestants[index].missing == nil {
+                do throws(BenchError) {
+                    contestants[index].samples.append(try contestants[index].sample())
+                } catch {
+                    contestants[index].missing = error.description
+                }
+            }
+        }
+    }
+
+    private func median(_ name: String) -> Double? {
+        contestants.first { $0.name == name && $0.missing == nil }?.samples.median
+    }
+
+    /// vmm's median over the peer's.
+    func ratio(to peer: String) -> Double? {
+        guard let first = contestants.first, first.name != peer, let own = median(first.name),
+            let other = median(peer), other > 0
+        else { return nil }
+        return own / other
+    }
+
+    /// Whether the promise was kept; nil where there is none, or something is missing.
+    var isMet: Bool? {
+        switch budget {
+        case .ratioAtMost(let most, let peer): ratio(to: peer).map { $0 <= most }
+        case .ratioAtLeast(let least, let peer): ratio(to: peer).map { $0 >= least }
+        case .atMost(let most): contestants.first.flatMap { median($0.name) }.map { $0 <= most }
+        case .none: nil
+        }
+    }
+
+    var budgetText: String {
+        switch budget {
+        case .ratioAtMost(let most, let peer): "<= \(most)x \(peer)"
+        case .ratioAtLeast(let least, let peer): ">= \(least)x \(peer)"
+        case .atMost(let most): "<= \(Report.number(most)) \(unit)"
+        case .none: ""
+        }
+    }
+}
