@@ -21,6 +21,8 @@ targets=$(sed -n 's/^    case \([a-z]*\)$/\1/p; s/^    case [a-zA-Z]* = "\(.*\)"
 # Of several -sanitize options the compiler heeds the last, so it is given one that names both. SwiftPM is told of the fuzzer
 # alone: then it leaves main to it.
 build() {
+    # SwiftPM does not notice files that are new in a package it depends on: it is made to plan the build again.
+    rm -f "$scratch/release.yaml"
     "$swift" build --package-path $here --scratch-path "$scratch" --product "$1" -c release --sanitize fuzzer \
         -Xswiftc -sanitize=fuzzer,address -Xswiftc -profile-coverage-mapping -Xswiftc -profile-generate \
         -Xswiftc -use-ld=lld --quiet
