@@ -3,7 +3,7 @@
 /// The name of a request that is in the backend's hands. It outlives resets: one from an older epoch means nothing.
 public struct Token: Hashable, Sendable {
     let queue: UInt16
-    let head: UInt16
+    let name: UInt16
     let epoch: UInt32
 }
 

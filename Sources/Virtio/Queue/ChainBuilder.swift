@@ -51,9 +51,9 @@ struct ChainBuilder {
     }
 
     /// The chain, which took `slots` entries of the ring's descriptors, and whose segments are the last of `segments`.
-    func finish(head: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
+    func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
         DescriptorChain(
-            head: head, slots: slots,
+            id: id, slots: slots,
             readable: segments.last(readable.count, before: writable.count, byteCount: readable.bytes),
             writable: segments.last(writable.count, byteCount: writable.bytes))
     }

@@ -54,7 +54,7 @@ public struct Reply: Sendable {
 /// One popped descriptor chain. It is a linear resource: a queue's `put` or `park` ends it, and dropping it is a bug.
 @frozen public struct DescriptorChain: ~Copyable {
     /// What names it in the used ring: the first descriptor's index in a split queue, the buffer id in a packed one.
-    let head: UInt16
+    let id: UInt16
     /// How many entries of the descriptor table or ring it takes.
     let slots: UInt16
     /// The part the device may only read.
@@ -62,16 +62,16 @@ public struct Reply: Sendable {
     /// The part the device may only write.
     public var writable: Segments
 
-    init(head: UInt16, slots: UInt16, readable: Segments, writable: Segments) {
-        self.head = head
+    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments) {
+        self.id = id
         self.slots = slots
         self.readable = readable
         self.writable = writable
     }
 
     /// Ends the chain and gives its name and length.
-    consuming func close() -> (head: UInt16, slots: UInt16) {
-        let result = (head, slots)
+    consuming func close() -> (id: UInt16, slots: UInt16) {
+        let result = (id, slots)
         discard self
         return result
     }

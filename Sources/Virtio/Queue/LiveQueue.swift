@@ -71,7 +71,8 @@ struct LiveQueue: ~Copyable {
         rules = ChainRules(
             memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain)
         eventIndex = features.contains(.eventIndex)
-        parked = ParkedChains(size: size, inOrder: features.contains(.inOrder))
+        parked = ParkedChains(
+            size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
     }
 
     /// Entries (split) or descriptors (packed) that the driver has made available and the device has not popped.
@@ -116,10 +117,10 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Gives a chain that took `slots` entries back, and says what was written into it (2.7.8, 2.8.6).
-    mutating func put(_ head: UInt16, slots: UInt16, written: Written) {
+    mutating func put(_ id: UInt16, slots: UInt16, written: Written) {
         switch ring {
-        case .split(let queue): queue.put(head, written: written.length, at: &positions.used)
-        case .packed(let queue): queue.put(head, slots: slots, written: written, at: &positions.used)
+        case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
+        case .packed(let queue): queue.put(id, slots: slots, written: written, at: &positions.used)
         }
     }
 

@@ -57,7 +57,7 @@ import VirtioABI
         return size
     }
 
-    /// Pops the next chain, whose name must be free in `parked`; nil if there is none.
+    /// Pops the next chain, for which the ring must have room beside those in `parked`; nil if there is none.
     func next(
         at start: inout RingPosition, _ rules: ChainRules, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
@@ -80,11 +80,9 @@ import VirtioABI
                 try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
                 if descriptor.flags.contains(.next) { continue }
             }
-            // The buffer's id stands in its last descriptor (2.8.6).
-            guard descriptor.id < size else { throw .headOutOfRange }
-            guard parked.isFree(descriptor.id) else { throw .headInFlight }
             start = position
-            return chain.finish(head: descriptor.id, slots: count, segments)
+            // The buffer's id stands in its last descriptor, and is whatever the driver likes (2.8.6).
+            return chain.finish(id: descriptor.id, slots: count, segments)
         }
         throw .chainTooLong
     }

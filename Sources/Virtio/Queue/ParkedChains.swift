@@ -1,5 +1,6 @@
-// The chains a device took and has not given back, by the name the driver gave each: the head's index in a split queue, the buffer
-// id in a packed one. There are as many names as the queue has entries, so nothing here grows.
+// The chains a device took and has not given back. Each has a name below the queue's size: in a split queue its head's index, which
+// no other chain can have meanwhile; in a packed one a name of our own, for a buffer id there is any number the driver likes
+// (2.8.6). There are as many names as the queue has entries, so nothing here grows.
 
 /// The chains of one queue that are in the backend's hands, or finished and not used yet.
 @safe struct ParkedChains: ~Copyable, @unchecked Sendable {
@@ -15,6 +16,8 @@
 
     private struct Parked {
         var state = State.free
+        /// What the driver knows it by: the head's index or the buffer id.
+        var id: UInt16 = 0
         /// Entries of the ring that the chain takes.
         var slots: UInt16 = 0
         /// Where the device will answer; nil for a device type that does not.
@@ -23,7 +26,7 @@
 
     /// A chain on its way to the used ring.
     struct Chain {
-        let head: UInt16
+        let id: UInt16
         let slots: UInt16
         let reply: Reply?
     }
@@ -42,9 +45,15 @@
     let inOrder: Bool
     /// Then the names in that order.
     private var order: NameQueue
+    /// Names are heads; otherwise those that are free are here.
+    private let namedByHead: Bool
+    private var names: NameQueue
 
-    init(size: UInt16, inOrder: Bool) {
+    init(size: UInt16, inOrder: Bool, namedByHead: Bool) {
         self.size = size
+        self.namedByHead = namedByHead
+        names = NameQueue(size: namedByHead ? 0 : size)
+        if !namedByHead { for name in 0..<size { names.append(name) } }
         unsafe parked = .allocate(capacity: Int(size))
         unsafe parked.initialize(repeating: Parked(), count: Int(size))
         self.inOrder = inOrder
@@ -54,14 +63,14 @@
     deinit { unsafe parked.deallocate() }
 
     /// Whether no chain of this name, below `size`, is with the device.
-    func isFree(_ head: UInt16) -> Bool {
-        if case .free = unsafe parked[Int(head)].state { true } else { false }
+    func isFree(_ name: UInt16) -> Bool {
+        if case .free = unsafe parked[Int(name)].state { true } else { false }
     }
 
     /// Whether a chain that is answered at once has to wait for others.
     var mustQueue: Bool { inOrder && inFlight + finished > 0 }
 
-    /// Sets a chain aside until the backend has answered. Its name is then the request's.
+    /// Sets a chain aside until the backend has answered, and gives its name. The ring has made sure that there is a free one.
     mutating func park(_ chain: consuming DescriptorChain, reply: Reply?) -> UInt16 {
         inFlight += 1
         return add(chain, .inFlight, reply: reply)
@@ -74,17 +83,22 @@
     }
 
     private mutating func add(_ chain: consuming DescriptorChain, _ state: State, reply: Reply?) -> UInt16 {
-        let (head, count) = chain.close()
-        unsafe parked[Int(head)] = Parked(state: state, slots: count, reply: reply)
-        slots += Int(count)
-        if inOrder { order.append(head) }
-        return head
+        let (id, count) = chain.close()
+        return add(Parked(state: state, id: id, slots: count, reply: reply))
     }
 
-    /// Keeps the outcome of the chain `head` for later; nothing in guest memory changes. False if it is not in the backend.
-    mutating func finish(_ head: UInt16, _ outcome: Outcome) -> Bool {
-        guard head < size, case .inFlight = unsafe parked[Int(head)].state else { return false }
-        unsafe parked[Int(head)].state = .finished(.outcome(outcome))
+    private mutating func add(_ chain: Parked) -> UInt16 {
+        let name = namedByHead ? chain.id : names.removeFirst()
+        unsafe parked[Int(name)] = chain
+        slots += Int(chain.slots)
+        if inOrder { order.append(name) }
+        return name
+    }
+
+    /// Keeps the outcome of the chain `name` for later; nothing in guest memory changes. False if it is not in the backend.
+    mutating func finish(_ name: UInt16, _ outcome: Outcome) -> Bool {
+        guard name < size, case .inFlight = unsafe parked[Int(name)].state else { return false }
+        unsafe parked[Int(name)].state = .finished(.outcome(outcome))
         inFlight -= 1
         finished += 1
         return true
@@ -94,30 +108,31 @@
     /// there is none. In a queue that is used in order that is the oldest or none.
     mutating func next(from cursor: inout UInt16) -> (chain: Chain, answer: Answer)? {
         if inOrder {
-            guard let head = order.first, case .finished(let answer) = unsafe parked[Int(head)].state else {
+            guard let name = order.first, case .finished(let answer) = unsafe parked[Int(name)].state else {
                 return nil
             }
-            order.removeFirst()
-            return (free(head), answer)
+            _ = order.removeFirst()
+            return (free(name), answer)
         }
         while finished > 0, cursor < size {
-            let head = cursor
+            let name = cursor
             cursor += 1
-            if case .finished(let answer) = unsafe parked[Int(head)].state { return (free(head), answer) }
+            if case .finished(let answer) = unsafe parked[Int(name)].state { return (free(name), answer) }
         }
         return nil
     }
 
-    private mutating func free(_ head: UInt16) -> Chain {
+    private mutating func free(_ name: UInt16) -> Chain {
         finished -= 1
-        let chain = chain(head)
+        let chain = chain(name)
         slots -= Int(chain.slots)
-        unsafe parked[Int(head)].state = .free
+        unsafe parked[Int(name)].state = .free
+        if !namedByHead { names.append(name) }
         return chain
     }
 
-    private func chain(_ head: UInt16) -> Chain {
-        unsafe Chain(head: head, slots: parked[Int(head)].slots, reply: parked[Int(head)].reply)
+    private func chain(_ name: UInt16) -> Chain {
+        unsafe Chain(id: parked[Int(name)].id, slots: parked[Int(name)].slots, reply: parked[Int(name)].reply)
     }
 
     // MARK: Snapshots
@@ -125,18 +140,16 @@
     /// Calls `body` with each finished chain, in an order that `restore` may be called in.
     func forEachFinished(_ body: (Chain, Answer) -> Void) {
         for index in 0..<(inOrder ? order.count : size) {
-            let head = inOrder ? order[index] : index
-            if case .finished(let answer) = unsafe parked[Int(head)].state { body(chain(head), answer) }
+            let name = inOrder ? order[index] : index
+            if case .finished(let answer) = unsafe parked[Int(name)].state { body(chain(name), answer) }
         }
     }
 
     /// Puts back a chain that `forEachFinished` gave of this queue in another place.
     mutating func restore(_ chain: Chain, _ answer: Answer) {
-        guard chain.head < size, isFree(chain.head) else { return }
-        unsafe parked[Int(chain.head)] = Parked(state: .finished(answer), slots: chain.slots, reply: chain.reply)
+        guard namedByHead ? chain.id < size && isFree(chain.id) : names.count > 0 else { return }
         finished += 1
-        slots += Int(chain.slots)
-        if inOrder { order.append(chain.head) }
+        _ = add(Parked(state: .finished(answer), id: chain.id, slots: chain.slots, reply: chain.reply))
     }
 }
 
@@ -169,9 +182,10 @@
         count += 1
     }
 
-    mutating func removeFirst() {
-        precondition(count > 0)
+    mutating func removeFirst() -> UInt16 {
+        let name = self[0]
         start = UInt16((Int(start) + 1) % Int(size))
         count -= 1
+        return name
     }
 }

@@ -78,11 +78,11 @@ import VirtioABI
             if descriptor.flags.contains(.indirect) {
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
                 try walk(table, into: &chain, &segments)
-                return chain.finish(head: head, slots: count, segments)
+                return chain.finish(id: head, slots: count, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else {
-                return chain.finish(head: head, slots: count, segments)
+                return chain.finish(id: head, slots: count, segments)
             }
             guard descriptor.next < size else { throw .nextOutOfRange }
             index = descriptor.next

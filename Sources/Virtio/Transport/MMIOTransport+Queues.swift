@@ -45,13 +45,13 @@ extension MMIOTransport where Device: ~Copyable {
                     if queues[index].mustQueue {
                         queues[index].live?.parked.park(chain, written: written)
                     } else {
-                        let (head, slots) = chain.close()
-                        queues[index].live?.put(head, slots: slots, written: written)
+                        let (id, slots) = chain.close()
+                        queues[index].live?.put(id, slots: slots, written: written)
                         used = true
                     }
                 case .work(let request, let reply):
-                    guard let head = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
-                    let token = Token(queue: UInt16(index), head: head, epoch: queues[index].epoch)
+                    guard let name = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
+                    let token = Token(queue: UInt16(index), name: name, epoch: queues[index].epoch)
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
                     batch.segments.truncate(to: mark)
@@ -81,12 +81,12 @@ extension MMIOTransport where Device: ~Copyable {
     /// for those before it; in a dead or reset one it is nobody's.
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
-        guard isCurrent(token), queues[index].live?.parked.finish(token.head, outcome) == true else { return Effects() }
+        guard isCurrent(token), queues[index].live?.parked.finish(token.name, outcome) == true else { return Effects() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
         } else if lifecycle.mayUse {
-            useFinished(index, from: token.head)
+            useFinished(index, from: token.name)
         }
         return settle()
     }
@@ -115,7 +115,7 @@ extension MMIOTransport where Device: ~Copyable {
                 case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
                 case .written(let count): count
                 }
-            queues[index].live?.put(chain.head, slots: chain.slots, written: written)
+            queues[index].live?.put(chain.id, slots: chain.slots, written: written)
             used = true
         }
         if used { signalUsed(index) }

@@ -25,7 +25,7 @@ public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
 struct QueueSnapshot: Sendable {
     /// A chain that is finished and waits for the resume.
     struct Finished: Sendable {
-        let head: UInt16
+        let id: UInt16
         let slots: UInt16
         /// Where its answer goes, and the room for data before that; nil for a device type that does not answer.
         let reply: (address: UInt64, room: Int)?
@@ -120,7 +120,7 @@ extension LiveQueue {
         parked.forEachFinished { chain, answer in
             chains.append(
                 QueueSnapshot.Finished(
-                    head: chain.head, slots: chain.slots, reply: chain.reply.flatMap { $0.place(in: memory) },
+                    id: chain.id, slots: chain.slots, reply: chain.reply.flatMap { $0.place(in: memory) },
                     answer: answer))
         }
         return chains
@@ -134,7 +134,7 @@ extension LiveQueue {
                 reply = Reply(at: place, in: memory)
                 if reply == nil { throw .bufferOutsideMemory }
             }
-            parked.restore(ParkedChains.Chain(head: chain.head, slots: chain.slots, reply: reply), chain.answer)
+            parked.restore(ParkedChains.Chain(id: chain.id, slots: chain.slots, reply: reply), chain.answer)
         }
     }
 }

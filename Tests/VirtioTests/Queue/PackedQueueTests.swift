@@ -155,8 +155,6 @@ struct PackedQueueTests {
         static let end = Part(address: (1 << 20) - 8, length: 16, writable: true)
 
         static let all = [
-            Broken(fault: .headOutOfRange, id: 5),
-            Broken(fault: .headOutOfRange, id: 0xffff),
             Broken(
                 fault: .chainTooLong, parts: [header] + Array(repeating: status, count: 4),
                 extra: FakePackedQueue.next),
@@ -197,16 +195,30 @@ struct PackedQueueTests {
         expectDeath(driver, broken.fault, unchangedSince: memory)
     }
 
-    @Test("An id that is in flight may not come again")
-    func idInFlight() {
+    @Test("A descriptor that is in flight may not come again")
+    func descriptorInFlight() {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
-        let chain = driver.submit(BlockRequest.Kind.read, rooms: [])
-        #expect(driver.backend.requests.count == 1 && driver.status.rawValue == 0x0f, driver.state)
-        driver[packed: 0].publish(chain.parts, id: chain.head)
+        for _ in 0..<2 { driver.submit(BlockRequest.Kind.read, rooms: []) }
+        #expect(driver.backend.requests.count == 2 && driver.status.rawValue == 0x0f, driver.state)
+        // One descriptor is free, and two are said to be available.
+        driver[packed: 0].publish([Broken.header, Broken.status], id: 4)
         let memory = driver.memory.snapshot()
         driver.kick(0)
         expectDeath(driver, .headInFlight, unchangedSince: memory)
+    }
+
+    @Test(
+        "A buffer id is whatever the driver likes, and two buffers may have the same (2.8.6)", arguments: [5, 0xffff])
+    func anyID(id: UInt16) {
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
+        for _ in 0..<2 { driver[packed: 0].publish([Broken.header, Broken.status], id: id) }
+        driver.kick(0)
+        for slot: UInt16 in [0, 2] {
+            let used: UInt16 = driver.memory.load(at: driver[packed: 0].address(slot) + 12)
+            #expect(used == id && driver[packed: 0].flags(slot) & 0x8080 == 0x8080, driver.state)
+        }
     }
 
     @Test("Buffers that were used before the broken one are notified")
@@ -214,7 +226,7 @@ struct PackedQueueTests {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
         driver.submit(0xdead, kick: false)
-        driver[packed: 0].publish([Broken.header, Broken.status], id: 0xffff)
+        driver[packed: 0].publish([Broken.status, Broken.header], id: 0xffff)
         driver.kick(0)
         #expect(driver.takeUsed(0).count == 1 && driver.status.rawValue == 0x4f, driver.state)
         #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)

@@ -30,10 +30,10 @@ struct Filler: VirtioDevice, ~Copyable {
     ) -> Taken<Never> {
         var written: UInt32 = 0
         while chain.writable.write(Self.byte) { written += 1 }
-        return .done(written: written)
+        return .done(Written(written))
     }
 
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UInt32 { 0 }
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
 }
 
 /// A descriptor's two words, and which bytes of the data area it lets the device write.
