@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding stress pure guest release lint format check clean
 
 all: build
 
@@ -52,6 +52,9 @@ embedding: ## the device model in a host that is not vmm
 
 grid: build ## the guest's whole suite for a grid of ring features and queue sizes
 	Tests/grid/run.sh $(BUILD)/debug/vmm
+
+stress: release ## many requests and suspends over every engine of a file disk, for SECONDS, 600 if not said
+	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)
 
 pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
 	mkdir -p $(BUILD)/pure

@@ -16,7 +16,7 @@ mkdir -p "$out"
     -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
     -import-objc-header "$here/boot/Instructions.h" -module-cache-path "$out/modules" \
     -c "$here"/driver/*.swift "$here"/program/*.swift "$here"/checks/*.swift "$here"/bench/*.swift \
-    "$here"/../Sources/VirtioABI/*.swift \
+    "$here"/stress/*.swift "$here"/../Sources/VirtioABI/*.swift \
     -o "$out/guest.o"
 for source in boot/Entry boot/Memory bench/Ring3; do
     "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/$source.S" -o "$out/${source##*/}.o"

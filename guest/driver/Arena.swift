@@ -4,6 +4,9 @@
 struct Arena {
     private var next = arenaStart()
 
+    /// Bytes left.
+    var room: UInt64 { arenaEnd() &- next }
+
     /// Zeroed memory on a boundary of `alignment` bytes. Running out is a mistake in the program.
     mutating func take(_ bytes: UInt64, alignment: UInt64 = 16) -> UInt64 {
         let start = (next &+ alignment &- 1) & ~(alignment &- 1)

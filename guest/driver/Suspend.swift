@@ -28,6 +28,14 @@ struct Suspend {
         }
     }
 
+    /// The same for another device on which the same was negotiated.
+    func with(_ device: MMIODevice) -> Suspend { Suspend(device, dialect) }
+
+    private init(_ device: MMIODevice, _ dialect: SuspendDialect) {
+        self.device = device
+        self.dialect = dialect
+    }
+
     func requestSuspend() { device.setStatus([.running, .suspend]) }
 
     /// 1.4 lets no driver clear a bit, so what its driver writes is what it read, with DRIVER_OK.

@@ -16,8 +16,9 @@ struct Used {
 struct VirtQueue {
     /// Entries where the command line names no size.
     static let usualSize: UInt32 = 32
-    /// Most elements of a buffer, and the places a queue with indirect tables usually has: one table each.
+    /// Most elements of a buffer.
     static let mostElements: UInt16 = 8
+    /// Places of a queue whose driver wants no other number. With indirect tables each has one.
     static let places = 8
 
     /// When the driver wants to be interrupted.
@@ -51,10 +52,11 @@ struct VirtQueue {
 
     /// Step 7 of the initialisation: one queue (4.2.3.2), in the form of the features negotiated.
     init(
-        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?,
-        places: Int = VirtQueue.places, _ arena: inout Arena
+        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?, places: Int = VirtQueue.places,
+        _ arena: inout Arena
     ) throws(Failure) {
         self.device = device
+        self.places = places
         self.features = features
         self.index = UInt32(truncatingIfNeeded: index)
         device.write(.queueSel, self.index)
@@ -74,8 +76,7 @@ struct VirtQueue {
         free = size
         let table = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
         staged = StagedElements(memory: arena.take(table))
-        self.places = places
-        tables = arena.take(table &* UInt64(truncatingIfNeeded: places))
+        tables = features.contains(.indirectDescriptors) ? arena.take(table &* UInt64(places)) : 0
         try goLive()
     }
 
@@ -109,6 +110,9 @@ struct VirtQueue {
     /// do what the device allows (2.8.19). In a split queue that is the queue's size by 2.7.5.3.1; devices allow more
     /// all the same, or a queue of one entry would be of no use to a disk.
     var longestBuffer: UInt16 { isIndirect ? VirtQueue.mostElements : min(size, VirtQueue.mostElements) }
+
+    /// Whether a buffer of `elements` fits in what is free now.
+    func hasRoom(for elements: UInt16) -> Bool { elements <= longestBuffer && descriptors(elements) <= free }
 
     /// Descriptors of the queue that a buffer of `elements` takes.
     func descriptors(_ elements: UInt16) -> UInt16 { isIndirect && elements > 1 ? 1 : elements }

@@ -11,7 +11,7 @@ struct BuildGuest: BuildToolPlugin {
         let package = context.package.directoryURL
         let guest = package.appending(path: "guest")
         let output = context.pluginWorkDirectoryURL
-        let folders = ["boot", "driver", "program", "checks", "bench"].map { guest.appending(path: $0) }
+        let folders = ["boot", "driver", "program", "checks", "bench", "stress"].map { guest.appending(path: $0) }
         let sources = try (folders + [package.appending(path: "Sources/VirtioABI")]).flatMap { folder in
             try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         }

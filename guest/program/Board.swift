@@ -18,6 +18,13 @@ struct Board {
     let cycles: UInt64
     /// The size the writable disk began with, which a check may have changed.
     private var sectors: UInt64 = 0
+    /// The number the command line gives the writable disk among all disks, if it does, and how many were found.
+    private let chosenDisk: UInt64?
+    private var disks: UInt64 = 0
+    /// What the command line says of the load checks.
+    let load: Load
+    /// What the running check wants to be printed with its line.
+    var notes = Notes()
     var arena = Arena()
     /// The device whose Status a failure shows.
     var subject: MMIODevice?
@@ -30,6 +37,8 @@ struct Board {
         hostInput = input
         (form, choosesFeatures) = commandLine.form()
         cycles = commandLine.number("cycles=") ?? 200
+        chosenDisk = commandLine.number("disk=")
+        load = Load(commandLine)
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 
@@ -37,10 +46,12 @@ struct Board {
         switch device.read(.deviceID) {
         case DeviceID.console: console = console ?? device
         case DeviceID.block:
+            let isWanted = (chosenDisk ?? disks) == disks
+            disks &+= 1
             if device.offered.contains(BlockFeature.readOnly) {
                 readOnlyDisk = readOnlyDisk ?? device
-            } else {
-                disk = disk ?? device
+            } else if isWanted, disk == nil {
+                disk = device
                 sectors = capacity(device)
             }
         default: return

@@ -6,6 +6,8 @@
 //   features=NAME[+NAME...]               accepts these features (RingForm.swift) and no other of them; none for none
 //   queue-size=N                          queues of N entries, as far as the device allows
 //   cycles=N                              suspend-cycles goes round N times, 200 without this
+//   disk=N                                the checks' writable disk is blkN, and not the first one that is writable
+//   stress=N, records=N, latency=N        that check instead of all others, and how long; more words in Stress.swift
 
 /// The kernel command line.
 struct KernelCommandLine {

@@ -11,13 +11,17 @@ func guestMain(startInfo: UInt64) -> Never {
     let board = Board(commandLine)
     if let console = board.console { LastResort.use(console) }
     var suite = Suite(commandLine, board)
-    suite.run(transportChecks)
-    suite.run(consoleChecks)
-    suite.run(blockChecks)
-    suite.run(interruptChecks)
-    suite.run(ringChecks)
-    suite.run(suspendChecks)
-    suite.run(suspendedChecks)
+    if board.load.isWanted {
+        suite.run(board.load)
+    } else {
+        suite.run(transportChecks)
+        suite.run(consoleChecks)
+        suite.run(blockChecks)
+        suite.run(interruptChecks)
+        suite.run(ringChecks)
+        suite.run(suspendChecks)
+        suite.run(suspendedChecks)
+    }
     suite.finish()
     if suite.failed { Ending.failure() }
     Ending.success()

@@ -78,9 +78,11 @@ struct Suite {
         guard commandLine.selects(check.name) else { return }
         number &+= 1
         output = nil
+        board.notes = Notes()
         let failure = failure(of: check)
         let status = board.subject?.status
         openOutput()
+        put(board.notes, of: check.name)
         report(check.name, failure, status)
     }
 
@@ -118,6 +120,20 @@ struct Suite {
         LastResort.put(Text(why))
         LastResort.put(UInt8(ascii: "\n"))
         Ending.failure()
+    }
+
+    private mutating func put(_ notes: Notes, of name: StaticString) {
+        guard notes.count > 0 else { return }
+        put("# ")
+        put(name)
+        put(":")
+        for index in 0..<notes.count {
+            put(" ")
+            put(notes[index].name)
+            put("=")
+            put(decimal: notes[index].value)
+        }
+        put("\n")
     }
 
     private mutating func report(_ name: StaticString, _ failure: Failure?, _ status: UInt32?) {

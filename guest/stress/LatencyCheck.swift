@@ -1,0 +1,83 @@
+// How long a suspend takes from the write to its acknowledgement: of an idle disk, of one with as many requests in
+// flight as there is room for, up to 64, and of one whose backend is stuck, where it is the drain deadline that ends it.
+// And a machine that is suspended as a whole, for a host that looks whether it is quiet.
+
+func suspendLatency(_ board: inout Board) throws(Failure) {
+    let rounds = board.load.latency ?? 0
+    let clock = Clock()
+    var idle = Durations()
+    var loaded = Durations()
+    var disk = try StressDisk(&board)
+    let suspend = try Suspend(disk.device, disk.features)
+    for _ in 0..<rounds { idle.add(try duration(suspend, clock)) }
+    let depth = min(64, disk.depth)
+    for round in 0..<rounds / 4 {
+        for n in 0..<UInt64(depth) {
+            guard let place = disk.takePlace(0) else { break }
+            let sector = (n &* 8 &+ round) % (disk.capacity &- 8)
+            try disk.offer(
+                place, StressRequest(kind: .read, count: disk.mostSectors), sector: sector, cut: 0)
+        }
+        disk.queues[0].kick()
+        loaded.add(try duration(suspend, clock))
+        for _ in 0..<depth {
+            let used = try disk.queues[0].waitUsed("a used read")
+            try expect(load8(disk.statusByte(used.place)), 0, "status byte of a read")
+            disk.giveBack(used.place)
+        }
+    }
+    board.notes.add("idle-us", idle.mean)
+    board.notes.add("idle-us-max", idle.longest)
+    board.notes.add("depth", UInt64(depth))
+    board.notes.add("loaded-us", loaded.mean)
+    board.notes.add("loaded-us-max", loaded.longest)
+    try stuck(&board, clock)
+}
+
+/// A suspend from the write to the acknowledgement; the device runs again afterwards.
+private func duration(_ suspend: Suspend, _ clock: Clock) throws(Failure) -> UInt64 {
+    let start = timestamp()
+    try suspend.suspend()
+    let duration = clock.microseconds(since: start)
+    try suspend.resume()
+    return duration
+}
+
+/// The draft's device is suspended with the request retained, 1.4's needs a reset; both when the host's patience ends.
+private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
+    guard board.hasTestDevice else { return }
+    var (disk, suspend) = try board.startSuspendableDisk()
+    let start = timestamp()
+    try disk.suspendWithRequestHeld(suspend, board)
+    let end: UInt32 = suspend.dialect == .draft ? suspend.suspended : 0x4f
+    try suspend.awaitStatus(end, from: Suspend.running, "Status until the drain deadline")
+    board.notes.add("stuck-us", clock.microseconds(since: start))
+    if suspend.dialect == .ratified { return board.command(.release, disk.device) }
+    try suspend.resume()
+    board.command(.release, disk.device)
+    try disk.finish()
+}
+
+/// Suspends every device, looks at each Status often, and resumes them all.
+func suspendQuiet(_ board: inout Board) throws(Failure) {
+    let looks = board.load.quiet ?? 0
+    var devices = Slots()
+    for slot in 0..<board.slots.count where board.slots[slot].isPresent { devices.insert(board.slots[slot]) }
+    var console = try board.startSuspendableConsole().0
+    try console.postReceive()
+    var disk = try board.startSuspendableDisk().0
+    for slot in 0..<devices.count where devices[slot].base != console.device.base {
+        if devices[slot].base != disk.device.base {
+            _ = try BlockDriver(devices[slot], board.form.with(Suspend.features), &board.arena)
+        }
+    }
+    try disk.expectWorks()
+    let suspend = try Suspend(disk.device, disk.features)
+    for slot in 0..<devices.count { try suspend.with(devices[slot]).suspend() }
+    for _ in 0..<looks {
+        for slot in 0..<devices.count { try expect(devices[slot].status, suspend.suspended, "Status while suspended") }
+    }
+    for slot in 0..<devices.count { try suspend.with(devices[slot]).resume() }
+    try disk.expectWorks()
+    board.notes.add("devices", UInt64(devices.count))
+}

@@ -1,0 +1,76 @@
+// Numbered records, for a host that ends the machine at any moment and looks at what is on the disk. Four are written at
+// once, then the disk is flushed, and only then are they told of on the console, a line each:
+//
+//   flushed N     record N is on the disk, whatever happens now
+//   failed N      its write or the flush after it was answered with an error, of which the command line allows some
+//
+// Record N is the sector N modulo the capacity, all words of which BlockDriver.fill makes from the run's seed and N.
+
+private let batch: UInt64 = 4
+
+func records(_ board: inout Board) throws(Failure) {
+    let records = board.load.records ?? 0
+    var disk = try BlockDriver(board.needDisk(), board.form.with(Suspend.features), &board.arena)
+    if !disk.features.contains(BlockFeature.flush) { throw .skipped("device offers no flush") }
+    if try disk.needDepth(1) < Int(batch) { throw .skipped("the queue has too few entries") }
+    let suspend = disk.features.isDisjoint(with: Suspend.features) ? nil : try Suspend(disk.device, disk.features)
+    guard let console = board.console else { throw .skipped("no console") }
+    var output = try ConsoleDriver(console, board.form, &board.arena)
+    let capacity = try disk.capacity()
+    var errors: UInt64 = 0
+    var number: UInt64 = 0
+    while number < records {
+        let count = min(batch, records &- number)
+        for n in 0..<count {
+            let place = Int(n)
+            disk.fill(place, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
+            try disk.offer(place, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
+        }
+        disk.queue.kick()
+        // Some records go through a suspend on their way.
+        if let suspend, number % 64 == 0 {
+            try suspend.suspend()
+            try suspend.resume()
+        }
+        for _ in 0..<count { _ = try disk.queue.waitUsed("a written record") }
+        try disk.offer(Int(batch), BlockRequest.Kind.flush)
+        disk.queue.kick()
+        _ = try disk.queue.waitUsed("a flush")
+        try tell(&output, disk, number, count, &errors)
+        number &+= count
+        let most = board.load.errors
+        if errors > most { throw .unexpected("failed records", expected: most, actual: errors) }
+    }
+    board.notes.add("records", number)
+    board.notes.add("errors", errors)
+}
+
+/// Prints the lines of one batch.
+private func tell(
+    _ output: inout ConsoleDriver, _ disk: BlockDriver, _ first: UInt64, _ count: UInt64, _ errors: inout UInt64
+) throws(Failure) {
+    var end = output.buffer
+    let isFlushed = load8(disk.statusByte(Int(batch))) == BlockRequest.Status.ok.rawValue
+    for n in 0..<count {
+        let status = load8(disk.statusByte(Int(n)))
+        if status > BlockRequest.Status.unsupported.rawValue {
+            throw .unexpected("status byte of a record", expected: 0, actual: UInt64(status))
+        }
+        let isGood = isFlushed && status == BlockRequest.Status.ok.rawValue
+        if !isGood { errors &+= 1 }
+        put(Text(isGood ? "flushed " : "failed "), &end)
+        Text.decimal(first &+ n) { byte in
+            store8(end, byte)
+            end &+= 1
+        }
+        put(Text("\n"), &end)
+    }
+    _ = try output.send(end &- output.buffer)
+}
+
+private func put(_ text: Text, _ end: inout UInt64) {
+    for index in 0..<text.count {
+        store8(end, text[index])
+        end &+= 1
+    }
+}

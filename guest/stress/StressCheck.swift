@@ -1,0 +1,224 @@
+// Many requests of all kinds in flight, and suspends at any moment between. Every request is answered once, with what it
+// asked for: a read finds what the last request that wrote there left; where nothing that is known is free to be read,
+// something is written. Waits are by interrupt or by looking, in turns.
+
+/// The check and its books.
+private struct Stress {
+    private let load: Load
+    private let hasTestDevice: Bool
+    private var random: Random
+    private var disk: StressDisk
+    private let map: DiskMap
+    private let suspend: Suspend?
+    private let clock = Clock()
+    /// Used-buffer notifications are wanted.
+    private var byInterrupt = true
+    private var offered: UInt64 = 0
+    private var inFlight: UInt64 = 0
+    private var deepest: UInt64 = 0
+    private var nextSuspend: UInt64 = 0
+    private var counts = [6 of UInt64](repeating: 0)
+    private var errors: UInt64 = 0
+    private var suspends = Durations()
+    private var aborts: UInt64 = 0
+    private let firstInterrupt: UInt64
+
+    init(_ board: inout Board) throws(Failure) {
+        load = board.load
+        hasTestDevice = board.hasTestDevice
+        random = Random(seed: load.seed)
+        disk = try StressDisk(&board)
+        map = DiskMap(capacity: disk.capacity, seed: load.seed & 0xffff, &board.arena)
+        suspend = disk.features.isDisjoint(with: Suspend.features) ? nil : try Suspend(disk.device, disk.features)
+        firstInterrupt = Interrupts.count(disk.device)
+    }
+
+    /// Goes on until `requests` have been made and answered.
+    mutating func run(_ requests: UInt64) throws(Failure) {
+        while offered < requests {
+            if random.once(in: 32) { changeWaits() }
+            let queue = Int(random.below(UInt64(disk.queueCount)))
+            let burst = random.once(in: 8) ? UInt64(disk.depth) : 1 &+ random.below(8)
+            var isFull = false
+            for _ in 0..<min(burst, requests &- offered) where !isFull {
+                if let place = disk.takePlace(queue) { try offer(place) } else { isFull = true }
+            }
+            disk.queues[queue].kick()
+            if suspend != nil, offered >= nextSuspend {
+                nextSuspend = offered &+ 1 &+ random.below(2 &* load.suspendEvery)
+                try pause()
+            }
+            _ = try takeAll()
+            if isFull { try awaitUsed() }
+        }
+        while inFlight > 0 { try awaitUsed() }
+        for queue in 0..<disk.queueCount {
+            let disk = disk
+            try expectUnchanged(disk.device, "used index after the last request") {
+                UInt64(disk.queues[queue].deviceIndex)
+            }
+            try expect(disk.queues[queue].pending, 0, "used entries after the last request")
+        }
+    }
+
+    private mutating func changeWaits() {
+        byInterrupt.toggle()
+        for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(byInterrupt) }
+    }
+
+    // MARK: Requests
+
+    /// Makes a request available at `place`, of a kind that is possible now.
+    private mutating func offer(_ place: Int) throws(Failure) {
+        var request = StressRequest(kind: kind())
+        for attempt in 0..<6 where request.kind != .flush {
+            if attempt == 3, request.kind == .read { request.kind = .write }
+            (request.first, request.count) = map.choose(&random, most: disk.mostSectors)
+            let isUsable = request.kind != .read || map.isKnown(request.first, request.count)
+            if isUsable, map.isFree(request.first, request.count, changing: request.kind.changes) { break }
+            request.count = 0
+        }
+        if request.count == 0 { request = StressRequest(kind: flushes ? .flush : .none, first: 0, count: 0) }
+        guard request.kind != .none else { return disk.giveBack(place) }
+        offered &+= 1
+        inFlight &+= 1
+        deepest = max(deepest, inFlight)
+        request.number = UInt32(truncatingIfNeeded: offered)
+        map.begin(request.first, request.count, changing: request.kind.changes)
+        for n in 0..<request.count {
+            let memory = disk.data(place) &+ 512 &* n
+            if request.kind == .write { map.fill(memory, request.first &+ n, request.number) }
+            if request.kind == .read { map.spoil(memory) }
+        }
+        let sector = request.kind == .flush ? 0 : map.sector(request.first)
+        let cut = random.once(in: 4) ? 16 &* (1 &+ random.below(32 &* request.count)) : 0
+        try disk.offer(place, request, sector: sector, cut: cut)
+    }
+
+    private var flushes: Bool { disk.features.contains(BlockFeature.flush) }
+
+    private mutating func kind() -> StressRequest.Kind {
+        switch random.below(64) {
+        case 0..<28: .read
+        case 56..<60 where flushes: .flush
+        case 60..<62 where disk.features.contains(BlockFeature.writeZeroes): .writeZeroes
+        case 62 where disk.features.contains(BlockFeature.discard): .discard
+        default: .write
+        }
+    }
+
+    /// Takes everything the device has used; how many requests those were.
+    private mutating func takeAll() throws(Failure) -> UInt64 {
+        var taken: UInt64 = 0
+        for queue in 0..<disk.queueCount {
+            while let used = try disk.queues[queue].takeUsed() {
+                try finish(queue &* disk.depth &+ used.place, used.length)
+                taken &+= 1
+            }
+        }
+        return taken
+    }
+
+    private mutating func finish(_ place: Int, _ length: UInt32) throws(Failure) {
+        let request = disk.request(place)
+        try expect(request.kind != .none, "a request where one is answered")
+        disk.note(place, StressRequest(kind: .none))
+        let status = load8(disk.statusByte(place))
+        let failed = status == BlockRequest.Status.ioError.rawValue && errors < load.errors
+        if failed { errors &+= 1 } else { try expect(status, BlockRequest.Status.ok.rawValue, "status byte") }
+        if request.kind.changes {
+            let left = request.kind == .write ? request.number : DiskMap.zeroes
+            let unknown = failed || request.kind == .discard
+            map.endChanging(request.first, request.count, unknown ? DiskMap.anything : left)
+        } else {
+            if request.kind == .read, !failed {
+                try map.verify(disk.data(place), request, disk.features.contains(.inOrder) ? nil : length)
+            }
+            map.endReading(request.first, request.count)
+        }
+        counts[Int(request.kind.rawValue)] &+= 1
+        inFlight &-= 1
+        disk.giveBack(place)
+    }
+
+    /// Waits until the device has used something, and takes it.
+    private mutating func awaitUsed() throws(Failure) {
+        let deadline = Deadline()
+        while inFlight > 0, !deadline.passed {
+            let device = disk.device
+            let before = Interrupts.count(device)
+            if byInterrupt { for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(true) } }
+            if try takeAll() > 0 { return }
+            if byInterrupt { try wait("an interrupt") { Interrupts.count(device) != before } }
+        }
+        if inFlight > 0 { throw .timeout("a used request") }
+    }
+
+    // MARK: Suspends
+
+    /// A suspend and a resume with whatever is in flight. The draft's driver changes its mind now and then.
+    private mutating func pause() throws(Failure) {
+        guard let suspend else { return }
+        let start = timestamp()
+        suspend.requestSuspend()
+        if suspend.dialect == .draft, random.once(in: 8) {
+            aborts &+= 1
+            suspend.requestResume()
+            return try suspend.awaitRunning()
+        }
+        try suspend.awaitSuspended()
+        suspends.add(clock.microseconds(since: start))
+        // The draft's device finishes all it was given before; 1.4's leaves what it had not taken.
+        let mustBeUsed = suspend.dialect == .draft && hasTestDevice
+        if random.once(in: 2) { _ = try takeAll() }
+        _ = disk.device.status
+        let interrupts = Interrupts.count(disk.device)
+        let used = pending
+        if mustBeUsed { try expect(UInt64(used), inFlight, "requests used when a draft device is suspended") }
+        for _ in 0..<4 { try expect(disk.device.status, suspend.suspended, "Status while suspended") }
+        try expect(pending, used, "used entries while suspended")
+        try expect(Interrupts.count(disk.device), interrupts, "interrupts while suspended")
+        try suspend.resume()
+    }
+
+    private var pending: UInt64 {
+        var sum: UInt64 = 0
+        for queue in 0..<disk.queueCount { sum &+= UInt64(disk.queues[queue].pending) }
+        return sum
+    }
+
+    // MARK: The end
+
+    func summarise(_ notes: inout Notes) {
+        notes.add("requests", offered)
+        notes.add("reads", count(.read))
+        notes.add("writes", count(.write))
+        notes.add("flushes", count(.flush))
+        notes.add("discards", count(.discard))
+        notes.add("zeroes", count(.writeZeroes))
+        notes.add("errors", errors)
+        notes.add("left", inFlight)
+        notes.add("deepest", deepest)
+        notes.add("queues", UInt64(disk.queueCount))
+        notes.add("interrupts", Interrupts.count(disk.device) &- firstInterrupt)
+        notes.add("suspends", suspends.count)
+        notes.add("aborts", aborts)
+        notes.add("suspend-us", suspends.mean)
+        notes.add("suspend-us-max", suspends.longest)
+    }
+
+    private func count(_ kind: StressRequest.Kind) -> UInt64 { counts[Int(kind.rawValue)] }
+}
+
+func stress(_ board: inout Board) throws(Failure) {
+    let requests = board.load.requests ?? 0
+    var stress = try Stress(&board)
+    enableInterrupts()
+    do {
+        try stress.run(requests)
+        stress.summarise(&board.notes)
+    } catch {
+        stress.summarise(&board.notes)
+        throw error
+    }
+}

@@ -1,0 +1,170 @@
+// A disk with several queues and as many requests in flight as they hold. A place is a request's memory; its parts:
+//
+//   +0 header     +16 status byte     +24 the check's own record     +64 data, on a boundary of 512 at every other place
+//
+// The data of a write or read are one element or two, cut at any multiple of 16 bytes.
+
+/// What a request in flight is to the check.
+struct StressRequest {
+    enum Kind: UInt32 {
+        case none, read, write, flush, discard, writeZeroes
+
+        var number: UInt32 {
+            switch self {
+            case .none, .read: BlockRequest.Kind.read
+            case .write: BlockRequest.Kind.write
+            case .flush: BlockRequest.Kind.flush
+            case .discard: BlockRequest.Kind.discard
+            case .writeZeroes: BlockRequest.Kind.writeZeroes
+            }
+        }
+
+        var changes: Bool { self == .write || self == .discard || self == .writeZeroes }
+    }
+
+    var kind: Kind
+    /// Its number, from 1 on.
+    var number: UInt32 = 0
+    /// Sectors of the map.
+    var first: UInt64 = 0
+    var count: UInt64 = 0
+}
+
+/// The disk with its queues live.
+struct StressDisk {
+    static let mostQueues = 4
+    private static let headSize: UInt64 = 64
+    /// Left in the arena for what a check needs beside the disk.
+    private static let reserve: UInt64 = 64 * 1024
+
+    let device: MMIODevice
+    let features: Features
+    let capacity: UInt64
+    let queueCount: Int
+    /// Requests in flight in each queue, at most.
+    let depth: Int
+    /// Sectors of a request, at most.
+    let mostSectors: UInt64
+    var queues: [4 of VirtQueue]
+    private var free: [4 of NumberQueue]
+    private let memory: UInt64
+    private let placeSize: UInt64
+
+    /// Initialises the writable disk, with SUSPEND if it offers it.
+    @inline(never)
+    init(_ board: inout Board) throws(Failure) {
+        device = try board.needDisk()
+        let load = board.load
+        var wanted = board.form.features.union([
+            .version1, BlockFeature.flush, BlockFeature.discard, BlockFeature.writeZeroes,
+        ])
+        if load.suspendEvery > 0 { wanted.formUnion(Suspend.features) }
+        if load.queues > 1 { wanted.formUnion(BlockFeature.multiqueue) }
+        features = try device.negotiate(wanted)
+        let field = device.configuration(BlockConfiguration.capacity)
+        let (low, high) = (load32(field), load32(field &+ 4))
+        capacity = UInt64(low) | UInt64(high) << 32
+        if capacity < DiskMap.chunkSectors { throw .skipped("the disk has too few sectors") }
+        let offered =
+            features.contains(BlockFeature.multiqueue)
+            ? UInt64(load16(device.configuration(BlockConfiguration.queues))) : 1
+        let queueCount = Int(max(1, min(load.queues, offered)))
+        self.queueCount = queueCount
+
+        let size = board.form.queueSize
+        let places = Int(min(load.depth, UInt64(size ?? VirtQueue.usualSize)))
+        let first = try VirtQueue(device, 0, features, size: size, places: places, &board.arena)
+        queues = [4 of VirtQueue](repeating: first)
+        for index in 1..<StressDisk.mostQueues where index < queueCount {
+            queues[index] = try VirtQueue(device, index, features, size: size, places: places, &board.arena)
+        }
+        if first.longestBuffer < 3 { throw .skipped("the queue has too few entries for a request") }
+        depth = min(places, first.depth(3))
+        var free = [4 of NumberQueue](
+            repeating: NumberQueue(size: UInt16(truncatingIfNeeded: depth), isFull: true, &board.arena))
+        for index in 1..<queueCount {
+            free[index] = NumberQueue(size: UInt16(truncatingIfNeeded: depth), isFull: true, &board.arena)
+        }
+        self.free = free
+
+        let number = UInt64(depth &* queueCount)
+        let room = (board.arena.room &- StressDisk.reserve) / number
+        if room < 1536 { throw .skipped("no memory for so many requests: say depth=N") }
+        mostSectors = min(DiskMap.chunkSectors, room / 512 &- 2)
+        placeSize = (mostSectors &+ 2) &* 512
+        memory = board.arena.take(placeSize &* number, alignment: 512)
+        try device.driverOK()
+    }
+
+    // MARK: Places
+
+    /// A free place of a queue, which is then taken; nil if none is left, or the ring has no room for a request.
+    mutating func takePlace(_ queue: Int) -> Int? {
+        guard free[queue].count > 0, queues[queue].hasRoom(for: 3) else { return nil }
+        return queue &* depth &+ Int(free[queue].removeFirst())
+    }
+
+    mutating func giveBack(_ place: Int) { free[place / depth].append(UInt16(truncatingIfNeeded: place % depth)) }
+
+    private func header(_ place: Int) -> UInt64 { memory &+ placeSize &* UInt64(truncatingIfNeeded: place) }
+    func statusByte(_ place: Int) -> UInt64 { header(place) &+ 16 }
+    func data(_ place: Int) -> UInt64 {
+        header(place) &+ (place & 1 == 0 ? 512 : StressDisk.headSize &+ 16 &* UInt64(truncatingIfNeeded: place & 14))
+    }
+
+    /// What is in flight at a place.
+    func request(_ place: Int) -> StressRequest {
+        let record = header(place) &+ 24
+        return StressRequest(
+            kind: StressRequest.Kind(rawValue: load32(record)) ?? .none, number: load32(record &+ 4),
+            first: load64(record &+ 8), count: load64(record &+ 16))
+    }
+
+    func note(_ place: Int, _ request: StressRequest) {
+        let record = header(place) &+ 24
+        store32(record, request.kind.rawValue)
+        store32(record &+ 4, request.number)
+        store64(record &+ 8, request.first)
+        store64(record &+ 16, request.count)
+    }
+
+    // MARK: Requests
+
+    /// Makes the request of `place` available, at `sector` of the disk; `cut` says where its data are cut in two, if at
+    /// all. No kick.
+    @inline(never)
+    mutating func offer(_ place: Int, _ request: StressRequest, sector: UInt64, cut: UInt64) throws(Failure) {
+        note(place, request)
+        let (header, queue) = (header(place), place / depth)
+        store32(header, request.kind.number)
+        store32(header &+ 4, 0)
+        store64(header &+ UInt64(BlockRequest.sectorOffset), sector)
+        store8(statusByte(place), 0xff)
+        queues[queue].append(header, UInt64(BlockRequest.headerSize))
+        switch request.kind {
+        case .none, .flush: break
+        case .discard, .writeZeroes: appendRange(queue, data(place), sector, request.count)
+        case .read: appendData(queue, data(place), 512 &* request.count, cut, .write)
+        case .write: appendData(queue, data(place), 512 &* request.count, cut, [])
+        }
+        queues[queue].append(statusByte(place), 1, .write)
+        // The queue's own name for it, below its number of places.
+        try queues[queue].offer(place % depth)
+    }
+
+    private mutating func appendData(
+        _ queue: Int, _ data: UInt64, _ bytes: UInt64, _ cut: UInt64, _ flags: Descriptor.Flags
+    ) {
+        guard cut > 0, cut < bytes, queues[queue].hasRoom(for: 4) else {
+            return queues[queue].append(data, bytes, flags)
+        }
+        queues[queue].append(data, cut, flags)
+        queues[queue].append(data &+ cut, bytes &- cut, flags)
+    }
+
+    private mutating func appendRange(_ queue: Int, _ data: UInt64, _ sector: UInt64, _ count: UInt64) {
+        store64(data, sector)
+        store64(data &+ UInt64(BlockRequest.Range.countOffset), count)
+        queues[queue].append(data, UInt64(BlockRequest.Range.size))
+    }
+}
