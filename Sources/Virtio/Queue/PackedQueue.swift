@@ -42,7 +42,12 @@ import VirtioABI
     /// Whether the descriptor at `position` is the device's. Acquire: pairs with the driver's barrier before it sets the flags of
     /// a chain's first descriptor (2.8.21.2).
     private func isAvailable(_ position: RingPosition) -> Bool {
-        let flags = unsafe word(descriptor(position.slot) + PackedRing.flags).pointee.load(ordering: .acquiring)
+        isAvailable(
+            unsafe word(descriptor(position.slot) + PackedRing.flags).pointee.load(ordering: .acquiring), position)
+    }
+
+    /// What `flags` of the descriptor at `position` say of that.
+    private func isAvailable(_ flags: UInt16, _ position: RingPosition) -> Bool {
         let (available, used) = (flags & PackedRing.availableBit != 0, flags & PackedRing.usedBit != 0)
         return available == position.wrap && used != position.wrap
     }
@@ -69,6 +74,8 @@ import VirtioABI
             // What the device has not given back cannot be available again.
             guard parked.slots + Int(count) <= Int(size) else { throw .headInFlight }
             let descriptor = fetch(position.slot)
+            // Else it is the device's own used one, or nobody's.
+            guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
             position.advance(by: 1, size: size)
             if descriptor.flags.contains(.indirect) {
                 // A chain of direct descriptors does not end in a table (2.8.19).

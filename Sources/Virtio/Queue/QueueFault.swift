@@ -16,6 +16,8 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case headInFlight
     /// A descriptor's `next` is outside the table.
     case nextOutOfRange
+    /// A chain of a packed ring goes on in a descriptor that is not available (2.8.13).
+    case descriptorNotAvailable
     /// A chain is a loop, or has more descriptors than the queue's longest may have.
     case chainTooLong
     /// A chain names more than 2^32 bytes (2.7.5.2).

@@ -105,7 +105,7 @@ struct HostileRingTests {
     @Test("The lists leave no fault out")
     func complete() {
         let elsewhere: [QueueFault] = [
-            .badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge,
+            .badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge, .descriptorNotAvailable,
         ]
         let here = (Sabotage.ofRings + Sabotage.ofTables).map(\.fault) + BrokenTable.all.map(\.fault)
         #expect(Set(here + elsewhere) == Set(QueueFault.allCases))

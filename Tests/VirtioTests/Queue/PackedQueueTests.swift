@@ -208,6 +208,19 @@ struct PackedQueueTests {
         expectDeath(driver, .headInFlight, unchangedSince: memory)
     }
 
+    @Test("A chain does not go on in a descriptor that is not available, used or never filled", arguments: [0, 1])
+    func chainEndsNowhere(used: Int) {
+        let driver = BlockDriver(form: .plainPacked)
+        driver.bringUp(queueSize: 5)
+        // After a read of three descriptors the place behind a chain of two is the used one.
+        for _ in 0..<used { driver.expectWorks() }
+        driver.acknowledge()
+        driver[packed: 0].publish([Broken.header, Broken.status], id: 1, extra: FakePackedQueue.next)
+        let memory = driver.memory.snapshot()
+        driver.kick(0)
+        expectDeath(driver, .descriptorNotAvailable, unchangedSince: memory)
+    }
+
     @Test(
         "A buffer id is whatever the driver likes, and two buffers may have the same (2.8.6)", arguments: [5, 0xffff])
     func anyID(id: UInt16) {
