@@ -54,7 +54,7 @@ struct Run: ParsableCommand {
         print("\n\(Report.head)")
         for group in groups where rows.isEmpty || rows.contains(group.name) {
             for var row in group.rows(setup) {
-                row.measure(runs: row.contestants.allSatisfy { !$0.samples.isEmpty } ? 0 : runs)
+                row.measure(runs: runs)
                 for line in Report.lines(row) { print(line) }
                 fflush(nil)
                 report.rows.append(row)

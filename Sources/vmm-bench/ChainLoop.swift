@@ -86,7 +86,7 @@ struct ChainForm {
                 store(element(request, part, id: UInt16(index + 1), isPacked: false), 16 * index)
             }
         }
-        if form.isIndirect, !form.isPacked { store(reference(request, flags: 0), 16 * request) }
+        if form.isIndirect, !form.isPacked { store(reference(request), 16 * request) }
     }
 
     /// Header, data or status byte. In a split ring `id` is the next one's.
@@ -95,13 +95,18 @@ struct ChainForm {
         let lengths: [3 of UInt64] = [16, 512, 1]
         var flags: Descriptor.Flags = part == 0 ? [] : .write
         if part < 2, !(isPacked && form.isIndirect) { flags.insert(.next) }
-        let next = part < 2 || isPacked ? UInt64(id) : 0
-        return (UInt64(addresses[part]), lengths[part] | next << 32 | UInt64(flags.rawValue) << 48)
+        return (UInt64(addresses[part]), high(lengths[part], id: id, flags, isPacked))
     }
 
-    private func reference(_ request: Int, flags: UInt16) -> (UInt64, UInt64) {
-        let all = Descriptor.Flags.indirect.rawValue | flags
-        return (UInt64(0x8000 + 64 * request), 48 | UInt64(request) << 32 | UInt64(all) << 48)
+    /// The descriptor that refers to a request's table.
+    private func reference(_ request: Int) -> (UInt64, UInt64) {
+        (UInt64(0x8000 + 64 * request), high(48, id: UInt16(request), .indirect, form.isPacked))
+    }
+
+    /// Bytes 8 to 15 of a descriptor: a packed ring has the flags last.
+    private func high(_ length: UInt64, id: UInt16, _ flags: Descriptor.Flags, _ isPacked: Bool) -> UInt64 {
+        let (id, flags) = (UInt64(id), UInt64(flags.rawValue))
+        return length | (isPacked ? id << 32 | flags << 48 : flags << 32 | id << 48)
     }
 
     // MARK: A round
@@ -136,7 +141,7 @@ struct ChainForm {
             let state = wrap ? PackedRing.availableBit : PackedRing.usedBit
             let (low, plain) =
                 form.isIndirect
-                ? reference(request, flags: 0) : element(request, part, id: UInt16(request), isPacked: true)
+                ? reference(request) : element(request, part, id: UInt16(request), isPacked: true)
             let high = plain | UInt64(state) << 48
             store((low, high), 16 * position)
             position += 1

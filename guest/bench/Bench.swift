@@ -121,12 +121,13 @@ struct Bench {
 
     /// Buffers go out one behind the other, and come back by polling, as consoles do it.
     private mutating func writeConsole() throws(Failure) {
-        guard var console = output else { throw .skipped("no console") }
-        let depth = min(Int(truncatingIfNeeded: benchmark.depth), Int(console.transmit.size))
         let text = BulkMemory.take(benchmark.size)
         for index in 0..<benchmark.size { store8(text &+ index, index % 64 == 63 ? 10 : UInt8(ascii: "x")) }
         try begin()
-        output = nil  // There is one driver of the queue.
+        // The queue has one driver, whose book this is.
+        guard var console = output else { throw .skipped("no console") }
+        output = nil
+        let depth = min(Int(truncatingIfNeeded: benchmark.depth), Int(console.transmit.size))
         var left = benchmark.count
         var places = 0
         var inFlight = 0
