@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding stress pure guest release lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding stress pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -69,13 +69,21 @@ guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
 release: ## a static vmm that runs in a bare initramfs, .build/static/release/vmm
 	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm
 
+bench: release guest ## vmm and its peers, measured side by side; ROWS="mmio start" for some of it, BENCH= for other options
+	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm-bench
+	Tests/bench/run.sh $(STATIC)/release/vmm-bench $(STATIC)/release/vmm $(BUILD)/guest/guest.elf $(BUILD)/bench \
+		--json $(BUILD)/bench/results.json $(BENCH) $(ROWS)
+
+bench-smoke: build guest ## that the benchmarks run, with a little of each
+	Tests/bench/smoke.sh $(BUILD)/debug/vmm-bench $(BUILD)/debug/vmm $(BUILD)/guest/guest.elf
+
 lint:
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests guest
 
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest grid cross-check fuzz-replay fuzz-burst test-nested
+check: lint build pure embedding test test-cli test-qtest grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
 
 clean:
 	rm -rf $(BUILD)

@@ -47,7 +47,7 @@ struct Child: ~Copyable {
         var words = unsafe command.map { unsafe strdup($0) } + [nil]
         var process: pid_t = 0
         let error = unsafe posix_spawnp(&process, command[0], &actions, nil, &words, environ)
-        unsafe words.forEach { unsafe free($0) }
+        for index in unsafe words.indices { unsafe free(words[index]) }
         unsafe posix_spawn_file_actions_destroy(&actions)
         close(ends[1])
         guard error == 0 else {

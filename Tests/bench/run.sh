@@ -1,0 +1,20 @@
+#!/bin/sh
+# The benchmarks: makes what they need under OUTDIR, then runs them. Peers that are not installed are named as such.
+#
+# usage: run.sh VMM-BENCH VMM GUEST OUTDIR [ARGUMENT...]      the arguments are vmm-bench's, rows among them
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+bench=$1 vmm=$2 guest=$3 out=$4
+shift 4
+mkdir -p "$out"
+cc=${CC:-$(command -v cc || command -v clang)}
+for peer in loop preadv; do
+    "$cc" -O2 -Wall -Wextra -o "$out/$peer" "$here/../../Sources/vmm-bench/peers/$peer.c"
+done
+# 256 MiB that are no hole in the file and do not compress; read once, so that buffered rows find them in memory.
+size=${DISK_MIB:-256}
+if [ "$(stat -c %s "$out/disk" 2>/dev/null)" != $((size << 20)) ]; then
+    dd if=/dev/urandom of="$out/disk" bs=1M count="$size" status=none conv=fsync
+fi
+cat "$out/disk" >/dev/null
+exec "$bench" run --vmm "$vmm" --guest "$guest" --disk "$out/disk" --peers "$out" "$@"

@@ -1,0 +1,38 @@
+#!/bin/sh
+# That the benchmark tool runs, with a little of each kind of row, and leaves JSON that a reader of JSON reads. It looks at
+# no time: what the numbers are is nobody's business here.
+#
+# usage: smoke.sh VMM-BENCH VMM GUEST
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rows="mmio random-1 sequential console suspend"
+if [ ! -w /dev/kvm ]; then
+    echo "bench smoke: no /dev/kvm here, so only the row without it" >&2
+    rows=
+fi
+
+# Under a name that is not installed QEMU has to be told of as missing.
+DISK_MIB=16 timeout 120 "$here/run.sh" "$1" "$2" "$3" "$work" --quick --runs 1 --qemu no-such-qemu \
+    --json "$work/json" $rows chain >"$work/table" || { cat "$work/table" >&2; exit 1; }
+python3 - "$work/json" $rows <<'END' || { cat "$work/table" >&2; exit 1; }
+import json, sys
+
+report = json.load(open(sys.argv[1]))
+rows = {row["row"]: row for row in report["rows"]}
+assert report["host"]["kernel"], "no kernel"
+for name in sys.argv[2:]:
+    own, *peers = rows[name]["contestants"]
+    assert own["name"] == "vmm" and "missing" not in own, (name, own)
+    assert own["n"] == 1 and own["median"] > 0, (name, own)
+    assert all(peer["missing"] for peer in peers if peer["name"] == "qemu"), (name, peers)
+chains = [row for name, row in rows.items() if name.startswith("chain ") and row["unit"] == "requests/s"]
+assert len(chains) == 4
+for one in (one for row in chains for one in row["contestants"]):
+    assert one.get("median", 0) > 0, one
+if sys.argv[2:]:
+    assert rows["suspend"]["contestants"][0]["median"] == 2 and rows["suspend"]["met"], rows["suspend"]
+    assert rows["mmio"]["contestants"][1]["name"] == "C loop" and rows["mmio"]["met"] is not None
+print("bench smoke:", len(rows), "rows")
+END
