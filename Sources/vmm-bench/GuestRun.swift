@@ -5,7 +5,7 @@ struct GuestRun {
     /// Between the two lines, by the host's clock.
     let seconds: Double
     /// The same by the guest's time stamp counter.
-    let ticks: Int
+    var ticks: Int { facts["ticks"] ?? 0 }
     /// What the guest says it did.
     let count: Int
     /// What else it tells.
@@ -19,22 +19,38 @@ struct GuestRun {
     init(_ name: String, _ command: [String], codes: [Int32]) throws(BenchError) {
         var child = try Child(command)
         var output = Output()
-        let begin = try output.find("bench \(name) begin\n", from: child)
+        _ = try output.find("bench \(name) begin\n", from: child)
         let start = ContinuousClock.now
-        _ = begin
         let before = output.passed
         _ = try output.find("bench \(name) end ", from: child)
         seconds = (ContinuousClock.now - start).seconds
         bytes = output.passed - before - "bench \(name) end ".utf8.count
-        let words = try output.find("\n", from: child).split(separator: " ").map(String.init)
-        var facts: [String: Int] = [:]
-        for index in stride(from: 1, to: words.count - 1, by: 2) { facts[words[index]] = Int(words[index + 1]) }
-        guard let count = words.first.flatMap({ Int($0) }), let ticks = facts["ticks"] else {
-            throw BenchError("\(command[0]): the guest's last line makes no sense")
-        }
-        (self.count, self.ticks, self.facts) = (count, ticks, facts)
+        (count, facts) = try Self.parse(try output.find("\n", from: child))
         try child.finish(codes)
         errors = String(file: Child.errors)
+    }
+
+    /// A run whose `output` is a file's now: there are no seconds by the host's clock.
+    init(_ name: String, output: String) throws(BenchError) {
+        let (begin, end) = ("bench \(name) begin\n", "bench \(name) end ")
+        let bytes = Array(output.utf8)
+        guard output.hasPrefix(begin), let last = bytes.dropLast().lastIndex(of: UInt8(ascii: "\n")),
+            let place = (last + 1..<bytes.count).first(where: { bytes[$0...].starts(with: end.utf8) })
+        else { throw BenchError("the guest's two lines are not both in its output") }
+        let line = String(decoding: bytes[(place + end.utf8.count)...].dropLast(), as: UTF8.self)
+        (count, facts) = try Self.parse(line)
+        (seconds, errors, self.bytes) = (.nan, "", place - begin.utf8.count)
+    }
+
+    /// What stands behind `end`: a count, then words and numbers.
+    private static func parse(_ line: String) throws(BenchError) -> (Int, [String: Int]) {
+        let words = line.split(separator: " ").map(String.init)
+        var facts: [String: Int] = [:]
+        for index in stride(from: 1, to: words.count - 1, by: 2) { facts[words[index]] = Int(words[index + 1]) }
+        guard let count = words.first.flatMap({ Int($0) }), facts["ticks"] != nil else {
+            throw BenchError("the guest's last line makes no sense: \(line)")
+        }
+        return (count, facts)
     }
 }
 

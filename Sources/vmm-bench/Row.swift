@@ -44,6 +44,8 @@ struct Row {
     /// A rate, not a time or a size.
     let moreIsBetter: Bool
     let budget: Budget
+    /// How many times as many samples are taken as of others, where one is short.
+    var runsFactor = 1
     /// All contestants are vmm, in several forms, and the worst has to keep the promise.
     var isOfForms = false
     /// vmm comes first.
@@ -53,7 +55,7 @@ struct Row {
 
     /// Takes `runs` samples of each, in turn, so that what disturbs the machine disturbs all.
     mutating func measure(runs: Int) {
-        for _ in 0..<runs {
+        for _ in 0..<runs * runsFactor {
             for index in contestants.indices where contestants[index].missing == nil {
                 guard let sample = contestants[index].sample else { continue }
                 do throws(BenchError) {

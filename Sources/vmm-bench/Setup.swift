@@ -51,12 +51,13 @@ struct Setup {
 
     /// QEMU's microvm, without what it need not have.
     func qemuCommand(
-        _ words: String, memory: String = "128M", mode: QEMUMode? = nil, cache: Cache = .buffered
+        _ words: String, memory: String = "128M", mode: QEMUMode? = nil, cache: Cache = .buffered,
+        console: String = "stdio,signal=off"
     ) -> [String] {
         var command = [
             qemu, "-M", "microvm,acpi=off,rtc=off,pit=off,pic=off,isa-serial=off", "-accel", "kvm", "-m", memory,
             "-global", "virtio-mmio.force-legacy=false", "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-kernel", guest, "-append", words, "-chardev", "stdio,id=console,signal=off",
+            "-no-reboot", "-kernel", guest, "-append", words, "-chardev", "\(console),id=console",
             "-device", "virtio-serial-device", "-device", "virtconsole,chardev=console",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         ]
