@@ -32,6 +32,7 @@ struct Run: ParsableCommand {
     @Option(help: "The QEMU to measure.") var qemu = "qemu-system-x86_64"
     @Option(help: "Added to vmm's disk option.") var diskOptions = ""
     @Option(help: "What the guest's processor does while it waits for a disk: halt or pause.") var wait = "halt"
+    @Flag(help: "Disks with a packed ring, on both sides.") var packed = false
     @Option(help: "Samples of each contestant.") var runs = 7
     @Flag(help: "A twentieth of the work: to see that everything runs.") var quick = false
     @Option(help: "Also writes everything to this file, as JSON.") var json: String?
@@ -47,6 +48,7 @@ struct Run: ParsableCommand {
     func run() throws {
         var setup = Setup(vmm: vmm, qemu: qemu, guest: guest, disk: disk, peers: peers)
         (setup.diskOptions, setup.wait, setup.runs, setup.isQuick) = (diskOptions, wait, runs, quick)
+        setup.isPacked = packed
         var report = Report(host: Host(setup))
         print("\(report.host.processor), \(report.host.processors) processors, load \(Host.load)")
         print(report.host.kernel)

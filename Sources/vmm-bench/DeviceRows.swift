@@ -6,7 +6,7 @@ extension Setup {
     /// Random reads of 4 KiB at one depth, through the page cache and past it.
     func randomRows(depth: Int) -> [Row] {
         Cache.allCases.map { cache in
-            let words = "bench=blk-read,count=\(count(depth == 1 ? 10_000 : 40_000)),depth=\(depth),wait=\(wait)"
+            let words = "bench=blk-read,count=\(count(depth == 1 ? 10_000 : 40_000)),depth=\(depth)\(diskWords)"
             let value = { (run: GuestRun) in Double(run.count) / run.seconds }
             var row = Row(
                 name: "random-\(depth)\(cache == .direct ? "-direct" : "")",
@@ -23,7 +23,7 @@ extension Setup {
         let (depth, size) = (16, 128 << 10)
         return Cache.allCases.map { cache in
             let reads = count(cache == .direct ? 4_000 : 12_000)
-            let words = "bench=blk-seq,count=\(reads),depth=\(depth),size=\(size),wait=\(wait)"
+            let words = "bench=blk-seq,count=\(reads),depth=\(depth),size=\(size)\(diskWords)"
             let bytes = Double(size) / 1_048_576
             let value = { (run: GuestRun) in Double(run.count) * bytes / run.seconds }
             let program = ["\(peers)/preadv", disk, "\(size)", "\(reads)", "\(depth)", cache.rawValue]
