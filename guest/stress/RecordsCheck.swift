@@ -3,8 +3,10 @@
 //
 //   flushed N     record N is on the disk, whatever happens now
 //   failed N      its write or the flush after it was answered with an error, of which the command line allows some
+//   unread S      with each batch sector S, half the disk away from it, was read, and that was an error
 //
-// Record N is the sector N modulo the capacity, all words of which BlockDriver.fill makes from the run's seed and N.
+// Record N is the sector N modulo the capacity, all words of which BlockDriver.fill makes from the run's seed and N. The
+// capacity is the one at the start, whatever becomes of it.
 
 private let batch: UInt64 = 4
 
@@ -12,7 +14,7 @@ func records(_ board: inout Board) throws(Failure) {
     let records = board.load.records ?? 0
     var disk = try BlockDriver(board.needDisk(), board.form.with(Suspend.features), &board.arena)
     if !disk.features.contains(BlockFeature.flush) { throw .skipped("device offers no flush") }
-    if try disk.needDepth(1) < Int(batch) { throw .skipped("the queue has too few entries") }
+    if try disk.needDepth(1) <= Int(batch) { throw .skipped("the queue has too few entries") }
     let suspend = disk.features.isDisjoint(with: Suspend.features) ? nil : try Suspend(disk.device, disk.features)
     guard let console = board.console else { throw .skipped("no console") }
     var output = try ConsoleDriver(console, board.form, &board.arena)
@@ -26,17 +28,20 @@ func records(_ board: inout Board) throws(Failure) {
             disk.fill(place, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
             try disk.offer(place, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
         }
+        let distant = (number &+ capacity / 2) % capacity
+        try disk.offer(Int(batch), BlockRequest.Kind.read, sector: distant, bytes: 512)
         disk.queue.kick()
         // Some records go through a suspend on their way.
         if let suspend, number % 64 == 0 {
             try suspend.suspend()
             try suspend.resume()
         }
-        for _ in 0..<count { _ = try disk.queue.waitUsed("a written record") }
+        for _ in 0...count { _ = try disk.queue.waitUsed("a written record") }
+        let isUnread = load8(disk.statusByte(Int(batch))) == BlockRequest.Status.ioError.rawValue
         try disk.offer(Int(batch), BlockRequest.Kind.flush)
         disk.queue.kick()
         _ = try disk.queue.waitUsed("a flush")
-        try tell(&output, disk, number, count, &errors)
+        try tell(&output, disk, number, count, unread: isUnread ? distant : nil, &errors)
         number &+= count
         let most = board.load.errors
         if errors > most { throw .unexpected("failed records", expected: most, actual: errors) }
@@ -47,7 +52,8 @@ func records(_ board: inout Board) throws(Failure) {
 
 /// Prints the lines of one batch.
 private func tell(
-    _ output: inout ConsoleDriver, _ disk: BlockDriver, _ first: UInt64, _ count: UInt64, _ errors: inout UInt64
+    _ output: inout ConsoleDriver, _ disk: BlockDriver, _ first: UInt64, _ count: UInt64, unread: UInt64?,
+    _ errors: inout UInt64
 ) throws(Failure) {
     var end = output.buffer
     let isFlushed = load8(disk.statusByte(Int(batch))) == BlockRequest.Status.ok.rawValue
@@ -58,19 +64,25 @@ private func tell(
         }
         let isGood = isFlushed && status == BlockRequest.Status.ok.rawValue
         if !isGood { errors &+= 1 }
-        put(Text(isGood ? "flushed " : "failed "), &end)
-        Text.decimal(first &+ n) { byte in
-            store8(end, byte)
-            end &+= 1
-        }
-        put(Text("\n"), &end)
+        put(Text(isGood ? "flushed " : "failed "), first &+ n, &end)
+    }
+    if let unread {
+        errors &+= 1
+        put(Text("unread "), unread, &end)
     }
     _ = try output.send(end &- output.buffer)
 }
 
-private func put(_ text: Text, _ end: inout UInt64) {
-    for index in 0..<text.count {
-        store8(end, text[index])
+/// Adds a line of a word and a number.
+private func put(_ word: Text, _ number: UInt64, _ end: inout UInt64) {
+    for index in 0..<word.count {
+        store8(end, word[index])
         end &+= 1
     }
+    Text.decimal(number) { byte in
+        store8(end, byte)
+        end &+= 1
+    }
+    store8(end, UInt8(ascii: "\n"))
+    end &+= 1
 }
