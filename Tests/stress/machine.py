@@ -17,14 +17,14 @@ class Failure(Exception):
 
 
 class Machine:
-    """A running vmm. Used in a `with`, which leaves no process behind."""
+    """A running vmm, started by way of `before` if that is said. Used in a `with`, which leaves no process behind."""
 
-    def __init__(self, vmm, *arguments, **popen):
+    def __init__(self, vmm, *arguments, before=(), **popen):
         self.stderr = tempfile.TemporaryFile()
-        self.arguments = arguments
         popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stdin", subprocess.DEVNULL)
         self.process = subprocess.Popen(
-            [vmm, "run", *arguments], stdin=subprocess.DEVNULL, stderr=self.stderr, **popen)
+            [*before, vmm, "run", *arguments], stderr=self.stderr, **popen)
         self.pending = b""
 
     def __enter__(self):

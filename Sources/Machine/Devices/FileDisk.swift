@@ -14,8 +14,8 @@ final class FileDisk: BlockBackend, Sendable {
     /// the process.
     private static let setOpenFileLock: Int32 = 37
 
-    /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise. With `direct`, transfers go
-    /// past the host's page cache where their alignment allows it.
+    /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise. With `direct`, all
+    /// transfers go past the host's page cache.
     init(path: String, readOnly: Bool, direct: Bool = false) throws(MachineError) {
         func fail(_ problem: MachineError.DiskProblem) -> MachineError { .disk(path: path, problem: problem) }
         // Without O_NONBLOCK a pipe that nobody writes would hold us here; on files and block devices it means nothing.
@@ -35,8 +35,9 @@ final class FileDisk: BlockBackend, Sendable {
             throw fail(problem)
         }
         let past = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : -1
-        guard past >= 0 || !direct else {
+        guard !direct || past >= 0 && AlignedBuffer.isTaken(by: past) else {
             close(descriptor)
+            if past >= 0 { close(past) }
             throw fail(.notDirect)
         }
         self.descriptor = descriptor
@@ -121,8 +122,12 @@ final class FileDisk: BlockBackend, Sendable {
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {
-        case .read: return unsafe transfer(request, preadv)
-        case .write: return settled(unsafe transfer(request, pwritev), request)
+        case .read:
+            if let direct { return request.transferAligned(direct, writes: false) }
+            return unsafe transfer(request, preadv)
+        case .write:
+            if let direct { return settled(request.transferAligned(direct, writes: true), request) }
+            return settled(unsafe transfer(request, pwritev), request)
         case .discard: return settled(discard(request), request)
         case .writeZeroes(let mayUnmap): return settled(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
@@ -150,16 +155,13 @@ final class FileDisk: BlockBackend, Sendable {
         case EOPNOTSUPP, ENOSYS, EINVAL: break
         case let number: return Outcome(errno: number)
         }
-        let zeroes = [UInt8](repeating: 0, count: 1 << 16)
-        var done = 0
-        while done < Int(request.count) {
-            let count = min(zeroes.count, Int(request.count) - done)
-            let written = unsafe zeroes.withUnsafeBytes {
-                unsafe pwrite(descriptor, $0.baseAddress, count, off_t(request.offset) + off_t(done))
-            }
-            if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return written < 0 ? Outcome(errno: errno) : .ioError }
-            done += written
+        let zeroes = AlignedBuffer(Int(request.count))
+        var done: UInt64 = 0
+        while done < request.count {
+            let count = min(UInt64(AlignedBuffer.mostBytes), request.count - done)
+            let number = zeroes.write(Int(count), to: fastDescriptor, at: request.offset + done)
+            guard number == 0 else { return Outcome(errno: number) }
+            done += count
         }
         return .ok()
     }
