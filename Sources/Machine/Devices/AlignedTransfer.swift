@@ -20,10 +20,7 @@ import Virtio
     deinit { unsafe base.deallocate() }
 
     /// Whether `file` takes transfers of one sector at all.
-    static func isTaken(by file: Int32) -> Bool {
-        let buffer = AlignedBuffer(512)
-        return unsafe pread(file, buffer.base, 512, 0) == 512
-    }
+    static func isTaken(by file: Int32) -> Bool { AlignedBuffer(512).read(512, from: file, at: 0) == 0 }
 
     /// Writes the first `count` bytes to `file`; 0 or an errno.
     func write(_ count: Int, to file: Int32, at offset: UInt64) -> Int32 {
