@@ -75,10 +75,17 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     // MARK: The threads
 
     override func serve(_ worker: Worker) {
-        if mode != .threads, let file = backend as? FileDisk, let ring = try? Ring(size: 256) {
-            var loop = RingLoop(self, worker, file, ring)
-            return loop.run()
+        let engine: String
+        if mode != .threads, let file = backend as? FileDisk {
+            do throws(RingRefusal) {
+                var loop = RingLoop(self, worker, file, try Ring(size: 256))
+                lock.locked { counts.engine = "io_uring" }
+                return loop.run()
+            } catch { engine = "threads, for the host refuses io_uring (\(reason(error.errno)))" }
+        } else {
+            engine = mode == .threads ? "threads, as asked for" : "in memory"
         }
+        lock.locked { counts.engine = engine }
         while let sleep = sleepTime(of: worker) {
             var doorbells: [1 of pollfd] = [pollfd(fd: worker.doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &doorbells, sleep)

@@ -55,6 +55,8 @@ public struct DeviceStatistics: Equatable, Sendable {
     public internal(set) var wakeUpsWhileSuspended = 0
     /// How often the device was suspended.
     public internal(set) var suspensions = 0
+    /// How a disk's transfers were done, and if it was not by io_uring, why.
+    public internal(set) var engine: String?
 }
 
 /// A device as the host sees it.

@@ -48,7 +48,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Workers to be woken once the lock is free, bit n for worker n.
     private var ringing: UInt32 = 0
     private var lineLevel = false
-    private var counts = DeviceStatistics()
+    /// What the threads did.
+    final var counts = DeviceStatistics()
 
     private let place: Place
 

@@ -14,6 +14,7 @@ public enum Log {
     public static func say(_ device: String, _ counts: DeviceStatistics) {
         say(
             "\(device): \(counts.suspensions) suspensions; its thread woke \(counts.wakeUps) times, "
-                + "\(counts.wakeUpsWhileSuspended) of them while suspended")
+                + "\(counts.wakeUpsWhileSuspended) of them while suspended"
+                + (counts.engine.map { "; transfers: \($0)" } ?? ""))
     }
 }
