@@ -32,10 +32,8 @@ struct Parts {
                 port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
                 longestChain: transport.longestChain)
         }
-        let slotted = try ConsoleSlot(
+        return try ConsoleSlot(
             name: "console0", transport: transport, place: place(slot), streams: streams, onKey: onKey)
-        try takeKicks(slotted, slot)
-        return slotted
     }
 
     /// Disk `number` in slot `slot`.
@@ -43,34 +41,19 @@ struct Parts {
         let device = Block(
             capacity: image.backend.capacity, readOnly: image.readOnly, queues: image.queues, queueSize: image.queueSize
         )
-        let slotted = try BlockSlot(
+        return try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(
                 device: device, memory: wiring.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
                 freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)",
             mode: image.mode, workers: Host.processors)
-        try takeKicks(slotted, slot)
-        return slotted
-    }
-
-    /// Lets kicks ring the device's doorbell without an exit. Values that name no queue still exit, and are counted.
-    private func takeKicks<Device>(_ device: Slot<Device>, _ slot: Int) throws(MachineError)
-    where Device: VirtioDevice & SendableMetatype & ~Copyable {
-        guard kicksAreEvents else { return }
-        let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
-        for queue in 0..<device.transport.queueCount {
-            guard let worker = device.workers.first(where: { $0.queues.contains(QueueSet(queue: queue)) }) else {
-                continue
-            }
-            try wiring.divert(register, value: UInt64(queue), to: worker.doorbell)
-        }
     }
 
     private func place(_ slot: Int) -> Place {
         Place(
             line: wiring.line(slot: slot), drainDeadline: configuration.drainDeadline,
             reportsAnomalies: configuration.reportsAnomalies, onDeferredEvent: configuration.onDeferredEvent,
-            time: time)
+            time: time, kicks: kicksAreEvents ? KickPath(wiring: wiring, slot: slot) : nil)
     }
 }

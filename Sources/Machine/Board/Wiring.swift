@@ -3,6 +3,7 @@
 
 import KVM
 import Virtio
+import VirtioABI
 
 /// A device's interrupt line.
 protocol InterruptLine: Sendable {
@@ -18,6 +19,18 @@ protocol Wiring: Sendable {
     func line(slot: Int) -> any InterruptLine
     /// From now on a write of `value`, 32 bits wide, at guest-physical `address` may signal `event` instead of reaching the bus.
     func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError)
+}
+
+/// The way of a slot's kicks.
+struct KickPath: Sendable {
+    let wiring: any Wiring
+    let slot: Int
+
+    /// From now on a kick of `queue` signals `event`, if the host can do that. If not, kicks go on as they did.
+    func divert(_ queue: Int, to event: borrowing EventFD) {
+        let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
+        try? wiring.divert(register, value: UInt64(queue), to: event)
+    }
 }
 
 extension RAM {

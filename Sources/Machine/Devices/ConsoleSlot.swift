@@ -42,6 +42,11 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         try super.start()
     }
 
+    override func stop() {
+        super.stop()
+        for stream in streams { stream.end.shut() }
+    }
+
     /// Tells the driver if the terminal's size changed.
     func rereadSize() {
         guard let size = ConsolePort.size(of: screen) else { return }

@@ -26,6 +26,8 @@ struct Place: Sendable {
     let onDeferredEvent: @Sendable (String) -> Void
     /// The clock that a drain's deadline is on.
     var time: any TimeSource = MonotonicTime()
+    /// How kicks can come without an exit; nil where they cannot.
+    var kicks: KickPath?
 }
 
 /// What all devices of the board have in common. A subclass brings the backend.
@@ -48,6 +50,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Workers to be woken once the lock is free, bit n for worker n.
     private var ringing: UInt32 = 0
     private var lineLevel = false
+    /// Queues whose kicks ring a doorbell by themselves.
+    private var diverted: QueueSet = []
     /// What the threads did.
     final var counts = DeviceStatistics()
 
@@ -74,6 +78,18 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final func write(at offset: UInt64, width: Int, value: UInt64) {
         perform { apply(transport.write(at: offset, width: width, value: value)) }
+        if offset == UInt64(Register.queueNotify.rawValue), value < 32 { divertKicks(ofQueue: Int(value)) }
+    }
+
+    /// A queue that was kicked will be again: from now on its kicks ring the worker's doorbell without an exit. That takes the host
+    /// milliseconds to arrange, so it is not done for a queue that nobody uses. Values that name no queue still exit, and are counted.
+    private func divertKicks(ofQueue queue: Int) {
+        let isNew = lock.locked {
+            guard transport.readyQueues.contains(QueueSet(queue: queue)) else { return false }
+            return diverted.insert(QueueSet(queue: queue)).inserted
+        }
+        guard isNew, let worker = workers.first(where: { $0.queues.contains(QueueSet(queue: queue)) }) else { return }
+        place.kicks?.divert(queue, to: worker.doorbell)
     }
 
     /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver did wrong is printed

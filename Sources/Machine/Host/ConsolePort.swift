@@ -25,9 +25,9 @@ final class ConsolePort {
     private(set) var input: Int32?
     private(set) var output: Int32?
     /// Tells of peers: it becomes readable when one may have come. Nil where nobody can come.
-    private let peers: Peers?
+    private var peers: Peers?
     /// Closed at the end.
-    private let owned: Int32?
+    private var owned: Int32?
     /// Cut before anything is written.
     private let isFile: Bool
 
@@ -72,9 +72,13 @@ final class ConsolePort {
         isFile = false
     }
 
-    deinit {
+    deinit { shut() }
+
+    /// Closes what the port opened, and takes its name away.
+    func shut() {
         if let owned { close(owned) }
         if case .listener = peers, let input { close(input) }
+        (input, output, owned, peers) = (nil, nil, nil, nil)
     }
 
     /// Cuts an output file that was there before, once the machine is sure to run.
