@@ -71,6 +71,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 tellIfOpen(stream)
             }
             _ = step()
+            // What has just come goes out at once where that needs no asking.
+            for stream in streams where stream.end.neverWaits && lock.locked({ !stream.output.isEmpty }) {
+                writeSome(stream)
+            }
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
@@ -209,7 +213,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Writes some output, without the lock.
     private func writeSome(_ stream: ConsoleStream) {
-        let chunk = lock.locked { stream.output.prefix(ConsoleStream.chunk) }
+        let limit = stream.end.neverWaits ? ConsoleStream.outputRoom : ConsoleStream.chunk
+        let chunk = lock.locked { stream.output.prefix(limit) }
         let written = stream.end.write(chunk)
         lock.locked { stream.removeOutput(written) }
     }

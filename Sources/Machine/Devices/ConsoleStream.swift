@@ -12,7 +12,7 @@ final class ConsoleStream {
     static let outputRoom = 64 << 10
     /// Bytes of input that may wait beside the model's own buffer, where a test types.
     static let inputRoom = 64 << 10
-    /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
+    /// Bytes written in one call that could wait: no more than a pipe takes at once when poll calls it writable.
     static let chunk = 4096
 
     let port: Int

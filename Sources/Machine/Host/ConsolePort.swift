@@ -89,6 +89,10 @@ final class ConsolePort {
     /// Whether somebody is at the other end. Output to nobody is dropped, as on a serial line.
     var isOpen: Bool { input != nil || output != nil }
 
+    /// Writes give up rather than wait: what the port opened itself it opened so. What it was given may wait when it is asked to
+    /// take more than `poll` promised, which is a page.
+    var neverWaits: Bool { owned != nil || peers != nil }
+
     /// What to listen to while nobody is there, if somebody can come.
     var door: Int32? {
         guard !isOpen, let peers else { return nil }

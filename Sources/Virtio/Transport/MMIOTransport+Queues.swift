@@ -18,6 +18,8 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
     /// again if something may be left.
+    @_specialize(where Device == Block)
+    @_specialize(where Device == Console)
     public mutating func take(queue index: Int, into batch: inout Batch<Device.Request>) -> Effects {
         precondition(index >= 0 && index < queueCount)
         var effects = Effects()
@@ -79,6 +81,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// The backend has done a request. In a suspended device its chain waits for the resume, in one that uses buffers in order
     /// for those before it; in a dead or reset one it is nobody's.
+    @_specialize(where Device == Block)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         let index = Int(token.queue)
         guard isCurrent(token), queues[index].live?.parked.finish(token.name, outcome) == true else { return Effects() }

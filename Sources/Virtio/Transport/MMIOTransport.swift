@@ -59,7 +59,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// Queues of the device.
     public let queueCount: Int
-    var queues: InlineArray<32, QueueSlot>
+    var queues: QueueTable
 
     /// The configuration the driver sees, and the one it will see after a resume.
     public internal(set) var configuration: Device.Configuration
@@ -94,9 +94,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         let count = device.queueCount(offered)
         precondition(count <= Self.maximumQueues)
         queueCount = count
-        // Closures cannot borrow the device while it is being moved: its sizes go through a copy.
-        let sizes = InlineArray<32, UInt16> { $0 < count ? device.queueSizeMax($0) : 0 }
-        queues = InlineArray { QueueSlot(sizeMax: sizes[$0]) }
+        var sizes = InlineArray<32, UInt16>(repeating: 0)
+        for index in 0..<count { sizes[index] = device.queueSizeMax(index) }
+        queues = QueueTable(count: count) { sizes[$0] }
         configuration = device.initialConfiguration
         self.device = device
     }

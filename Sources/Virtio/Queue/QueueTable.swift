@@ -1,0 +1,32 @@
+// The queues of a device, in one place in memory for as long as it lives: a transport that is handed on takes a pointer along, not
+// kilobytes of queues.
+
+/// A device's queues, by index.
+@safe struct QueueTable: ~Copyable, @unchecked Sendable {
+    private let base: UnsafeMutablePointer<QueueSlot>
+    private let count: Int
+
+    /// `count` queues, each with the QueueSizeMax that `sizeMax` gives.
+    init(count: Int, sizeMax: (Int) -> UInt16) {
+        self.count = count
+        unsafe base = .allocate(capacity: count)
+        for index in 0..<count { unsafe (base + index).initialize(to: QueueSlot(sizeMax: sizeMax(index))) }
+    }
+
+    deinit {
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
+    }
+
+    /// Queue `index`, below `count`.
+    subscript(index: Int) -> QueueSlot {
+        _read {
+            precondition(index >= 0 && index < count)
+            yield unsafe base[index]
+        }
+        _modify {
+            precondition(index >= 0 && index < count)
+            yield unsafe &base[index]
+        }
+    }
+}
