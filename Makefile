@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding stress pure guest release bench bench-smoke lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding test-faults stress pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -53,6 +53,11 @@ embedding: ## the device model in a host that is not vmm
 grid: build ## the guest's whole suite for a grid of ring features and queue sizes
 	Tests/grid/run.sh $(BUILD)/debug/vmm
 
+test-faults: build ## vmm killed, its host's calls failing, its files cut, its console gone; and no thread awake while suspended
+	Tests/stress/faults.py $(BUILD)/debug/vmm
+	Tests/stress/kill.py $(BUILD)/debug/vmm 5
+	Tests/stress/quiet.py $(BUILD)/debug/vmm
+
 stress: release ## many requests and suspends over every engine of a file disk, for SECONDS, 600 if not said
 	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)
 
@@ -83,7 +88,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
+check: lint build pure embedding test test-cli test-qtest test-faults grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
 
 clean:
 	rm -rf $(BUILD)

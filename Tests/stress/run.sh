@@ -16,7 +16,7 @@ if [ "${2:-}" = run ]; then
     [ "$engine" = only ] || options=$options,$engine
     set -- -v -a stress=600 -a disk=2 -a "seed=$number" -a "features=$features" -a "queue-size=$size" -a "queues=$queues"
     code=0
-    timeout 120 "$vmm" run -d "$image,$options" "$@" >"$out.tap" 2>"$out.err" || code=$?
+    timeout -k 5 120 "$vmm" run -d "$image,$options" "$@" >"$out.tap" 2>"$out.err" || code=$?
     awk -v code="$code" -v OFS='\t' -v form="$features" -v size="$size" -v queues="$queues" -v engine="$engine" '
         function worst(a, b) { return a > b ? a : b }
         /^# stress:/ {
@@ -62,7 +62,7 @@ if echo "$help" | grep -q 'io=auto'; then
     if echo "$help" | grep -Eq ',direct'; then candidates="$candidates io=threads,direct io=uring,direct"; fi
     for engine in $candidates; do
         code=0
-        timeout 60 "$vmm" run --suspend draft -d "$work/image.0,$engine" -a only=blk-flush -a disk=2 \
+        timeout -k 5 60 "$vmm" run --suspend draft -d "$work/image.0,$engine" -a only=blk-flush -a disk=2 \
             >/dev/null 2>"$work/err" || code=$?
         # Exit code 1 is vmm's own: what the user asked for cannot be had here. Any other failure is one of the test.
         if [ $code = 1 ]; then echo "skipped - $engine: $(head -n 1 "$work/err")"; else engines="$engines $engine"; fi
@@ -79,7 +79,7 @@ for engine in $engines; do
     options=$engine
     [ "$engine" = only ] && options=queues=1
     for dialect in draft 1.4; do
-        timeout 60 "$vmm" run --suspend $dialect --drain-deadline 200ms -d "$work/image.0,$options" -a latency=100 \
+        timeout -k 5 60 "$vmm" run --suspend $dialect --drain-deadline 200ms -d "$work/image.0,$options" -a latency=100 \
             -a disk=2 -a features=indirect -a queue-size=64 >"$work/latency" 2>"$work/err" || true
         awk -v engine="$engine" -v dialect="$dialect" '
             /^# suspend-latency:/ {
