@@ -15,9 +15,9 @@ import time
 
 from machine import DEADLINE, SECTOR, Failure, Machine, engines, needs_kvm
 
-# Looks of the guest at each device, half a second and more; how long the threads must have been seen still before they
+# Looks of the guest at each device, a second and more; how long the threads must have been seen still before they
 # count as asleep, and how much longer they have to stay so.
-LOOKS = 4000
+LOOKS = 12000
 SETTLED, QUIET = 0.05, 0.3
 
 
