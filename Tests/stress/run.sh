@@ -28,11 +28,12 @@ if [ "${2:-}" = run ]; then
         }
         /^ok .* - stress$/ { passed++ }
         /^not ok|^Bail/    { print >why }
-        /thread woke/      { woken += $(NF - 4) }
+        match($0, /[0-9]+ of them while suspended/) { woken += substr($0, RSTART) + 0; told++ }
         END {
             if (passed != 2) print passed + 0 " times passed, not once for each dialect of SUSPEND" >why
             if (code != 0) print "exit code " code >why
             if (sum["errors"] + sum["left"] > 0) print "failed or lost requests" >why
+            if (told == 0) print "vmm -v does not say how often its threads woke" >why
             if (woken > sum["suspends"]) print woken " wake-ups in " sum["suspends"] " suspensions" >why
             print form, size, queues, engine, sum["requests"] + 0, sum["reads"] + 0, sum["flushes"] + 0, deepest + 0,
                 sum["suspends"] + sum["aborts"], longest + 0, woken + 0, sum["errors"] + sum["left"] + (2 - passed)
