@@ -61,6 +61,9 @@ test-faults: build ## vmm killed, its host's calls failing, its files cut, its c
 stress: release ## many requests and suspends over every engine of a file disk, for SECONDS, 600 if not said
 	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)
 
+stress-burst: build ## twenty seconds of that
+	Tests/stress/run.sh $(BUILD)/debug/vmm 20
+
 pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
 	mkdir -p $(BUILD)/pure
 	$(SWIFTC) $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/VirtioABI.swiftmodule \
@@ -88,7 +91,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest test-faults grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
+check: lint build pure embedding test test-cli test-qtest test-faults stress-burst grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
 
 clean:
 	rm -rf $(BUILD)
