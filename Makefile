@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding test-faults stress pure guest release bench bench-smoke lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -55,6 +55,7 @@ grid: build ## the guest's whole suite for a grid of ring features and queue siz
 
 test-faults: build ## vmm killed, its host's calls failing, its files cut, its console gone; and no thread awake while suspended
 	Tests/stress/faults.py $(BUILD)/debug/vmm
+	Tests/stress/no_uring.py $(BUILD)/debug/vmm
 	Tests/stress/kill.py $(BUILD)/debug/vmm 5
 	Tests/stress/quiet.py $(BUILD)/debug/vmm
 
