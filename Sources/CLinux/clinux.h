@@ -56,13 +56,13 @@ static inline int clinux_uring_setup(unsigned entries, struct io_uring_params *p
     return fd < 0 ? -errno : fd;
 }
 
-// Submits, and waits for `complete` completions if that is not 0: `nanoseconds` long at most, for ever if negative.
+// Submits, lets completions come that are there, and waits for `complete` of them: `nanoseconds` long at most, for ever if negative.
 static inline int clinux_uring_enter(int fd, unsigned submit, unsigned complete, long long nanoseconds)
 {
     struct __kernel_timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
     struct io_uring_getevents_arg argument = {.ts = nanoseconds < 0 ? 0 : (unsigned long)&time};
-    unsigned flags = complete ? IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG : 0;
-    long result = syscall(SYS_io_uring_enter, fd, submit, complete, flags, complete ? &argument : 0, sizeof argument);
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    long result = syscall(SYS_io_uring_enter, fd, submit, complete, flags, &argument, sizeof argument);
     return result < 0 ? -errno : (int)result;
 }
 

@@ -44,10 +44,7 @@ struct RingLoop: ~Copyable {
         if !listens { listens = ring.watch(worker.doorbell.descriptor, name: Self.doorbell) }
         let milliseconds = listens ? milliseconds : 0
         guard milliseconds != 0 else { return ring.submit(waiting: 0) }
-        slot.countingWakeUp(isReady: {
-            ring.submit(waiting: 0)
-            return ring.hasCompletion
-        }) { ring.submit(waiting: milliseconds) }
+        slot.countingWakeUp(isReady: { ring.look() }) { ring.submit(waiting: milliseconds) }
     }
 
     /// Reports what is done, all of it at once, and looks whether there was a kick.

@@ -1,4 +1,5 @@
-// io_uring: requests to the kernel and their completions in memory that both share, by the raw system calls. Used by one thread.
+// io_uring: requests to the kernel and their completions in memory that both share, by the raw system calls. Used by the thread that
+// makes it, and by no other.
 //
 //        us                                     kernel
 //   entries[tail], then tail: release ------->  reads up to tail, moves head
@@ -38,8 +39,14 @@ import Synchronization
     /// A ring of `size` entries, a power of two; or why the host refuses, as an errno.
     init(size: UInt32) throws(RingRefusal) {
         var parameters = io_uring_params()
-        parameters.flags = UInt32(IORING_SETUP_CLAMP)
-        let descriptor = unsafe clinux_uring_setup(size, &parameters)
+        // Since 6.1 completions can be left alone until we ask for them, and then come all at once; an older kernel knows no such flag.
+        parameters.flags = UInt32(IORING_SETUP_CLAMP) | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
+        var descriptor = unsafe clinux_uring_setup(size, &parameters)
+        if descriptor == -EINVAL {
+            parameters = io_uring_params()
+            parameters.flags = UInt32(IORING_SETUP_CLAMP)
+            descriptor = unsafe clinux_uring_setup(size, &parameters)
+        }
         guard descriptor >= 0 else { throw RingRefusal(errno: -descriptor) }
         // Linux 5.11, of which all but the last has been there longer.
         let needed = UInt32(
@@ -130,12 +137,21 @@ import Synchronization
     /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 for ever. 0 does not
     /// wait.
     mutating func submit(waiting milliseconds: Int32) {
+        let waits = milliseconds != 0 && !hasCompletion
+        if tail != told || waits { enter(waiting: waits ? milliseconds : 0) }
+    }
+
+    /// Tells the kernel of new entries, and whether there is a completion now.
+    mutating func look() -> Bool {
+        if !hasCompletion { enter(waiting: 0) }
+        return hasCompletion
+    }
+
+    private mutating func enter(waiting milliseconds: Int32) {
         // Release: the entries are written before the tail says so.
         unsafe submissionTail.pointee.store(tail, ordering: .releasing)
-        let waits = milliseconds != 0 && !hasCompletion
-        guard tail != told || waits else { return }
         let nanoseconds = milliseconds < 0 ? -1 : Int64(milliseconds) * 1_000_000
-        let result = clinux_uring_enter(descriptor, tail &- told, waits ? 1 : 0, nanoseconds)
+        let result = clinux_uring_enter(descriptor, tail &- told, milliseconds == 0 ? 0 : 1, nanoseconds)
         // Interrupted or out of time: what was not taken is offered again.
         if result > 0 { told &+= UInt32(result) }
     }
