@@ -21,9 +21,7 @@ struct Parts {
             configuration: Console.Configuration(columns: size.columns, rows: size.rows),
             ports: configuration.ports.map { Array($0.name.utf8) })
         var features = configuration.consoleFeatures
-        if configuration.kernel == nil {
-            features.adding.formUnion(Machine.Configuration.FeatureChoice.allRings.adding)
-        }
+        if configuration.kernel == nil { features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
         let transport = MMIOTransport(
             device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
             withholding: features.withholding)

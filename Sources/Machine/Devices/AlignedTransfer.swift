@@ -24,23 +24,19 @@ import Virtio
 
     /// Writes the first `count` bytes to `file`; 0 or an errno.
     func write(_ count: Int, to file: Int32, at offset: UInt64) -> Int32 {
-        var done = 0
-        while done < count {
-            let moved = unsafe pwrite(
-                file, base + done, count - done, off_t(offset) + done)
-            if moved < 0 && errno == EINTR { continue }
-            guard moved > 0 else { return moved < 0 ? errno : EIO }
-            done += moved
-        }
-        return 0
+        move(count) { unsafe pwrite(file, base + $0, count - $0, off_t(offset) + $0) }
     }
 
     /// Reads `count` bytes of `file`; 0 or an errno. The end of the file in the middle is an error.
     func read(_ count: Int, from file: Int32, at offset: UInt64) -> Int32 {
+        move(count) { unsafe pread(file, base + $0, count - $0, off_t(offset) + $0) }
+    }
+
+    /// Moves `count` bytes, in as many calls as that takes; each is told how many are done.
+    private func move(_ count: Int, _ call: (Int) -> Int) -> Int32 {
         var done = 0
         while done < count {
-            let moved = unsafe pread(
-                file, base + done, count - done, off_t(offset) + done)
+            let moved = call(done)
             if moved < 0 && errno == EINTR { continue }
             guard moved > 0 else { return moved < 0 ? errno : EIO }
             done += moved

@@ -172,6 +172,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: Output
 
+    /// Requests that are not out.
+    private var waiting: Int { streams.reduce(0) { $0 + $1.waiting } }
+
     /// The transmit queues whose last batch is not all out.
     private var busy: QueueSet {
         var set: QueueSet = []
@@ -208,7 +211,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             }
             stream.clearIfDone()
         }
-        if streams.allSatisfy({ $0.waiting == 0 }) { released = 0 }
+        released = min(released, waiting)
     }
 
     /// Writes some output, without the lock.
@@ -235,7 +238,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             }
             stream.clear()
         }
-        if streams.allSatisfy({ $0.waiting == 0 }) { released = 0 }
+        released = min(released, waiting)
     }
 
     // MARK: Tests
@@ -256,7 +259,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func release(_ count: Int?) {
         lock.locked {
             holding = holding && count != nil
-            released = min(streams.reduce(0) { $0 + $1.waiting }, released + (count ?? 0))
+            released = min(waiting, released + (count ?? 0))
         }
         workers[0].doorbell.signal()
     }
@@ -291,7 +294,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override var backendState: BackendState {
         BackendState(
-            holding: holding, waiting: streams.reduce(0) { $0 + $1.waiting },
+            holding: holding, waiting: waiting,
             output: streams.reduce(0) { $0 + $1.output.count }, input: streams.reduce(0) { $0 + $1.backlog.count })
     }
 }

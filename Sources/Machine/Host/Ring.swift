@@ -102,8 +102,12 @@ import Synchronization
     mutating func transfer(
         writes: Bool, _ file: Int32, _ buffers: UnsafeBufferPointer<iovec>, at offset: UInt64, name: UInt64
     ) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
         let operation = writes ? IORING_OP_WRITEV : IORING_OP_READV
-        return unsafe add(operation, file, UnsafeRawPointer(buffers.baseAddress), UInt32(buffers.count), offset, name)
+        unsafe clinux_prepare(
+            entry, UInt8(operation.rawValue), file, buffers.baseAddress, UInt32(buffers.count), UInt(offset), UInt(name)
+        )
+        return true
     }
 
     /// Asks to be told once when `file` is readable.
@@ -112,15 +116,6 @@ import Synchronization
         guard let entry = unsafe nextEntry() else { return false }
         unsafe clinux_prepare(entry, UInt8(IORING_OP_POLL_ADD.rawValue), file, nil, 0, 0, UInt(name))
         unsafe entry.pointee.poll32_events = UInt32(POLLIN)
-        return true
-    }
-
-    private mutating func add(
-        _ operation: io_uring_op, _ file: Int32, _ address: UnsafeRawPointer?, _ length: UInt32, _ offset: UInt64,
-        _ name: UInt64
-    ) -> Bool {
-        guard let entry = unsafe nextEntry() else { return false }
-        unsafe clinux_prepare(entry, UInt8(operation.rawValue), file, address, length, UInt(offset), UInt(name))
         return true
     }
 

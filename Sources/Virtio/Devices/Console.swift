@@ -202,9 +202,6 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
 
     // MARK: The host's side
 
-    /// Ports there are.
-    public var portCount: Int { ports.count }
-
     /// Bytes of input that still fit into `port`.
     func inputRoom(port: Int) -> Int { ports[port].input.room }
 

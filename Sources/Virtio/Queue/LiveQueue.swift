@@ -56,11 +56,10 @@ struct LiveQueue: ~Copyable {
     /// Where the next chain is popped and the next one is put.
     var positions = RingPositions()
     var parked: ParkedChains
-    /// Entries.
-    let size: UInt16
 
     /// Checks what the driver configured and makes it a queue of the form it negotiated.
     init(_ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory) throws(QueueFault) {
+        let size: UInt16
         if features.contains(.ringPacked) {
             let queue = try PackedQueue(configuration, in: memory)
             (ring, size) = (.packed(queue), queue.size)

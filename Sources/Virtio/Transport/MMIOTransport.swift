@@ -80,8 +80,6 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
         freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = []
     ) {
-        var device = device
-
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(adding.isSubset(of: Self.canOffer), "there is no such feature here")
         self.memory = memory
