@@ -91,7 +91,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
             self.sleep(on: &doorbells, sleep)
             answerDoorbell(of: worker)
             checkPatience()
-            startWork(for: worker) { request in
+            startWork(for: worker, staysAwake: true) { request in
                 guard let outcome = backend.performNow(request.work.request, identity: identity) else {
                     return handOver(request)
                 }
@@ -106,13 +106,13 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func workIsWaiting(for worker: Worker) -> Bool {
-        !starving && !pending.isDisjoint(with: worker.queues) || released > 0 && worker.index == 0
+        !starving && mustServe(worker.queues) || released > 0 && worker.index == 0
     }
 
     override func step() -> Bool {
         checkPatience()
         for worker in workers {
-            startWork(for: worker) { request in
+            startWork(for: worker, staysAwake: false) { request in
                 let outcome = backend.perform(request.work.request, identity: identity)
                 perform { finish(request, outcome) }
             }
@@ -120,24 +120,26 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return lock.locked { workers.contains { workIsWaiting(for: $0) } }
     }
 
-    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them.
-    func startWork(for worker: Worker, _ start: (BoxedRequest) -> Void) {
+    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them. A thread that `staysAwake` may
+    /// find more to do soon where there is nothing now.
+    func startWork(for worker: Worker, staysAwake: Bool, _ start: (BoxedRequest) -> Void) {
         while worker.index == 0, let request = lock.locked({ takeReleased() }) { start(request) }
-        guard let box = perform(by: worker, { take(worker.queues) }) else { return }
+        guard let box = perform(by: worker, { take(for: worker, staysAwake) }) else { return }
         // A box can be empty again as soon as its last request was started.
         for index in 0..<box.open { start(BoxedRequest(box: box, index: index)) }
     }
 
-    /// Takes what the queues have, with the lock held; nil if there is nothing to start.
-    private func take(_ queues: QueueSet) -> RequestBox? {
-        let served = pending.intersection(queues)
-        guard !served.isEmpty else { return nil }
+    /// Takes what the worker's queues have, with the lock held; nil if there is nothing to start.
+    private func take(for worker: Worker, _ staysAwake: Bool) -> RequestBox? {
+        guard mustServe(worker.queues) else { return nil }
         guard let box = spare.popLast().map({ boxes[$0] }) ?? makeBox() else {
             starving = true
             return nil
         }
-        pending.subtract(served)
-        served.forEach { apply(transport.take(queue: $0, into: &box.batch)) }
+        serve(worker.queues, by: worker, staysAwake: staysAwake && active[run] == 0) { queue, asksForKick in
+            apply(transport.take(queue: queue, into: &box.batch, asksForKick: asksForKick))
+            return box.batch.count > 0
+        }
         box.open = box.batch.count
         box.run = run
         active[run] += box.open

@@ -70,7 +70,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 if output { writeSome(stream) }
                 tellIfOpen(stream)
             }
-            _ = step()
+            advance(staysAwake: true)
             // What has just come goes out at once where that needs no asking.
             for stream in streams where stream.end.neverWaits && lock.locked({ !stream.output.isEmpty }) {
                 writeSome(stream)
@@ -88,12 +88,17 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    override func step() -> Bool {
+    override func step() -> Bool { advance(staysAwake: false) }
+
+    /// Does what can be done without sleeping, and says whether there is more to do at once. Where there is nothing now, a thread
+    /// that `staysAwake` may find more soon.
+    @discardableResult
+    private func advance(staysAwake: Bool) -> Bool {
         checkPatience()
         return perform {
             for stream in streams { deliverBacklog(stream) }
-            serveQueues()
-            return !servable.isEmpty
+            serveQueues(staysAwake: staysAwake)
+            return mustServe(servable)
         }
     }
 
@@ -115,7 +120,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 descriptors[2 * stream.port + 2] = pollfd(
                     fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
             }
-            return servable.isEmpty && dropped.isEmpty ? patienceLeft : 0
+            return !mustServe(servable) && dropped.isEmpty ? patienceLeft : 0
         }
         self.sleep(on: &descriptors, sleep)
         return streams.map {
@@ -185,19 +190,18 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
-    private var servable: QueueSet { pending.subtracting(busy) }
+    private var servable: QueueSet { transport.readyQueues.subtracting(busy) }
 
     /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
-    private func serveQueues() {
+    private func serveQueues(staysAwake: Bool) {
         copyOut()
-        let queues = servable
-        pending.subtract(queues)
-        queues.forEach { queue in
-            if let stream = streams.first(where: { ConsoleQueue.transmit(port: $0.port) == queue }) {
-                apply(transport.take(queue: queue, into: &stream.batch))
-            } else {
-                apply(transport.take(queue: queue, into: &answered))
+        serve(servable, by: workers[0], staysAwake: staysAwake) { queue, asksForKick in
+            guard let stream = streams.first(where: { ConsoleQueue.transmit(port: $0.port) == queue }) else {
+                apply(transport.take(queue: queue, into: &answered, asksForKick: asksForKick))
+                return false
             }
+            apply(transport.take(queue: queue, into: &stream.batch, asksForKick: asksForKick))
+            return stream.batch.count > 0
         }
         copyOut()
     }

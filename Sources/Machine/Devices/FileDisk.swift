@@ -86,6 +86,9 @@ final class FileDisk: BlockBackend, Sendable {
     /// Which way a transfer goes.
     enum Direction { case read, write }
 
+    /// Transfers go past the host's page cache.
+    var isDirect: Bool { direct != nil }
+
     /// What transfers that are not done by `perform` go to.
     var fastDescriptor: Int32 { direct ?? descriptor }
 

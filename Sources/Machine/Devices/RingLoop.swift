@@ -8,6 +8,9 @@ import Virtio
 /// What a worker of a disk in a file does until it is to end.
 struct RingLoop: ~Copyable {
     private static let doorbell = UInt64.max
+    /// So much of a batch is given to the kernel at a time. What the page cache has is copied as it is submitted: the driver hears of
+    /// the first of it, and comes for it, while the rest is copied.
+    private static let earlyBytes = 32 << 10
 
     private let slot: BlockSlot
     private let worker: Worker
@@ -67,11 +70,18 @@ struct RingLoop: ~Copyable {
     }
 
     private mutating func startWork() {
-        slot.startWork(for: worker) { request in
-            guard !start(request) else { return }
-            // The ring is full: what is in it goes to the kernel.
+        var (waiting, limit) = (0, Self.earlyBytes)
+        slot.startWork(for: worker, staysAwake: true) { request in
+            if !start(request) {
+                // The ring is full: what is in it goes to the kernel.
+                ring.submit(waiting: 0)
+                if !start(request) { slot.handOver(request) }
+            }
+            waiting += request.work.request.data.byteCount
+            guard waiting >= limit, !file.isDirect else { return }
             ring.submit(waiting: 0)
-            if !start(request) { slot.handOver(request) }
+            reap()
+            (waiting, limit) = (0, limit << 2)
         }
     }
 

@@ -41,6 +41,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     var transport: MMIOTransport<Device>
     /// Queues the model wants served.
     var pending: QueueSet = []
+    /// Queues that were served, and whose driver was not asked to notify: they are looked at once more before their worker sleeps.
+    private var watched: QueueSet = []
     /// When the host's patience with a drain ends.
     private var patience: Instant?
     /// The device's threads are to end.
@@ -186,6 +188,25 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
             counts.wakeUps += 1
             if before != nil && before == suspension { counts.wakeUpsWhileSuspended += 1 }
         }
+    }
+
+    /// Whether one of `queues` may have something, or its driver has yet to be asked to notify; with the lock held.
+    final func mustServe(_ queues: QueueSet) -> Bool { !pending.union(watched).isDisjoint(with: queues) }
+
+    /// Has `take` look at those of `queues` that may have something, and say whether a queue had. Kicks are asked for only when
+    /// there was nothing: a driver whose queue is being served need not notify. A worker that `staysAwake` may put even that off for
+    /// a moment. With the lock held.
+    final func serve(
+        _ queues: QueueSet, by worker: Worker, staysAwake: Bool, _ take: (_ queue: Int, _ asksForKick: Bool) -> Bool
+    ) {
+        let isIdle = pending.isDisjoint(with: queues)
+        let served = (isIdle ? watched : pending).intersection(queues)
+        let asksForKick = isIdle && !(staysAwake && worker.vigil.goesOn(at: .now))
+        pending.subtract(served)
+        if asksForKick { watched.subtract(served) } else { watched.formUnion(served) }
+        var found = false
+        served.forEach { if take($0, asksForKick) { found = true } }
+        if found { worker.vigil.end(at: .now) }
     }
 
     /// Finds out whether `worker` woke for a kick that came as an event. It names no queue, so all of the worker's are looked at.

@@ -11,6 +11,8 @@ final class Worker: @unchecked Sendable {
     let queues: QueueSet
     /// Wakes it.
     let doorbell: EventFD
+    /// Under the device's lock.
+    var vigil = Vigil()
     private var thread: Thread?
 
     /// Worker `index` of `count`: it has every `count`th queue.
@@ -27,4 +29,27 @@ final class Worker: @unchecked Sendable {
 
     /// Waits for the thread's end.
     func join() { thread.take()?.join() }
+}
+
+/// How a worker waits for its driver. To wake a thread takes tens of microseconds, so a driver that came back sooner the last time
+/// is waited for awake: its rings are looked at again and again, and it is not asked to notify.
+struct Vigil {
+    /// In nanoseconds; about what it costs to fall asleep and wake up.
+    private static let longest: UInt64 = 50_000
+    private var start: Instant?
+    private var pays = false
+
+    /// There was nothing in the rings. Whether to look again before the worker sleeps.
+    mutating func goesOn(at now: Instant) -> Bool {
+        let began = start ?? now
+        start = began
+        return pays && now < began.advanced(byNanoseconds: Self.longest)
+    }
+
+    /// There was something.
+    mutating func end(at now: Instant) {
+        guard let began = start.take() else { return }
+        // A worker that slept heard of it late by as much.
+        pays = now < began.advanced(byNanoseconds: 2 * Self.longest)
+    }
 }

@@ -103,10 +103,14 @@ import Synchronization
         writes: Bool, _ file: Int32, _ buffers: UnsafeBufferPointer<iovec>, at offset: UInt64, name: UInt64
     ) -> Bool {
         guard let entry = unsafe nextEntry() else { return false }
-        let operation = writes ? IORING_OP_WRITEV : IORING_OP_READV
+        // A single buffer, at most 4 GiB as its descriptor in the guest was, goes without the vector.
+        let isOne = buffers.count == 1
+        let operation =
+            writes ? isOne ? IORING_OP_WRITE : IORING_OP_WRITEV : isOne ? IORING_OP_READ : IORING_OP_READV
+        let address = unsafe isOne ? UnsafeRawPointer(buffers[0].iov_base) : UnsafeRawPointer(buffers.baseAddress)
+        let count = unsafe isOne ? buffers[0].iov_len : buffers.count
         unsafe clinux_prepare(
-            entry, UInt8(operation.rawValue), file, buffers.baseAddress, UInt32(buffers.count), UInt(offset), UInt(name)
-        )
+            entry, UInt8(operation.rawValue), file, address, UInt32(count), UInt(offset), UInt(name))
         return true
     }
 

@@ -83,11 +83,11 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Pops the next chain and lays it out in `segments`, which has room for the longest. At the end of the ring the driver is
-    /// asked to notify the next one, and the ring is looked at once more.
-    mutating func next(_ segments: inout SegmentStorage) -> NextChain {
+    /// asked to notify the next one, if it should, and the ring is looked at once more.
+    mutating func next(_ segments: inout SegmentStorage, asksForKick: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
-            if eventIndex {
+            if eventIndex && asksForKick {
                 askForKick()
                 // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
                 // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).

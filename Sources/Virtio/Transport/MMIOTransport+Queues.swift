@@ -18,9 +18,14 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
     /// again if something may be left.
+    ///
+    /// At the end of the ring a driver with VIRTIO_F_EVENT_IDX is asked to notify of the next chain. A host that will look again
+    /// before it rests may go without: then the driver need not notify meanwhile.
     @_specialize(where Device == Block)
     @_specialize(where Device == Console)
-    public mutating func take(queue index: Int, into batch: inout Batch<Device.Request>) -> Effects {
+    public mutating func take(
+        queue index: Int, into batch: inout Batch<Device.Request>, asksForKick: Bool = true
+    ) -> Effects {
         precondition(index >= 0 && index < queueCount)
         var effects = Effects()
         // A driver that adds chains as fast as they are answered must not keep the host here.
@@ -33,7 +38,7 @@ extension MMIOTransport where Device: ~Copyable {
                 break
             }
             let mark = batch.segments.count
-            switch queues[index].next(&batch.segments) {
+            switch queues[index].next(&batch.segments, asksForKick: asksForKick) {
             case .empty: break serving
             case .fault(let fault):
                 batch.segments.truncate(to: mark)

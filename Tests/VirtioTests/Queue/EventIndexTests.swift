@@ -188,6 +188,23 @@ struct EventIndexTests {
         #expect(driver.backend.requests.count == 3 && event(driver, packed: packed) != before, driver.state)
     }
 
+    @Test("A host that looks again before it rests asks for a kick only then", arguments: [false, true])
+    func asksWhenItRests(packed: Bool) {
+        let driver = BlockDriver(form: Form(packed: packed))
+        driver.bringUp()
+        driver.backend.servesAtOnce = false
+        driver.submitRead()
+        #expect(driver.kicks == 1)
+        for _ in 0..<3 {
+            driver.backend.take(queue: 0, asksForKick: false)
+            driver.submitRead()
+        }
+        #expect(driver.kicks == 1 && driver.backend.requests.count == 3, "a kick where the device will look anyway")
+        driver.backend.take(queue: 0)
+        driver.submitRead()
+        #expect(driver.kicks == 2 && driver.backend.requests.count == 4, driver.state)
+    }
+
     @Test(
         "Without the feature neither event is ever written, nor the used ring's flags (trap 18)",
         arguments: [false, true])

@@ -1,0 +1,44 @@
+// How long a worker waits awake for its driver, on a clock of the test's.
+
+import Testing
+
+@testable import Machine
+
+@Suite("A worker that waits for its driver")
+struct VigilTests {
+    private var vigil = Vigil()
+
+    /// Nothing is there from `start` on, and something `pause` later, both in microseconds; how long the worker stayed awake of that.
+    private mutating func wait(from start: UInt64, _ pause: UInt64) -> UInt64 {
+        var awake: UInt64 = 0
+        for moment in 0..<pause {
+            guard vigil.goesOn(at: Instant(nanoseconds: (start + moment) * 1000)) else { break }
+            awake += 1
+        }
+        vigil.end(at: Instant(nanoseconds: (start + pause) * 1000))
+        return awake
+    }
+
+    @Test("sleeps at once, until a driver came back soon")
+    mutating func firstSleeps() {
+        #expect(wait(from: 0, 60) == 0)
+        #expect(wait(from: 1000, 30) == 30)
+        #expect(wait(from: 2000, 49) == 49)
+    }
+
+    @Test("sleeps after 50 us, and then at once, when a driver is slow")
+    mutating func slowDriver() {
+        _ = wait(from: 0, 10)
+        #expect(wait(from: 1000, 400) == 50)
+        #expect(wait(from: 2000, 400) == 0)
+        #expect(wait(from: 3000, 99) == 0)
+        #expect(wait(from: 4000, 99) == 50)
+    }
+
+    @Test("does not count the time of work as waiting")
+    mutating func work() {
+        _ = wait(from: 0, 10)
+        vigil.end(at: Instant(nanoseconds: 5_000_000))
+        #expect(wait(from: 6000, 400) == 50)
+    }
+}
