@@ -28,7 +28,7 @@ struct Run: ParsableCommand {
     @Option(help: "The vmm to measure.") var vmm = ".build/static/release/vmm"
     @Option(help: "The guest's ELF file.") var guest = ".build/guest/guest.elf"
     @Option(help: "The disk's file, which is only read.") var disk = ".build/bench/disk"
-    @Option(help: "Where the programs loop and preadv are.") var peers = ".build/bench"
+    @Option(help: "Where the programs loop, preadv and write are.") var peers = ".build/bench"
     @Option(help: "The QEMU to measure.") var qemu = "qemu-system-x86_64"
     @Option(help: "Added to vmm's disk option.") var diskOptions = ""
     @Option(help: "What the guest's processor does while it waits for a disk: halt or pause.") var wait = "halt"

@@ -33,14 +33,7 @@ extension Setup {
                 budget: .ratioAtLeast(0.9, to: "C preadv"),
                 contestants: [
                     diskContestant("blk-seq", words, cache, value),
-                    Contestant("C preadv", program) { () throws(BenchError) in
-                        var child = try Child(program)
-                        let text = try child.readToEnd()
-                        guard let seconds = Double(text.filter { $0 != "\n" }) else {
-                            throw BenchError("preadv: \(child.complaint)")
-                        }
-                        return Double(reads) * bytes / seconds
-                    },
+                    timed("C preadv", program, work: Double(reads) * bytes),
                 ])
             row.addQEMU("blk-seq", words, cache, self, value)
             return row
@@ -84,8 +77,23 @@ extension Setup {
                     contestant(
                         "qemu", qemuCommand(words, console: "file,path=\(file)"), codes: Self.qemuCodes,
                         clock: qemuCommand(clock)),
+                    timed(
+                        "C write", ["\(peers)/write", file, "32768", "\(bytes >> 15)"],
+                        work: Double((bytes >> 15) << 15) / 1e6),
                 ])
         ]
+    }
+
+    /// A program that prints the seconds that `work` took it, in the row's unit.
+    private func timed(_ name: String, _ program: [String], work: Double) -> Contestant {
+        Contestant(name, program) { () throws(BenchError) in
+            var child = try Child(program)
+            let text = try child.readToEnd()
+            guard let seconds = Double(text.filter { $0 != "\n" }) else {
+                throw BenchError("\(name): \(child.complaint)")
+            }
+            return work / seconds
+        }
     }
 
     /// vmm with a disk, if it knows the disk's options.

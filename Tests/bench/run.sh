@@ -8,7 +8,7 @@ bench=$1 vmm=$2 guest=$3 out=$4
 shift 4
 mkdir -p "$out"
 cc=${CC:-$(command -v cc || command -v clang)}
-for peer in loop preadv; do
+for peer in loop preadv write; do
     "$cc" -O2 -Wall -Wextra -o "$out/$peer" "$here/../../Sources/vmm-bench/peers/$peer.c"
 done
 # 256 MiB that are no hole in the file and do not compress; read once, so that buffered rows find them in memory.

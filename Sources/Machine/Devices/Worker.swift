@@ -34,8 +34,8 @@ final class Worker: @unchecked Sendable {
 /// How a worker waits for its driver. To wake a thread takes tens of microseconds, so a driver that came back sooner the last time
 /// is waited for awake: its rings are looked at again and again, and it is not asked to notify.
 struct Vigil {
-    /// In nanoseconds; about what it costs to fall asleep and wake up.
-    private static let longest: UInt64 = 50_000
+    /// In nanoseconds: how long it waits awake at most, and about what it costs to fall asleep and wake up.
+    private static let (longest, wakeUp): (UInt64, UInt64) = (80_000, 40_000)
     private var start: Instant?
     private var pays = false
 
@@ -49,7 +49,7 @@ struct Vigil {
     /// There was something.
     mutating func end(at now: Instant) {
         guard let began = start.take() else { return }
-        // A worker that slept heard of it late by as much.
-        pays = now < began.advanced(byNanoseconds: 2 * Self.longest)
+        // A worker that slept heard of it late.
+        pays = now < began.advanced(byNanoseconds: Self.longest + Self.wakeUp)
     }
 }
