@@ -72,12 +72,13 @@ struct RingLoop: ~Copyable {
     private mutating func startWork() {
         var (waiting, limit) = (0, Self.earlyBytes)
         slot.startWork(for: worker, staysAwake: true) { request in
+            // Once started it can be done, and its box empty.
+            waiting += request.work.request.data.byteCount
             if !start(request) {
                 // The ring is full: what is in it goes to the kernel.
                 ring.submit(waiting: 0)
                 if !start(request) { slot.handOver(request) }
             }
-            waiting += request.work.request.data.byteCount
             guard waiting >= limit, !file.isDirect else { return }
             ring.submit(waiting: 0)
             reap()
