@@ -1,5 +1,5 @@
 // What the CPUID instruction answers in a guest. Not a policy: KVM's own table passes through, and only what depends on
-// the vCPU or on being a guest at all is filled in. Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
+// the vCPU, on how many there are, or on being a guest at all is filled in. Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
 
 import CKVM
 
@@ -22,18 +22,52 @@ public struct CPUID: Sendable {
         update(1) { $0.ecx |= 1 << 24 }
     }
 
-    /// The table for the vCPU with this APIC id.
-    func forVCPU(apicID: UInt32) -> CPUID {
+    /// The table for the vCPU with this APIC id, one of `count`: cores of one package, a thread each, which share the last cache.
+    func forVCPU(apicID: UInt32, of count: UInt32) -> CPUID {
         var table = self
+        // Bits of an APIC id that tell cores apart.
+        let bits = UInt32(32 - (count - 1).leadingZeroBitCount)
+        let many: UInt32 = count > 1 ? 1 : 0
         table.update(1) {
-            $0.ecx |= 1 << 31  // a hypervisor is present
-            $0.ebx = $0.ebx & 0x00ff_ffff | apicID << 24
+            $0.ecx.set(31...31, 1)  // a hypervisor is present
+            $0.ebx.set(24...31, apicID)
+            $0.ebx.set(16...23, count)
+            $0.edx.set(28...28, many)  // HTT: the count is valid
         }
-        // The x2APIC id: both topology leaves, and AMD's.
-        table.update(0xb) { $0.edx = apicID }
-        table.update(0x1f) { $0.edx = apicID }
-        table.update(0x8000_001e) { $0.eax = apicID }
+        // Intel's caches, each with the size of an APIC id's part below who shares it and below the package, as numbers less one.
+        table.update(4) { cache in
+            guard cache.isCache else { return }
+            cache.eax.set(14...25, cache.isLastLevel ? (1 << bits) - 1 : 0)
+            cache.eax.set(26...31, min((1 << bits) - 1, 63))
+        }
+        for leaf: UInt32 in [0xb, 0x1f] where table.entries.contains(where: { $0.function == leaf }) {
+            table.setTopology(leaf, apicID, bits, count)
+        }
+        table.update(0x8000_0001) { $0.ecx.set(1...1, many) }  // CmpLegacy: the count of leaf 1 is of cores
+        table.update(0x8000_0008) {
+            $0.ecx.set(0...7, count - 1)
+            $0.ecx.set(12...15, bits)
+        }
+        // AMD's caches, with the number of those who share each, less one.
+        table.update(0x8000_001d) { cache in
+            if cache.isCache { cache.eax.set(14...25, cache.isLastLevel ? count - 1 : 0) }
+        }
+        table.update(0x8000_001e) { ($0.eax, $0.ebx, $0.ecx) = (apicID, apicID, 0) }  // a core of its own, node 0
         return table
+    }
+
+    /// The levels of an extended topology leaf: threads of a core (type 1), cores of the package (type 2), the end.
+    private mutating func setTopology(_ leaf: UInt32, _ apicID: UInt32, _ bits: UInt32, _ count: UInt32) {
+        entries.removeAll { $0.function == leaf }
+        let levels: [(type: UInt32, shift: UInt32, processors: UInt32)] = [(1, 0, 1), (2, bits, count), (0, 0, 0)]
+        for (level, about) in levels.enumerated() {
+            var entry = kvm_cpuid_entry2()
+            (entry.function, entry.index) = (leaf, UInt32(level))
+            entry.flags = 1  // KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+            (entry.eax, entry.ebx, entry.edx) = (about.shift, about.processors, apicID)
+            entry.ecx = about.type << 8 | UInt32(level)
+            entries.append(entry)
+        }
     }
 
     /// Calls `body` with the table in the kernel's form: a count, a pad word, then the entries. With no entries yet the
@@ -53,5 +87,20 @@ public struct CPUID: Sendable {
         entries = (0..<count).map {
             unsafe table.load(fromByteOffset: header + $0 * stride, as: kvm_cpuid_entry2.self)
         }
+    }
+}
+
+extension kvm_cpuid_entry2 {
+    /// A subleaf of leaf 4 or 0x8000001d that describes a cache.
+    fileprivate var isCache: Bool { eax & 0x1f != 0 }
+    /// Its level is 3 or more.
+    fileprivate var isLastLevel: Bool { eax >> 5 & 7 >= 3 }
+}
+
+extension UInt32 {
+    /// Puts the low bits of `value` into a field.
+    fileprivate mutating func set(_ bits: ClosedRange<UInt32>, _ value: UInt32) {
+        let mask = UInt32.max >> (31 - bits.upperBound + bits.lowerBound)
+        self = self & ~(mask << bits.lowerBound) | (value & mask) << bits.lowerBound
     }
 }

@@ -35,6 +35,16 @@ public struct Hypervisor: ~Copyable, Sendable {
         descriptor = node
     }
 
+    /// vCPUs that this host's KVM gives one machine at most; their local APIC ids are below 255 here.
+    public borrowing func maximumVCPUs() throws(KVMError) -> Int {
+        // A kernel that does not know KVM_CAP_MAX_VCPUS means KVM_CAP_NR_VCPUS, and one that does not know that means 4 (api.rst, 4.7).
+        for capability in [KVM_CAP_MAX_VCPUS, KVM_CAP_NR_VCPUS] {
+            let count = try descriptor.control(.checkExtension, UInt(capability))
+            if count > 0 { return min(Int(count), 254) }
+        }
+        return 4
+    }
+
     /// The processor features this host can give a guest.
     public borrowing func supportedCPUID() throws(KVMError) -> CPUID {
         var cpuid = CPUID()

@@ -32,12 +32,40 @@ public struct VCPU: ~Copyable, Sendable {
 
     deinit { stopHandle.abandon() }
 
-    /// Gives the vCPU the processor features in `supported`, with its own APIC id, and tells it that it is a guest. Before
-    /// the first `run`.
-    public borrowing func setCPUID(_ supported: CPUID) throws(KVMError) {
-        var table = supported.forVCPU(apicID: id)
+    /// Gives the vCPU the processor features in `supported`, with its own APIC id, as one of `count` processors, and tells it that
+    /// it is a guest. Before the first `run`.
+    public borrowing func setCPUID(_ supported: CPUID, of count: Int = 1) throws(KVMError) {
+        var table = supported.forVCPU(apicID: id, of: UInt32(count))
         unsafe try table.withTable { (table) throws(KVMError) in
             _ = unsafe try descriptor.control(.setCPUID, at: table)
+        }
+    }
+
+    /// Sets the model-specific register `index`.
+    public borrowing func setMSR(_ index: UInt32, _ value: UInt64) throws(KVMError) {
+        // kvm_msrs with one kvm_msr_entry: a count and a pad word, then index, reserved, value.
+        var table = (UInt32(1), UInt32(0), index, UInt32(0), value)
+        let set = unsafe try descriptor.control(.setMSRs, at: &table)
+        guard set == 1 else { throw KVMError(call: Request.setMSRs.name, errno: EINVAL) }
+    }
+
+    /// What a vCPU does between two instructions.
+    public enum Activity: Sendable {
+        case running
+        /// It executed HLT, and waits for an interrupt.
+        case halted
+        /// No other processor has started it yet.
+        case notStarted
+    }
+
+    /// What the vCPU is doing; meaningful while no thread runs it.
+    public borrowing func activity() throws(KVMError) -> Activity {
+        var state = kvm_mp_state()
+        unsafe try descriptor.control(.getActivity, at: &state)
+        return switch Int32(bitPattern: state.mp_state) {
+        case KVM_MP_STATE_RUNNABLE: .running
+        case KVM_MP_STATE_HALTED: .halted
+        default: .notStarted
         }
     }
 

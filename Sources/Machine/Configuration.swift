@@ -79,14 +79,34 @@ extension Machine {
             }
         }
 
-        /// A PVH ELF file; nil for the built-in test guest, which brings two disks of memory and the test device.
+        /// How the kernel finds its devices.
+        public enum Discovery: String, CaseIterable, Sendable {
+            /// Linux by ACPI, others by the command line.
+            case auto
+            /// By ACPI tables.
+            case acpi
+            /// By `virtio_mmio.device=` on the command line.
+            case commandLine = "cmdline"
+            /// It knows already.
+            case none
+        }
+
+        /// The kernel; nil for the built-in test guest, which brings two disks of memory and the test device.
         public var kernel: String?
+        /// How it is booted; nil for what its first bytes say.
+        public var boot: BootProtocol?
+        /// How it finds its devices.
+        public var discovery = Discovery.auto
         /// The initial RAM disk handed to the kernel.
         public var initrd: String?
         /// Added to the kernel's command line, in this order, separated by spaces.
         public var append: [String] = []
         /// Bytes of guest memory.
         public var memory: UInt64 = 128 << 20
+        /// Processors, 1 to 254.
+        public var processors = 1
+        /// Where the serial port writes; nil for no serial port.
+        public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
         public var disks: [Disk] = []
         /// What the console is connected to.
@@ -113,12 +133,12 @@ extension Machine {
         /// The built-in guest on a machine of 128 MiB.
         public init() {}
 
-        /// The kernel's command line: where `devices` devices are, then what the user appended.
+        /// The kernel's command line: what the user appended, behind the places of `devices` devices if it finds them so.
         ///
         /// `virtio_mmio.device=SIZE@ADDRESS:GSI` is Linux's form; the built-in guest and other kernels without ACPI read it
         /// too.
-        func commandLine(devices: Int) -> String {
-            let places = (0..<devices).map { slot in
+        func commandLine(devices: Int, _ discovery: Discovery) -> String {
+            let places = (0..<(discovery == .commandLine ? devices : 0)).map { slot in
                 let window = MemoryMap.window(slot: slot)
                 return "virtio_mmio.device=4K@0x\(String(window.lowerBound, radix: 16)):\(MemoryMap.gsi(slot: slot))"
             }

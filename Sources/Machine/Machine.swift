@@ -10,8 +10,12 @@ public final class Machine: @unchecked Sendable {
     private let hypervisor: Hypervisor
     private let vm: SharedVM
     private let entry: EntryState
+    /// How the kernel is booted and finds its devices, and why so: a sentence.
+    public let boot: String
     /// What the kernel is told.
     public let commandLine: String
+    private let processors: Int
+    private let serial: SerialPort?
     private let board: Board
     private let console: ConsoleSlot
     private let disks: [BlockSlot]
@@ -28,12 +32,21 @@ public final class Machine: @unchecked Sendable {
         guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
-        commandLine = configuration.commandLine(devices: images.count + 1)
-        entry = try Self.load(configuration, into: ram, commandLine)
+        let kernel = try Self.load(configuration, devices: images.count + 1, into: ram)
+        (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
         let ends = try Self.openConsole(configuration)
+        let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
+            try ConsolePort(target, name: "the serial port")
+        }
 
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
+        processors = configuration.processors
+        try Self.checkProcessors(processors, hypervisor)
         vm = try SharedVM(hypervisor, ram)
+        let serial = try serialEnd.map { [vm] (end) throws(MachineError) in
+            try SerialPort(end, line: vm.line(gsi: SerialPort.gsi))
+        }
+        self.serial = serial
         let parts = Parts(
             configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime())
         console = try parts.console(ends, slot: 0) { [ending] action in
@@ -52,19 +65,40 @@ public final class Machine: @unchecked Sendable {
         let regions: [any MMIORegion] = [console] + disks
         board = Board(
             regions: regions.enumerated().map { between.region($0.offset, $0.element) },
-            testDevice: configuration.kernel == nil ? [console] + disks : nil)
+            testDevice: configuration.kernel == nil ? [console] + disks : nil, serial: serial)
     }
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
     public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
-        let vcpu = try makeVCPU()
+        var vcpus: [VCPUThread] = []
         // Output is written and disks are flushed when this is left.
-        defer { for device in devices { device.stop() } }
+        defer {
+            for device in devices { device.stop() }
+            serial?.stop()
+        }
         for device in devices { try device.start() }
-        let thread = try VCPUThread(vcpu, id: 0, board: board, ending: ending)
+        try serial?.start()
+        do throws(MachineError) {
+            let supported = try supportedCPUID()
+            // The others wait for the first to start them.
+            for id in 0..<processors {
+                vcpus.append(try VCPUThread(try makeVCPU(id, supported), id: id, board: board, ending: ending))
+            }
+        } catch {
+            end(vcpus)
+            throw error
+        }
         let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) })
-        exits = thread.stop()
+        end(vcpus)
         return outcome
+    }
+
+    /// Ends the threads of the vCPUs, and asks them what they did.
+    private func end(_ vcpus: [VCPUThread]) {
+        for vcpu in vcpus { vcpu.requestStop() }
+        for vcpu in vcpus { vcpu.join() }
+        exits = vcpus.map(\.counts)
+        positions = vcpus.map(\.position)
     }
 
     /// Ends the run, from any thread, as `signal` would; false if it had ended before.
@@ -76,8 +110,12 @@ public final class Machine: @unchecked Sendable {
         devices.map { ($0.name, $0.statistics) }
     }
 
-    /// How often the guest left its processor for this process; known when `run` has returned.
-    public private(set) var exits = ExitCounts()
+    /// How often the guest left each of its processors for this process; known when `run` has returned.
+    public private(set) var exits: [ExitCounts] = []
+    /// Where each processor is, as a phrase; known when `run` has returned.
+    public private(set) var positions: [String] = []
+    /// Bytes that the guest wrote to a serial port that is not there; known when `run` has returned.
+    public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
 
     /// Tells the guest if the terminal's size changed.
     public func rereadConsoleSize() { console.rereadSize() }
@@ -88,26 +126,49 @@ public final class Machine: @unchecked Sendable {
     /// The devices in the order of their slots.
     private var devices: [any DeviceControl] { [console] + disks }
 
-    private func makeVCPU() throws(MachineError) -> VCPU {
+    private func makeVCPU(_ id: Int, _ supported: CPUID) throws(MachineError) -> VCPU {
         do throws(KVMError) {
-            let vcpu = try VCPU(vm.machine, id: 0)
-            try vcpu.setCPUID(try hypervisor.supportedCPUID())
-            try entry.apply(to: vcpu)
+            let vcpu = try VCPU(vm.machine, id: UInt32(id))
+            try vcpu.setCPUID(supported, of: processors)
+            if id == 0 { try entry.apply(to: vcpu) }
             return vcpu
         } catch { throw .kvm(error) }
     }
 
+    private func supportedCPUID() throws(MachineError) -> CPUID {
+        do throws(KVMError) { return try hypervisor.supportedCPUID() } catch { throw .kvm(error) }
+    }
+
+    private static func checkProcessors(
+        _ count: Int, _ hypervisor: borrowing Hypervisor
+    ) throws(MachineError) {
+        let most: Int
+        do throws(KVMError) { most = try hypervisor.maximumVCPUs() } catch { throw .kvm(error) }
+        guard count <= most else { throw .tooManyProcessors(most: most) }
+    }
+
     // MARK: Parts
 
+    /// The kernel in memory: what it is told, how it starts, and why so.
     private static func load(
-        _ configuration: Configuration, into ram: RAM, _ commandLine: String
-    ) throws(MachineError) -> EntryState {
+        _ configuration: Configuration, devices: Int, into ram: RAM
+    ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String) {
         do throws(LoaderError) {
             let source = configuration.kernel.map { ImageSource.path($0) }
-            let loader = try Loader(kernel: source ?? .bytes(TestGuest.elf(), name: "the built-in guest"))
-            return try loader.load(
-                into: ram, commandLine: commandLine,
-                initrd: configuration.initrd.map { .path($0) })
+            let loader = try Loader(
+                kernel: source ?? .bytes(TestGuest.elf(), name: "the built-in guest"), as: configuration.boot)
+            var discovery = configuration.discovery
+            if discovery == .auto { discovery = loader.isLinux ? .acpi : .commandLine }
+            let commandLine = configuration.commandLine(devices: devices, discovery)
+            let acpi = ACPITables(
+                processors: configuration.processors, slots: devices, hasSerialPort: configuration.serial != nil)
+            let entry = try loader.load(
+                into: ram, commandLine: commandLine, initrd: configuration.initrd.map { .path($0) },
+                acpi: discovery == .acpi ? acpi.bytes : nil)
+            let boot =
+                "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
+                + "it is told of its devices \(discovery.phrase)"
+            return (commandLine, entry, boot)
         } catch { throw .kernel(error) }
     }
 
@@ -162,4 +223,14 @@ struct DiskImage {
     var queues: UInt16 = 1
     var queueSize: UInt16 = 256
     var mode = IOMode.auto
+}
+
+extension Machine.Configuration.Discovery {
+    fileprivate var phrase: String {
+        switch self {
+        case .auto, .acpi: "by ACPI"
+        case .commandLine: "on its command line"
+        case .none: "nothing"
+        }
+    }
 }

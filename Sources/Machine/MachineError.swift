@@ -14,6 +14,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case console(path: String, errno: Int32)
     case socket(path: String, problem: SocketProblem)
     case tooManyDevices
+    case tooManyProcessors(most: Int)
     /// Something of the host failed that has no sentence of its own.
     case host(String, errno: Int32)
 
@@ -52,6 +53,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
+        case .tooManyProcessors(let most): "this host's KVM gives a guest \(most) processors at most; use a smaller -c"
         case .host(let what, let number): "\(what): \(reason(number))"
         }
     }

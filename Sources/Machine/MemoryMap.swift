@@ -1,8 +1,8 @@
 // Where things are in guest-physical memory. The board's own choices; nothing here is a specification's.
 //
-//   0            6000   7000    a0000     100000                c0000000   d0000000      fffbc000   4 GiB
-//   | RAM        | start| command| firmware| RAM: kernel, initrd | hole:  ... slots ...  KVM's pages | rest of RAM
-//   |            | info | line   |         |                     |
+//   0     5000   6000   7000     8000    a0000     100000                c0000000   d0000000      fffbc000   4 GiB
+//   | RAM | GDT  | start| command| page  | firmware| RAM: kernel, initrd | hole:  ... slots ...  KVM's pages | rest of RAM
+//   |     |      | info | line   | tables| (ACPI)  |                     |
 
 /// The board's memory map.
 public enum MemoryMap {
@@ -32,10 +32,31 @@ public enum MemoryMap {
     /// Four pages that KVM may use for itself (see `VirtualMachine`).
     public static let hypervisorPages: UInt32 = 0xfffb_c000
 
-    /// PVH start information with its tables: one page.
+    /// The segments of a kernel that is entered in 64-bit mode.
+    public static let segments: Range<UInt64> = 0x5000..<0x5020
+    /// PVH's start information with its tables, or Linux's boot parameters: one page.
     public static let startInfo: Range<UInt64> = 0x6000..<0x7000
     /// The kernel's command line and the zero that ends it. 2048 bytes are what Linux reads on x86.
     public static let commandLine: Range<UInt64> = 0x7000..<0x7800
-    /// RAM, but a PC has its display and its firmware here: told to the guest as reserved. The ACPI tables go here.
+    /// Page tables of a kernel that is entered in 64-bit mode: a root, a second level, and four of the third for 4 GiB.
+    public static let pageTables: Range<UInt64> = 0x8000..<0xe000
+    /// RAM, but a PC has its display and its firmware here: told to the guest as reserved.
     public static let firmware: Range<UInt64> = 0xa_0000..<0x10_0000
+    /// The ACPI tables, in the part of it where an operating system that is not told looks for the first of them (ACPI 6.5, 5.2.5.1).
+    public static let acpi: Range<UInt64> = 0xe_0000..<0x10_0000
+}
+
+/// What a stretch of guest-physical memory is, by E820's numbers.
+enum MemoryType: UInt32 {
+    case ram = 1
+    case reserved = 2
+}
+
+extension RAM {
+    /// The memory a kernel is told of, by ascending address.
+    var map: [(range: Range<UInt64>, type: MemoryType)] {
+        let firmware = MemoryMap.firmware
+        return [(0..<firmware.lowerBound, .ram), (firmware, .reserved), (firmware.upperBound..<lowEnd, .ram)]
+            + regions.dropFirst().map { ($0.guestAddress..<$0.end, .ram) }
+    }
 }

@@ -7,6 +7,9 @@ public enum Ports {
     public static let sleepStatus: UInt16 = 0x601
     /// Any write resets the board.
     public static let reset: UInt16 = 0x602
+    /// The command port of a PC's keyboard controller, of which this board has one command: pulse the reset line.
+    public static let keyboard: UInt16 = 0x64
+    public static let keyboardReset: UInt8 = 0xfe
     /// A write of v ends `vmm` with exit code (v << 1) | 1, as QEMU's isa-debug-exit does.
     public static let debugExit: UInt16 = 0xf4
 

@@ -166,6 +166,46 @@ struct PortOption: ExpressibleByArgument {
     }
 }
 
+/// `off`, `stdio` or `file=PATH`.
+struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
+    let target: ConsoleTarget?
+
+    init(target: ConsoleTarget?) { self.target = target }
+
+    init?(argument: String) {
+        switch ConsoleTarget(Substring(argument)) {
+        // The console has the input.
+        case .stdio: target = .descriptors(input: nil, output: 1)
+        case .file(let path): target = .file(path)
+        case nil where argument == "off": target = nil
+        default: return nil
+        }
+    }
+
+    var description: String { "off" }
+    var defaultValueDescription: String { description }
+    static var allValueStrings: [String] { ["off", "stdio", "file=PATH"] }
+}
+
+/// `auto` or a boot protocol.
+struct BootOption: ExpressibleByArgument, CustomStringConvertible {
+    let `protocol`: BootProtocol?
+
+    init(protocol: BootProtocol?) { self.protocol = `protocol` }
+
+    init?(argument: String) {
+        let wanted = BootProtocol(rawValue: argument)
+        guard wanted != nil || argument == "auto" else { return nil }
+        self.protocol = wanted
+    }
+
+    var description: String { `protocol`?.rawValue ?? "auto" }
+    var defaultValueDescription: String { description }
+    static var allValueStrings: [String] { ["auto"] + BootProtocol.allCases.map(\.rawValue) }
+}
+
+extension Machine.Configuration.Discovery: ExpressibleByArgument {}
+
 /// `stdio` or `unix=PATH`.
 struct QTestOption: ExpressibleByArgument {
     let target: QTestTarget

@@ -26,13 +26,29 @@ struct Run: ParsableCommand {
             In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A h lists the keys.
             """)
 
-    @Argument(help: "An ELF kernel with a PVH entry note.", completion: .file())
+    @Argument(
+        help: "The kernel: Linux's bzImage or vmlinux, or an ELF file with a PVH entry note.", completion: .file())
     var kernel: String?
 
     @Option(
         name: [.customShort("k"), .customLong("kernel")],
         help: ArgumentHelp("The same, as an option.", valueName: "path"), completion: .file())
     var kernelOption: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            How the kernel is booted: auto, pvh, elf64 (Linux's 64-bit protocol for an ELF file), bzimage, or flat (code without a \
+            header, loaded and entered at 1 MiB as PVH enters).
+            """,
+            valueName: "protocol"))
+    var boot = BootOption(protocol: nil)
+
+    @Option(
+        help: ArgumentHelp(
+            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, none.",
+            valueName: "way"))
+    var discovery = Machine.Configuration.Discovery.auto
 
     @Option(name: .shortAndLong, help: ArgumentHelp("An initial RAM disk.", valueName: "path"), completion: .file())
     var initrd: String?
@@ -44,6 +60,9 @@ struct Run: ParsableCommand {
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Guest memory, with suffix K, M or G.", valueName: "size"))
     var memory = ByteCount(bytes: 128 << 20)
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254.", valueName: "n"))
+    var cpus = 1
 
     @Option(
         name: .shortAndLong,
@@ -71,6 +90,15 @@ struct Run: ParsableCommand {
             "A further port of the console: TARGET[,name=NAME], with a target as of --console. Repeatable.",
             valueName: "port"))
     var port: [PortOption] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
+            or file=PATH.
+            """,
+            valueName: "target"))
+    var serial = SerialOption(target: nil)
 
     @Option(
         help: ArgumentHelp(
@@ -103,6 +131,7 @@ struct Run: ParsableCommand {
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
         }
+        guard 1...254 ~= cpus else { throw ValidationError("A machine has 1 to 254 processors: give -c such a number.") }
         let targets = port.map(\.port.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if targets.filter({ $0 == .stdio }).count > 1 {
             throw ValidationError(
@@ -113,9 +142,11 @@ struct Run: ParsableCommand {
                 "A console has at most \(Console.maximumPorts) ports, itself included: use fewer --port.")
         }
         guard qtest != nil else { return }
-        if !builtIn || initrd != nil || !append.isEmpty {
+        if !builtIn || initrd != nil || !append.isEmpty || serial.target != nil || cpus > 1 {
             throw ValidationError(
-                "With --qtest no kernel runs: name no kernel, no initial RAM disk and no command line.")
+                """
+                With --qtest no kernel runs: name no kernel, no initial RAM disk, no command line, no processors and no serial port.
+                """)
         }
         if (port.map(\.port.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
@@ -159,7 +190,10 @@ struct Run: ParsableCommand {
             Terminal.restore()
             signals.act(on: nil)
         }
-        if verbose { Log.say("kernel command line: \(machine.commandLine)") }
+        if verbose {
+            Log.say(machine.boot)
+            Log.say("kernel command line: \(machine.commandLine)")
+        }
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
@@ -167,7 +201,14 @@ struct Run: ParsableCommand {
         Terminal.restore()
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
-            Log.say("vcpu0: \(machine.exits)")
+            for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
+        }
+        if verbose || outcome == .timedOut {
+            for (id, position) in machine.positions.enumerated() { Log.say("vcpu\(id) is \(position)") }
+        }
+        if machine.lostSerialOutput > 0 {
+            Log.say(
+                "the guest wrote \(machine.lostSerialOutput) bytes to the serial port, which is off; see them with --serial stdio")
         }
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
         return outcome.exitCode
@@ -190,6 +231,10 @@ struct Run: ParsableCommand {
     private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
         var configuration = Machine.Configuration()
         configuration.kernel = kernel ?? kernelOption
+        configuration.boot = boot.protocol
+        configuration.discovery = discovery
+        configuration.processors = cpus
+        configuration.serial = serial.target
         configuration.initrd = initrd
         configuration.append = append
         configuration.memory = memory.bytes

@@ -6,12 +6,12 @@ import Testing
 
 /// 16 MiB with `kernel` in it.
 private func loaded(
-    _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, rsdp: UInt64 = 0, memory: UInt64 = 16 << 20
+    _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, acpi: [UInt8]? = nil, memory: UInt64 = 16 << 20
 ) throws -> (RAM, EntryState) {
     let ram = try RAM(size: memory)
     let loader = try Loader(kernel: .bytes(kernel.bytes, name: "kernel"))
     let state = try loader.load(
-        into: ram, commandLine: commandLine, initrd: initrd.map { .bytes($0, name: "initrd") }, rsdp: rsdp)
+        into: ram, commandLine: commandLine, initrd: initrd.map { .bytes($0, name: "initrd") }, acpi: acpi)
     return (ram, state)
 }
 
@@ -36,7 +36,7 @@ struct LoaderTests {
     @Test func theStartInformationIsComplete() throws {
         let initrd: [UInt8] = Array("cpio".utf8)
         let (ram, _) = try loaded(
-            .kernel([0x90]), commandLine: "a=b c", initrd: initrd, rsdp: 0xe_0000, memory: 5 << 30)
+            .kernel([0x90]), commandLine: "a=b c", initrd: initrd, acpi: [1, 2, 3], memory: 5 << 30)
         func field(_ offset: UInt64, _ bytes: Int) -> UInt64? { ram.number(at: 0x6000 + offset, bytes: bytes) }
         #expect(field(0, 4) == 0x336e_c578)
         #expect(field(4, 4) == 1)
@@ -44,6 +44,7 @@ struct LoaderTests {
         #expect(field(12, 4) == 1, "one module")
         #expect(ram.read(at: try #require(field(24, 8)), count: 6) == Array("a=b c\0".utf8))
         #expect(field(32, 8) == 0xe_0000)
+        #expect(ram.read(at: 0xe_0000, count: 4) == [1, 2, 3, 0])
 
         let module = try #require(field(16, 8))
         let start = try #require(ram.number(at: module, bytes: 8))

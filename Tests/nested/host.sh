@@ -5,22 +5,20 @@
 #
 # usage: host.sh DIR
 set -eu
-dir=$1
-mkdir -p "$dir"
-cd "$dir"
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+cd "$1"
 [ -e host.cpio ] && exit 0
 
-package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-6/ { print $2; exit }')
-[ -n "$package" ] || { echo "nested host: apt knows no linux-image-cloud-amd64; run apt-get update" >&2; exit 1; }
-rm -rf image root ./*.deb
-apt-get download "$package" > download.log 2>&1 || { cat download.log >&2; exit 1; }
-dpkg -x "$package"_*.deb image
-cp image/boot/vmlinuz-* vmlinuz
+"$here/package.sh" linux-image-cloud-amd64 ../debian
+image=../debian/linux-image-cloud-amd64
+rm -rf root
+cp "$image"/boot/vmlinuz-* vmlinuz
 
 mkdir -p root/bin root/lib root/dev root/proc root/sys root/tmp
 cp "$(command -v busybox)" root/bin/
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
-    cp image/lib/modules/*/kernel/$module.ko root/lib/
+    cp "$image"/lib/modules/*/kernel/$module.ko root/lib/
 done
 cat > root/init << 'INIT'
 #!/bin/busybox sh
@@ -40,4 +38,4 @@ INIT
 chmod +x root/init
 (cd root && find . -print0 | cpio --null -o -H newc --quiet) > host.cpio.part
 mv host.cpio.part host.cpio
-rm -rf image root ./*.deb
+rm -rf root

@@ -2,11 +2,17 @@
 # Boots the nested host of host.sh with the files of PAYLOAD under /payload, and runs /payload/run.sh there. Its output is this
 # command's output; the exit code is run.sh's, or 1 if the host never got that far.
 #
-# usage: run.sh DIR PAYLOAD [SECONDS]
+# DISKs are files that the host has as /dev/vda, /dev/vdb and so on, once the payload has loaded virtio_blk.
+#
+# usage: run.sh DIR PAYLOAD [SECONDS [MEBIBYTES [DISK...]]]
 set -eu
 dir=$1
 payload=$2
 seconds=${3:-120}
+memory=${4:-1024}
+shift "$(($# < 4 ? $# : 4))"
+disks=
+for disk in "$@"; do disks="$disks -drive if=virtio,format=raw,file=$disk"; done
 command -v qemu-system-x86_64 > /dev/null || { echo "nested host: install qemu-system-x86" >&2; exit 1; }
 
 work=$(mktemp -d)
@@ -17,7 +23,8 @@ cp -a "$payload" "$work/root/payload"
 cat "$dir/host.cpio" "$work/payload.cpio" > "$work/initrd"
 
 # Processor and machine type were chosen by trial: EPYC has SVM under emulation, and q35 always boots.
-timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=single -M q35 -m 1024 -cpu EPYC -smp 1 \
+# shellcheck disable=SC2086
+timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=single -M q35 -m "$memory" -cpu EPYC -smp 1 $disks \
     -kernel "$dir/vmlinuz" -initrd "$work/initrd" \
     -append "console=ttyS0 panic=-1 quiet mitigations=off noxsave" \
     -nodefaults -no-user-config -nographic -serial stdio -no-reboot < /dev/null > "$work/output" 2>&1 || true

@@ -9,24 +9,28 @@ final class Board: Sendable {
     private let regions: [any MMIORegion]
     /// What the test device steers, by slot; nil on a board without one.
     private let testDevice: [any DeviceControl]?
+    private let serial: SerialPort?
 
     /// A board with `regions` in its slots. With `testDevice`, its port steers those devices.
-    init(regions: [any MMIORegion], testDevice: [any DeviceControl]?) {
+    init(regions: [any MMIORegion], testDevice: [any DeviceControl]?, serial: SerialPort? = nil) {
         precondition(regions.count <= MemoryMap.maximumSlots)
         self.regions = regions
         self.testDevice = testDevice
+        self.serial = serial
     }
 
-    /// The guest reads `width` bytes of memory space where no RAM is; all ones where nobody answers.
-    func readMemory(_ address: UInt64, width: Int) -> UInt64 {
-        guard let (region, offset) = region(at: address) else { return .max }
+    /// The guest reads `width` bytes of memory space where no RAM is; nil where nobody answers, which the guest sees as all ones.
+    func readMemory(_ address: UInt64, width: Int) -> UInt64? {
+        guard let (region, offset) = region(at: address) else { return nil }
         return region.read(at: offset, width: width)
     }
 
-    /// The guest writes memory space where no RAM is.
-    func writeMemory(_ address: UInt64, width: Int, value: UInt64) {
-        guard let (region, offset) = region(at: address) else { return }
+    /// The guest writes memory space where no RAM is; false if nobody is there.
+    @discardableResult
+    func writeMemory(_ address: UInt64, width: Int, value: UInt64) -> Bool {
+        guard let (region, offset) = region(at: address) else { return false }
         region.write(at: offset, width: width, value: value)
+        return true
     }
 
     private func region(at address: UInt64) -> (any MMIORegion, UInt64)? {
@@ -37,28 +41,41 @@ final class Board: Sendable {
         return (regions[Int(index)], offset % MemoryMap.slotSize)
     }
 
-    /// The guest reads a port; all ones where nobody answers.
-    func readPort(_ port: UInt16, width: Int) -> UInt64 {
+    /// The guest reads a port; nil where nobody answers, which the guest sees as all ones.
+    func readPort(_ port: UInt16, width: Int) -> UInt64? {
         switch port {
         case Ports.sleepStatus: 0
         // The keyboard controller that is not there: "input buffer empty", or Linux polls it for seconds at a reboot.
-        case 0x64: 0
+        case Ports.keyboard: 0
+        case SerialPort.ports where width == 1: serial.map { UInt64($0.read(port)) }
         case TestDevice.port where testDevice != nil && width == 4: UInt64(TestDevice.signature)
-        default: .max
+        default: nil
         }
     }
 
-    /// The guest writes a port; an outcome if that ends the run.
-    func writePort(_ port: UInt16, width: Int, value: UInt32) -> Machine.Outcome? {
+    /// What a write to a port came to.
+    enum PortWrite {
+        case taken
+        /// Nobody is there.
+        case unanswered
+        case end(Machine.Outcome)
+    }
+
+    /// The guest writes a port.
+    func writePort(_ port: UInt16, width: Int, value: UInt32) -> PortWrite {
+        let byte = UInt8(truncatingIfNeeded: value)
         switch port {
-        case Ports.sleepControl:
-            return UInt8(truncatingIfNeeded: value) & Ports.sleepEnable != 0 ? .poweredOff : nil
-        case Ports.reset: return .reset
-        case Ports.debugExit: return .debugExit(value)
-        case TestDevice.port where width == 4: steer(value)
-        default: break
+        case Ports.sleepControl: return byte & Ports.sleepEnable != 0 ? .end(.poweredOff) : .taken
+        // Linux clears a wake-up here before it powers off.
+        case Ports.sleepStatus: return .taken
+        case Ports.reset: return .end(.reset)
+        case Ports.keyboard where byte == Ports.keyboardReset: return .end(.reset)
+        case Ports.debugExit: return .end(.debugExit(value))
+        case SerialPort.ports where width == 1 && serial != nil: serial?.write(port, byte)
+        case TestDevice.port where width == 4 && testDevice != nil: steer(value)
+        default: return .unanswered
         }
-        return nil
+        return .taken
     }
 
     private func steer(_ command: UInt32) {

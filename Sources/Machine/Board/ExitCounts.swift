@@ -11,6 +11,10 @@ public struct ExitCounts: Sendable, CustomStringConvertible {
     public private(set) var ports = 0
     /// All the rest: signals, and what ends a run.
     public private(set) var others = 0
+    /// Accesses among them that nobody answered.
+    public var unanswered = 0
+    /// Bytes written to a serial port that is not there.
+    public var lostOutput = 0
 
     /// All of them.
     public var total: Int { memory + ports + others }
@@ -23,5 +27,17 @@ public struct ExitCounts: Sendable, CustomStringConvertible {
         }
     }
 
-    public var description: String { "\(total) exits: \(memory) memory, \(ports) port, \(others) others" }
+    static func + (one: ExitCounts, other: ExitCounts) -> ExitCounts {
+        var sum = one
+        sum.memory += other.memory
+        sum.ports += other.ports
+        sum.others += other.others
+        sum.unanswered += other.unanswered
+        sum.lostOutput += other.lostOutput
+        return sum
+    }
+
+    public var description: String {
+        "\(total) exits: \(memory) memory, \(ports) port, \(others) others; nobody answered \(unanswered)"
+    }
 }

@@ -11,27 +11,34 @@ final class VCPUThread {
     /// Starts the thread. The vCPU is its own from here on.
     init(_ vcpu: consuming VCPU, id: Int, board: Board, ending: Ending) throws(MachineError) {
         stopHandle = vcpu.stopHandle
-        let processor = Processor(vcpu, board, ending)
+        let processor = Processor(vcpu, id, board, ending)
         self.processor = processor
         thread = try Thread("vcpu\(id)") { processor.runToTheEnd() }
     }
 
-    /// Ends the thread, wherever its guest is, and says how often the guest left it. The end has been reported before.
-    func stop() -> ExitCounts {
-        stopHandle.requestStop()
-        thread.take()?.join()
-        return processor.counts
-    }
+    /// Makes the thread come out, wherever its guest is. The end has been reported before.
+    func requestStop() { stopHandle.requestStop() }
+
+    /// Waits for the thread's end.
+    func join() { thread.take()?.join() }
+
+    /// How often the guest left it; to be called after `join`.
+    var counts: ExitCounts { processor.counts }
+
+    /// Where its guest is; to be called after `join`.
+    var position: String { processor.position }
 }
 
 /// A vCPU and what it runs on. Used by one thread.
 private final class Processor: @unchecked Sendable {
     private var vcpu: VCPU
+    private let id: Int
     private let board: Board
     private let ending: Ending
 
-    init(_ vcpu: consuming VCPU, _ board: Board, _ ending: Ending) {
+    init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ ending: Ending) {
         self.vcpu = vcpu
+        self.id = id
         self.board = board
         self.ending = ending
     }
@@ -48,8 +55,9 @@ private final class Processor: @unchecked Sendable {
         }
     }
 
-    /// Its exits so far.
+    /// Its exits so far, and the last of them.
     private(set) var counts = ExitCounts()
+    private var recent = RecentExits()
 
     /// Set by an interrupted run after the end was reported.
     private var stopped = false
@@ -58,11 +66,20 @@ private final class Processor: @unchecked Sendable {
     private func step() throws(KVMError) -> Machine.Outcome? {
         let exit = try vcpu.run()
         counts.count(exit)
+        recent.add(exit)
         switch exit {
-        case .mmioRead(let address, let width): vcpu.complete(board.readMemory(address, width: width))
-        case .mmioWrite(let address, let width, let value): board.writeMemory(address, width: width, value: value)
-        case .portIn(let port, let width): vcpu.complete(board.readPort(port, width: width))
-        case .portOut(let port, let width, let value): return board.writePort(port, width: width, value: value)
+        case .mmioRead(let address, let width): answer(board.readMemory(address, width: width))
+        case .mmioWrite(let address, let width, let value):
+            if !board.writeMemory(address, width: width, value: value) { counts.unanswered += 1 }
+        case .portIn(let port, let width): answer(board.readPort(port, width: width))
+        case .portOut(let port, let width, let value):
+            switch board.writePort(port, width: width, value: value) {
+            case .taken: break
+            case .unanswered:
+                counts.unanswered += 1
+                if port == SerialPort.ports.lowerBound { counts.lostOutput += 1 }
+            case .end(let outcome): return outcome
+            }
         case .interrupted: stopped = ending.isReached
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown: return crash("the guest crashed: triple fault")
@@ -74,7 +91,30 @@ private final class Processor: @unchecked Sendable {
         return nil
     }
 
-    private func crash(_ what: String) -> Machine.Outcome { .crashed("\(what)\n\(registers)") }
+    /// Completes a read; nobody reads as all ones.
+    private func answer(_ value: UInt64?) {
+        if value == nil { counts.unanswered += 1 }
+        vcpu.complete(value ?? .max)
+    }
+
+    private func crash(_ what: String) -> Machine.Outcome {
+        .crashed("\(what)\n  vcpu\(id):\n\(registers)\n\(recent.text)")
+    }
+
+    /// One line about where the guest is.
+    var position: String {
+        guard let registers = try? vcpu.registers(), let activity = try? vcpu.activity() else {
+            return "its state cannot be read"
+        }
+        let doing =
+            switch activity {
+            case .running: "running"
+            case .halted: "halted"
+            case .notStarted: "not started"
+            }
+        return "\(doing) at rip \(hex(registers.rip, digits: 16)), rsp \(hex(registers.rsp, digits: 16)), "
+            + "interrupts \(registers.rflags & 1 << 9 != 0 ? "on" : "off")"
+    }
 
     private func describe(_ suberror: UInt32, _ instruction: VCPU.Instruction?) -> String {
         // 1 is KVM_INTERNAL_ERROR_EMULATION.

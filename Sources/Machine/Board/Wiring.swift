@@ -61,7 +61,10 @@ final class SharedVM: Wiring {
 
     var guestMemory: GuestMemory { ram.guestMemory }
 
-    func line(slot: Int) -> any InterruptLine { IOAPICLine(vm: self, gsi: MemoryMap.gsi(slot: slot)) }
+    func line(slot: Int) -> any InterruptLine { line(gsi: MemoryMap.gsi(slot: slot)) }
+
+    /// The line of a global system interrupt.
+    func line(gsi: UInt32) -> any InterruptLine { IOAPICLine(vm: self, gsi: gsi) }
 
     func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError) {
         do throws(KVMError) {
@@ -70,7 +73,7 @@ final class SharedVM: Wiring {
     }
 }
 
-/// An input of the IOAPIC, level-triggered.
+/// An input of the IOAPIC.
 private struct IOAPICLine: InterruptLine {
     let vm: SharedVM
     let gsi: UInt32

@@ -67,7 +67,7 @@ public final class QTestMachine: @unchecked Sendable {
     /// What a processor would read: RAM where that is, however it is aligned, and the bus elsewhere. `width` is 1, 2, 4 or 8.
     func read(_ address: UInt64, width: Int) -> UInt64 {
         guard let bytes = ram.read(at: address, count: width) else {
-            return board.readMemory(address, width: width).low(bytes: width)
+            return (board.readMemory(address, width: width) ?? .max).low(bytes: width)
         }
         return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
@@ -80,7 +80,7 @@ public final class QTestMachine: @unchecked Sendable {
     }
 
     /// What a processor would read of a port.
-    func portIn(_ port: UInt16, width: Int) -> UInt64 { board.readPort(port, width: width).low(bytes: width) }
+    func portIn(_ port: UInt16, width: Int) -> UInt64 { (board.readPort(port, width: width) ?? .max).low(bytes: width) }
 
     // MARK: The clock
 

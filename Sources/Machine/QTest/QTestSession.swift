@@ -39,9 +39,10 @@ public final class QTestSession {
         case .write(let address, let width, let value): machine.write(address, width: width, value: value)
         case .portIn(let port, let width): return "OK 0x" + hex(machine.portIn(port, width: width), digits: 4)
         case .portOut(let port, let width, let value):
-            let end = machine.board.writePort(
-                port, width: width, value: UInt32(truncatingIfNeeded: value.low(bytes: width)))
-            outcome = outcome ?? end
+            let value = UInt32(truncatingIfNeeded: value.low(bytes: width))
+            if case .end(let end) = machine.board.writePort(port, width: width, value: value) {
+                outcome = outcome ?? end
+            }
         case .readBytes(let address, let count, let encoding):
             guard let bytes = machine.ram.read(at: address, count: count) else { throw notRAM(address, UInt64(count)) }
             return encoding == .base64 ? "OK " + bytes.base64 : "OK 0x" + bytes.hexadecimal

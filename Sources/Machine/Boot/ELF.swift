@@ -4,6 +4,8 @@
 
 /// An x86 executable, 32-bit or 64-bit.
 struct ELF {
+    static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
+
     /// A part of the image that goes to memory at its physical address. What `memorySize` has over `fileSize` reads 0.
     struct Segment: Equatable {
         let offset: UInt64
@@ -14,6 +16,10 @@ struct ELF {
 
     /// The segments that take up memory, in the image's order.
     private(set) var segments: [Segment] = []
+    /// Where the file says that it is entered.
+    let entry: UInt64
+    /// Whether it is made for 64-bit mode.
+    let is64Bit: Bool
     /// Where PVH enters, in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY).
     private(set) var pvhEntry: UInt32?
     /// Whether it carries Linux's own notes.
@@ -53,6 +59,8 @@ struct ELF {
     init(_ image: borrowing Image) throws(LoaderError) {
         let layout = try Self.layout(of: image)
         let header = try image.bytes(at: 0, count: layout.header)
+        entry = header.integer(at: 24, bytes: layout.word)
+        is64Bit = layout.word == 8
         let type = header.integer(at: 16, bytes: 2)
         guard type == 2 || type == 3 else {
             throw .malformed(name: image.name, what: "it is not an executable")
@@ -69,7 +77,6 @@ struct ELF {
     }
 
     private static func layout(of image: borrowing Image) throws(LoaderError) -> Layout {
-        let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
         guard image.size >= 20 else { throw .notELF(name: image.name) }
         let start = try image.bytes(at: 0, count: 20)
         guard start.starts(with: magic) else { throw .notELF(name: image.name) }
@@ -125,12 +132,5 @@ struct ELF {
             }
             start = padded(description + size)
         }
-    }
-}
-
-extension [UInt8] {
-    /// The little-endian number of so many bytes at `offset`; the caller has seen to it that they are there.
-    fileprivate func integer(at offset: Int, bytes: Int) -> UInt64 {
-        self[offset..<offset + bytes].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

@@ -13,7 +13,7 @@ enum PVH {
     /// The bytes for `MemoryMap.startInfo`. The initrd is `module`; `rsdp` is 0 without ACPI.
     static func startInfo(ram: RAM, module: Range<UInt64>?, rsdp: UInt64) -> [UInt8] {
         let base = MemoryMap.startInfo.lowerBound
-        let map = memoryMap(ram)
+        let map = ram.map
         var bytes: [UInt8] = []
         bytes.append(UInt32(0x336e_c578))  // magic: "xEn3" with the top bit of the E
         bytes.append(UInt32(1))  // version
@@ -31,30 +31,9 @@ enum PVH {
         for (range, type) in map {
             bytes.append(range.lowerBound)
             bytes.append(range.upperBound - range.lowerBound)
-            bytes.append(type)
+            bytes.append(type.rawValue)
             bytes.append(UInt32(0))
         }
         return bytes
-    }
-
-    /// The guest's memory by type, as E820 numbers them: 1 is RAM, 2 is reserved.
-    private static func memoryMap(_ ram: RAM) -> [(Range<UInt64>, UInt32)] {
-        let firmware = MemoryMap.firmware
-        let low: [(Range<UInt64>, UInt32)] = [
-            (0..<firmware.lowerBound, 1), (firmware, 2), (firmware.upperBound..<ram.lowEnd, 1),
-        ]
-        return low + ram.regions.dropFirst().map { ($0.guestAddress..<$0.end, 1) }
-    }
-}
-
-extension [UInt8] {
-    /// Appends a number, little-endian.
-    fileprivate mutating func append<T: FixedWidthInteger & UnsignedInteger>(_ value: T) {
-        for shift in stride(from: 0, to: T.bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: value >> T(shift))) }
-    }
-
-    /// Appends zeros up to an offset.
-    fileprivate mutating func pad(to offset: Int) {
-        append(contentsOf: repeatElement(0, count: offset - count))
     }
 }

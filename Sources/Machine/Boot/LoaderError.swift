@@ -14,13 +14,19 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case empty(name: String)
     /// The file ends before what it says it holds.
     case truncated(name: String)
-    /// No ELF magic.
+    /// No ELF magic, and no boot header of Linux's.
     case notELF(name: String)
+    /// No boot header of Linux's.
+    case notBzImage(name: String)
+    /// A boot header from before there was a 64-bit entry.
+    case oldBzImage(name: String)
+    /// A kernel without a 64-bit entry.
+    case not64Bit(name: String)
     /// An ELF file for another machine.
     case wrongMachine(name: String)
     /// An ELF file that contradicts itself or the ELF specification.
     case malformed(name: String, what: String)
-    /// An ELF file without a PVH entry.
+    /// An ELF file without a PVH entry that is not Linux's either.
     case noPVHNote(name: String)
     /// A part ends at `end`, beyond the `memory` bytes there are below the hole.
     case outsideMemory(part: String, end: UInt64, memory: UInt64)
@@ -44,11 +50,19 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .notAFile(let name): "\(name) is not a regular file; copy its contents into one"
         case .empty(let name): "\(name) is empty; build or copy it again"
         case .truncated(let name): "\(name) is cut short; build or copy it again"
-        case .notELF(let name): "\(name) is not an ELF file; give an ELF kernel with a PVH note, as Linux's vmlinux is"
+        case .notELF(let name):
+            "\(name) is not an ELF file (7f 45 4c 46 at 0) and has no Linux boot header (HdrS at 0x202); give a kernel of "
+                + "either kind, or load it as bare code with --boot flat"
+        case .notBzImage(let name):
+            "\(name) has no Linux boot header (HdrS at 0x202); give a bzImage, as Debian's /boot/vmlinuz is, or another --boot"
+        case .oldBzImage(let name):
+            "\(name) has a Linux boot header older than version 2.12; give a kernel of Linux 3.8 or later"
+        case .not64Bit(let name): "\(name) has no 64-bit entry; give a kernel for x86-64"
         case .wrongMachine(let name): "\(name) is not for x86; build it for x86-64"
         case .malformed(let name, let what): "\(name) is a broken ELF file (\(what)); link it again"
         case .noPVHNote(let name):
-            "\(name) has no PVH entry note; link one in (owner Xen, type 18), with Linux by CONFIG_PVH"
+            "\(name) has no PVH entry note (owner Xen, type 18) and no notes of Linux's; link a PVH note in, with Linux by "
+                + "CONFIG_PVH, or enter it in 64-bit mode with --boot elf64"
         case .outsideMemory(let part, let end, let memory):
             "\(part) needs \(Self.mebibytes(end)) MiB of memory, the guest has \(memory >> 20); "
                 + "try -m \(Self.mebibytes(end))M or more"

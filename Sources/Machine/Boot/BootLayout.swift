@@ -1,0 +1,48 @@
+// What of guest memory is taken before the first instruction, and by what.
+
+/// Which parts of guest memory are taken, and by what.
+struct BootLayout {
+    private let ram: RAM
+    private var placed: [(part: String, range: Range<UInt64>)] = []
+
+    init(_ ram: RAM) { self.ram = ram }
+
+    /// Takes `size` bytes for `part`. They must be in RAM below the hole, and nobody else's.
+    @discardableResult
+    mutating func place(_ part: String, at address: UInt64, size: UInt64) throws(LoaderError) -> Range<UInt64> {
+        let (end, overflow) = address.addingReportingOverflow(size)
+        guard !overflow, end <= MemoryMap.hole.lowerBound else { throw .inTheHole(part: part, address: address) }
+        guard end <= ram.lowEnd else { throw .outsideMemory(part: part, end: end, memory: ram.size) }
+        let range = address..<end
+        for other in placed where other.range.overlaps(range) {
+            throw .overlap(other.part, part, address: max(other.range.lowerBound, address))
+        }
+        placed.append((part, range))
+        return range
+    }
+
+    /// Takes a range that the memory map fixes.
+    mutating func place(_ part: String, at range: Range<UInt64>) throws(LoaderError) {
+        try place(part, at: range.lowerBound, size: range.upperBound - range.lowerBound)
+    }
+
+    /// What is free above everything placed so far, in whole pages.
+    var roomAtTheTop: Range<UInt64> {
+        let top = placed.map(\.range.upperBound).max() ?? 0
+        let page = (top + 0xfff) & ~0xfff
+        return min(page, ram.lowEnd)..<ram.lowEnd
+    }
+
+    /// Copies from an image straight into a range that was placed.
+    func fill(
+        _ address: UInt64, from image: borrowing Image, at offset: UInt64, count: UInt64
+    ) throws(LoaderError) {
+        guard let host = unsafe ram.host(at: address, count: count) else { preconditionFailure("not placed") }
+        unsafe try image.read(into: UnsafeMutableRawBufferPointer(start: host, count: Int(count)), at: offset)
+    }
+
+    /// Writes bytes of ours into a range that was placed.
+    func write(_ bytes: [UInt8], at address: UInt64) {
+        precondition(ram.write(bytes, at: address), "not placed")
+    }
+}

@@ -1,0 +1,109 @@
+// Linux's 64-bit boot protocol: the header of a bzImage, and the boot parameters a kernel is handed. Linux's
+// Documentation/arch/x86/boot.rst and zero-page.rst. Not the processor's state: that is in EntryState.swift.
+
+/// Linux's own image: a real-mode part, of which only the header is used here, and behind it the kernel.
+struct BzImage {
+    /// Where the setup header begins, in the file and in the boot parameters.
+    static let headerStart = 0x1f1
+    private static let signature: (offset: UInt64, bytes: [UInt8]) = (0x202, Array("HdrS".utf8))
+    /// The first protocol with a 64-bit entry.
+    private static let oldestVersion: UInt64 = 0x20c
+
+    /// The setup header as the file has it, from `headerStart` on.
+    let header: [UInt8]
+    /// Where the kernel is in the file.
+    let offset: UInt64
+    /// Where it goes, and how much memory it wants there while it unpacks itself.
+    let address: UInt64
+    let memorySize: UInt64
+    /// The last address that a byte of the initial RAM disk may have.
+    let lastInitrdAddress: UInt64
+
+    /// Whether the signature is there.
+    static func isOne(_ image: borrowing Image) -> Bool {
+        guard let found = try? image.bytes(at: signature.offset, count: signature.bytes.count) else { return false }
+        return found == signature.bytes
+    }
+
+    init(_ image: borrowing Image) throws(LoaderError) {
+        guard Self.isOne(image) else { throw .notBzImage(name: image.name) }
+        // The header ends where the byte at 0x201, the offset of a jump over it, says.
+        let start = try image.bytes(at: 0, count: 0x202)
+        let end = min(0x202 + Int(start[0x201]), LinuxBoot.headerEnd)
+        guard image.size >= UInt64(end) else { throw .truncated(name: image.name) }
+        let head = start + (try image.bytes(at: 0x202, count: end - 0x202))
+        guard head.count >= 0x264, head.integer(at: 0x206, bytes: 2) >= Self.oldestVersion else {
+            throw .oldBzImage(name: image.name)
+        }
+        // XLF_KERNEL_64.
+        guard head.integer(at: 0x236, bytes: 2) & 1 != 0 else { throw .not64Bit(name: image.name) }
+        header = Array(head[Self.headerStart...])
+        let sectors = head[0x1f1] == 0 ? 4 : UInt64(head[0x1f1])
+        offset = (sectors + 1) * 512
+        guard offset < image.size else { throw .truncated(name: image.name) }
+        address = head.integer(at: 0x258, bytes: 8)
+        memorySize = max(head.integer(at: 0x260, bytes: 4), image.size - offset)
+        lastInitrdAddress = head.integer(at: 0x22c, bytes: 4)
+    }
+
+    /// The 64-bit entry is at a fixed distance from the kernel's start.
+    var entry: UInt64 { address &+ 0x200 }
+}
+
+/// The boot parameters, "the zero page".
+enum LinuxBoot {
+    /// The end of the room for a setup header.
+    static let headerEnd = 0x290
+    private static let mapOffset = 0x2d0
+
+    /// The bytes for `MemoryMap.startInfo`. `header` is a bzImage's setup header; an ELF file has none. `rsdp` is 0 without ACPI.
+    static func parameters(
+        ram: RAM, header: [UInt8]?, commandLineLength: Int, initrd: Range<UInt64>?, rsdp: UInt64
+    ) -> [UInt8] {
+        var page = [UInt8](repeating: 0, count: 4096)
+        if let header {
+            page.replaceSubrange(BzImage.headerStart..<BzImage.headerStart + header.count, with: header)
+        } else {
+            page.put(UInt16(0xaa55), at: 0x1fe)
+            page.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
+            page.put(UInt16(0x20c), at: 0x206)
+            page.put(UInt32(0x100_0000), at: 0x230)  // kernel_alignment
+        }
+        page.put(rsdp, at: 0x070)
+        page.put(UInt8(0xff), at: 0x210)  // type_of_loader: none with a number
+        page.put(page[0x211] & ~0x80 | 1, at: 0x211)  // LOADED_HIGH, and no heap for code that is not run
+        page.put(UInt32(initrd?.lowerBound ?? 0), at: 0x218)
+        page.put(UInt32(initrd.map { $0.upperBound - $0.lowerBound } ?? 0), at: 0x21c)
+        page.put(UInt32(MemoryMap.commandLine.lowerBound), at: 0x228)
+        page.put(UInt32(commandLineLength), at: 0x238)
+        let map = ram.map
+        page.put(UInt8(map.count), at: 0x1e8)
+        for (number, entry) in map.enumerated() {
+            let offset = mapOffset + 20 * number
+            page.put(entry.range.lowerBound, at: offset)
+            page.put(entry.range.upperBound - entry.range.lowerBound, at: offset + 8)
+            page.put(entry.type.rawValue, at: offset + 16)
+        }
+        return page
+    }
+
+    /// Page tables for `MemoryMap.pageTables` that map the first 4 GiB to themselves, in pages of 2 MiB.
+    static var pageTables: [UInt8] {
+        let base = MemoryMap.pageTables.lowerBound
+        let present: UInt64 = 3  // and writable
+        var bytes: [UInt8] = []
+        bytes.append(base + 0x1000 | present)
+        bytes.pad(to: 0x1000)
+        for table: UInt64 in 0..<4 { bytes.append(base + 0x2000 + table << 12 | present) }
+        bytes.pad(to: 0x2000)
+        for page: UInt64 in 0..<2048 { bytes.append(page << 21 | present | 1 << 7) }
+        return bytes
+    }
+
+    /// The segments for `MemoryMap.segments`: __BOOT_CS at 0x10, __BOOT_DS at 0x18.
+    static var segments: [UInt8] {
+        var bytes: [UInt8] = []
+        for descriptor: UInt64 in [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff] { bytes.append(descriptor) }
+        return bytes
+    }
+}

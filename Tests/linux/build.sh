@@ -1,0 +1,75 @@
+#!/bin/sh
+# Makes of Debian's packages what the Linux tests boot, in DIR: both kernels (cloud, generic), the first as an ELF file too, an
+# initial RAM disk for each, and the files of a root file system. Nothing is installed.
+#
+# usage: build.sh DIR
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+cd "$1"
+for tool in lz4 fio busybox cpio mke2fs; do
+    command -v $tool > /dev/null || PATH=$PATH:/sbin:/usr/sbin command -v $tool > /dev/null ||
+        { echo "linux tests: install $tool" >&2; exit 1; }
+done
+
+# Modules in the order in which they are loaded.
+virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio drivers/block/virtio_blk
+    drivers/char/virtio_console"
+ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
+
+# initrd NAME PACKAGE MODULES: an initial RAM disk that finds the root file system.
+initrd() {
+    rm -rf "initrd.$1"
+    mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/modules"
+    cp "$(command -v busybox)" "initrd.$1/bin/"
+    cp "$here/init" "initrd.$1/init"
+    number=10
+    for module in $3; do
+        cp "../debian/$2"/lib/modules/*/kernel/"$module.ko" "initrd.$1/modules/$number-$(basename "$module").ko"
+        number=$((number + 1))
+    done
+    (cd "initrd.$1" && find . -print0 | sort -z | cpio --null -o -H newc --quiet) > "$1.cpio"
+    rm -rf "initrd.$1"
+}
+
+for kernel in cloud:linux-image-cloud-amd64 generic:linux-image-amd64; do
+    name=${kernel%%:*} package=${kernel#*:}
+    "$here/../nested/package.sh" "$package" ../debian
+    cp "../debian/$package"/boot/vmlinuz-* "$name"
+done
+initrd cloud linux-image-cloud-amd64 "$virtio"
+initrd generic linux-image-amd64 "$ext4 $virtio"
+
+# What the host itself needs to see disks.
+rm -rf host-modules
+mkdir host-modules
+number=10
+for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev \
+    drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci drivers/block/virtio_blk; do
+    cp ../debian/linux-image-cloud-amd64/lib/modules/*/kernel/$module.ko "host-modules/$number-$(basename $module).ko"
+    number=$((number + 1))
+done
+
+# The ELF file inside a bzImage: at the payload offset of the boot header, in LZ4's legacy frame, with the size behind it.
+python3 - cloud > vmlinux.lz4 << 'END'
+import struct, sys
+image = open(sys.argv[1], "rb").read()
+offset, length = struct.unpack_from("<II", image, 0x248)
+start = (image[0x1f1] + 1) * 512 + offset
+sys.stdout.buffer.write(image[start : start + length - 4])
+END
+lz4 -dcq vmlinux.lz4 > vmlinux
+rm vmlinux.lz4
+
+# The root file system's files: busybox, fio with its libraries, and the tests.
+rm -rf root
+mkdir -p root/bin root/sbin root/dev root/proc root/sys root/tmp root/mnt
+cp "$(command -v busybox)" root/bin/
+cp "$here/guest-tests.sh" root/sbin/init
+fio=$(command -v fio)
+cp "$fio" root/bin/
+ldd "$fio" | awk '/=> \// { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
+    mkdir -p "root$(dirname "$library")"
+    cp -L "$library" "root$library"
+done
+echo /usr/lib/x86_64-linux-gnu/ceph > root/ld-path
