@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all build test test-races mutants test-cli test-qtest test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -27,6 +27,9 @@ test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
+
+test-linux: release ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
+	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested
 
 test-races: ## the tests with real threads, under ThreadSanitizer
 	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"
@@ -92,7 +95,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest test-faults stress-burst grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested
+check: lint build pure embedding test test-cli test-qtest test-faults stress-burst grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested test-linux
 
 clean:
 	rm -rf $(BUILD)

@@ -43,7 +43,10 @@ public enum MemoryMap {
     /// RAM, but a PC has its display and its firmware here: told to the guest as reserved.
     public static let firmware: Range<UInt64> = 0xa_0000..<0x10_0000
     /// The ACPI tables, in the part of it where an operating system that is not told looks for the first of them (ACPI 6.5, 5.2.5.1).
-    public static let acpi: Range<UInt64> = 0xe_0000..<0x10_0000
+    public static let acpi: Range<UInt64> = 0xe_0000..<0xf_fff0
+    /// Where a PC's firmware is entered in real mode to start the machine anew. Linux with hardware-reduced ACPI and without EFI
+    /// reboots so.
+    public static let resetVector: Range<UInt64> = 0xf_fff0..<0x10_0000
 }
 
 /// What a stretch of guest-physical memory is, by E820's numbers.

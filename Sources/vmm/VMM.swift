@@ -131,7 +131,9 @@ struct Run: ParsableCommand {
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
         }
-        guard 1...254 ~= cpus else { throw ValidationError("A machine has 1 to 254 processors: give -c such a number.") }
+        guard 1...254 ~= cpus else {
+            throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
+        }
         let targets = port.map(\.port.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if targets.filter({ $0 == .stdio }).count > 1 {
             throw ValidationError(
@@ -208,7 +210,8 @@ struct Run: ParsableCommand {
         }
         if machine.lostSerialOutput > 0 {
             Log.say(
-                "the guest wrote \(machine.lostSerialOutput) bytes to the serial port, which is off; see them with --serial stdio")
+                "the guest wrote \(machine.lostSerialOutput) bytes to the serial port, which is off; see them with --serial stdio"
+            )
         }
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
         return outcome.exitCode

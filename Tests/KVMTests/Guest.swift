@@ -57,13 +57,14 @@ struct Guest: ~Copyable {
     let machine: VirtualMachine
     var vcpu: VCPU
 
-    init(_ code: [UInt8]) throws(KVMError) {
+    /// The vCPU is told that it is the first of `count`.
+    init(_ code: [UInt8], of count: Int = 1) throws(KVMError) {
         let hypervisor = try Hypervisor()
         let machine = try VirtualMachine(hypervisor, reserved: 0xfffb_c000)
         pages.write(code, at: Self.entry)
         unsafe try machine.mapMemory(slot: 0, guestAddress: 0, host: pages.base, size: GuestPages.size)
         let vcpu = try VCPU(machine, id: 0)
-        try vcpu.setCPUID(hypervisor.supportedCPUID())
+        try vcpu.setCPUID(hypervisor.supportedCPUID(), of: count)
         try Self.enterProtectedMode(vcpu)
         self.machine = machine
         self.vcpu = vcpu

@@ -28,6 +28,31 @@ struct VCPUTests {
         #expect(try guest.vcpu.registers().rax == 0x8765_4321)
     }
 
+    @Test(arguments: [1, 2, 5])
+    func theTopologyIsToldByCPUID(count: Int) throws {
+        var guest = try Guest(
+            [
+                0xb8, 0x01, 0x00, 0x00, 0x00,  // mov eax, 1
+                0x0f, 0xa2,  // cpuid
+                0x89, 0xd8, 0xe7, 0x41,  // mov eax, ebx; out 0x41, eax
+                0x89, 0xc8, 0xe7, 0x41,  // mov eax, ecx; out 0x41, eax
+                0x89, 0xd0, 0xe7, 0x41,  // mov eax, edx; out 0x41, eax
+                0xb8, 0x0b, 0x00, 0x00, 0x00, 0xb9, 0x01, 0x00, 0x00, 0x00,  // mov eax, 0xb; mov ecx, 1
+                0x0f, 0xa2,  // cpuid
+                0xe7, 0x41, 0x89, 0xd8, 0xe7, 0x41,  // out 0x41, eax; mov eax, ebx; out 0x41, eax
+            ], of: count)
+        func next() throws -> UInt32? {
+            guard case .portOut(0x41, 4, let value) = try guest.next() else { return nil }
+            return value
+        }
+        let (identity, features, more) = (try #require(try next()), try #require(try next()), try #require(try next()))
+        #expect(identity >> 24 == 0 && identity >> 16 & 0xff == count)
+        #expect(features >> 31 == 1, "a hypervisor")
+        if count > 1 { #expect(more >> 28 & 1 == 1, "HTT") }
+        #expect(try next() == [1: 0, 2: 1, 5: 3][count], "bits of an APIC id for a core")
+        #expect(try next() == UInt32(count))
+    }
+
     @Test func unansweredReadsAreAllOnes() throws {
         var guest = try Guest([
             0xe5, 0x40,  // in eax, 0x40

@@ -12,6 +12,8 @@ struct Executable {
     }
 
     var is64Bit = true
+    /// What the header says of its entry.
+    var entry: UInt64 = 0
     var segments: [Segment]
 
     /// A kernel of these bytes at 1 MiB, entered at its first, with a PVH note.
@@ -47,7 +49,7 @@ struct Executable {
         var content: [UInt8] = []
         let start = headerSize + entrySize * segments.count
         for segment in segments {
-            table += entry(segment, offset: UInt64(start + content.count))
+            table += programHeader(segment, offset: UInt64(start + content.count))
             content += segment.bytes
         }
         return header + table + content
@@ -57,13 +59,13 @@ struct Executable {
         let word = is64Bit ? 8 : 4
         var bytes: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, is64Bit ? 2 : 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         bytes += Self.number(2, 2) + Self.number(is64Bit ? 62 : 3, 2) + Self.number(1, 4)
-        bytes += Self.number(0, word) + Self.number(UInt64(headerSize), word) + Self.number(0, word)
+        bytes += Self.number(entry, word) + Self.number(UInt64(headerSize), word) + Self.number(0, word)
         bytes += Self.number(0, 4) + Self.number(UInt64(headerSize), 2)
         bytes += Self.number(UInt64(entrySize), 2) + Self.number(UInt64(segments.count), 2)
         return bytes + [0, 0, 0, 0, 0, 0]
     }
 
-    private func entry(_ segment: Segment, offset: UInt64) -> [UInt8] {
+    private func programHeader(_ segment: Segment, offset: UInt64) -> [UInt8] {
         let (file, memory) = (UInt64(segment.bytes.count), UInt64(segment.bytes.count) + segment.extra)
         if is64Bit {
             let head = Self.number(UInt64(segment.type), 4) + Self.number(7, 4)

@@ -6,7 +6,8 @@ import Testing
 
 /// 16 MiB with `kernel` in it.
 private func loaded(
-    _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, acpi: [UInt8]? = nil, memory: UInt64 = 16 << 20
+    _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, acpi: [UInt8]? = nil,
+    memory: UInt64 = 16 << 20
 ) throws -> (RAM, EntryState) {
     let ram = try RAM(size: memory)
     let loader = try Loader(kernel: .bytes(kernel.bytes, name: "kernel"))

@@ -25,6 +25,26 @@ start:
     mov $0x602, %dx
     out %al, %dx
     jmp .
+#elif defined(KEYBOARD)
+    in $0x64, %al
+    test $2, %al
+    jnz .
+    mov $0xfe, %al
+    out %al, $0x64
+    jmp .
+#elif defined(SERIAL)
+    // "ok" and a new line, and power off.
+    mov $0x3f8, %dx
+    mov $'o', %al
+    out %al, %dx
+    mov $'k', %al
+    out %al, %dx
+    mov $10, %al
+    out %al, %dx
+    mov $0x600, %dx
+    mov $0x34, %al
+    out %al, %dx
+    jmp .
 #elif defined(DEBUG_EXIT)
     mov $5, %eax
     out %eax, $0xf4

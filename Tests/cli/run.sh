@@ -34,7 +34,7 @@ kernel() {
 }
 kernel SPIN 0x4000000
 mv SPIN.elf high.elf
-for name in SPIN TRIPLE_FAULT NO_CODE POWER_OFF RESET DEBUG_EXIT COMMAND_LINE; do kernel $name; done
+for name in SPIN TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do kernel $name; done
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 : > empty.img
@@ -54,6 +54,14 @@ expect "kernel missing" 1 "check the path" "$vmm" missing
 expect "kernel a directory" 1 "directory" "$vmm" directory
 expect "kernel not ELF" 1 "not an ELF" "$vmm" text
 expect "kernel cut short" 1 "cut short" "$vmm" cut.elf
+expect "kernel not a bzImage" 1 "HdrS" "$vmm" --boot bzimage text
+expect "an unknown boot protocol" 64 "boot" "$vmm" --boot efi text
+expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci text
+expect "no processor" 64 "1 to 254" "$vmm" -c 0
+expect "more processors than an APIC id can name" 64 "1 to 254" "$vmm" -c 255
+expect "a serial port nowhere" 1 "console" "$vmm" --serial file=/missing/file POWER_OFF.elf
+expect "a serial port that is no target" 64 "serial" "$vmm" --serial pty
+expect "qtest with processors" 64 "no processors" "$vmm" --qtest stdio -c 2
 expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
 expect "kernel outside memory" 1 "try -m 65M" "$vmm" high.elf -m 32M
 expect "initrd missing" 1 "check the path" "$vmm" POWER_OFF.elf -i missing
@@ -144,6 +152,18 @@ else
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
+    expect "triple fault shows the last exits" 33 "its last 1 exits" "$vmm" TRIPLE_FAULT.elf
+    expect "reset by the keyboard controller" 32 "reset the machine" "$vmm" KEYBOARD.elf
+    expect "two processors" 0 "vcpu1 is not started" "$vmm" POWER_OFF.elf -c 2 -v
+    expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
+    expect "why a kernel is booted as it is" 0 "as pvh, for the PVH note" "$vmm" POWER_OFF.elf -v
+    expect "devices nobody tells of" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
+    expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
+    expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf
+    expect "a serial port at stdout" 0 "" sh -c '[ "$("$1" SERIAL.elf --serial stdio)" = ok ]' sh "$vmm"
+    expect "a serial port in a file" 0 "" "$vmm" SERIAL.elf --serial file=serial.out
+    expect "and what is in it" 0 "" grep -qx ok serial.out
+    expect "a serial port at a full disk" 0 "No space left" "$vmm" SERIAL.elf --serial file=/dev/full
     expect "command line" $((46 * 2 + 1)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world
     expect "initrd" $(((146 * 2 + 1) % 256)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world -i disk.img
     expect "read-only disk" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,ro,id=x

@@ -68,7 +68,7 @@ reread() {
     check "a write that is not synced by hand" cp /data.1 /copy
 }
 
-fio() {
+load() {
     check "four processors" is "$(nproc)" 4
     check "four queues" is "$(ls /sys/block/vda/mq | wc -l)" 4
     export LD_LIBRARY_PATH
@@ -80,19 +80,19 @@ fio() {
     rm -f /mnt/*
 }
 
-memory() {
+moreMemory() {
     check "memory above 4 GiB" [ "$(awk '/MemTotal/ { print $2 }' /proc/meminfo)" -gt 4600000 ]
     check "and a hole below" grep -q "^100000000-.*System RAM" /proc/iomem
 }
 
-readonly() {
+readOnlyRoot() {
     check "a root file system on a read-only disk" grep -q '^/dev/vda / ext4 ro' /proc/mounts
     check "is not written" not touch /new
 }
 
 messages() { :; }
 
-test=$(sed 's/.*test=\([a-z-]*\).*/\1/' /proc/cmdline)
+test=$(sed 's/.*test=\([a-zA-Z]*\).*/\1/' /proc/cmdline)
 case $test in
     panic) echo c > /proc/sysrq-trigger ;;
     hang)

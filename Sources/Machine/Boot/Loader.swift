@@ -2,6 +2,8 @@
 // LinuxBoot.swift; what it is handed is in its protocol's file (PVH.swift, LinuxBoot.swift). Another protocol is another such file
 // and a case of `KernelFormat`.
 
+import VirtioABI
+
 /// What happens to a guest's memory before its first instruction.
 public struct Loader: ~Copyable {
     private let kernel: Image
@@ -11,6 +13,13 @@ public struct Loader: ~Copyable {
 
     /// Where a flat kernel goes.
     private static let flatAddress: UInt64 = 0x10_0000
+
+    /// What is at the reset vector: all the firmware there is.
+    private static let resetCode: [UInt8] = [
+        0xba, UInt8(truncatingIfNeeded: Ports.reset), UInt8(Ports.reset >> 8),  // mov dx, the reset port
+        0xee,  // out dx, al
+        0xf4, 0xeb, 0xfd,  // hlt, again and again
+    ]
 
     /// Opens a kernel and reads what is needed to know that it can be booted: by `chosen`, or by what its bytes say.
     public init(kernel source: ImageSource, as chosen: BootProtocol? = nil) throws(LoaderError) {
@@ -42,6 +51,7 @@ public struct Loader: ~Copyable {
             throw .commandLineTooLong(length: text.count - 1, limit: MemoryMap.commandLine.count - 1)
         }
         layout.write(text, at: MemoryMap.commandLine.lowerBound)
+        layout.write(Self.resetCode, at: MemoryMap.resetVector.lowerBound)
         if let acpi { layout.write(acpi, at: MemoryMap.acpi.lowerBound) }
         return try handOver(ram, &layout, module, text.count - 1, rsdp: acpi == nil ? 0 : MemoryMap.acpi.lowerBound)
     }

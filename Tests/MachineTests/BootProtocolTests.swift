@@ -1,0 +1,165 @@
+// Which boot protocol a kernel gets, and what Linux is handed by its own.
+
+import KVM
+import Machine
+import Testing
+
+/// A bzImage: `sectors` of setup behind the first, then `code`.
+private func bzImage(
+    _ code: [UInt8], address: UInt64 = 0x20_0000, memorySize: UInt64 = 0x1000, version: UInt64 = 0x20f,
+    flags: UInt64 = 1,
+    lastInitrdAddress: UInt64 = 0x7f_ffff
+) -> [UInt8] {
+    var file = [UInt8](repeating: 0, count: 5 * 512)
+    func put(_ value: UInt64, _ bytes: Int, at offset: Int) {
+        file.replaceSubrange(offset..<offset + bytes, with: Executable.number(value, bytes))
+    }
+    put(4, 1, at: 0x1f1)
+    put(0xaa55, 2, at: 0x1fe)
+    put(0x66eb, 2, at: 0x200)  // a jump over the header, up to 0x268
+    file.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
+    put(version, 2, at: 0x206)
+    put(lastInitrdAddress, 4, at: 0x22c)
+    put(flags, 2, at: 0x236)
+    put(address, 8, at: 0x258)
+    put(memorySize, 4, at: 0x260)
+    return file + code
+}
+
+private func refusal(_ bytes: [UInt8], as chosen: BootProtocol? = nil) -> LoaderError? {
+    do throws(LoaderError) {
+        _ = try Loader(kernel: .bytes(bytes, name: "k"), as: chosen)
+        return nil
+    } catch { return error }
+}
+
+@Suite("Boot protocols")
+struct BootProtocolTests {
+    private static let linuxNote = Executable.note("Linux\0", 0x101, [0, 0, 0, 0])
+
+    /// A 64-bit ELF file of Linux's without a PVH note.
+    private var vmlinux: Executable {
+        Executable(segments: [
+            .init(address: 0x20_0000, bytes: [0xf4]), .init(type: 4, address: 0, bytes: Self.linuxNote),
+        ])
+    }
+
+    private func chosen(_ bytes: [UInt8], as wanted: BootProtocol? = nil) throws -> BootProtocol {
+        try Loader(kernel: .bytes(bytes, name: "k"), as: wanted).bootProtocol
+    }
+
+    @Test("What the first bytes say")
+    func detected() throws {
+        #expect(try chosen(bzImage([0xf4])) == .bzImage)
+        #expect(try chosen(Executable.kernel([0xf4]).bytes) == .pvh)
+        #expect(try chosen(vmlinux.bytes) == .elf64)
+        #expect(try chosen([0xf4], as: .flat) == .flat)
+        #expect(try chosen(Executable.kernel([0xf4]).bytes, as: .elf64) == .elf64)
+        #expect(try chosen(bzImage([0xf4]), as: .flat) == .flat)
+    }
+
+    @Test("Linux is known by its header or its notes")
+    func linux() throws {
+        #expect(try Loader(kernel: .bytes(bzImage([0xf4]), name: "k")).isLinux)
+        #expect(try Loader(kernel: .bytes(vmlinux.bytes, name: "k")).isLinux)
+        #expect(try !Loader(kernel: .bytes(Executable.kernel([0xf4]).bytes, name: "k")).isLinux)
+    }
+
+    @Test("A rejection says what was looked for")
+    func refused() {
+        #expect(refusal([0xf4]) == .notELF(name: "k"))
+        #expect(refusal([0xf4], as: .bzImage) == .notBzImage(name: "k"))
+        #expect(refusal(bzImage([0xf4], version: 0x20b)) == .oldBzImage(name: "k"))
+        #expect(refusal(bzImage([0xf4], flags: 0)) == .not64Bit(name: "k"))
+        #expect(refusal(Array(bzImage([0xf4]).prefix(0x210))) == .truncated(name: "k"))
+        #expect(refusal(bzImage([])) == .truncated(name: "k"))
+        #expect(refusal(Executable.kernel([0xf4], is64Bit: false).bytes, as: .elf64) == .not64Bit(name: "k"))
+        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k"))
+        #expect(LoaderError.notELF(name: "k").description.contains("HdrS at 0x202"))
+    }
+
+    @Test("No header of a bzImage, cut or changed anywhere, gets past the checks with a crash")
+    func noise() throws {
+        let image = bzImage([0xf4])
+        let ram = try RAM(size: 4 << 20)
+        for offset in 0x1f1..<0x268 {
+            for value: UInt8 in [0, 1, 0x7f, 0x80, 0xff] {
+                var bytes = image
+                bytes[offset] = value
+                do throws(LoaderError) {
+                    _ = try Loader(kernel: .bytes(bytes, name: "k")).load(into: ram, commandLine: "")
+                } catch { #expect(!error.description.isEmpty) }
+            }
+        }
+        for count in 1..<image.count { _ = refusal(Array(image.prefix(count))) }
+    }
+
+    @Test("The boot parameters: header, command line, initial RAM disk, memory, ACPI")
+    func parameters() throws {
+        let ram = try RAM(size: 5 << 30)
+        let loader = try Loader(kernel: .bytes(bzImage([0xf4, 0x90]), name: "k"))
+        let state = try loader.load(
+            into: ram, commandLine: "quiet", initrd: .bytes([1, 2, 3], name: "initrd"), acpi: [7])
+        #expect(state == .linux64(entry: 0x20_0200, parameters: 0x6000))
+        func field(_ offset: UInt64, _ bytes: Int) -> UInt64? {
+            ram.read(at: 0x6000 + offset, count: bytes)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        #expect(ram.read(at: 0x20_0000, count: 2) == [0xf4, 0x90])
+        #expect(ram.read(at: 0x6202, count: 4) == Array("HdrS".utf8) && field(0x206, 2) == 0x20f)
+        #expect(field(0x210, 1) == 0xff && field(0x211, 1) == 1)
+        #expect(field(0x228, 4) == 0x7000 && ram.read(at: 0x7000, count: 6) == Array("quiet\0".utf8))
+        #expect(field(0x218, 4) == 0x7f_f000 && field(0x21c, 4) == 3, "below the last address that the header allows")
+        #expect(ram.read(at: 0x7f_f000, count: 3) == [1, 2, 3])
+        #expect(field(0x070, 8) == 0xe_0000 && ram.read(at: 0xe_0000, count: 1) == [7])
+        #expect(field(0x1e8, 1) == 4)
+        let last: UInt64 = 0x2d0 + 3 * 20
+        #expect(field(last, 8) == 4 << 30 && field(last + 8, 8) == 2 << 30 && field(last + 16, 4) == 1)
+    }
+
+    /// Runs a kernel to its first write to a port that no string instruction made.
+    private func firstWrite(_ bytes: [UInt8], as chosen: BootProtocol?) throws -> VCPU.Exit {
+        let ram = try RAM(size: 4 << 20)
+        let state = try Loader(kernel: .bytes(bytes, name: "k"), as: chosen).load(into: ram, commandLine: "")
+        let hypervisor = try Hypervisor()
+        let machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
+        let region = try #require(ram.regions.first)
+        unsafe try machine.mapMemory(slot: 0, guestAddress: 0, host: region.host, size: region.size)
+        var vcpu = try VCPU(machine, id: 0)
+        try vcpu.setCPUID(hypervisor.supportedCPUID())
+        try state.apply(to: vcpu)
+        return try vcpu.run()
+    }
+
+    @Test("Entered in 64-bit mode with the parameters in rsi", .needsKVM)
+    func entry64() throws {
+        // rsi plus the signature at 0x202 of the page there, by an address that only 64-bit mode can compute.
+        let code: [UInt8] = [
+            0x48, 0xb8, 0, 0, 0, 0, 1, 0, 0, 0,  // mov rax, 0x100000000
+            0x48, 0xc1, 0xe8, 0x20,  // shr rax, 32: 1
+            0x01, 0xf0,  // add eax, esi
+            0xe7, 0xf4,  // out 0xf4, eax
+        ]
+        var image = bzImage([UInt8](repeating: 0x90, count: 0x200) + code)
+        #expect(try firstWrite(image, as: nil) == .portOut(port: 0xf4, width: 4, value: 0x6001))
+        image.removeAll()
+        var elf = vmlinux
+        elf.segments[0].bytes = code
+        elf.entry = 0x20_0000
+        #expect(try firstWrite(elf.bytes, as: nil) == .portOut(port: 0xf4, width: 4, value: 0x6001))
+    }
+
+    @Test("Flat code is entered at 1 MiB with the start information in ebx", .needsKVM)
+    func flat() throws {
+        // mov eax, [ebx]; out 0xf4, eax
+        #expect(
+            try firstWrite([0x8b, 0x03, 0xe7, 0xf4], as: .flat)
+                == .portOut(port: 0xf4, width: 4, value: 0x336e_c578))
+    }
+
+    @Test("The reset vector writes the reset port")
+    func resetVector() throws {
+        let ram = try RAM(size: 4 << 20)
+        _ = try Loader(kernel: .bytes([0xf4], name: "k"), as: .flat).load(into: ram, commandLine: "")
+        #expect(ram.read(at: 0xf_fff0, count: 4) == [0xba, 0x02, 0x06, 0xee])
+    }
+}

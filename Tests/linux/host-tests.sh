@@ -1,0 +1,91 @@
+#!/bin/sh
+# Runs in the nested host: boots Linux under vmm in many ways. /dev/vda is the root disk, /dev/vdb the kernels and initial RAM disks.
+cd /payload || exit 1
+mkdir -p /kernels
+for module in modules/*; do insmod "$module"; done
+mount -t ext4 -o ro /dev/vdb /kernels
+failed=0
+
+# boot NAME CODE [ARGUMENT...]: runs vmm with a kernel; it has to end with CODE. What the guest says goes to /tmp/NAME, what vmm
+# says to /tmp/NAME.err. Lines "ok" and "not ok" of the guest are shown.
+boot() {
+    name=$1 wanted=$2
+    shift 2
+    start=$(cut -d. -f1 /proc/uptime)
+    ./vmm run -v --timeout 100s "$@" > "/tmp/$name" 2> "/tmp/$name.err" < "${input:-/dev/null}"
+    code=$?
+    tr -d '\r' < "/tmp/$name" | grep -aE '^(ok|not ok|# )' | sed "s/ - / - $name: /"
+    [ $code = "$wanted" ] && echo "ok - $name: exit code $wanted" || fail "$name" "exit code $code, not $wanted"
+    echo "# $name: $(($(cut -d. -f1 /proc/uptime) - start)) s"
+}
+fail() {
+    echo "not ok - $1: $2"
+    tr -d '\r' < "/tmp/$1" | tail -n 30 | sed 's/^/#   guest: /'
+    sed 's/^/#   vmm: /' "/tmp/$1.err"
+}
+# says NAME WHAT PATTERN: vmm said so of that boot.
+says() { grep -qE "$3" "/tmp/$1.err" && echo "ok - $1: $2" || fail "$1" "$2 (vmm should say \"$3\")"; }
+# shows NAME WHAT PATTERN: the guest said so.
+shows() { grep -aqE "$3" "/tmp/$1" && echo "ok - $1: $2" || fail "$1" "$2 (the guest should say \"$3\")"; }
+
+flags="nokaslr mitigations=off tsc=reliable no_timer_check random.trust_cpu=on panic=-1"
+cloud="/kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,id=root"
+hvc="console=hvc0 quiet $flags"
+
+# The devices, the console in both directions, two processors.
+echo "this disk is only to be read" > /tmp/readonly
+truncate -s 1M /tmp/readonly
+truncate -s 16M /tmp/packed /tmp/split
+mkfifo /tmp/keys
+# Somebody types when asked; Linux drops what comes before its console is up.
+{
+    exec 3> /tmp/keys
+    until grep -aq "what is typed" /tmp/devices 2> /dev/null; do usleep 100000; done
+    echo "typed on the console" >&3
+} &
+input=/tmp/keys
+boot devices 32 $cloud -c 2 -d /tmp/readonly,ro -d /tmp/packed,queues=2,features=+packed -d /tmp/split,suspend=1.4,io=threads \
+    -a "$hvc test=devices end=reboot"
+input=
+says devices "a bzImage, by ACPI" "booted as bzimage, .*by ACPI"
+says devices "the guest reset the machine" "the guest reset the machine"
+# T08: never suspended, and SUSPEND never written: the model would have told of writes that have no effect.
+[ "$(grep -c " 0 suspensions" /tmp/devices.err)" = 5 ] && echo "ok - devices: nothing was suspended" || fail devices "suspensions"
+grep -q "the driver" /tmp/devices.err && fail devices "the driver made a mistake" || echo "ok - devices: no mistake of the driver"
+boot reread 0 $cloud -a "$hvc test=reread"
+
+# The other ways into a kernel.
+boot pvh 0 /kernels/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
+says pvh "an ELF file with a PVH note" "booted as pvh, .*by ACPI"
+shows pvh "it ran" "end of messages"
+boot elf64 0 --boot elf64 /kernels/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
+shows elf64 "it ran" "end of messages"
+boot verbose 0 $cloud --serial file=/tmp/verbose.serial -a "console=ttyS0 console=hvc0 earlyprintk=serial $flags test=messages"
+grep -aq "Linux version" /tmp/verbose.serial && grep -aq "Power down" /tmp/verbose.serial &&
+    echo "ok - verbose: the serial port has it all" || fail verbose "no output on the serial port"
+shows verbose "the console has what came after it" "EXT4-fs .vda.: mounted"
+boot generic 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
+shows generic "it ran" "end of messages"
+boot generic-verbose 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "console=hvc0 $flags test=messages"
+shows generic-verbose "the console has what came after it" "EXT4-fs .vda.: mounted"
+shows generic-verbose "it ran" "end of messages"
+boot memory 0 /kernels/cloud -i /kernels/cloud.cpio -m 5G -d /dev/vda -a "$hvc test=moreMemory"
+boot readonly 0 /kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,ro -a "$hvc rootmode=ro,noload test=readOnlyRoot"
+
+# Load.
+boot fio 0 /kernels/cloud -i /kernels/cloud.cpio -m 512M -c 4 -d /dev/vda,queues=4 -a "$hvc test=load"
+
+# Ways to end.
+boot panic 32 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
+shows panic "its last words" "Kernel panic - not syncing"
+boot triple-fault 33 $cloud -a "$hvc reboot=t rootmode=ro test=messages end=reboot"
+says triple-fault "the registers are shown" "rip +[0-9a-f]+"
+boot keyboard 32 $cloud -a "$hvc reboot=k rootmode=ro test=messages end=reboot"
+boot lost 0 $cloud -a "console=ttyS0 earlyprintk=serial $flags rootmode=ro test=messages"
+says lost "output is lost where there is no serial port" "serial port, which is off; see them with --serial stdio"
+
+./vmm run --timeout 8s $cloud -a "$hvc rootmode=ro test=hang" > /tmp/hang 2> /tmp/hang.err < /dev/null
+[ $? = 124 ] && echo "ok - hang: exit code 124" || fail hang "its exit code"
+says hang "where it is" "vcpu0 is running at rip"
+umount /kernels
+exit $failed
