@@ -61,5 +61,4 @@ struct Request {
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
-    static let setMSRs = Request(CKVM_SET_MSRS, "KVM_SET_MSRS")
 }

@@ -41,14 +41,6 @@ public struct VCPU: ~Copyable, Sendable {
         }
     }
 
-    /// Sets the model-specific register `index`.
-    public borrowing func setMSR(_ index: UInt32, _ value: UInt64) throws(KVMError) {
-        // kvm_msrs with one kvm_msr_entry: a count and a pad word, then index, reserved, value.
-        var table = (UInt32(1), UInt32(0), index, UInt32(0), value)
-        let set = unsafe try descriptor.control(.setMSRs, at: &table)
-        guard set == 1 else { throw KVMError(call: Request.setMSRs.name, errno: EINVAL) }
-    }
-
     /// What a vCPU does between two instructions.
     public enum Activity: Sendable {
         case running

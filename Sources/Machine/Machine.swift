@@ -160,11 +160,14 @@ public final class Machine: @unchecked Sendable {
             var discovery = configuration.discovery
             if discovery == .auto { discovery = loader.isLinux ? .acpi : .commandLine }
             let commandLine = configuration.commandLine(devices: devices, discovery)
-            let acpi = ACPITables(
-                processors: configuration.processors, slots: devices, hasSerialPort: configuration.serial != nil)
+            let acpi =
+                discovery == .acpi
+                ? ACPITables(
+                    processors: configuration.processors, slots: devices, hasSerialPort: configuration.serial != nil)
+                : nil
             let entry = try loader.load(
                 into: ram, commandLine: commandLine, initrd: configuration.initrd.map { .path($0) },
-                acpi: discovery == .acpi ? acpi.bytes : nil)
+                acpi: acpi?.bytes)
             let boot =
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
                 + "it is told of its devices \(discovery.phrase)"

@@ -12,9 +12,9 @@ public struct ExitCounts: Sendable, CustomStringConvertible {
     /// All the rest: signals, and what ends a run.
     public private(set) var others = 0
     /// Accesses among them that nobody answered.
-    public var unanswered = 0
+    public internal(set) var unanswered = 0
     /// Bytes written to a serial port that is not there.
-    public var lostOutput = 0
+    public internal(set) var lostOutput = 0
 
     /// All of them.
     public var total: Int { memory + ports + others }
@@ -25,16 +25,6 @@ public struct ExitCounts: Sendable, CustomStringConvertible {
         case .portIn, .portOut: ports += 1
         default: others += 1
         }
-    }
-
-    static func + (one: ExitCounts, other: ExitCounts) -> ExitCounts {
-        var sum = one
-        sum.memory += other.memory
-        sum.ports += other.ports
-        sum.others += other.others
-        sum.unanswered += other.unanswered
-        sum.lostOutput += other.lostOutput
-        return sum
     }
 
     public var description: String {
