@@ -4,6 +4,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <sys/prctl.h>
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
@@ -73,5 +74,8 @@ static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char oper
     *entry = (struct io_uring_sqe){
         .opcode = operation, .fd = fd, .addr = (unsigned long)address, .len = length, .off = offset, .user_data = name};
 }
+
+// prctl() is variadic. `name` has room for 16 bytes.
+static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
 
 #endif

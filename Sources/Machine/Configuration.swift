@@ -122,9 +122,12 @@ extension Machine {
         /// How long a drain may take before the device suspends without it (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 
-        /// Mistakes of the driver are printed, each kind at its first, second, fourth, eighth ... time. The built-in guest makes
-        /// them on purpose.
-        public var reportsAnomalies = true
+        /// What is done about drivers that break clauses of the specification.
+        public var conform = ConformanceMode.report
+        /// Each clause they break is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on purpose.
+        public var reportsViolations = true
+        /// The file for a trace of all that happens to the devices; nil for none.
+        public var trace: String?
         /// Called with a device's name when something first has to wait for the end of its suspension: a suspended device may
         /// not tell its driver, so whoever wants to wake the guest does it by other means. The device's lock is held: do
         /// little, and call nothing of the machine.

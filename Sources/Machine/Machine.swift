@@ -19,6 +19,7 @@ public final class Machine: @unchecked Sendable {
     private let board: Board
     private let console: ConsoleSlot
     private let disks: [BlockSlot]
+    private let trace: TraceWriter?
     private let ending = Ending()
 
     /// Makes the machine; no guest instruction has run when this returns.
@@ -47,8 +48,12 @@ public final class Machine: @unchecked Sendable {
             try SerialPort(end, line: vm.line(gsi: SerialPort.gsi))
         }
         self.serial = serial
+        trace = try configuration.trace.map { (path) throws(MachineError) in
+            try TraceWriter(path: path, time: MonotonicTime())
+        }
         let parts = Parts(
-            configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime())
+            configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime(),
+            trace: trace)
         console = try parts.console(ends, slot: 0) { [ending] action in
             switch action {
             case .quit: ending.report(.stopped(signal: 2))
@@ -66,6 +71,7 @@ public final class Machine: @unchecked Sendable {
         board = Board(
             regions: regions.enumerated().map { between.region($0.offset, $0.element) },
             testDevice: configuration.kernel == nil ? [console] + disks : nil, serial: serial)
+        try trace?.begin(devices.map(\.traced), memory: configuration.memory)
     }
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
@@ -75,6 +81,7 @@ public final class Machine: @unchecked Sendable {
         defer {
             for device in devices { device.stop() }
             serial?.stop()
+            trace?.close()
         }
         for device in devices { try device.start() }
         try serial?.start()

@@ -12,6 +12,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case memory(RAMError)
     case disk(path: String, problem: DiskProblem)
     case console(path: String, errno: Int32)
+    case trace(path: String, errno: Int32)
+    case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
     case tooManyDevices
     case tooManyProcessors(most: Int)
@@ -51,6 +53,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .memory(let error): error.description
         case .disk(let path, let problem): "disk \(path) \(problem.text)"
         case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
+        case .trace(let path, let number): "trace \(path) cannot be used: \(reason(number))"
+        case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest \(most) processors at most; use a smaller -c"

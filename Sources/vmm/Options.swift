@@ -245,3 +245,5 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
     static var allValueStrings: [String] { ["draft", "1.4", "off"] }
 }
+
+extension ConformanceMode: ExpressibleByArgument {}

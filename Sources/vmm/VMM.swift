@@ -11,7 +11,7 @@ struct VMM: ParsableCommand {
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
         version: "0.1.0",
-        subcommands: [Run.self],
+        subcommands: [Run.self, CheckTrace.self],
         defaultSubcommand: Run.self)
 }
 
@@ -121,6 +121,21 @@ struct Run: ParsableCommand {
             valueName: "target"))
     var qtest: QTestOption?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            What is done about drivers that break clauses of the specification: report them, nothing (off), or refuse the driver \
+            (strict: DEVICE_NEEDS_RESET, and exit code 65). vmm explain says what a clause asks for.
+            """,
+            valueName: "mode"))
+    var conform = ConformanceMode.report
+
+    @Option(
+        help: ArgumentHelp(
+            "Write all that happens to the devices to a file of JSON lines, for vmm check and vmm trace-view.",
+            valueName: "path"), completion: .file())
+    var trace: String?
+
     @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
     var timeout: TimeSpan?
 
@@ -220,7 +235,7 @@ struct Run: ParsableCommand {
     /// Makes the devices and lets a qtest client drive them.
     private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
-        configuration.reportsAnomalies = verbose
+        configuration.reportsViolations = verbose || conform == .strict
         let machine = try QTestMachine(configuration)
         signals.act(on: machine)
         let outcome = try machine.run(on: target, timeout: timeout?.duration)
@@ -244,7 +259,9 @@ struct Run: ParsableCommand {
         configuration.disks = disk.map(\.disk)
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
-        configuration.reportsAnomalies = !builtIn || verbose
+        configuration.conform = conform
+        configuration.reportsViolations = !builtIn || verbose
+        configuration.trace = trace
         configuration.console = console?.target ?? .stdio
         configuration.consoleFeatures = console?.features ?? Machine.Configuration.FeatureChoice()
         configuration.ports = port.map(\.port)

@@ -57,7 +57,7 @@ struct GuestRun {
         try #require(sink >= 0, "\(path): \(reason(errno))")
         defer { close(sink) }
         configuration.console = .descriptors(input: input, output: sink)
-        configuration.reportsAnomalies = false
+        configuration.reportsViolations = false
         let machine = try Machine(configuration, interposing: between)
         outcome = try machine.run(timeout: .seconds(120))
         output = String(decoding: try contents(of: path), as: UTF8.self)

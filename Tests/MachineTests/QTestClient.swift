@@ -24,7 +24,7 @@ final class QTestClient {
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline
         configuration.memory = 8 << 20
-        configuration.reportsAnomalies = false
+        configuration.reportsViolations = false
         edit(&configuration)
         session = QTestSession(try QTestMachine(configuration))
     }

@@ -60,7 +60,7 @@ private final class Served: Sendable {
 
     init(timeout: Duration = .seconds(60)) throws {
         var configuration = Machine.Configuration()
-        configuration.reportsAnomalies = false
+        configuration.reportsViolations = false
         machine = try QTestMachine(configuration)
         try Thread("served") { [self] in
             let end = try? machine.run(on: .unix(path), timeout: timeout)

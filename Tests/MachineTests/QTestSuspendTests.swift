@@ -151,7 +151,7 @@ import VirtioABI
             "device", "type", "phase", "status", "dialect", "suspendNegotiated", "latchedError", "offeredFeatures",
             "driverFeatures", "interruptStatus", "line", "configGeneration", "configuration", "stagedConfiguration",
             "deviceState", "deferred", "deviceFeaturesSel", "driverFeaturesSel", "queueSel", "shmSel", "lastFault",
-            "anomalies", "drainDeadline", "resumeHeld", "backend", "holding", "waiting", "failing", "output", "input",
+            "violations", "drainDeadline", "resumeHeld", "backend", "holding", "waiting", "failing", "output", "input",
             "queues", "sizeMax", "size", "desc", "driver", "device", "ready", "resetting", "ending", "available",
             "used", "notified", "inFlight", "held", "drainLeft",
         ]

@@ -16,7 +16,7 @@ private struct NoLine: InterruptLine {
 
     init() throws {
         ram = try RAM(size: MemoryMap.minimumRAM)
-        let place = Place(line: NoLine(), drainDeadline: .seconds(10), reportsAnomalies: false) { _ in }
+        let place = Place(line: NoLine(), drainDeadline: .seconds(10), reportsViolations: false) { _ in }
         slot = try BlockSlot(
             name: "blk0",
             transport: MMIOTransport(device: Block(capacity: 8, queues: 2), memory: ram.guestMemory),

@@ -48,7 +48,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
     private let line = RecordedLine()
 
     private func place(_ onDeferred: @escaping @Sendable (String) -> Void = { _ in }) -> Place {
-        Place(line: line, drainDeadline: .seconds(10), reportsAnomalies: false, onDeferredEvent: onDeferred)
+        Place(line: line, drainDeadline: .seconds(10), reportsViolations: false, onDeferredEvent: onDeferred)
     }
 
     private func console(input: Int32?, output: Int32, _ place: Place) throws -> ConsoleSlot {

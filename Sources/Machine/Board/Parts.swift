@@ -11,6 +11,8 @@ struct Parts {
     let kicksAreEvents: Bool
     /// The clock of drain deadlines.
     let time: any TimeSource
+    /// The run's trace, if there is one.
+    var trace: TraceWriter?
 
     /// The console in slot `slot`, its ports on `ends`; keys that are vmm's go to `onKey`.
     func console(
@@ -24,7 +26,7 @@ struct Parts {
         if configuration.kernel == nil { features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
         let transport = MMIOTransport(
             device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
-            withholding: features.withholding)
+            withholding: features.withholding, conform: configuration.conform, tracing: trace == nil ? .off : .on)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
                 port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
@@ -43,7 +45,8 @@ struct Parts {
             name: "blk\(number)",
             transport: MMIOTransport(
                 device: device, memory: wiring.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
-                freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding),
+                freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding,
+                conform: configuration.conform, tracing: trace == nil ? .off : .on),
             place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)",
             mode: image.mode, workers: Host.processors)
     }
@@ -51,7 +54,8 @@ struct Parts {
     private func place(_ slot: Int) -> Place {
         Place(
             line: wiring.line(slot: slot), drainDeadline: configuration.drainDeadline,
-            reportsAnomalies: configuration.reportsAnomalies, onDeferredEvent: configuration.onDeferredEvent,
-            time: time, kicks: kicksAreEvents ? KickPath(wiring: wiring, slot: slot) : nil)
+            reportsViolations: configuration.reportsViolations, onDeferredEvent: configuration.onDeferredEvent,
+            time: time, kicks: kicksAreEvents ? KickPath(wiring: wiring, slot: slot) : nil,
+            trace: trace.map { DeviceTrace(writer: $0, device: slot) })
     }
 }

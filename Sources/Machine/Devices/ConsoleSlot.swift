@@ -296,6 +296,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// The output of a port that waits for the host, which now has it; nil if there is no such port.
     func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
 
+    override var portNames: [[UInt8]] { transport.portNames }
+
     override var backendState: BackendState {
         BackendState(
             holding: holding, waiting: waiting,

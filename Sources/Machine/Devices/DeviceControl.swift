@@ -76,6 +76,8 @@ protocol DeviceControl: AnyObject, Sendable {
     func step() -> Bool
     /// When the host's patience with a drain ends; nil if none is under way.
     var drainDeadline: Instant? { get }
+    /// What a trace says of it.
+    var traced: TracedDevice { get }
     /// All there is to know of it now.
     var state: DeviceState { get }
 }

@@ -20,14 +20,16 @@ struct Place: Sendable {
     let line: any InterruptLine
     /// How long a drain may take.
     let drainDeadline: Duration
-    /// Mistakes of the driver are printed.
-    let reportsAnomalies: Bool
+    /// Clauses that the driver breaks are printed.
+    let reportsViolations: Bool
     /// Called under the device's lock, with its name, when something first has to wait for the end of a suspension.
     let onDeferredEvent: @Sendable (String) -> Void
     /// The clock that a drain's deadline is on.
     var time: any TimeSource = MonotonicTime()
     /// How kicks can come without an exit; nil where they cannot.
     var kicks: KickPath?
+    /// Where what happens to the device is written.
+    var trace: DeviceTrace?
 }
 
 /// What all devices of the board have in common. A subclass brings the backend.
@@ -94,12 +96,14 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         place.kicks?.divert(queue, to: worker.doorbell)
     }
 
-    /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver did wrong is printed
+    /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver broke is printed
     /// after it. Workers that have something to do now are woken, but for `caller`, which is one and looks itself.
     @discardableResult
     final func perform<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
         let (result, reports, rings) = lock.locked {
             let result = body()
+            if transport.mustRefuse { apply(transport.refuse()) }
+            noteEvents()
             defer { ringing = 0 }
             return (result, takeReports(), ringing)
         }
@@ -108,7 +112,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 worker.doorbell.signal()
             }
         }
-        if place.reportsAnomalies { for report in reports { Log.say("\(name): \(report)") } }
+        if place.reportsViolations { for report in reports { Log.say("\(name): \(report)") } }
         return result
     }
 
@@ -142,15 +146,19 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         place.line.set(level)
     }
 
-    /// What the driver did wrong and has not been printed; with the lock held, to be printed without it.
+    /// What the driver broke and nobody has been told; with the lock held, to be printed without it.
     private func takeReports() -> [String] {
         var reports: [String] = []
-        while let anomaly = transport.anomalies.nextDue() {
-            let count = transport.anomalies[anomaly]
-            let fault = anomaly == .queueFault ? transport.lastFault.map { " (\($0))" } ?? "" : ""
-            reports.append("\(anomaly.sentence)\(fault)\(count > 1 ? "; \(count) times so far" : "")")
-        }
+        while let violation = transport.conformance.nextDue() { reports.append(violation.sentence) }
         return reports
+    }
+
+    /// Hands what has happened to the trace; with the lock held.
+    private func noteEvents() {
+        guard let trace = place.trace else { return }
+        var events: [Event] = []
+        transport.drainEvents { events.append($0) }
+        if !events.isEmpty { trace.writer.add(events, device: trace.device) }
     }
 
     // MARK: The device's threads
@@ -164,6 +172,19 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 drainDeadline: patience, backend: backendState)
         }
     }
+
+    final var traced: TracedDevice {
+        lock.locked {
+            TracedDevice(
+                name: name, deviceID: Device.deviceID, offered: transport.offered, dialect: transport.lifecycle.dialect,
+                freeze: transport.freezeScope, conform: transport.conformance.mode,
+                configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
+                queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal })
+        }
+    }
+
+    /// The names of further ports, of a device that has such.
+    var portNames: [[UInt8]] { [] }
 
     /// Which suspension the device is in, if any; with the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }

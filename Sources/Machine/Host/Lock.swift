@@ -42,6 +42,9 @@ import Glibc
         return unsafe pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
     }
 
+    /// The same, for so long at most.
+    func wait(milliseconds: UInt64) { _ = wait(until: Instant.now.advanced(byNanoseconds: milliseconds * 1_000_000)) }
+
     /// Wakes everybody who waits.
     func broadcast() { unsafe pthread_cond_broadcast(condition) }
 }

@@ -1,6 +1,7 @@
 // A pthread with a name. Every signal but the vCPU's own is blocked in it, so that signals find the thread that waits for
 // them.
 
+import CLinux
 import Glibc
 
 /// A running thread, to be joined or detached, once.
@@ -44,6 +45,14 @@ struct Thread: ~Copyable {
         var bytes = Array(name.utf8)
         unsafe write(file, &bytes, bytes.count)
         close(file)
+    }
+
+    /// What the calling thread is called.
+    static var currentName: String {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16) { buffer in
+            guard let base = buffer.baseAddress, unsafe clinux_thread_name(base) == 0 else { return "" }
+            return unsafe String(cString: base)
+        }
     }
 
     /// Waits until the thread has ended.

@@ -53,8 +53,7 @@ struct DeviceState: Sendable {
             "queueSel": .count(model.queueSel),
             "shmSel": .count(model.shmSel),
             "lastFault": model.lastFault.map { .string("\($0)") } ?? .null,
-            "anomalies": .object(
-                Anomaly.allCases.map { JSON.Member(name: "\($0)", value: .count(model.anomalies[$0])) }),
+            "violations": .array(model.violations.map(\.json)),
             "drainDeadline": drainDeadline.map { .count($0.nanoseconds) } ?? .null,
             "resumeHeld": .bool(resumeIsHeld),
             "backend": backend.json,
@@ -77,7 +76,7 @@ extension Inspection.Queue {
         [
             "sizeMax": .count(sizeMax), "size": .count(size), "desc": .bits(descriptorArea, digits: 16),
             "driver": .bits(driverArea, digits: 16), "device": .bits(deviceArea, digits: 16), "ready": .bool(isReady),
-            "resetting": .bool(isResetting), "ending": .bool(isEnding), "available": available?.json ?? .null,
+            "resetting": .bool(isResetting), "ending": .bool(isEnding), "waiting": waiting.map { .count($0) } ?? .null, "available": available?.json ?? .null,
             "used": used?.json ?? .null, "notified": notified?.json ?? .null, "inFlight": .count(inFlight),
             "held": .count(held),
             "drainLeft": drainLeft.map { .count($0) } ?? .null,
@@ -93,15 +92,13 @@ extension ConfigurationBytes {
     fileprivate var all: [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: load(at: $0, width: 1)) } }
 }
 
-extension Lifecycle.Phase {
-    fileprivate var name: String {
-        switch self {
-        case .notLive: "not live"
-        case .running: "running"
-        case .suspending: "suspending"
-        case .suspended: "suspended"
-        case .resuming: "resuming"
-        case .dead(let suspended): suspended ? "dead, suspended" : "dead"
-        }
+extension Violation {
+    /// What was broken, how often, and where the last time.
+    var json: JSON {
+        [
+            "clause": .string("\(check.clause.id)"), "count": .count(count),
+            "queue": evidence.queue.map { .count($0) } ?? .null, "offset": evidence.offset.map { .count($0) } ?? .null,
+            "value": evidence.value.map { .bits($0, digits: 1) } ?? .null,
+        ]
     }
 }

@@ -15,6 +15,7 @@ public final class QTestMachine: @unchecked Sendable {
     let ports: Int
     private let disks: [BlockSlot]
     private let time = SteppedTime()
+    let trace: TraceWriter?
     let ending = Ending()
     /// Signalled when something outside ends the run.
     let wake: EventFD
@@ -30,7 +31,9 @@ public final class QTestMachine: @unchecked Sendable {
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         wiring = QTestWiring(ram)
-        let parts = Parts(configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time)
+        trace = try configuration.trace.map { [time] (path) throws(MachineError) in try TraceWriter(path: path, time: time) }
+        let parts = Parts(
+            configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time, trace: trace)
         // Nobody listens to the ports: what they have to say is asked for.
         var ends = [try ConsolePort(.null, name: "console0")]
         for port in configuration.ports { ends.append(try ConsolePort(.null, name: port.name)) }
@@ -40,6 +43,7 @@ public final class QTestMachine: @unchecked Sendable {
         for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
         self.disks = disks
         board = Board(regions: [console] + disks, testDevice: [console] + disks)
+        try trace?.begin(devices.map(\.traced), memory: configuration.memory)
     }
 
     /// The devices in the order of their slots.

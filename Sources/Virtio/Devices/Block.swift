@@ -132,6 +132,44 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         return bytes
     }
 
+    public static func field(at offset: Int) -> ConfigurationField? {
+        typealias Field = BlockConfiguration
+        return switch offset {
+        case 0..<8: ConfigurationField(Field.capacity, 8)
+        case 8..<12: ConfigurationField(Field.sizeMax, 4, BlockFeature.sizeMax)
+        case 12..<16: ConfigurationField(Field.segmentMax, 4, BlockFeature.segmentMax)
+        case 16..<18: ConfigurationField(Field.geometry, 2, BlockFeature.geometry)
+        case 18, 19: ConfigurationField(offset, 1, BlockFeature.geometry)
+        case 20..<24: ConfigurationField(Field.blockSize, 4, BlockFeature.blockSize)
+        case 24, 25: ConfigurationField(offset, 1, BlockFeature.topology)
+        case 26..<28: ConfigurationField(Field.minimumIOSize, 2, BlockFeature.topology)
+        case 28..<32: ConfigurationField(Field.optimalIOSize, 4, BlockFeature.topology)
+        case 32: ConfigurationField(Field.writeback, 1, BlockFeature.configWCE, needsFeaturesOK: true)
+        case 34..<36: ConfigurationField(Field.queues, 2, BlockFeature.multiqueue)
+        case 36..<48: ConfigurationField(offset & ~3, 4, BlockFeature.discard)
+        case 48..<56: ConfigurationField(offset & ~3, 4, BlockFeature.writeZeroes)
+        case 56: ConfigurationField(Field.writeZeroesMayUnmap, 1, BlockFeature.writeZeroes)
+        case 60..<72: ConfigurationField(offset & ~3, 4, BlockFeature.secureErase)
+        default: nil
+        }
+    }
+
+    public static func summary(of request: Request) -> RequestSummary {
+        let kind: RequestKind =
+            switch request.operation {
+            case .read: .read
+            case .write: .write
+            case .flush: .flush
+            case .identify: .identify
+            case .discard: .discard
+            case .writeZeroes: .writeZeroes
+            }
+        return RequestSummary(kind, place: request.offset, count: request.count)
+    }
+
+    public static func word(of configuration: Configuration) -> UInt64 { configuration.capacity }
+    public func configuration(of word: UInt64) -> Configuration { Configuration(capacity: word) }
+
     /// The cache is writeback for a driver that can flush it, and writethrough for one that cannot (5.2.5.2).
     public mutating func negotiated(_ features: Features) {
         accepted = features
@@ -164,23 +202,33 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     ) -> Taken<Request> {
         guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
         guard let header: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
+            chain.expect(.requestFramed, false)
             return answer(.ioError, in: reply)
         }
+        chain.expect(.requestFramed, true)
         let sector = header.littleEndian(UInt64.self, at: BlockRequest.sectorOffset)
         let kind = header.littleEndian(UInt32.self, at: BlockRequest.typeOffset)
         switch kind {
         case BlockRequest.Kind.read:
-            return transfer(.read, sector, chain.writable, configuration, reply)
+            return transfer(.read, sector, chain.writable, &chain, configuration, reply)
         case BlockRequest.Kind.write:
+            chain.expect(.diskWritable, !readOnly)
             return readOnly
-                ? answer(.ioError, in: reply) : transfer(.write, sector, chain.readable, configuration, reply)
+                ? answer(.ioError, in: reply) : transfer(.write, sector, chain.readable, &chain, configuration, reply)
         case BlockRequest.Kind.flush where accepted.contains(BlockFeature.flush):
+            chain.expect(.flushSectorZero, sector == 0)
+            chain.expect(.flushWithoutData, chain.readable.byteCount + chain.writable.byteCount == 0)
             return work(.flush, 0, 0, chain.readable, reply)
         case BlockRequest.Kind.getID:
+            chain.expect(.identityLength, chain.writable.byteCount == BlockRequest.idSize)
             return work(.identify, 0, 0, chain.writable, reply)
         case BlockRequest.Kind.discard where accepted.contains(BlockFeature.discard),
             BlockRequest.Kind.writeZeroes where accepted.contains(BlockFeature.writeZeroes):
-            return change(discards: kind == BlockRequest.Kind.discard, &chain.readable, configuration, reply)
+            chain.expect(.requestNegotiated, true)
+            return change(discards: kind == BlockRequest.Kind.discard, &chain, configuration, reply)
+        case BlockRequest.Kind.flush, BlockRequest.Kind.discard, BlockRequest.Kind.writeZeroes:
+            chain.expect(.requestNegotiated, false)
+            return answer(.unsupported, in: reply)
         default:
             return answer(.unsupported, in: reply)
         }
@@ -198,33 +246,41 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
     /// A read or a write of whole sectors, all on the disk (5.2.6.1).
     private func transfer(
-        _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ configuration: Configuration,
-        _ reply: Reply
+        _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ chain: inout DescriptorChain,
+        _ configuration: Configuration, _ reply: Reply
     ) -> Taken<Request> {
         let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
-        guard rest == 0, let offset = offset(of: sector, count: UInt64(sectors), configuration) else {
-            return answer(.ioError, in: reply)
-        }
+        let offset = offset(of: sector, count: UInt64(sectors), configuration)
+        chain.expect(.wholeSectors, rest == 0)
+        chain.expect(.requestOnDisk, offset != nil)
+        guard rest == 0, let offset else { return answer(.ioError, in: reply) }
         return work(operation, offset, UInt64(data.byteCount), data, reply)
     }
 
     /// A discard or write zeroes of one range (5.2.6): the device says that it takes no more in a request.
     private func change(
-        discards: Bool, _ data: inout Segments, _ configuration: Configuration, _ reply: Reply
+        discards: Bool, _ chain: inout DescriptorChain, _ configuration: Configuration, _ reply: Reply
     ) -> Taken<Request> {
         typealias Range = BlockRequest.Range
-        guard data.byteCount <= Range.size else { return answer(.unsupported, in: reply) }
-        guard let range: InlineArray<16, UInt8> = data.removeFirst() else { return answer(.ioError, in: reply) }
+        let length = chain.readable.byteCount
+        chain.expect(.wholeRanges, length > 0 && length % Range.size == 0)
+        chain.expect(discards ? .discardRanges : .writeZeroesRanges, length <= Range.size)
+        guard length <= Range.size else { return answer(.unsupported, in: reply) }
+        guard let range: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
+            return answer(.ioError, in: reply)
+        }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
+        if discards { chain.expect(.discardUnmapZero, flags == 0) }
         // 5.2.6.2: an unknown flag, and unmap in a discard, are unsupported.
         guard flags & ~(discards ? 0 : Range.unmap) == 0 else { return answer(.unsupported, in: reply) }
         let count = range.littleEndian(UInt32.self, at: Range.countOffset)
         let sector = range.littleEndian(UInt64.self, at: Range.sectorOffset)
-        guard count <= Self.maximumRange, let offset = offset(of: sector, count: UInt64(count), configuration) else {
-            return answer(.ioError, in: reply)
-        }
+        let offset = offset(of: sector, count: UInt64(count), configuration)
+        chain.expect(.rangeLength, count <= Self.maximumRange)
+        chain.expect(.requestOnDisk, offset != nil)
+        guard count <= Self.maximumRange, let offset else { return answer(.ioError, in: reply) }
         let operation: Request.Operation = discards ? .discard : .writeZeroes(mayUnmap: flags & Range.unmap != 0)
-        return work(operation, offset, UInt64(count) * UInt64(BlockRequest.sectorSize), data, reply)
+        return work(operation, offset, UInt64(count) * UInt64(BlockRequest.sectorSize), chain.readable, reply)
     }
 
     /// The byte offset of `sector`, if `count` sectors from there on are on the disk.

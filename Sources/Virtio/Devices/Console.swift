@@ -25,6 +25,11 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
             self.columns = columns
             self.rows = rows
         }
+
+        /// The terminal that a trace tells of.
+        public init(word: UInt64) {
+            self.init(columns: UInt16(truncatingIfNeeded: word), rows: UInt16(truncatingIfNeeded: word >> 16))
+        }
     }
 
     /// Most ports: two queues each, and two for control messages.
@@ -84,6 +89,25 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return bytes
     }
 
+    public static func field(at offset: Int) -> ConfigurationField? {
+        switch offset {
+        case 0..<4: ConfigurationField(offset & ~1, 2, ConsoleFeature.size)
+        case 4..<8: ConfigurationField(ConsoleConfiguration.maximumPorts, 4, ConsoleFeature.multiport)
+        case 8..<12: ConfigurationField(ConsoleConfiguration.emergencyWrite, 4, ConsoleFeature.emergencyWrite)
+        default: nil
+        }
+    }
+
+    public static func summary(of request: Request) -> RequestSummary {
+        RequestSummary(.output, place: UInt64(request.port), count: UInt64(request.data.byteCount))
+    }
+
+    public static func word(of configuration: Configuration) -> UInt64 {
+        UInt64(configuration.columns) | UInt64(configuration.rows) << 16
+    }
+
+    public func configuration(of word: UInt64) -> Configuration { Configuration(word: word) }
+
     public mutating func negotiated(_ features: Features) {
         multiport = features.contains(ConsoleFeature.multiport)
         acceptedSize = features.contains(ConsoleFeature.size)
@@ -126,10 +150,16 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> Taken<Request> {
+        if index % 2 == 0 {
+            chain.expect(.receiveWritable, chain.readable.byteCount == 0)
+        } else {
+            chain.expect(.transmitReadable, chain.writable.byteCount == 0)
+        }
         switch index {
         case ConsoleQueue.controlReceive: return .done(Written(sendMessage(into: &chain.writable, configuration)))
         case ConsoleQueue.controlTransmit:
-            receiveMessage(&chain.readable)
+            let makesSense = receiveMessage(&chain.readable)
+            if multiport { chain.expect(.controlMessageMeansSomething, makesSense) }
             return .done(Written())
         default: break
         }
@@ -181,26 +211,30 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return 0
     }
 
-    /// Reads a message of the driver's. One that makes no sense is ignored.
-    private mutating func receiveMessage(_ data: inout Segments) {
-        guard multiport, let message: InlineArray<8, UInt8> = data.removeFirst() else { return }
+    /// Reads a message of the driver's. One that makes no sense is ignored, which it says.
+    private mutating func receiveMessage(_ data: inout Segments) -> Bool {
+        guard multiport, let message: InlineArray<8, UInt8> = data.removeFirst() else { return false }
         let id = message.littleEndian(UInt32.self, at: 0)
         let value = message.littleEndian(UInt16.self, at: ConsoleControl.valueOffset)
         let event = ConsoleControl.Event(
             rawValue: message.littleEndian(UInt16.self, at: ConsoleControl.eventOffset))
         if event == .deviceReady {
             if value == 1 { for index in ports.indices { ports[index].announce() } }
-            return
+            return true
         }
-        guard id < UInt32(ports.count) else { return }
+        guard id < UInt32(ports.count) else { return false }
         switch event {
-        case .portReady where value == 1: ports[Int(id)].describe(withSize: acceptedSize)
+        case .portReady: if value == 1 { ports[Int(id)].describe(withSize: acceptedSize) }
         case .portOpen: ports[Int(id)].isOpenInGuest = value != 0
-        default: break
+        default: return false
         }
+        return true
     }
 
     // MARK: The host's side
+
+    /// The names of ports 1 and up.
+    var portNames: [[UInt8]] { ports.dropFirst().map { $0.name } }
 
     /// Bytes of input that still fit into `port`.
     func inputRoom(port: Int) -> Int { ports[port].input.room }

@@ -55,6 +55,14 @@ public protocol VirtioDevice: ~Copyable {
     /// The backend is done with a request: answers into `reply`, and says what the device wrote into the chain.
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written
 
+    /// What lies at `offset` of the configuration space; nil behind its end and in padding.
+    static func field(at offset: Int) -> ConfigurationField?
+    /// A request in a few words.
+    static func summary(of request: Request) -> RequestSummary
+    /// `configuration` as a word, and such a word as a configuration, for a trace and its replay.
+    static func word(of configuration: Configuration) -> UInt64
+    func configuration(of word: UInt64) -> Configuration
+
     /// The byte to be shown at once, if a write of `value` at `offset` of the configuration space is emergency output (5.3.4).
     func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8?
     /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space; false if it may not.
@@ -76,12 +84,38 @@ extension VirtioDevice where Self: ~Copyable {
     public mutating func negotiated(_ features: Features) {}
     public mutating func configurationChanged() -> QueueSet { [] }
     public func consequences(ofQueue index: Int) -> QueueSet { [] }
+    /// Nothing.
+    public static func field(at offset: Int) -> ConfigurationField? { nil }
+    /// No more than that it is one.
+    public static func summary(of request: Request) -> RequestSummary { RequestSummary(.other, place: 0, count: 0) }
+    /// For a device whose configuration never changes.
+    public static func word(of configuration: Configuration) -> UInt64 { 0 }
+    public func configuration(of word: UInt64) -> Configuration { initialConfiguration }
     public func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8? { nil }
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool { false }
     /// Nothing beside what the transport keeps.
     public var savedState: [UInt8] { [] }
     /// Nothing to take back.
     public mutating func restore(_ state: [UInt8]) {}
+}
+
+/// A field of a configuration space.
+public struct ConfigurationField: Sendable {
+    /// Where it starts.
+    public let offset: Int
+    /// Bytes.
+    public let width: Int
+    /// The feature it belongs to; none for a field that is always there.
+    public let feature: Features
+    /// Not to be read before FEATURES_OK.
+    public let needsFeaturesOK: Bool
+
+    init(_ offset: Int, _ width: Int, _ feature: Features = [], needsFeaturesOK: Bool = false) {
+        self.offset = offset
+        self.width = width
+        self.feature = feature
+        self.needsFeaturesOK = needsFeaturesOK
+    }
 }
 
 /// The bytes of a configuration space, at most 96, little-endian.

@@ -22,22 +22,28 @@ import Synchronization
     }
 
     /// The byte at `offset`, fetched once.
-    func loadByte(at offset: Int) -> UInt8 {
+    func loadByte(at offset: Int, _ tape: Tape = Tape()) -> UInt8 {
+        let byte = fetchByte(at: offset)
+        return unsafe tape.seen(byte, at: base + offset)
+    }
+
+    private func fetchByte(at offset: Int) -> UInt8 {
         precondition(offset >= 0 && offset < count)
         return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt8>.self).pointee.load(ordering: .relaxed)
     }
 
     /// The little-endian 64-bit word at `offset`, wherever that is: one load if it is aligned in the host, eight if not. No byte
     /// is fetched twice.
-    func loadWord(at offset: Int) -> UInt64 {
+    func loadWord(at offset: Int, _ tape: Tape = Tape()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
         if UInt(bitPattern: place) % 8 == 0 {
-            return unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+            let words = unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self)
+            return unsafe tape.seen(words.pointee.load(ordering: .relaxed), at: place)
         }
         var word: UInt64 = 0
-        for index in 0..<8 { word |= UInt64(loadByte(at: offset + index)) << UInt64(8 * index) }
-        return word
+        for index in 0..<8 { word |= UInt64(fetchByte(at: offset + index)) << UInt64(8 * index) }
+        return unsafe tape.seen(word, at: place)
     }
 
     /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
@@ -70,6 +76,8 @@ import Synchronization
     public static let maximumRegions = 4
 
     private let regions: InlineArray<4, Region?>
+    /// Where a device notes what it reads of this memory.
+    var tape = Tape()
 
     /// Memory made of `regions`, at most `maximumRegions`, each aligned to 16 bytes on both sides: ring words are then
     /// naturally aligned in the host when they are in the guest.
@@ -82,11 +90,11 @@ import Synchronization
         self.regions = InlineArray { $0 < regions.count ? regions[$0] : nil }
     }
 
-    /// The guest-physical address of a buffer that `resolve` gave.
-    func guestAddress(of buffer: GuestBuffer) -> UInt64? {
+    /// The guest-physical address of a place in a buffer that `resolve` gave.
+    func guestAddress(of place: UnsafeRawPointer) -> UInt64? {
         for index in regions.indices {
             guard let region = regions[index] else { return nil }
-            let offset = unsafe UInt64(UInt(bitPattern: buffer.base) &- UInt(bitPattern: region.base))
+            let offset = unsafe UInt64(UInt(bitPattern: place) &- UInt(bitPattern: region.base))
             if offset < region.size { return region.guestAddress + offset }
         }
         return nil

@@ -11,11 +11,13 @@
     public private(set) var count: Int
     /// Bytes in all of them.
     public private(set) var byteCount: Int
+    private let tape: Tape
 
-    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int) {
+    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int, tape: Tape) {
         unsafe self.base = base
         self.count = count
         self.byteCount = byteCount
+        self.tape = tape
     }
 
     /// Calls `body` with each buffer, in order.
@@ -69,7 +71,7 @@
         guard byteCount >= n else { return nil }
         var bytes = InlineArray<n, UInt8>(repeating: 0)
         for index in 0..<n {
-            unsafe bytes[index] = base.pointee.loadByte(at: 0)
+            unsafe bytes[index] = base.pointee.loadByte(at: 0, tape)
             drop(1)
         }
         return bytes
@@ -132,8 +134,9 @@
     }
 
     /// The `count` segments before the last `skipped` ones, `byteCount` bytes in all.
-    func last(_ count: Int, before skipped: Int = 0, byteCount: Int) -> Segments {
-        unsafe Segments(base: base + (self.count - skipped - count), count: count, byteCount: byteCount)
+    func last(_ count: Int, before skipped: Int = 0, byteCount: Int, _ tape: Tape = Tape()) -> Segments {
+        unsafe Segments(
+            base: base + (self.count - skipped - count), count: count, byteCount: byteCount, tape: tape)
     }
 
     /// Takes back what was appended since there were `count` segments.

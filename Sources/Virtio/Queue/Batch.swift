@@ -2,9 +2,17 @@
 
 /// The name of a request that is in the backend's hands. It outlives resets: one from an older epoch means nothing.
 public struct Token: Hashable, Sendable {
-    let queue: UInt16
-    let name: UInt16
-    let epoch: UInt32
+    /// The queue.
+    public let queue: UInt16
+    /// Its name in that queue, below the queue's size.
+    public let name: UInt16
+    /// The queue's run between resets.
+    public let epoch: UInt32
+
+    /// The token of these numbers, as a trace has them.
+    public init(queue: UInt16, name: UInt16, epoch: UInt32) {
+        (self.queue, self.name, self.epoch) = (queue, name, epoch)
+    }
 }
 
 /// How a request ended in the backend.
@@ -54,9 +62,14 @@ public struct Work<Request: Sendable>: Sendable {
     /// always fits an empty batch.
     public init(capacity: Int = 64, longestChain: UInt16) {
         precondition(capacity > 0 && capacity <= 1 << 15)
-        self.capacity = capacity
-        segments = SegmentStorage(capacity: 2 * Int(longestChain))
-        unsafe works = .allocate(capacity: capacity)
+        self.init(room: capacity, segments: 2 * Int(longestChain))
+    }
+
+    /// Room for `room` requests, of `segments` segments in all.
+    init(room: Int, segments: Int) {
+        capacity = room
+        self.segments = SegmentStorage(capacity: segments)
+        unsafe works = .allocate(capacity: room)
     }
 
     deinit {

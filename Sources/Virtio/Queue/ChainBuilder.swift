@@ -9,6 +9,14 @@ struct ChainRules {
     let indirect: Bool
     /// Most descriptors of a chain, those in a table included.
     let longest: UInt16
+    /// Its driver is looked at.
+    let observes: Bool
+    /// VIRTIO_F_IN_ORDER was negotiated.
+    let inOrder: Bool
+    /// VIRTIO_F_EVENT_IDX was negotiated.
+    let eventIndex: Bool
+    /// Where the ring is, in host memory: no place for a buffer.
+    let areas: InlineArray<3, Range<UInt>>
 }
 
 /// A chain in the making. Descriptors are added in order, each judged from its copy.
@@ -18,8 +26,19 @@ struct ChainBuilder {
     private var writable = (count: 0, bytes: 0)
     private var isWriting = false
     private var descriptors: UInt16 = 0
+    private var digest = Digest()
+    private var seenTable: GuestBuffer?
+    var remarks: Remarks
 
-    init(_ rules: ChainRules) { self.rules = rules }
+    init(_ rules: ChainRules) {
+        self.rules = rules
+        remarks = Remarks(isOn: rules.observes)
+    }
+
+    /// Takes note of a descriptor as it was fetched.
+    mutating func note(_ low: UInt64, _ high: UInt64) {
+        if rules.observes { digest.add(low, high) }
+    }
 
     /// Adds a buffer to the chain and to `segments`; one of no bytes is skipped.
     mutating func add(
@@ -33,6 +52,7 @@ struct ChainBuilder {
         guard let buffer = rules.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         guard readable.bytes + writable.bytes + buffer.count <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
+        if rules.observes { lookAt(buffer) }
         if writes {
             writable = (writable.count + 1, writable.bytes + buffer.count)
         } else {
@@ -40,39 +60,65 @@ struct ChainBuilder {
         }
     }
 
+    private mutating func lookAt(_ buffer: GuestBuffer) {
+        let start = unsafe UInt(bitPattern: buffer.base)
+        let range = start..<start + UInt(buffer.count)
+        var overlaps = false
+        for index in rules.areas.indices where rules.areas[index].overlaps(range) { overlaps = true }
+        remarks.expect(.bufferOffRings, !overlaps)
+    }
+
     /// The table an indirect descriptor refers to, which ends the chain: VIRTQ_DESC_F_NEXT beside it is the driver's mistake
     /// (2.7.5.3.1, 2.8.19), VIRTQ_DESC_F_WRITE is ignored (2.7.5.3.2, 2.8.7).
-    func table(_ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags) throws(QueueFault) -> IndirectTable {
+    mutating func table(_ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags) throws(QueueFault) -> IndirectTable {
         guard rules.indirect else { throw .indirectNotNegotiated }
         guard !flags.contains(.next) else { throw .indirectMisplaced }
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }
         guard let buffer = rules.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
-        return IndirectTable(buffer)
+        seenTable = buffer
+        return IndirectTable(buffer, rules.memory.tape)
     }
 
     /// The chain, which took `slots` entries of the ring's descriptors, and whose segments are the last of `segments`.
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
-        DescriptorChain(
+        var remarks = remarks
+        if rules.observes { remarks.witness = Witness(digest: digest.value, table: seenTable) }
+        return DescriptorChain(
             id: id, slots: slots,
-            readable: segments.last(readable.count, before: writable.count, byteCount: readable.bytes),
-            writable: segments.last(writable.count, byteCount: writable.bytes))
+            readable: segments.last(
+                readable.count, before: writable.count, byteCount: readable.bytes, rules.memory.tape),
+            writable: segments.last(writable.count, byteCount: writable.bytes, rules.memory.tape), remarks: remarks)
     }
 }
 
 /// A table of indirect descriptors in guest memory, at any address.
 struct IndirectTable {
     private let buffer: GuestBuffer
+    private let tape: Tape
     /// Descriptors in it.
     let count: Int
 
-    init(_ buffer: GuestBuffer) {
+    init(_ buffer: GuestBuffer, _ tape: Tape) {
         self.buffer = buffer
+        self.tape = tape
         count = buffer.count / Int(SplitRing.descriptorSize)
+    }
+
+    /// Adds the descriptors of the chain in a split ring's table, `longest` at most, to `digest`.
+    func digest(longest: UInt16, into digest: inout Digest) {
+        var index = 0
+        for _ in 0..<longest {
+            let (low, high) = fetch(index)
+            digest.add(low, high)
+            let descriptor = Descriptor(low: low, high: high)
+            index = Int(descriptor.next)
+            guard descriptor.flags.contains(.next), index < count else { return }
+        }
     }
 
     /// The two halves of descriptor `index`, below `count`, fetched once.
     func fetch(_ index: Int) -> (low: UInt64, high: UInt64) {
         let offset = index * Int(SplitRing.descriptorSize)
-        return (buffer.loadWord(at: offset), buffer.loadWord(at: offset + 8))
+        return (buffer.loadWord(at: offset, tape), buffer.loadWord(at: offset + 8, tape))
     }
 }

@@ -41,7 +41,7 @@ public struct Reply: Sendable {
 
     /// Where the answer goes, without a host address: guest-physical, and the room for data before it.
     func place(in memory: GuestMemory) -> (address: UInt64, room: Int)? {
-        memory.guestAddress(of: byte).map { ($0, room) }
+        unsafe memory.guestAddress(of: byte.base).map { ($0, room) }
     }
 
     /// Stores the answer after `written` bytes of data. The used length includes it only if the data filled all the room before it.
@@ -61,17 +61,23 @@ public struct Reply: Sendable {
     public var readable: Segments
     /// The part the device may only write.
     public var writable: Segments
+    /// What its driver was seen to do.
+    var remarks: Remarks
 
-    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments) {
+    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, remarks: Remarks) {
         self.id = id
         self.slots = slots
         self.readable = readable
         self.writable = writable
+        self.remarks = remarks
     }
 
-    /// Ends the chain and gives its name and length.
-    consuming func close() -> (id: UInt16, slots: UInt16) {
-        let result = (id, slots)
+    /// The driver keeps the clause of `check` in this chain if `holds`.
+    mutating func expect(_ check: Check, _ holds: Bool) { remarks.expect(check, holds) }
+
+    /// Ends the chain and gives its name and length, and what makes it known again.
+    consuming func close() -> (id: UInt16, slots: UInt16, witness: Witness?) {
+        let result = (id, slots, remarks.witness)
         discard self
         return result
     }

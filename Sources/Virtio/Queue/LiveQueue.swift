@@ -50,15 +50,16 @@ struct LiveQueue: ~Copyable {
     }
 
     private var ring: Ring
+    /// `eventIndex` of them: both sides say where in the ring they want to be notified.
     private let rules: ChainRules
-    /// VIRTIO_F_EVENT_IDX was negotiated: both sides say where in the ring they want to be notified.
-    private let eventIndex: Bool
     /// Where the next chain is popped and the next one is put.
     var positions = RingPositions()
     var parked: ParkedChains
 
     /// Checks what the driver configured and makes it a queue of the form it negotiated.
-    init(_ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory) throws(QueueFault) {
+    init(
+        _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, observed: Bool
+    ) throws(QueueFault) {
         let size: UInt16
         if features.contains(.ringPacked) {
             let queue = try PackedQueue(configuration, in: memory)
@@ -68,8 +69,9 @@ struct LiveQueue: ~Copyable {
             (ring, size) = (.split(queue), queue.size)
         }
         rules = ChainRules(
-            memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain)
-        eventIndex = features.contains(.eventIndex)
+            memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
+            observes: observed, inOrder: features.contains(.inOrder), eventIndex: features.contains(.eventIndex),
+            areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
     }
@@ -87,7 +89,7 @@ struct LiveQueue: ~Copyable {
     mutating func next(_ segments: inout SegmentStorage, asksForKick: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
-            if eventIndex && asksForKick {
+            if rules.eventIndex && asksForKick {
                 askForKick()
                 // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
                 // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
@@ -115,6 +117,19 @@ struct LiveQueue: ~Copyable {
         }
     }
 
+    /// A ring in the packed form.
+    var isPacked: Bool {
+        if case .packed = ring { true } else { false }
+    }
+
+    /// Whether the driver left the descriptors of a chain alone since it was popped.
+    func isUnchanged(_ id: UInt16, _ witness: Witness) -> Bool {
+        switch ring {
+        case .split(let queue): queue.isUnchanged(id, witness, longest: rules.longest)
+        case .packed(let queue): queue.isUnchanged(witness)
+        }
+    }
+
     /// Gives a chain that took `slots` entries back, and says what was written into it (2.7.8, 2.8.6).
     mutating func put(_ id: UInt16, slots: UInt16, written: Written) {
         switch ring {
@@ -131,8 +146,8 @@ struct LiveQueue: ~Copyable {
         defer { positions.notified = positions.used }
         return switch ring {
         case .split(let queue):
-            eventIndex ? queue.usedEventPassed(positions) : queue.wantsEveryInterrupt
-        case .packed(let queue): queue.wantsInterrupt(positions, eventIndex: eventIndex)
+            rules.eventIndex ? queue.usedEventPassed(positions) : queue.wantsEveryInterrupt
+        case .packed(let queue): queue.wantsInterrupt(positions, eventIndex: rules.eventIndex)
         }
     }
 }

@@ -20,6 +20,7 @@ import VirtioABI
     /// The two event suppression structures: the driver's is read-only for the device, the other way round.
     private let driverEvent: UnsafeMutableRawPointer
     private let deviceEvent: UnsafeMutableRawPointer
+    private let tape: Tape
 
     /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest memory).
     init(_ configuration: QueueConfiguration, in memory: GuestMemory) throws(QueueFault) {
@@ -35,6 +36,7 @@ import VirtioABI
         unsafe self.ring = ring.base
         unsafe self.driverEvent = driverEvent.base
         unsafe self.deviceEvent = deviceEvent.base
+        tape = memory.tape
     }
 
     // MARK: Available descriptors
@@ -42,8 +44,8 @@ import VirtioABI
     /// Whether the descriptor at `position` is the device's. Acquire: pairs with the driver's barrier before it sets the flags of
     /// a chain's first descriptor (2.8.21.2).
     private func isAvailable(_ position: RingPosition) -> Bool {
-        isAvailable(
-            unsafe word(descriptor(position.slot) + PackedRing.flags).pointee.load(ordering: .acquiring), position)
+        let flags = unsafe word(descriptor(position.slot) + PackedRing.flags)
+        return unsafe isAvailable(tape.seen(flags.pointee.load(ordering: .acquiring), at: flags), position)
     }
 
     /// What `flags` of the descriptor at `position` say of that.
@@ -81,6 +83,7 @@ import VirtioABI
                 // A chain of direct descriptors does not end in a table (2.8.19).
                 guard count == 1 else { throw .indirectMisplaced }
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
+                chain.remarks.exercise(.packedTable)
                 try add(table, to: &chain, &segments)
             } else {
                 let writes = descriptor.flags.contains(.write)
@@ -88,10 +91,11 @@ import VirtioABI
                 if descriptor.flags.contains(.next) { continue }
             }
             start = position
+            chain.remarks.exercise(.packedList)
             // The buffer's id stands in its last descriptor, and is whatever the driver likes (2.8.6).
             return chain.finish(id: descriptor.id, slots: count, segments)
         }
-        throw .chainTooLong
+        throw .endlessChain
     }
 
     /// All of a table's descriptors, one after the other. Their flags say nothing but who may write, and they have no id (2.8.7).
@@ -101,9 +105,23 @@ import VirtioABI
         for index in 0..<table.count {
             let (low, high) = table.fetch(index)
             let descriptor = Fetched(low: low, high: high)
+            chain.note(low, high)
+            chain.remarks.expect(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
             try chain.add(
                 descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
         }
+    }
+
+    /// Whether the table, if there is one, is as `witness` saw it. The ring's own descriptors may be the device's again by now: it puts
+    /// used ones where others were available.
+    func isUnchanged(_ witness: Witness) -> Bool {
+        guard let table = witness.table.map({ IndirectTable($0, tape) }) else { return true }
+        var digest = Digest()
+        for index in 0..<table.count {
+            let (low, high) = table.fetch(index)
+            digest.add(low, high)
+        }
+        return digest.value == witness.digest
     }
 
     /// A descriptor's copy.
@@ -124,7 +142,9 @@ import VirtioABI
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
     private func fetch(_ slot: UInt16) -> Fetched {
         let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe Fetched(low: halves[0].load(ordering: .relaxed), high: halves[1].load(ordering: .relaxed))
+        return unsafe Fetched(
+            low: tape.seen(halves[0].load(ordering: .relaxed), at: halves),
+            high: tape.seen(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
     /// The device's event suppression structure: the driver notifies when it makes the descriptor at `position` available
@@ -154,7 +174,8 @@ import VirtioABI
     /// Whether the driver wants to hear of what was put since it was last thought of (2.8.10): always, never or, with
     /// VIRTIO_F_EVENT_IDX, when a certain descriptor is among it.
     func wantsInterrupt(_ positions: RingPositions, eventIndex: Bool) -> Bool {
-        let event = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .relaxed)
+        let word = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self)
+        let event = unsafe tape.seen(word.pointee.load(ordering: .relaxed), at: word)
         switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
         case PackedRing.eventDisable: return false
         case PackedRing.eventDescriptor where eventIndex:

@@ -22,6 +22,7 @@
         var slots: UInt16 = 0
         /// Where the device will answer; nil for a device type that does not.
         var reply: Reply?
+        var witness: Witness?
     }
 
     /// A chain on its way to the used ring.
@@ -29,6 +30,8 @@
         let id: UInt16
         let slots: UInt16
         let reply: Reply?
+        /// What makes it known again, where somebody looks.
+        var witness: Witness?
     }
 
     /// Chains with the backend.
@@ -83,8 +86,8 @@
     }
 
     private mutating func add(_ chain: consuming DescriptorChain, _ state: State, reply: Reply?) -> UInt16 {
-        let (id, count) = chain.close()
-        return add(Parked(state: state, id: id, slots: count, reply: reply))
+        let (id, count, witness) = chain.close()
+        return add(Parked(state: state, id: id, slots: count, reply: reply, witness: witness))
     }
 
     private mutating func add(_ chain: Parked) -> UInt16 {
@@ -132,7 +135,8 @@
     }
 
     private func chain(_ name: UInt16) -> Chain {
-        unsafe Chain(id: parked[Int(name)].id, slots: parked[Int(name)].slots, reply: parked[Int(name)].reply)
+        let chain = unsafe parked[Int(name)]
+        return Chain(id: chain.id, slots: chain.slots, reply: chain.reply, witness: chain.witness)
     }
 
     // MARK: Snapshots

@@ -19,6 +19,25 @@ struct QueueConfiguration: Equatable, Sendable {
     /// queue (2.7.5.3.1), or what the device allows (2.8.19). This device allows more, so that small queues are of use.
     var longestChain: UInt16 { max(sizeMax, 128) }
 
+    /// Where the three areas are, of a queue of `size` that was found to lie in `memory`.
+    func areas(size: UInt16, isPacked: Bool, in memory: GuestMemory) -> InlineArray<3, Range<UInt>> {
+        func area(_ address: UInt64, _ count: UInt64) -> Range<UInt> {
+            guard let buffer = memory.resolve(address, count) else { return 0..<0 }
+            let start = unsafe UInt(bitPattern: buffer.base)
+            return start..<start + UInt(buffer.count)
+        }
+        guard !isPacked else {
+            return [
+                area(descriptors, PackedRing.descriptorSize * UInt64(size)), area(driver, PackedRing.eventSize),
+                area(device, PackedRing.eventSize),
+            ]
+        }
+        return [
+            area(descriptors, SplitRing.descriptorBytes(size: size)), area(driver, SplitRing.availableBytes(size: size)),
+            area(device, SplitRing.usedBytes(size: size)),
+        ]
+    }
+
     /// The size, if a packed queue can have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4, 2.8).
     var packedSize: UInt16? {
         size != 0 && size <= UInt32(sizeMax) && size <= SplitRing.maximumSize ? UInt16(size) : nil

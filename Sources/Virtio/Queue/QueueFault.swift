@@ -18,7 +18,9 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case nextOutOfRange
     /// A chain of a packed ring goes on in a descriptor that is not available (2.8.13).
     case descriptorNotAvailable
-    /// A chain is a loop, or has more descriptors than the queue's longest may have.
+    /// A chain of the ring's own descriptors has more of them than the ring: it is a loop.
+    case endlessChain
+    /// A chain has more descriptors than the queue's longest may have.
     case chainTooLong
     /// A chain names more than 2^32 bytes (2.7.5.2).
     case chainTooLarge
@@ -28,7 +30,9 @@ public enum QueueFault: UInt8, Error, CaseIterable, Sendable {
     case bufferOutsideMemory
     /// VIRTQ_DESC_F_INDIRECT without VIRTIO_F_INDIRECT_DESC.
     case indirectNotNegotiated
-    /// VIRTQ_DESC_F_INDIRECT together with VIRTQ_DESC_F_NEXT, in an indirect table, or behind others in a packed ring.
+    /// VIRTQ_DESC_F_INDIRECT in a table of indirect descriptors.
+    case nestedTable
+    /// VIRTQ_DESC_F_INDIRECT together with VIRTQ_DESC_F_NEXT, or behind others in a packed ring.
     case indirectMisplaced
     /// An indirect table of no descriptors, or not of whole ones.
     case badIndirectTable

@@ -69,6 +69,14 @@ struct QueueSlot: ~Copyable {
         return next
     }
 
+    /// What is available in the live queue and was not popped.
+    var availableCount: UInt16? {
+        switch live {
+        case .some(let queue): queue.availableCount
+        case .none: nil
+        }
+    }
+
     /// How far the live queue was popped.
     private var position: UInt16 {
         switch live {

@@ -22,6 +22,7 @@ import VirtioABI
     private let descriptorArea: UnsafeMutableRawPointer
     private let driverArea: UnsafeMutableRawPointer
     private let deviceArea: UnsafeMutableRawPointer
+    private let tape: Tape
 
     /// Checks what the driver configured and makes it a queue (VIRTIO 1.4, 2.7: sizes, alignment; every byte of the
     /// three areas in guest memory).
@@ -39,6 +40,7 @@ import VirtioABI
         unsafe descriptorArea = descriptors.base
         unsafe driverArea = driver.base
         unsafe deviceArea = device.base
+        tape = memory.tape
     }
 
     // MARK: Available ring
@@ -46,8 +48,12 @@ import VirtioABI
     /// The driver's available index. Acquire: pairs with the driver's barrier between filling the ring and moving the
     /// index (2.7.13.3).
     var availableIndex: UInt16 {
-        unsafe word(driverArea, SplitRing.index).pointee.load(ordering: .acquiring)
+        let place = unsafe word(driverArea, SplitRing.index)
+        return unsafe tape.seen(place.pointee.load(ordering: .acquiring), at: place)
     }
+
+    /// `flags` of the available ring.
+    private var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
     /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
     func next(
@@ -59,10 +65,19 @@ import VirtioABI
         if pending == 0 { return nil }
         let slot = UInt64(position.count & (size &- 1))
         let entry = SplitRing.ring + SplitRing.availableEntrySize * slot
-        let head = unsafe word(driverArea, entry).pointee.load(ordering: .relaxed)
+        let head = unsafe load(driverArea, entry)
         guard head < size else { throw .headOutOfRange }
         guard parked.isFree(head) else { throw .headInFlight }
-        let chain = try walk(from: head, rules, &segments)
+        var chain = try walk(from: head, rules, &segments)
+        if rules.observes {
+            let flags = availableFlags
+            if rules.eventIndex {
+                chain.expect(.availableFlagsZero, flags == 0)
+            } else {
+                chain.expect(.availableFlags, flags <= SplitRing.noInterrupt)
+            }
+            chain.remarks.exercise(.splitChain)
+        }
         position.count &+= 1
         return chain
     }
@@ -75,9 +90,12 @@ import VirtioABI
         var index = head
         for count in 1...size {
             let descriptor = fetch(index)
+            chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                try walk(table, into: &chain, &segments)
+                chain.remarks.exercise(.splitTable)
+                let tableCount = try walk(table, into: &chain, rules, &segments)
+                chain.remarks.expect(.splitLength, Int(count) - 1 + tableCount <= Int(size))
                 return chain.finish(id: head, slots: count, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
@@ -85,32 +103,57 @@ import VirtioABI
                 return chain.finish(id: head, slots: count, segments)
             }
             guard descriptor.next < size else { throw .nextOutOfRange }
+            if rules.inOrder { chain.remarks.expect(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1)) }
             index = descriptor.next
         }
-        throw .chainTooLong
+        throw .endlessChain
     }
 
-    /// Follows the chain in `table` from its first descriptor. It ends: `chain` takes no more than its rules allow.
+    /// Follows the chain in `table` from its first descriptor, and says how many there are. It ends: `chain` takes no more than its
+    /// rules allow.
     private func walk(
-        _ table: IndirectTable, into chain: inout ChainBuilder, _ segments: inout SegmentStorage
-    ) throws(QueueFault) {
+        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRules, _ segments: inout SegmentStorage
+    ) throws(QueueFault) -> Int {
         var index = 0
+        var count = 0
         while true {
             let (low, high) = table.fetch(index)
+            chain.note(low, high)
+            count += 1
             let descriptor = Descriptor(low: low, high: high)
-            if descriptor.flags.contains(.indirect) { throw .indirectMisplaced }
+            if descriptor.flags.contains(.indirect) { throw .nestedTable }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else { return }
-            index = Int(descriptor.next)
-            guard index < table.count else { throw .nextOutOfRange }
+            guard descriptor.flags.contains(.next) else { return count }
+            let next = Int(descriptor.next)
+            guard next < table.count else { throw .nextOutOfRange }
+            if rules.inOrder { chain.remarks.expect(.tableInOrder, next == index + 1) }
+            index = next
         }
+    }
+
+    /// Whether the chain from `head` on is the one that `witness` saw.
+    func isUnchanged(_ head: UInt16, _ witness: Witness, longest: UInt16) -> Bool {
+        var digest = Digest()
+        var index = head
+        for _ in 1...size {
+            let descriptor = fetch(index)
+            digest.add(descriptor.address, descriptor.high)
+            if descriptor.flags.contains(.indirect) {
+                witness.table.map { IndirectTable($0, tape).digest(longest: longest, into: &digest) }
+                break
+            }
+            guard descriptor.flags.contains(.next), descriptor.next < size else { break }
+            index = descriptor.next
+        }
+        return digest.value == witness.digest
     }
 
     /// Descriptor `index`, below `size`: two loads, never repeated.
     private func fetch(_ index: UInt16) -> Descriptor {
         let halves = unsafe (descriptorArea + 16 * Int(index)).assumingMemoryBound(to: Atomic<UInt64>.self)
         return unsafe Descriptor(
-            low: halves[0].load(ordering: .relaxed), high: halves[1].load(ordering: .relaxed))
+            low: tape.seen(halves[0].load(ordering: .relaxed), at: halves),
+            high: tape.seen(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
     /// `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
@@ -136,13 +179,18 @@ import VirtioABI
 
     /// Without VIRTIO_F_EVENT_IDX: all notifications or none.
     var wantsEveryInterrupt: Bool {
-        unsafe word(driverArea, SplitRing.flags).pointee.load(ordering: .relaxed) & SplitRing.noInterrupt == 0
+        availableFlags & SplitRing.noInterrupt == 0
     }
 
     /// With it: the entry that `used_event` names is among those put since the driver was last thought of.
     func usedEventPassed(_ positions: RingPositions) -> Bool {
-        let event = unsafe word(driverArea, SplitRing.usedEvent(size: size)).pointee.load(ordering: .relaxed)
+        let event = unsafe load(driverArea, SplitRing.usedEvent(size: size))
         return event &- positions.notified.count < positions.used.count &- positions.notified.count
+    }
+
+    private func load(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UInt16 {
+        let place = unsafe word(area, offset)
+        return unsafe tape.seen(place.pointee.load(ordering: .relaxed), at: place)
     }
 
     private func word(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UnsafePointer<Atomic<UInt16>> {

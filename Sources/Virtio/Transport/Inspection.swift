@@ -31,6 +31,9 @@ public struct Inspection: Sendable {
         public let isResetting: Bool
         /// The driver is taking the queue away, and requests of it are still in the backend or wait for the resume.
         public let isEnding: Bool
+        /// What the driver has made available and the device has not popped: entries of a split ring, descriptors of a packed one; nil for
+        /// a queue that is not live.
+        public let waiting: UInt16?
         /// Where the next chain is popped, where the next used one is put, and where that was when the driver was last thought of
         /// (2.7.7.2, 2.8.10); nil for a queue that is not live.
         public let available: Position?
@@ -69,8 +72,8 @@ public struct Inspection: Sendable {
     public let hasDeferred: Bool
     /// How the driver last broke a queue.
     public let lastFault: QueueFault?
-    /// Things the driver did wrong.
-    public let anomalies: Anomalies
+    /// Clauses the driver broke.
+    public let violations: [Violation]
     /// The device's queues, by index.
     public let queues: [Queue]
 }
@@ -87,7 +90,8 @@ extension MMIOTransport where Device: ~Copyable {
             interruptStatus: interruptStatus, generation: generation, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
             configuration: device.bytes(of: configuration), staged: later, deviceState: device.savedState,
-            hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault, anomalies: anomalies, queues: states)
+            hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault,
+            violations: Check.allCases.compactMap { conformance.violation($0) }, queues: states)
     }
 }
 
@@ -101,7 +105,7 @@ extension QueueSlot {
         return Inspection.Queue(
             sizeMax: configuration.sizeMax, size: configuration.size, descriptorArea: configuration.descriptors,
             driverArea: configuration.driver, deviceArea: configuration.device, isReady: isReady,
-            isResetting: isResetting, isEnding: ending != .none,
+            isResetting: isResetting, isEnding: ending != .none, waiting: availableCount,
             available: positions.map { Inspection.Position($0.available) },
             used: positions.map { Inspection.Position($0.used) },
             notified: positions.map { Inspection.Position($0.notified) }, inFlight: inFlight, held: finished,

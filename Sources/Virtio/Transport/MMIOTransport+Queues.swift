@@ -8,12 +8,18 @@ extension MMIOTransport where Device: ~Copyable {
     /// next buffer will be, which stands above, is seen in the ring.
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
-        guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else {
-            anomalies.note(.uselessNotify)
-            return Effects()
-        }
+        observeNotify(index, value: value)
+        guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
         // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
         return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
+    }
+
+    /// The host was kicked for some of `queues`, without an access that says which. Returns those to look at.
+    public mutating func kicked(_ queues: QueueSet) -> Effects {
+        memory.tape.record(.kicked(queues))
+        defer { closeCall() }
+        observeKick(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
+        return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
     }
 
     /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
@@ -27,13 +33,18 @@ extension MMIOTransport where Device: ~Copyable {
         queue index: Int, into batch: inout Batch<Device.Request>, asksForKick: Bool = true
     ) -> Effects {
         precondition(index >= 0 && index < queueCount)
+        let room = batch.capacity - batch.count
+        memory.tape.record(
+            .take(
+                queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free), asksForKick: asksForKick))
+        defer { closeCall() }
         var effects = Effects()
         // A driver that adds chains as fast as they are answered must not keep the host here.
         var answered = 0
         var used = false
         var broken: QueueFault?
         serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
-            guard answered < batch.capacity, batch.hasRoom(longestChain: longestChain) else {
+            guard answered < room, batch.hasRoom(longestChain: longestChain) else {
                 effects.queues = QueueSet(queue: index)
                 break
             }
@@ -45,20 +56,27 @@ extension MMIOTransport where Device: ~Copyable {
                 broken = fault
                 break serving
             case .chain(var chain):
-                switch device.take(&chain, queue: index, configuration) {
+                memory.tape.record(
+                    .available(
+                        queue: UInt16(index), id: chain.id, readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
+                        writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
+                let taken = device.take(&chain, queue: index, configuration)
+                if conformance.isOn { observe(chain.remarks, chain.id, queue: index) }
+                switch taken {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
                     answered += 1
                     if queues[index].mustQueue {
                         queues[index].live?.parked.park(chain, written: written)
                     } else {
-                        let (id, slots) = chain.close()
-                        queues[index].live?.put(id, slots: slots, written: written)
+                        let (id, slots, _) = chain.close()
+                        put(id, slots: slots, written: written, queue: index)
                         used = true
                     }
                 case .work(let request, let reply):
                     guard let name = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), name: name, epoch: queues[index].epoch)
+                    memory.tape.record(.request(token, Device.summary(of: request)))
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
                     batch.segments.truncate(to: mark)
@@ -70,7 +88,7 @@ extension MMIOTransport where Device: ~Copyable {
         }
         if used { signalUsed(index) }
         if answered > 0 { effects.queues.formUnion(device.consequences(ofQueue: index)) }
-        effects.merge(broken.map { fault($0) } ?? settle())
+        effects.merge(broken.map { fault($0, queue: index) } ?? settle())
         return effects
     }
 
@@ -88,6 +106,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// for those before it; in a dead or reset one it is nobody's.
     @_specialize(where Device == Block)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
+        memory.tape.record(.finish(token, outcome))
+        defer { closeCall() }
         let index = Int(token.queue)
         guard isCurrent(token), queues[index].live?.parked.finish(token.name, outcome) == true else { return Effects() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
@@ -118,15 +138,21 @@ extension MMIOTransport where Device: ~Copyable {
         var cursor = cursor
         var used = false
         while let (chain, answer) = queues[index].live?.parked.next(from: &cursor) {
+            if let witness = chain.witness { observe(chain.id, witness, queue: index) }
             let written =
                 switch answer {
                 case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
                 case .written(let count): count
                 }
-            queues[index].live?.put(chain.id, slots: chain.slots, written: written)
+            put(chain.id, slots: chain.slots, written: written, queue: index)
             used = true
         }
         if used { signalUsed(index) }
+    }
+
+    private mutating func put(_ id: UInt16, slots: UInt16, written: Written, queue index: Int) {
+        queues[index].live?.put(id, slots: slots, written: written)
+        memory.tape.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
     /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
@@ -141,8 +167,13 @@ extension MMIOTransport where Device == Console {
     /// the host.
     public func inputRoom(port: Int = 0) -> Int { lifecycle.isFrozen ? 0 : device.inputRoom(port: port) }
 
+    /// The names of ports 1 and up, in UTF-8.
+    public var portNames: [[UInt8]] { device.portNames }
+
     /// Input arrived for `port`: takes as many of `bytes` as there is room for, even while suspended, and says how many.
     public mutating func receive(_ bytes: Span<UInt8>, port: Int = 0, accepted: inout Int) -> Effects {
+        memory.tape.recordInput(bytes, port: port)
+        defer { closeCall() }
         accepted = 0
         while accepted < bytes.count, device.accept(bytes[accepted], port: port) { accepted += 1 }
         return hasSomething(accepted > 0, for: ConsoleQueue.receive(port: port))
@@ -150,6 +181,8 @@ extension MMIOTransport where Device == Console {
 
     /// The host's end of `port` was opened or closed. Port 0 is open from the start.
     public mutating func setOpen(_ isOpen: Bool, port: Int) -> Effects {
+        memory.tape.record(.open(port: UInt8(port), isOpen: isOpen))
+        defer { closeCall() }
         let owed = device.setOpen(isOpen, port: port)
         return hasSomething(owed, for: ConsoleQueue.controlReceive)
     }

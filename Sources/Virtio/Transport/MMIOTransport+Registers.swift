@@ -1,21 +1,32 @@
 // The register file (VIRTIO 1.4, 4.2.2). Control registers take aligned accesses of 32 bits; the configuration space takes 1, 2
 // and 4 bytes by field, and 8 as two halves (4.2.2.2). Anything else is the driver's mistake: reads give 0, writes do
-// nothing, the anomaly is counted, and nothing traps.
+// nothing, and nothing traps. What the driver breaks by it is noted.
 
 import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
+        let value = readWindow(at: offset, width: width)
+        memory.tape.record(
+            .read(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
+        closeCall()
+        return value
+    }
+
+    private mutating func readWindow(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= UInt64(Register.configuration) {
             guard let field = configurationField(at: offset, width: width) else { return 0 }
+            observeConfiguration(at: field, width: width, written: nil)
             return device.bytes(of: configuration).load(at: field, width: width)
         }
         guard let register = register(at: offset, width: width) else { return 0 }
+        expect(.registerReadable, register.direction != .write, at: offset)
         return UInt64(read(register))
     }
 
     private mutating func read(_ register: Register) -> UInt32 {
+        observeRead(register)
         switch register {
         case .magicValue: return Register.magic
         case .version: return Register.mmioVersion
@@ -33,29 +44,29 @@ extension MMIOTransport where Device: ~Copyable {
         case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
             .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh, .shmSel:
-            anomalies.note(.readOfWriteOnly)
             return 0
         }
     }
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
+        memory.tape.record(
+            .write(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
+        defer { closeCall() }
         if offset >= UInt64(Register.configuration) {
             return writeConfiguration(at: offset, width: width, value: value)
         }
         guard let register = register(at: offset, width: width) else { return Effects() }
         let value = UInt32(truncatingIfNeeded: value)
+        expect(.registerWritable, register.direction != .read, at: offset, value: UInt64(value))
+        observeWrite(register, value)
         switch register {
         case .status: return writeStatus(value)
         // Never gated on DRIVER_OK, which a suspended 1.4 device does not show (D-6, H-3).
         case .interruptACK: interruptStatus.subtract(InterruptStatus(rawValue: value))
         case .queueNotify: return notify(value)
         default:
-            if register.direction == .read {
-                anomalies.note(.writeOfReadOnly)
-            } else if lifecycle.isFrozen && !passes(register, value) {
-                anomalies.note(.writeWhileSuspended)
-            } else {
+            if register.direction != .read, !lifecycle.isFrozen || passes(register, value) {
                 return set(register, to: value)
             }
         }
@@ -90,47 +101,40 @@ extension MMIOTransport where Device: ~Copyable {
         case .queueDriverHigh: configureQueue { $0.driver.setHigh(value) }
         case .queueDeviceLow: configureQueue { $0.device.setLow(value) }
         case .queueDeviceHigh: configureQueue { $0.device.setHigh(value) }
-        default: anomalies.note(.writeOutOfOrder)
+        default: break
         }
         return Effects()
     }
 
     /// DriverFeatures: between DRIVER and FEATURES_OK (3.1.1).
     private mutating func setDriverFeatures(_ value: UInt32) {
-        guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return anomalies.note(.writeOutOfOrder) }
+        guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
         driverFeaturesHigh = driverFeaturesHigh.replacing(word: driverFeaturesSel &- 2, with: value)
     }
 
     /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.
     private mutating func configureQueue(_ edit: (inout QueueConfiguration) -> Void) {
-        guard let index = selectedQueue, !queues[index].isReady, !isDead else {
-            return anomalies.note(.writeOutOfOrder)
-        }
+        guard let index = selectedQueue, !queues[index].isReady, !isDead else { return }
         edit(&queues[index].configuration)
     }
 
     /// QueueReady (4.2.3.2): 1 makes the queue live once it was checked; 0 stops it, and it reads 0 when no request of the
     /// queue is left in the backend.
     private mutating func setQueueReady(_ value: UInt32) -> Effects {
-        guard let index = selectedQueue, lifecycle.featuresLocked, !isDead else {
-            anomalies.note(.writeOutOfOrder)
-            return Effects()
-        }
+        guard let index = selectedQueue, lifecycle.featuresLocked, !isDead else { return Effects() }
         if value & 1 == 0 { return endQueue(index, as: .disabled) }
-        guard !queues[index].isReady else {
-            anomalies.note(.writeOutOfOrder)
-            return Effects()
-        }
+        guard !queues[index].isReady else { return Effects() }
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
-                queues[index].configuration, driverFeatures, in: memory)
+                queues[index].configuration, driverFeatures, in: memory, observed: conformance.isOn)
+            observeSetUp(index)
             // It was not there when a drain under way began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
             limitDrain(index)
             return Effects(queues: QueueSet(queue: index))
         } catch {
-            return fault(error)
+            return fault(error, queue: index)
         }
     }
 
@@ -138,15 +142,13 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func setQueueReset(_ value: UInt32) -> Effects {
         guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset),
             value & 1 != 0
-        else {
-            anomalies.note(.writeOutOfOrder)
-            return Effects()
-        }
+        else { return Effects() }
         return endQueue(index, as: lifecycle.isFrozen && freezeScope == .wide ? .resetPended : .reset)
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
         guard let offset = configurationField(at: offset, width: width) else { return Effects() }
+        observeConfiguration(at: offset, width: width, written: value)
         var effects = writeField(UInt32(truncatingIfNeeded: value), at: offset, width: min(width, 4))
         if width == 8 {
             effects.merge(writeField(UInt32(truncatingIfNeeded: value >> 32), at: offset + 4, width: 4))
@@ -160,12 +162,9 @@ extension MMIOTransport where Device: ~Copyable {
         var effects = Effects()
         if !(lifecycle.isFrozen && lifecycle.dialect == .draft), let byte = device.emergencyByte(value, at: offset) {
             effects.emergency = byte
-        } else if lifecycle.isFrozen {
-            anomalies.note(.writeWhileSuspended)
-        } else if !lifecycle.featuresLocked || isDead {
-            anomalies.note(.writeOutOfOrder)
-        } else if !device.writeConfiguration(value, at: offset, width: width) {
-            anomalies.note(.writeOfReadOnly)
+        } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
+            let isWritable = device.writeConfiguration(value, at: offset, width: width)
+            expect(.registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value))
         }
         return effects
     }
@@ -174,7 +173,7 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func configurationField(at offset: UInt64, width: Int) -> Int? {
         guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
         else {
-            anomalies.note(.badAccess)
+            expect(.fieldWidth, false, at: offset, value: UInt64(width))
             return nil
         }
         return Int(offset) - Int(Register.configuration)
@@ -182,19 +181,16 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// The register an access means, or nil for one that means none.
     private mutating func register(at offset: UInt64, width: Int) -> Register? {
-        guard width == 4, offset % 4 == 0 else {
-            anomalies.note(.badAccess)
-            return nil
-        }
-        guard let register = Register(rawValue: UInt32(offset)) else {
-            anomalies.note(Register.legacy.contains(UInt32(offset)) ? .legacyRegister : .undefinedRegister)
-            return nil
-        }
+        let isWord = width == 4 && offset % 4 == 0
+        expect(.registerWidth, isWord, at: offset, value: UInt64(width))
+        guard isWord else { return nil }
+        let register = Register(rawValue: UInt32(offset))
+        expect(.registerDefined, register != nil, at: offset)
         return register
     }
 
     /// The queue QueueSel names, if there is one.
-    private var selectedQueue: Int? { exists(queueSel) ? Int(queueSel) : nil }
+    var selectedQueue: Int? { exists(queueSel) ? Int(queueSel) : nil }
 
     /// Whether there is a queue `index` for the driver: some depend on a feature it has to accept.
     func exists(_ index: UInt32) -> Bool {

@@ -7,11 +7,11 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func writeStatus(_ value: UInt32) -> Effects {
         let acceptable =
             driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && driverFeaturesHigh.isEmpty
-        let asked = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value)).contains(.featuresOK)
-        if asked && !lifecycle.featuresLocked && !acceptable { anomalies.note(.featuresRefused) }
+        observeStatusWrite(value)
         let wasLocked = lifecycle.featuresLocked
         let action = lifecycle.write(value, features: driverFeatures, acceptable: acceptable)
         if lifecycle.featuresLocked && !wasLocked { device.negotiated(driverFeatures) }
+        observe(action)
         return perform(action)
     }
 
@@ -58,6 +58,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// The device has just become suspended.
     private mutating func enterSuspension() -> Effects {
         endDrain()
+        // The last look at the rings is before the suspended value can be read (D-4).
+        if conformance.isOn && lifecycle.dialect == .draft { markAvailable() }
         toldDeferred = false
         return Effects(.suspended)
     }
@@ -84,6 +86,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// The host's patience with a drain is over (D-11). The host stops its clock when a drain ends: a late report counts for
     /// the drain that is under way then.
     public mutating func drainDeadlinePassed() -> Effects {
+        memory.tape.record(.deadlinePassed)
+        defer { closeCall() }
         guard lifecycle.phase == .suspending else { return Effects() }
         let effects = perform(lifecycle.deadlinePassed())
         return lifecycle.phase == .suspended ? enterSuspension() : effects
@@ -94,10 +98,15 @@ extension MMIOTransport where Device: ~Copyable {
     /// The backend is ready after a resume request. Status shows the device running first, then everything that was
     /// deferred is delivered: queue resets, completions, configuration, then the queues, whose kicks were ignored (D-17).
     public mutating func backendReady() -> Effects {
+        memory.tape.record(.backendReady)
+        defer { closeCall() }
         guard lifecycle.resumed() else { return Effects() }
+        compareAvailable()
         var effects = beginPendedResets()
         effects.events.insert(.resumed)
+        conformance.conduct.isDelivering = lifecycle.dialect == .draft
         for index in 0..<queueCount { deliverFinished(index) }
+        conformance.conduct.isDelivering = false
         if let staged {
             _ = commit(staged)
             interruptStatus.insert(.configurationChange)

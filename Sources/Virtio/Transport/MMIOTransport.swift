@@ -33,6 +33,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Most queues a device can have.
     public static var maximumQueues: Int { 32 }
 
+    /// With the device's tape, if it has one.
     let memory: GuestMemory
     /// How much of the register file a suspension freezes.
     public let freezeScope: FreezeScope
@@ -44,8 +45,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lifecycle: Lifecycle
     /// InterruptStatus.
     public internal(set) var interruptStatus: InterruptStatus = []
-    /// Things the driver did wrong.
-    public var anomalies = Anomalies()
+    /// What was seen of the driver's manners.
+    public var conformance: Conformance
     /// How the driver last broke a queue.
     public internal(set) var lastFault: QueueFault?
 
@@ -68,6 +69,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// A suspended device has told the host that something waits for the resume.
     var toldDeferred = false
+    /// What the tape was last told of Status, what is behind it, and InterruptStatus.
+    private var shown = Shown()
 
     /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
     /// what of the register file is configuration space in the sense of SUSPEND's rules.
@@ -75,14 +78,21 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Beside the device's own features it offers VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX and VIRTIO_F_RING_RESET; `adding` of
     /// `canOffer`, and without `withholding`. VIRTIO_F_VERSION_1 and SUSPEND are not to be withheld here.
     ///
+    /// Its driver is looked at as `conform` says. With `tracing`, what happens to it can be had from `drainEvents`; then somebody always
+    /// looks.
+    ///
     /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
     public init(
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
-        freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = []
+        freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = [],
+        conform: ConformanceMode = .report, tracing: Tracing = .off
     ) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(adding.isSubset(of: Self.canOffer), "there is no such feature here")
+        var memory = memory
+        if tracing != .off { memory.tape = Tape(memory: memory, isReplay: tracing == .replay) }
         self.memory = memory
+        conformance = Conformance(tracing != .off && conform == .off ? .report : conform)
         freezeScope = scope
         let own = device.offer(
             Device.defaultFeatures.union(adding.intersection(Device.features)).subtracting(withholding))
@@ -99,6 +109,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         self.device = device
     }
 
+    deinit { memory.tape.free() }
+
     /// The level of the interrupt line: InterruptStatus is not 0, in every state (4.2.3.4, D-6).
     public var interruptAsserted: Bool { !interruptStatus.isEmpty }
 
@@ -108,6 +120,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         for index in 0..<queueCount { longest = max(longest, queues[index].configuration.longestChain) }
         return longest
     }
+
+    /// QueueSizeMax of the device's first queue, and of all others it has here.
+    public var queueSizeMax: UInt16 { queueCount > 0 ? queues[0].configuration.sizeMax : 0 }
 
     /// Requests the backend has and has not answered.
     public var requestsInFlight: Int {
@@ -121,6 +136,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Back to the state after creation (2.4; 4.2.2.1), but for ConfigGeneration, which never goes back. Nothing deferred
     /// gets out: staged configuration is committed without a word.
     mutating func reset() -> Effects {
+        conformance.conduct = Conduct()
         for index in 0..<queueCount {
             queues[index].reset()
         }
@@ -144,6 +160,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         var new = old
         edit(&new)
         if new == old { return Effects() }
+        memory.tape.record(.change(Device.word(of: new)))
+        defer { closeCall() }
         switch lifecycle.phase {
         case .running, .suspending:
             let queues = commit(new)
@@ -177,17 +195,57 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// The backend is broken for good.
     public mutating func fail() -> Effects {
+        memory.tape.record(.fail)
+        defer { closeCall() }
+        return failed()
+    }
+
+    /// What can not be mended happened, in the device or in a ring.
+    mutating func failed() -> Effects {
         var effects = perform(lifecycle.fail())
         if lifecycle.latchedError { effects.merge(deferredEvent()) }
         return effects
     }
 
     /// The driver broke a queue: DEVICE_NEEDS_RESET and a configuration change notification (2.1.2), its queues stop.
-    mutating func fault(_ fault: QueueFault) -> Effects {
+    mutating func fault(_ fault: QueueFault, queue index: Int) -> Effects {
         lastFault = fault
-        anomalies.note(.queueFault)
-        return fail()
+        if conformance.isOn {
+            violate(fault.check(isPacked: driverFeatures.contains(.ringPacked)), Evidence(queue: index))
+        }
+        return failed()
     }
+
+    // MARK: Tracing
+
+    /// Calls `body` with what has happened since the last time, in order. A host asks after each of its calls: there is room for what
+    /// one of them brings.
+    public func drainEvents(_ body: (Event) -> Void) { memory.tape.drain(body) }
+
+    /// The end of a call: what can be seen from outside is noted if it is another.
+    mutating func closeCall() {
+        guard memory.tape.isOn else { return }
+        let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
+        if now.status != shown.status || now.phase != shown.phase {
+            memory.tape.record(.lifecycle(now.status, now.phase))
+        }
+        if now.interrupt != shown.interrupt { memory.tape.record(.interrupt(now.interrupt)) }
+        shown = now
+    }
+}
+
+/// Whether what happens to a device is noted.
+public enum Tracing: Sendable {
+    case off, on
+    /// And guest memory is read as a trace says it was.
+    case replay
+}
+
+/// What can be seen of a device from outside.
+private struct Shown {
+    var status: DeviceStatus = []
+    var phase = Lifecycle.Phase.notLive
+    var interrupt: UInt32 = 0
 }
 
 /// A value like any other: it may go from thread to thread, or into a lock. Two threads never call it at once.

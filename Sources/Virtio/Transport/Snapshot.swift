@@ -62,7 +62,7 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
         for index in 0..<queueCount {
-            try queues[index].restore(snapshot.queues[index], snapshot.driverFeatures, memory)
+            try queues[index].restore(snapshot.queues[index], snapshot.driverFeatures, memory, observed: conformance.isOn)
         }
         lifecycle = snapshot.lifecycle
         interruptStatus = snapshot.interruptStatus
@@ -100,11 +100,11 @@ extension QueueSlot {
     }
 
     mutating func restore(
-        _ snapshot: QueueSnapshot, _ features: Features, _ memory: GuestMemory
+        _ snapshot: QueueSnapshot, _ features: Features, _ memory: GuestMemory, observed: Bool
     ) throws(QueueFault) {
         configuration = snapshot.configuration
         if let positions = snapshot.positions {
-            var queue = try LiveQueue(configuration, features, in: memory)
+            var queue = try LiveQueue(configuration, features, in: memory, observed: observed)
             queue.positions = positions
             try queue.restore(snapshot.finished, memory)
             live = consume queue

@@ -81,13 +81,13 @@ struct BlockCacheTests {
     func refused() {
         let unswitchable = driver(accepting: [.version1, BlockFeature.flush])
         setWriteback(unswitchable, 0)
-        #expect(writeback(unswitchable) == 1 && unswitchable.count(.writeOfReadOnly) == 1, unswitchable.state)
+        #expect(writeback(unswitchable) == 1 && unswitchable.count(.registerWritable) == 1, unswitchable.state)
 
         for stage in BlockDriver.Stage.allCases where stage < .featuresOK {
             let driver = BlockDriver()
             driver.bringUp(to: stage)
             setWriteback(driver, 0)
-            #expect(writeback(driver) == 1 && driver.count(.writeOutOfOrder) == 1, driver.state)
+            #expect(writeback(driver) == 1 && driver.count(.configurationLeftAlone) == 1, driver.state)
         }
 
         let driver = driver()

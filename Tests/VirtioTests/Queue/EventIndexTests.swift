@@ -15,7 +15,7 @@ struct EventIndexTests {
         var configuration = QueueConfiguration(sizeMax: 16)
         (configuration.size, configuration.descriptors) = (UInt32(size), 0)
         (configuration.driver, configuration.device) = (1024, 2048)
-        return try LiveQueue(configuration, features, in: memory.guest)
+        return try LiveQueue(configuration, features, in: memory.guest, observed: true)
     }
 
     // MARK: Interrupts

@@ -16,7 +16,7 @@ struct HostileRingTests {
         driver.kick(0)
         driver.backend.take(queue: 0)
         #expect(driver.memory.changes(since: memory) == [], driver.state)
-        #expect(driver.count(.queueFault) == 1, driver.state)
+        #expect(driver.count(fault.check(isPacked: driver.accepted.contains(.ringPacked))) == 1, driver.state)
         #expect(driver.acknowledge() == .configurationChange, driver.state)
         #expect(driver.backend.line.risingEdges == 1 && !driver.backend.line.level, driver.state)
     }

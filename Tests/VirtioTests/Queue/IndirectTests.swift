@@ -59,7 +59,7 @@ struct BrokenTable: Sendable, CustomTestStringConvertible {
                 withholding: .indirectDescriptors
             ) { [table($0)] },
             BrokenTable(fault: .indirectMisplaced, testDescription: "with NEXT") { [table($0), $0.writable(1)] },
-            BrokenTable(fault: .indirectMisplaced, testDescription: "in a table", rings: [false]) { driver in
+            BrokenTable(fault: .nestedTable, testDescription: "in a table", rings: [false]) { driver in
                 [table(driver, [request(driver)[0], table(driver)])]
             },
             BrokenTable(

@@ -156,7 +156,7 @@ struct PackedQueueTests {
 
         static let all = [
             Broken(
-                fault: .chainTooLong, parts: [header] + Array(repeating: status, count: 4),
+                fault: .endlessChain, parts: [header] + Array(repeating: status, count: 4),
                 extra: FakePackedQueue.next),
             Broken(fault: .readableAfterWritable, parts: [status, header]),
             Broken(fault: .readableAfterWritable, parts: [header, status, header]),

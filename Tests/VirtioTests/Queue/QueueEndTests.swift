@@ -27,7 +27,7 @@ struct QueueEndTests {
         #expect(end(driver, by: way).events == [])
         #expect(driver.read(.queueReady) == 0 && driver.read(.queueReset) == 0, driver.state)
         driver.kick(0)
-        #expect(driver.count(.uselessNotify) == 1, driver.state)
+        #expect(driver.count(.notifiedQueueReady) == 1, driver.state)
     }
 
     @Test("With requests in flight it reads 1 until the last is back, and they are not used", arguments: ways)

@@ -51,12 +51,12 @@ struct Sabotage: CustomTestStringConvertible, Sendable {
     static let ofTables: [Sabotage] = [
         .table(.nextOutOfRange, "the size", Descriptor(address: 0x8000, length: 16, flags: .next, next: 16)),
         .table(.nextOutOfRange, "the maximum", Descriptor(address: 0x8000, length: 16, flags: .next, next: 0xffff)),
-        .table(.chainTooLong, "a loop of one", Descriptor(address: 0x8000, length: 1, flags: .next)),
+        .table(.endlessChain, "a loop of one", Descriptor(address: 0x8000, length: 1, flags: .next)),
         .table(
-            .chainTooLong, "a loop of two", Descriptor(address: 0x8000, length: 1, flags: .next, next: 1),
+            .endlessChain, "a loop of two", Descriptor(address: 0x8000, length: 1, flags: .next, next: 1),
             Descriptor(address: 0x8000, length: 1, flags: .next, next: 0)),
-        .table(.chainTooLong, "a loop of no bytes", Descriptor(address: 0, length: 0, flags: .next)),
-        .table(.chainTooLong, "a writable loop", Descriptor(address: 0x8000, length: 1, flags: [.next, .write])),
+        .table(.endlessChain, "a loop of no bytes", Descriptor(address: 0, length: 0, flags: .next)),
+        .table(.endlessChain, "a writable loop", Descriptor(address: 0x8000, length: 1, flags: [.next, .write])),
         .table(
             .readableAfterWritable, "status first",
             Descriptor(address: 0x8000, length: 1, flags: [.write, .next], next: 1),

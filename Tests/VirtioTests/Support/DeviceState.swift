@@ -54,8 +54,8 @@ extension FakeDriver where Device: ~Copyable {
             """
         ]
         for index in 0..<backend.transport.queueCount { lines.append(state(ofQueue: index)) }
-        for anomaly in Anomaly.allCases where backend.transport.anomalies[anomaly] > 0 {
-            lines.append("\(backend.transport.anomalies[anomaly]) x \(anomaly)")
+        for check in Check.allCases where count(check) > 0 {
+            lines.append("\(count(check)) x \(check)")
         }
         return Comment(rawValue: lines.joined(separator: "\n"))
     }

@@ -108,8 +108,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return seen
     }
 
-    /// How often the model saw the driver do `anomaly`.
-    func count(_ anomaly: Anomaly) -> UInt64 { backend.transport.anomalies[anomaly] }
+    /// How often the model saw the driver break the clause of `check`.
+    func count(_ check: Check) -> UInt64 { backend.transport.conformance[check] }
 
     /// A field of the configuration space.
     func configuration(_ offset: Int, width: Int = 4) -> UInt64 {

@@ -102,14 +102,14 @@ struct FeatureTests {
     func expectNoQueue<Device: VirtioDevice & ~Copyable>(
         _ driver: FakeDriver<Device>, _ index: Int, _ location: SourceLocation = #_sourceLocation
     ) {
-        let useless = driver.count(.uselessNotify)
+        let useless = driver.count(.notifiedQueueExists)
         driver.configure(index, size: 8, descriptors: 0x1000, available: 0x2000, used: 0x3000)
         driver.write(.queueReady, 1)
         #expect(!driver.exists(index) && !driver.isReady(index), driver.state, sourceLocation: location)
         driver.write(.queueReset, 1)
         #expect(driver.read(.queueReset) == 0, driver.state, sourceLocation: location)
         #expect(driver.write(.queueNotify, UInt32(index)) == Effects(), sourceLocation: location)
-        #expect(driver.count(.uselessNotify) == useless + 1, driver.state, sourceLocation: location)
+        #expect(driver.count(.notifiedQueueExists) == useless + 1, driver.state, sourceLocation: location)
         #expect(driver.status.rawValue == 0x0f, driver.state, sourceLocation: location)
     }
 
@@ -221,7 +221,7 @@ struct FeatureTests {
         let driver = ring(without: .notificationData, lack, packed: packed)
         driver.submitRead(kick: false)
         driver.write(.queueNotify, 1 << 16)
-        #expect(driver.backend.requests.isEmpty && driver.count(.uselessNotify) == 1, driver.state)
+        #expect(driver.backend.requests.isEmpty && driver.count(.notifiedQueueExists) == 1, driver.state)
     }
 
     @Test("Without RING_RESET a queue is not reset", arguments: rings)

@@ -25,7 +25,7 @@ struct NotificationDataTests {
             driver.write(.queueNotify, UInt32(index) | data << 16)
             #expect(driver.backend.requests.last?.request.queue == index, driver.state)
         }
-        #expect(driver.count(.uselessNotify) == 0)
+        #expect(driver.count(.notifiedQueueExists) == 0)
     }
 
     @Test("Not negotiated: they are, and there is no such queue", arguments: [false, true], data)
@@ -35,7 +35,7 @@ struct NotificationDataTests {
             driver.offer(index, kick: false)
             #expect(driver.write(.queueNotify, UInt32(index) | data << 16) == Effects())
         }
-        #expect(driver.backend.requests.isEmpty && driver.count(.uselessNotify) == 4, driver.state)
+        #expect(driver.backend.requests.isEmpty && driver.count(.notifiedQueueExists) == 4, driver.state)
         driver.kick(2)
         #expect(driver.backend.requests.count == 1, driver.state)
     }
@@ -46,7 +46,7 @@ struct NotificationDataTests {
             let driver = driver(packed: false, accepting: accepting)
             driver.offer(0, kick: false)
             #expect(driver.write(.queueNotify, index | data << 16) == Effects())
-            #expect(driver.count(.uselessNotify) == 1 && driver.status.rawValue == 0x0f, driver.state)
+            #expect(driver.count(.notifiedQueueExists) == 1 && driver.status.rawValue == 0x0f, driver.state)
         }
     }
 }

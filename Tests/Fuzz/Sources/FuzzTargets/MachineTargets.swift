@@ -30,7 +30,7 @@ private let smallRAM: RAM = {
 func fuzzQTest(_ bytes: [UInt8]) {
     var configuration = Machine.Configuration()
     configuration.memory = MemoryMap.minimumRAM
-    configuration.reportsAnomalies = false
+    configuration.reportsViolations = false
     configuration.suspend = bytes.first.map { $0 & 1 == 0 } == true ? .draft : .ratified
     guard let machine = try? QTestMachine(configuration) else { fatalError("no machine for the fuzzer") }
     let session = QTestSession(machine)

@@ -1,0 +1,66 @@
+// What was seen of a device's driver, for people and for programs.
+
+import Virtio
+
+/// A device's driver, as its device saw it.
+public struct ConformanceReport: Sendable {
+    /// The device.
+    public let device: String
+    /// Clauses that were broken.
+    public let violations: [Violation]
+    /// Checks whose clause was put to the test.
+    public let exercised: [Check]
+
+    init(device: String, _ conformance: borrowing Conformance) {
+        self.device = device
+        var violations: [Violation] = []
+        for check in Check.allCases { if let violation = conformance.violation(check) { violations.append(violation) } }
+        self.violations = violations
+        let exercised = conformance.exercised
+        self.exercised = Check.allCases.filter { exercised.contains($0) }
+    }
+
+    /// A line for each clause that was broken.
+    public var lines: [String] { violations.map { "\(device): \($0.summary)" } }
+}
+
+extension [ConformanceReport] {
+    /// Clauses that bind were broken.
+    public var hasBindingViolation: Bool {
+        contains { $0.violations.contains { $0.check.clause.level.binds } }
+    }
+
+    /// One line: how many clauses were broken, and how many put to the test.
+    public var sentence: String {
+        let broken = Set(flatMap { $0.violations.map(\.check) }).count
+        return "drivers broke \(broken) of \(Check.allCases.count) clauses; \(exercised.count) were put to the test"
+    }
+
+    private var exercised: Set<Check> { Set(flatMap(\.exercised)) }
+
+    /// Clauses that were put to the test, and clauses that never were, by their ids.
+    public var coverage: (exercised: [String], never: [String]) {
+        let seen = exercised
+        return (
+            Check.allCases.filter { seen.contains($0) }.map { "\($0.clause.id)" },
+            Check.allCases.filter { !seen.contains($0) }.map { "\($0.clause.id)" }
+        )
+    }
+
+    /// All of it as JSON, on one line.
+    public var json: String { value.text }
+
+    var value: JSON {
+        let (exercised, never) = coverage
+        return [
+            "devices": .array(
+                map { report in
+                    [
+                        "device": .string(report.device), "violations": .array(report.violations.map(\.json)),
+                        "exercised": .array(report.exercised.map { .string("\($0.clause.id)") }),
+                    ]
+                }),
+            "exercised": .array(exercised.map { .string($0) }), "never": .array(never.map { .string($0) }),
+        ]
+    }
+}

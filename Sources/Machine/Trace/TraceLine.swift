@@ -1,0 +1,315 @@
+// A line of a trace: JSON, one object a line (Trace.md has the schema). Written by hand, as all our JSON is, and read by Foundation's
+// decoder, which is part of the toolchain and of swift-argument-parser already. What may have more than 53 bits is a string, `0x...`.
+
+import FoundationEssentials
+import Virtio
+import VirtioABI
+
+/// A device as the trace's head describes it: enough to make another like it.
+struct TracedDevice: Sendable {
+    let name: String
+    let deviceID: UInt32
+    let offered: Features
+    let dialect: SuspendDialect?
+    let freeze: FreezeScope
+    let conform: ConformanceMode
+    /// Its configuration as a word (`VirtioDevice.word(of:)`).
+    let configuration: UInt64
+    /// Its queues, and what QueueSizeMax reads in them.
+    let queues: UInt16
+    let queueSize: UInt16
+    /// The names of a console's further ports, as `0x` and two digits a byte.
+    let ports: [String]
+}
+
+/// A line of a trace: its head, a device, or an event. A member that does not apply is nil.
+struct TraceLine: Decodable, Sendable {
+    /// What this program writes and reads.
+    static let version = 1
+
+    // The head.
+    var trace: Int?
+    var memory: String?
+    // A device.
+    var device: String?
+    var type: UInt32?
+    var offered: String?
+    var dialect: String?
+    var freeze: String?
+    var conform: String?
+    var configuration: String?
+    var queues: UInt32?
+    var queueSize: UInt16?
+    var ports: [String]?
+    // An event: nanoseconds, thread, device's index, what.
+    var t: UInt64?
+    var by: String?
+    var dev: Int?
+    var ev: String?
+    // What belongs to it.
+    var reg: String?
+    var offset: UInt16?
+    var width: UInt8?
+    var value: String?
+    var queue: UInt16?
+    var room: UInt16?
+    var segments: UInt32?
+    var asksForKick: Bool?
+    var name: UInt16?
+    var epoch: UInt32?
+    var result: String?
+    var written: UInt32?
+    var port: UInt8?
+    var count: UInt64?
+    var isOpen: Bool?
+    var id: UInt16?
+    var readable: UInt32?
+    var writable: UInt32?
+    var kind: String?
+    var address: String?
+    var length: UInt32?
+    var status: UInt8?
+    var phase: String?
+    var clause: String?
+
+    /// The head of a trace.
+    init(trace: Int, memory: UInt64) {
+        self.trace = trace
+        self.memory = Self.bits(memory)
+    }
+
+    /// A device.
+    init(_ device: TracedDevice) {
+        self.device = device.name
+        type = device.deviceID
+        offered = Self.bits(device.offered.rawValue)
+        dialect = device.dialect.map { $0 == .draft ? "draft" : "1.4" }
+        freeze = device.freeze == .wide ? "wide" : "narrow"
+        conform = device.conform.rawValue
+        configuration = Self.bits(device.configuration)
+        queues = UInt32(device.queues)
+        queueSize = device.queueSize
+        ports = device.ports
+    }
+
+    private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
+
+    /// The line reads as a word of what `text` gives.
+    static func number(_ text: String?) -> UInt64? {
+        guard let text, text.hasPrefix("0x") else { return nil }
+        return UInt64(text.dropFirst(2), radix: 16)
+    }
+
+    // MARK: Writing
+
+    /// As JSON; members in the order in which a reader wants them.
+    var json: JSON {
+        var members: [JSON.Member] = []
+        func add(_ name: String, _ value: JSON?) { if let value { members.append(JSON.Member(name: name, value: value)) } }
+        func number(_ name: String, _ value: (some BinaryInteger)?) { add(name, value.map { .count($0) }) }
+        func text(_ name: String, _ value: String?) { add(name, value.map { .string($0) }) }
+        func flag(_ name: String, _ value: Bool?) { add(name, value.map { .bool($0) }) }
+        number("trace", trace)
+        text("memory", memory)
+        text("device", device)
+        number("type", type)
+        text("offered", offered)
+        text("dialect", dialect)
+        text("freeze", freeze)
+        text("conform", conform)
+        text("configuration", configuration)
+        number("t", t)
+        text("by", by)
+        number("dev", dev)
+        text("ev", ev)
+        text("reg", reg)
+        number("offset", offset)
+        text("address", address)
+        number("width", width)
+        number("queue", queue)
+        number("name", name)
+        number("epoch", epoch)
+        text("kind", kind)
+        number("id", id)
+        text("value", value)
+        number("queues", queues)
+        number("queueSize", queueSize)
+        add("ports", ports.map { .array($0.map { .string($0) }) })
+        number("room", room)
+        number("segments", segments)
+        flag("asksForKick", asksForKick)
+        text("result", result)
+        number("written", written)
+        number("port", port)
+        number("count", count)
+        flag("isOpen", isOpen)
+        number("readable", readable)
+        number("writable", writable)
+        number("length", length)
+        number("status", status)
+        text("phase", phase)
+        text("clause", clause)
+        return .object(members)
+    }
+
+    /// An event.
+    init(_ stamp: TraceStamp, _ event: Event) {
+        t = stamp.nanoseconds
+        by = stamp.thread
+        dev = stamp.device
+        switch event {
+        case .read(let offset, let width, let value): access("read", offset, width, value)
+        case .write(let offset, let width, let value): access("write", offset, width, value)
+        case .kicked(let queues):
+            ev = "kick"
+            self.queues = queues.rawValue
+        case .take(let queue, let room, let segments, let asksForKick):
+            (ev, self.queue, self.room, self.segments, self.asksForKick) = ("take", queue, room, segments, asksForKick)
+        case .finish(let token, let outcome):
+            ev = "finish"
+            set(token)
+            (result, written) = (outcome.result.traceName, outcome.written)
+        case .backendReady: ev = "ready"
+        case .deadlinePassed: ev = "deadline"
+        case .fail: ev = "fail"
+        case .change(let word): (ev, value) = ("change", Self.bits(word))
+        case .input(let port, let count, let bytes):
+            (ev, self.port, self.count, value) = ("input", port, UInt64(count), Self.bits(bytes))
+        case .receive(let port): (ev, self.port) = ("receive", port)
+        case .open(let port, let isOpen): (ev, self.port, self.isOpen) = ("open", port, isOpen)
+        case .refuse: ev = "refuse"
+        case .load(let address, let width, let value):
+            (ev, self.address, self.width, self.value) = ("load", Self.bits(address), width, Self.bits(value))
+        case .available(let queue, let id, let readable, let writable):
+            (ev, self.queue, self.id, self.readable, self.writable) = ("available", queue, id, readable, writable)
+        case .request(let token, let summary):
+            ev = "request"
+            set(token)
+            (kind, value, count) = (summary.kind.rawValue, Self.bits(summary.place), summary.count)
+        case .used(let queue, let id, let length): (ev, self.queue, self.id, self.length) = ("used", queue, id, length)
+        case .interrupt(let status): (ev, value) = ("interrupt", Self.bits(UInt64(status)))
+        case .lifecycle(let status, let phase):
+            (ev, self.status, self.phase) = ("lifecycle", status.rawValue, phase.name)
+        case .violation(let check, let evidence):
+            (ev, clause, queue, offset) = ("violation", "\(check.clause.id)", evidence.queue, evidence.offset)
+            value = evidence.value.map { Self.bits($0) }
+        case .dropped(let count): (ev, self.count) = ("dropped", count)
+        }
+    }
+
+    private mutating func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64) {
+        (ev, self.offset, self.width, self.value) = (what, offset, width, Self.bits(value))
+        reg = Register(rawValue: UInt32(offset)).map { "\($0)" }
+    }
+
+    private mutating func set(_ token: Token) { (queue, name, epoch) = (token.queue, token.name, token.epoch) }
+
+    // MARK: Reading
+
+    /// The event that the line is; nil if it is none, or not whole.
+    var event: Event? {
+        switch ev {
+        case "read": access.map { .read(offset: $0.0, width: $0.1, value: $0.2) }
+        case "write": access.map { .write(offset: $0.0, width: $0.1, value: $0.2) }
+        case "kick": queues.map { .kicked(QueueSet(rawValue: $0)) }
+        case "take":
+            if let queue, let room, let segments, let asksForKick {
+                .take(queue: queue, room: room, segments: segments, asksForKick: asksForKick)
+            } else { nil }
+        case "finish":
+            if let token, let result = Outcome.Result(traceName: result), let written {
+                .finish(token, Outcome(result, written: written))
+            } else { nil }
+        case "ready": .backendReady
+        case "deadline": .deadlinePassed
+        case "fail": .fail
+        case "change": word.map { .change($0) }
+        case "input":
+            if let port, let count, count <= 8, let word { .input(port: port, count: UInt8(count), bytes: word) } else { nil }
+        case "receive": port.map { .receive(port: $0) }
+        case "open": if let port, let isOpen { .open(port: port, isOpen: isOpen) } else { nil }
+        case "refuse": .refuse
+        case "load": if let address = Self.number(address), let width, let word {
+            .load(address: address, width: width, value: word)
+        } else { nil }
+        case "available":
+            if let queue, let id, let readable, let writable {
+                .available(queue: queue, id: id, readable: readable, writable: writable)
+            } else { nil }
+        case "request":
+            if let token, let kind = kind.flatMap({ RequestKind(rawValue: $0) }), let word, let count {
+                .request(token, RequestSummary(kind, place: word, count: count))
+            } else { nil }
+        case "used": if let queue, let id, let length { .used(queue: queue, id: id, length: length) } else { nil }
+        case "interrupt": word.map { .interrupt(UInt32(truncatingIfNeeded: $0)) }
+        case "lifecycle":
+            if let status, let phase = Lifecycle.Phase(name: phase) { .lifecycle(DeviceStatus(rawValue: status), phase) } else { nil }
+        case "violation":
+            // The model finds them itself; which it was matters to a viewer only.
+            Check.allCases.first { "\($0.clause.id)" == clause }.map { .violation($0, Evidence(queue: nil)) }
+        case "dropped": count.map { .dropped($0) }
+        default: nil
+        }
+    }
+
+    private var word: UInt64? { Self.number(value) }
+    private var access: (UInt16, UInt8, UInt64)? {
+        if let offset, let width, let word { (offset, width, word) } else { nil }
+    }
+    private var token: Token? {
+        if let queue, let name, let epoch { Token(queue: queue, name: name, epoch: epoch) } else { nil }
+    }
+
+    /// The device that the line describes; nil if it describes none.
+    var tracedDevice: TracedDevice? {
+        guard let device, let type, let offered = Self.number(offered), let word = Self.number(configuration),
+            let mode = conform.flatMap({ ConformanceMode(rawValue: $0) }), let queues, let queueSize
+        else { return nil }
+        return TracedDevice(
+            name: device, deviceID: type, offered: Features(rawValue: offered),
+            dialect: dialect.map { $0 == "draft" ? .draft : .ratified }, freeze: freeze == "narrow" ? .narrow : .wide,
+            conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize, ports: ports ?? [])
+    }
+}
+
+extension Outcome.Result {
+    fileprivate var traceName: String {
+        switch self {
+        case .ok: "ok"
+        case .ioError: "ioError"
+        case .unsupported: "unsupported"
+        }
+    }
+
+    fileprivate init?(traceName: String?) {
+        switch traceName {
+        case "ok": self = .ok
+        case "ioError": self = .ioError
+        case "unsupported": self = .unsupported
+        default: return nil
+        }
+    }
+}
+
+extension Lifecycle.Phase {
+    /// The phase as people call it.
+    var name: String {
+        switch self {
+        case .notLive: "not live"
+        case .running: "running"
+        case .suspending: "suspending"
+        case .suspended: "suspended"
+        case .resuming: "resuming"
+        case .dead(let suspended): suspended ? "dead, suspended" : "dead"
+        }
+    }
+
+    /// The phase so called.
+    init?(name: String?) {
+        let all: [Lifecycle.Phase] = [
+            .notLive, .running, .suspending, .suspended, .resuming, .dead(suspended: true), .dead(suspended: false),
+        ]
+        guard let phase = all.first(where: { $0.name == name }) else { return nil }
+        self = phase
+    }
+}

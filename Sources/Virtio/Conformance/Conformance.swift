@@ -1,0 +1,172 @@
+// What the model has seen of its driver's manners: which clauses were put to the test, and which were broken, how often and where.
+// It looks on: nothing here changes what the device does, but in strict mode, where a driver that breaks a binding clause is
+// refused. Nothing grows: a counter and the first evidence a check.
+
+/// What is done about a driver that breaks a clause.
+public enum ConformanceMode: String, CaseIterable, Sendable {
+    /// Nothing, and nobody looks.
+    case off
+    /// It is counted and reported.
+    case report
+    /// And where the clause binds the device refuses the driver: DEVICE_NEEDS_RESET.
+    case strict
+}
+
+/// Where a clause was broken.
+public struct Evidence: Equatable, Sendable {
+    /// The queue, if it was about one.
+    public var queue: UInt16?
+    /// The offset in the device's window, if it was an access of that.
+    public var offset: UInt16?
+    /// What was read or written there, or the chain's head or buffer id.
+    public var value: UInt64?
+
+    /// What is known; nil for what is not.
+    public init(queue: Int? = nil, offset: UInt64? = nil, value: UInt64? = nil) {
+        self.queue = queue.map { UInt16(truncatingIfNeeded: $0) }
+        self.offset = offset.map { UInt16(truncatingIfNeeded: $0) }
+        self.value = value
+    }
+}
+
+/// A clause that was broken.
+public struct Violation: Equatable, Sendable {
+    public let check: Check
+    /// Where, the last time.
+    public let evidence: Evidence
+    /// How often so far.
+    public let count: UInt64
+}
+
+/// What is known of a driver's manners.
+@safe public struct Conformance: ~Copyable, @unchecked Sendable {
+    private struct Record {
+        var counts = InlineArray<96, UInt64>(repeating: 0)
+        var evidence = InlineArray<96, Evidence>(repeating: Evidence())
+        var exercised = CheckSet()
+        var violated = CheckSet()
+        var due = CheckSet()
+        var mustRefuse = false
+        var conduct = Conduct()
+    }
+
+    /// What is done about violations.
+    public let mode: ConformanceMode
+    /// None where nobody looks.
+    private let record: UnsafeMutablePointer<Record>?
+
+    init(_ mode: ConformanceMode) {
+        precondition(Check.allCases.count <= 96)
+        self.mode = mode
+        guard mode != .off else {
+            unsafe record = nil
+            return
+        }
+        let made = UnsafeMutablePointer<Record>.allocate(capacity: 1)
+        unsafe made.initialize(to: Record())
+        unsafe record = made
+    }
+
+    deinit { unsafe record?.deallocate() }
+
+    /// Whether anybody looks.
+    public var isOn: Bool { unsafe record != nil }
+
+    /// How often `check` was broken since the device was made.
+    public subscript(_ check: Check) -> UInt64 { unsafe record?.pointee.counts[Int(check.rawValue)] ?? 0 }
+    /// Checks whose clause was put to the test.
+    public var exercised: CheckSet { unsafe record?.pointee.exercised ?? CheckSet() }
+    /// Checks whose clause was broken.
+    public var violated: CheckSet { unsafe record?.pointee.violated ?? CheckSet() }
+
+    /// A violation due for a report: the first, second, fourth, eighth ... of its kind, so that a guest cannot flood a log; each due
+    /// one once; nil when there is none.
+    public mutating func nextDue() -> Violation? {
+        guard let record = unsafe record, let check = unsafe record.pointee.due.removeFirst() else { return nil }
+        return violation(check)
+    }
+
+    /// What is known of a violation of `check`; nil if there was none.
+    public func violation(_ check: Check) -> Violation? {
+        guard let record = unsafe record, self[check] > 0 else { return nil }
+        return unsafe Violation(
+            check: check, evidence: record.pointee.evidence[Int(check.rawValue)],
+            count: record.pointee.counts[Int(check.rawValue)])
+    }
+
+    // MARK: For the model
+
+    /// What the driver did of late, as far as it matters. Only where somebody looks.
+    var conduct: Conduct {
+        get { unsafe record?.pointee.conduct ?? Conduct() }
+        _modify {
+            if let record = unsafe record {
+                yield unsafe &record.pointee.conduct
+            } else {
+                var none = Conduct()
+                yield &none
+            }
+        }
+    }
+
+    /// The driver is to be refused for what it did since this was last asked.
+    mutating func takeRefusal() -> Bool {
+        guard let record = unsafe record, unsafe record.pointee.mustRefuse else { return false }
+        unsafe record.pointee.mustRefuse = false
+        return true
+    }
+
+    /// Whether a refusal waits to be taken.
+    var mustRefuse: Bool { unsafe record?.pointee.mustRefuse ?? false }
+
+    /// `check` was put to the test.
+    mutating func exercise(_ check: Check) { unsafe record?.pointee.exercised.insert(check) }
+
+    /// All of `checks` were.
+    mutating func exercise(_ checks: CheckSet) { unsafe record?.pointee.exercised.formUnion(checks) }
+
+    /// The driver broke the clause of `check`.
+    mutating func violate(_ check: Check, _ evidence: Evidence) {
+        guard let record = unsafe record else { return }
+        let index = Int(check.rawValue)
+        unsafe record.pointee.exercised.insert(check)
+        unsafe record.pointee.violated.insert(check)
+        unsafe record.pointee.evidence[index] = evidence
+        unsafe record.pointee.counts[index] &+= 1
+        if unsafe record.pointee.counts[index].nonzeroBitCount == 1 { unsafe record.pointee.due.insert(check) }
+        if mode == .strict && check.clause.level.binds { unsafe record.pointee.mustRefuse = true }
+    }
+}
+
+extension MMIOTransport where Device: ~Copyable {
+    /// The driver keeps the clause of `check` if `holds`.
+    @inline(__always)
+    mutating func expect(
+        _ check: Check, _ holds: @autoclosure () -> Bool, queue: Int? = nil, at offset: UInt64? = nil,
+        value: UInt64? = nil
+    ) {
+        guard conformance.isOn else { return }
+        judge(check, holds(), Evidence(queue: queue, offset: offset, value: value))
+    }
+
+    mutating func judge(_ check: Check, _ holds: Bool, _ evidence: Evidence) {
+        if holds { conformance.exercise(check) } else { violate(check, evidence) }
+    }
+
+    /// The driver broke the clause of `check`.
+    mutating func violate(_ check: Check, _ evidence: Evidence) {
+        conformance.violate(check, evidence)
+        memory.tape.record(.violation(check, evidence))
+    }
+
+    /// The device refuses a driver that broke a binding clause since this was last asked. A host asks after every call in strict
+    /// mode, if `mustRefuse`.
+    public mutating func refuse() -> Effects {
+        memory.tape.record(.refuse)
+        defer { closeCall() }
+        return conformance.takeRefusal() ? failed() : Effects()
+    }
+
+    /// A driver is to be refused.
+    public var mustRefuse: Bool { conformance.mustRefuse }
+}

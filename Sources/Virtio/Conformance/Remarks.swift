@@ -1,0 +1,77 @@
+// What was seen of the driver in one chain, on the chain's way through the device.
+
+/// What makes a chain known again, so that a change of it while the device has it is seen.
+@usableFromInline struct Witness: Sendable {
+    /// Of its descriptors as they were fetched.
+    var digest: UInt64
+    /// Its table of indirect descriptors, if it had one.
+    var table: GuestBuffer?
+}
+
+/// A digest of descriptors, in the order in which they were fetched. It need not withstand an enemy, for whom there is nothing in it.
+struct Digest {
+    private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+
+    mutating func add(_ low: UInt64, _ high: UInt64) {
+        value = (value ^ low) &* 0x9e37_79b9_7f4a_7c15
+        value = ((value << 29 | value >> 35) ^ high) &* 0x9e37_79b9_7f4a_7c15
+    }
+}
+
+/// What was seen in a chain; nothing where nobody looks.
+@usableFromInline struct Remarks: Sendable {
+    let isOn: Bool
+    private(set) var exercised = CheckSet()
+    private(set) var broken = CheckSet()
+    var witness: Witness?
+
+    init(isOn: Bool) { self.isOn = isOn }
+
+    mutating func expect(_ check: Check, _ holds: @autoclosure () -> Bool) {
+        guard isOn else { return }
+        exercised.insert(check)
+        if !holds() { broken.insert(check) }
+    }
+
+    mutating func exercise(_ checks: CheckSet) {
+        if isOn { exercised.formUnion(checks) }
+    }
+}
+
+extension CheckSet {
+    /// Every chain of a split ring is put to these.
+    static let splitChain = CheckSet(
+        .availableIndexAdvances, .headInTable, .headFree, .splitNoLoop, .splitNextInTable, .splitWritableLast, .addressInMemory)
+    /// And one with a table to these.
+    static let splitTable = CheckSet(.splitIndirectNegotiated, .splitTableEndsChain, .tableWhole, .splitOneTable)
+    /// Every list of a packed ring is put to these.
+    static let packedList = CheckSet(
+        .packedRoom, .packedWholeList, .packedNoLoop, .packedLength, .packedWritableLast, .addressInMemory)
+    /// And one with a table to these.
+    static let packedTable = CheckSet(.packedIndirectNegotiated, .packedTableAlone, .tableWhole)
+}
+
+extension QueueFault {
+    /// The clause that the driver broke, in a packed ring or a split one.
+    public func check(isPacked: Bool) -> Check {
+        switch self {
+        case .badSize: isPacked ? .queueSizeAllowed : .splitSize
+        case .misalignedRing: isPacked ? .packedAlignment : .splitAlignment
+        case .ringOutsideMemory, .bufferOutsideMemory: .addressInMemory
+        case .availableIndexJump: .availableIndexAdvances
+        case .headOutOfRange: .headInTable
+        case .headInFlight: isPacked ? .packedRoom : .headFree
+        case .nextOutOfRange: .splitNextInTable
+        case .descriptorNotAvailable: .packedWholeList
+        case .endlessChain: isPacked ? .packedNoLoop : .splitNoLoop
+        case .chainTooLong: isPacked ? .packedLength : .splitLength
+        case .chainTooLarge: isPacked ? .packedNoLoop : .splitNoLoop
+        case .readableAfterWritable: isPacked ? .packedWritableLast : .splitWritableLast
+        case .indirectNotNegotiated: isPacked ? .packedIndirectNegotiated : .splitIndirectNegotiated
+        case .nestedTable: .splitOneTable
+        case .indirectMisplaced: isPacked ? .packedTableAlone : .splitTableEndsChain
+        case .badIndirectTable: .tableWhole
+        case .noRoomForStatus: .requestFramed
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// A trace gone through once more: the model is told what it was told then, reads of guest memory what it read then, and does the
+// same again. No KVM, no guest, no disk.
+
+/// A device that goes through a trace.
+public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
+    /// The device, made as the traced one was, with `tracing: .replay`, over memory of the same extent.
+    public var transport: MMIOTransport<Device>
+    /// Input that was announced and not offered yet.
+    private var input: [UInt8] = []
+
+    /// Begins with a device that nothing has happened to.
+    public init(_ transport: consuming MMIOTransport<Device>) { self.transport = transport }
+
+    /// How the model left the trace.
+    public enum Divergence: Equatable, Sendable {
+        /// It read other places of guest memory.
+        case memory(String)
+        /// Something else came of the call: what did, and what should have; nil for nothing.
+        case outcome(Event?, expected: Event?)
+        /// Events are missing, here or before.
+        case lost(UInt64)
+    }
+
+    /// Goes through one call: `events` has the event that began it, and all that followed up to the next of that kind. Returns how it
+    /// went another way; nil if it went the same. Violations are not compared: the model finds them itself.
+    public mutating func play(_ events: [Event], onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void) -> Divergence? {
+        guard let call = events.first else { return nil }
+        for event in events {
+            if case .dropped(let count) = event { return .lost(count) }
+        }
+        transport.memory.tape.play(events)
+        switch call {
+        case .read(let offset, let width, _): _ = transport.read(at: UInt64(offset), width: Int(width))
+        case .write(let offset, let width, let value):
+            _ = transport.write(at: UInt64(offset), width: Int(width), value: value)
+        case .kicked(let queues): _ = transport.kicked(queues)
+        case .take(let queue, let room, let segments, let asksForKick):
+            guard Int(queue) < transport.queueCount else { break }
+            var batch = Batch<Device.Request>(room: Int(room), segments: Int(segments))
+            _ = transport.take(queue: Int(queue), into: &batch, asksForKick: asksForKick)
+        case .finish(let token, let outcome): _ = transport.finish(token, outcome)
+        case .backendReady: _ = transport.backendReady()
+        case .deadlinePassed: _ = transport.drainDeadlinePassed()
+        case .fail: _ = transport.fail()
+        case .change(let word):
+            let new = transport.device.configuration(of: word)
+            _ = transport.change { $0 = new }
+        case .refuse: _ = transport.refuse()
+        case .input(_, let count, let bytes):
+            for index in 0..<min(8, count) { input.append(UInt8(truncatingIfNeeded: bytes >> UInt64(8 * index))) }
+            return nil
+        case .receive, .open:
+            onInput(&transport, call, input)
+            input = []
+        default: return .outcome(nil, expected: call)
+        }
+        var produced: [Event] = []
+        transport.drainEvents { if $0.isOutcome { produced.append($0) } }
+        if let divergence = transport.memory.tape.divergence { return .memory(divergence) }
+        let expected = events.filter { $0.isOutcome }
+        for index in 0..<max(produced.count, expected.count) {
+            let (now, then) = (index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil)
+            if now != then { return .outcome(now, expected: then) }
+        }
+        return nil
+    }
+}
+
+extension Replay where Device == Block {
+    /// Goes through one call of a disk's.
+    public mutating func play(_ events: [Event]) -> Divergence? { play(events) { _, _, _ in } }
+}
+
+extension Replay where Device == Console {
+    /// Goes through one call of a console's.
+    public mutating func play(_ events: [Event]) -> Divergence? {
+        play(events) { transport, call, input in
+            switch call {
+            case .receive(let port):
+                var accepted = 0
+                _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
+            case .open(let port, let isOpen): _ = transport.setOpen(isOpen, port: Int(port))
+            default: break
+            }
+        }
+    }
+}
+
+extension Event {
+    /// Whether it came of a call, and does not only tell of the driver.
+    fileprivate var isOutcome: Bool {
+        switch self {
+        case .read, .available, .request, .used, .interrupt, .lifecycle: true
+        default: false
+        }
+    }
+}

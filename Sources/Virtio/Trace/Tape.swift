@@ -1,0 +1,149 @@
+// Where a device model's events are noted, or, when it goes through them once more, where it reads guest memory from. A device without
+// one pays a comparison a load.
+//
+// The unsafe code here rests on this: a reel is made with its transport and freed with it, and whoever holds a tape is part of that
+// transport.
+
+import Synchronization
+
+/// A device's tape, or none.
+@safe struct Tape: @unchecked Sendable {
+    /// What is on a tape.
+    @safe struct Reel: ~Copyable {
+        /// Guest memory, to name places in it.
+        let memory: GuestMemory
+        let isReplay: Bool
+        let capacity: Int
+        let events: UnsafeMutablePointer<Event>
+        var count = 0
+        var dropped: UInt64 = 0
+        /// What a replay reads, and how far it has come.
+        var script: [Event] = []
+        var position = 0
+        /// The first event at which the model went another way than the script.
+        var divergence: String?
+
+        init(memory: GuestMemory, capacity: Int, isReplay: Bool) {
+            self.memory = memory
+            self.isReplay = isReplay
+            self.capacity = capacity
+            unsafe events = .allocate(capacity: capacity)
+        }
+
+        deinit { unsafe events.deallocate() }
+    }
+
+    private let reel: UnsafeMutablePointer<Reel>?
+
+    /// No tape.
+    init() { unsafe reel = nil }
+
+    /// A tape for a device over `memory`.
+    init(memory: GuestMemory, isReplay: Bool) {
+        let made = UnsafeMutablePointer<Reel>.allocate(capacity: 1)
+        unsafe made.initialize(to: Reel(memory: memory, capacity: 1 << 16, isReplay: isReplay))
+        unsafe reel = made
+    }
+
+    /// Frees what `init` made. Nothing may use the tape, or a copy of it, any more.
+    func free() {
+        guard let reel = unsafe reel else { return }
+        unsafe reel.deinitialize(count: 1)
+        unsafe reel.deallocate()
+    }
+
+    /// Whether there is one.
+    var isOn: Bool { unsafe reel != nil }
+
+    /// Notes an event.
+    @inline(__always)
+    func record(_ event: @autoclosure () -> Event) {
+        guard unsafe reel != nil else { return }
+        append(event())
+    }
+
+    /// Notes input, eight bytes an event.
+    func recordInput(_ bytes: Span<UInt8>, port: Int) {
+        guard isOn else { return }
+        var start = 0
+        while start < bytes.count {
+            let count = min(8, bytes.count - start)
+            var word: UInt64 = 0
+            for index in 0..<count { word |= UInt64(bytes[start + index]) << UInt64(8 * index) }
+            append(.input(port: UInt8(port), count: UInt8(count), bytes: word))
+            start += count
+        }
+        append(.receive(port: UInt8(port)))
+    }
+
+    private func append(_ event: Event) {
+        guard let reel = unsafe reel else { return }
+        guard unsafe reel.pointee.count < reel.pointee.capacity else {
+            unsafe reel.pointee.dropped += 1
+            return
+        }
+        unsafe (reel.pointee.events + reel.pointee.count).initialize(to: event)
+        unsafe reel.pointee.count += 1
+    }
+
+    /// Calls `body` with the events noted since the last time, and forgets them. Events are plain values.
+    func drain(_ body: (Event) -> Void) {
+        guard let reel = unsafe reel else { return }
+        for index in 0..<(unsafe reel.pointee.count) { unsafe body(reel.pointee.events[index]) }
+        unsafe reel.pointee.count = 0
+        let dropped = unsafe reel.pointee.dropped
+        if dropped > 0 { body(.dropped(dropped)) }
+        unsafe reel.pointee.dropped = 0
+    }
+
+    // MARK: Guest memory
+
+    /// A word of guest memory, fetched once by whoever calls: noted or, in a replay, what was noted.
+    @inline(__always)
+    func seen<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
+        guard unsafe reel != nil else { return value }
+        return unsafe Word(truncatingIfNeeded: exchange(UInt64(value), Word.bitWidth / 8, place))
+    }
+
+    private func exchange(_ value: UInt64, _ width: Int, _ place: UnsafeRawPointer) -> UInt64 {
+        guard let reel = unsafe reel else { return value }
+        let address = unsafe reel.pointee.memory.guestAddress(of: place) ?? 0
+        var value = value
+        if unsafe reel.pointee.isReplay {
+            value = unsafe reel.pointee.next(address, width) ?? value
+        }
+        append(.load(address: address, width: UInt8(width), value: value))
+        return value
+    }
+
+    // MARK: Replay
+
+    /// From here on the model reads what `events` say it read.
+    func play(_ events: [Event]) {
+        guard let reel = unsafe reel else { return }
+        unsafe reel.pointee.script = events
+        unsafe reel.pointee.position = 0
+    }
+
+    /// Where the model first read another place than the script says, or more than it has.
+    var divergence: String? { unsafe reel?.pointee.divergence }
+}
+
+extension Tape.Reel {
+    /// What was read at `address`, if the script goes on with that.
+    mutating func next(_ address: UInt64, _ width: Int) -> UInt64? {
+        while position < script.count {
+            defer { position += 1 }
+            guard case .load(let place, let size, let value) = script[position] else { continue }
+            if place == address && Int(size) == width { return value }
+            diverge("it reads \(width) bytes at \(address), where the trace has \(size) at \(place)")
+            return nil
+        }
+        diverge("it reads \(width) bytes at \(address), of which the trace knows nothing")
+        return nil
+    }
+
+    private mutating func diverge(_ how: String) {
+        if divergence == nil { divergence = how }
+    }
+}
