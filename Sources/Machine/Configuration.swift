@@ -122,6 +122,8 @@ extension Machine {
         /// How long a drain may take before the device suspends without it (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 
+        /// Silence after which devices with work outstanding are spoken of; nil for never.
+        public var stallAfter: Duration?
         /// What is done about drivers that break clauses of the specification.
         public var conform = ConformanceMode.report
         /// Each clause they break is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on purpose.

@@ -20,6 +20,7 @@ public final class Machine: @unchecked Sendable {
     private let console: ConsoleSlot
     private let disks: [BlockSlot]
     private let trace: TraceWriter?
+    private let stallAfter: Duration?
     private let ending = Ending()
 
     /// Makes the machine; no guest instruction has run when this returns.
@@ -48,16 +49,19 @@ public final class Machine: @unchecked Sendable {
             try SerialPort(end, line: vm.line(gsi: SerialPort.gsi))
         }
         self.serial = serial
+        stallAfter = configuration.stallAfter
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
         let parts = Parts(
             configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime(),
             trace: trace)
+        let keys = KeyReceiver()
         console = try parts.console(ends, slot: 0) { [ending] action in
             switch action {
             case .quit: ending.report(.stopped(signal: 2))
             case .help: Log.say(EscapeKeys.text)
+            case .inform: keys.machine?.diagnose()
             }
         }
         var disks: [BlockSlot] = []
@@ -72,19 +76,23 @@ public final class Machine: @unchecked Sendable {
             regions: regions.enumerated().map { between.region($0.offset, $0.element) },
             testDevice: configuration.kernel == nil ? [console] + disks : nil, serial: serial)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
+        keys.machine = self
     }
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
     public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
         var vcpus: [VCPUThread] = []
+        var stallWatch: StallWatch?
         // Output is written and disks are flushed when this is left.
         defer {
+            stallWatch?.stop()
             for device in devices { device.stop() }
             serial?.stop()
             trace?.close()
         }
         for device in devices { try device.start() }
         try serial?.start()
+        stallWatch = try stallAfter.map { (patience) throws(MachineError) in try StallWatch(devices, patience: patience) }
         do throws(MachineError) {
             let supported = try supportedCPUID()
             // The others wait for the first to start them.
@@ -123,6 +131,12 @@ public final class Machine: @unchecked Sendable {
     public private(set) var positions: [String] = []
     /// Bytes that the guest wrote to a serial port that is not there; known when `run` has returned.
     public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
+
+    /// Says where each device and its driver stand.
+    public func diagnose() { for device in devices { Log.say(device.state.report) } }
+
+    /// What was seen of the devices' drivers.
+    public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
     /// Tells the guest if the terminal's size changed.
     public func rereadConsoleSize() { console.rereadSize() }
@@ -210,6 +224,12 @@ public final class Machine: @unchecked Sendable {
         }
         return images
     }
+}
+
+/// Who hears of keys that are vmm's.
+private final class KeyReceiver: @unchecked Sendable {
+    /// Set before the guest runs.
+    weak var machine: Machine?
 }
 
 /// What is put between the parts of a machine: nothing, or what a test breaks them with.

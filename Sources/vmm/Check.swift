@@ -27,7 +27,7 @@ struct CheckTrace: ParsableCommand {
         }
         if json { print(check.conformance.json) } else { say(check.conformance) }
         for divergence in check.divergences { Log.say(divergence) }
-        let isBroken = check.conformance.contains { !$0.violations.isEmpty }
+        let isBroken = check.conformance.hasViolation
         throw ExitCode(check.divergences.isEmpty ? isBroken ? 65 : 0 : 1)
     }
 
@@ -38,5 +38,31 @@ struct CheckTrace: ParsableCommand {
         let (exercised, never) = reports.coverage
         print("put to the test: \(exercised.joined(separator: " "))")
         print("never: \(never.joined(separator: " "))")
+    }
+}
+
+/// Turns a trace into one that timeline viewers open.
+struct ViewTrace: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trace-view",
+        abstract: "Turn a trace into the Trace Event format, which ui.perfetto.dev and chrome://tracing open.",
+        discussion: """
+            A device is a process; its rows are the life of the device, its register accesses, its interrupt and its requests, each \
+            from the moment it goes to the backend until it is used.
+            """)
+
+    @Argument(help: "A file that vmm --trace wrote.", completion: .file())
+    var trace: String
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The file to write. (default: standard output)", valueName: "path"),
+        completion: .file())
+    var output: String?
+
+    func run() throws {
+        do throws(MachineError) { try TraceView.write(trace, to: output) } catch {
+            Log.say(error.description)
+            throw ExitCode(1)
+        }
     }
 }

@@ -43,10 +43,7 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     }
 
     /// Seconds with one digit behind the point.
-    var description: String {
-        let (seconds, attoseconds) = duration.components
-        return "\(seconds).\(attoseconds / 100_000_000_000_000_000) s"
-    }
+    var description: String { TimeSpanText.of(duration) }
     var defaultValueDescription: String { description }
 }
 

@@ -11,7 +11,7 @@ struct VMM: ParsableCommand {
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
         version: "0.1.0",
-        subcommands: [Run.self, CheckTrace.self],
+        subcommands: [Run.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
 }
 
@@ -21,9 +21,10 @@ struct Run: ParsableCommand {
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
         discussion: """
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; \
-            64 usage; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
+            64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
-            In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A h lists the keys.
+            In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A i says where its devices \
+            stand, Ctrl-A h lists the keys.
             """)
 
     @Argument(
@@ -136,8 +137,20 @@ struct Run: ParsableCommand {
             valueName: "path"), completion: .file())
     var trace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            When no device has been used for this time and one has work outstanding, say where it stands and what it most likely waits \
+            for. Ctrl-A i and SIGQUIT say it at once.
+            """,
+            valueName: "duration"))
+    var stallAfter: TimeSpan?
+
     @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
     var timeout: TimeSpan?
+
+    @Flag(help: "At the end, say on standard error in one line of JSON how it was, and which clauses drivers broke and kept.")
+    var json = false
 
     @Flag(name: .shortAndLong, help: "Say what is being done.")
     var verbose = false
@@ -157,6 +170,9 @@ struct Run: ParsableCommand {
         if targets.count > Console.maximumPorts {
             throw ValidationError(
                 "A console has at most \(Console.maximumPorts) ports, itself included: use fewer --port.")
+        }
+        if trace != nil && qtest == nil && builtIn && suspend == nil {
+            throw ValidationError("The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
         guard qtest != nil else { return }
         if !builtIn || initrd != nil || !append.isEmpty || serial.target != nil || cpus > 1 {
@@ -214,7 +230,8 @@ struct Run: ParsableCommand {
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
-        let elapsed = TimeSpan(duration: ContinuousClock.now - start)
+        let duration = ContinuousClock.now - start
+        let elapsed = TimeSpan(duration: duration)
         Terminal.restore()
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
@@ -223,13 +240,25 @@ struct Run: ParsableCommand {
         if verbose || outcome == .timedOut {
             for (id, position) in machine.positions.enumerated() { Log.say("vcpu\(id) is \(position)") }
         }
+        let conformance = machine.conformance
+        if conform != .off, verbose || configuration.reportsViolations && conformance.hasViolation {
+            Log.say(conformance.sentence)
+        }
         if machine.lostSerialOutput > 0 {
             Log.say(
                 "the guest wrote \(machine.lostSerialOutput) bytes to the serial port, which is off; see them with --serial stdio"
             )
         }
+        let code = exitCode(outcome, conformance)
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
-        return outcome.exitCode
+        if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
+        return code
+    }
+
+    /// A driver that was refused is what a strict run is about, however it ended then; but not if somebody stopped it.
+    private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
+        if case .stopped = outcome { return outcome.exitCode }
+        return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
     }
 
     /// Makes the devices and lets a qtest client drive them.
@@ -238,10 +267,14 @@ struct Run: ParsableCommand {
         configuration.reportsViolations = verbose || conform == .strict
         let machine = try QTestMachine(configuration)
         signals.act(on: machine)
+        let start = ContinuousClock.now
         let outcome = try machine.run(on: target, timeout: timeout?.duration)
         signals.act(on: nil)
-        if verbose || outcome.exitCode != 0 { Log.say(outcome.sentence) }
-        return outcome.exitCode
+        let code = exitCode(outcome, machine.conformance)
+        if verbose || code != 0 { Log.say(outcome.sentence) }
+        if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
+        return code
     }
 
     private var builtIn: Bool { kernel == nil && kernelOption == nil }
@@ -262,6 +295,7 @@ struct Run: ParsableCommand {
         configuration.conform = conform
         configuration.reportsViolations = !builtIn || verbose
         configuration.trace = trace
+        configuration.stallAfter = stallAfter?.duration
         configuration.console = console?.target ?? .stdio
         configuration.consoleFeatures = console?.features ?? Machine.Configuration.FeatureChoice()
         configuration.ports = port.map(\.port)

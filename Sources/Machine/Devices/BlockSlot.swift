@@ -89,7 +89,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         while let sleep = sleepTime(of: worker) {
             var doorbells: [1 of pollfd] = [pollfd(fd: worker.doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &doorbells, sleep)
-            answerDoorbell(of: worker)
+            answerDoorbell(of: worker, by: worker)
             checkPatience()
             startWork(for: worker, staysAwake: true) { request in
                 guard let outcome = backend.performNow(request.work.request, identity: identity) else {
@@ -273,6 +273,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
                 released = held.count
             }
         }
-        workers[0].doorbell.signal()
+        workers[0].ring()
     }
 }

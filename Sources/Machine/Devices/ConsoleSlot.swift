@@ -63,7 +63,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let ready = wait()
-            answerDoorbell(of: worker)
+            answerDoorbell(of: worker, by: worker)
             for stream in streams {
                 let (input, output) = ready[stream.port]
                 if input { stream.end.door == nil ? typed(stream) : stream.end.admit() }
@@ -78,7 +78,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
-        answerDoorbell(of: worker)
+        answerDoorbell(of: worker, by: worker)
         while step(), deadline.millisecondsLeft > 0 {}
         for stream in streams {
             while lock.locked({ !stream.output.isEmpty }), isWritable(stream, within: deadline.millisecondsLeft) {
@@ -265,7 +265,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             holding = holding && count != nil
             released = min(waiting, released + (count ?? 0))
         }
-        workers[0].doorbell.signal()
+        workers[0].ring()
     }
 
     /// Takes input as from a terminal; false, having taken none of it, if too much waits already.

@@ -76,6 +76,10 @@ protocol DeviceControl: AnyObject, Sendable {
     func step() -> Bool
     /// When the host's patience with a drain ends; nil if none is under way.
     var drainDeadline: Instant? { get }
+    /// How often it was used, by its driver or by its backend: as long as this stays, nothing happens.
+    var activity: UInt64 { get }
+    /// What was seen of its driver.
+    var conformance: ConformanceReport { get }
     /// What a trace says of it.
     var traced: TracedDevice { get }
     /// All there is to know of it now.

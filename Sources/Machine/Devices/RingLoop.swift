@@ -62,7 +62,7 @@ struct RingLoop: ~Copyable {
         }
         if rang {
             listens = false
-            slot.answerDoorbell(of: worker)
+            slot.answerDoorbell(of: worker, by: worker)
         }
         guard !completions.isEmpty else { return }
         slot.report(completions, of: file, by: worker)

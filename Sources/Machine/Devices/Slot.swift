@@ -40,6 +40,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     let workers: [Worker]
 
     // Under the lock:
+    /// How often the model was called.
+    private var calls: UInt64 = 0
     var transport: MMIOTransport<Device>
     /// Queues the model wants served.
     var pending: QueueSet = []
@@ -81,6 +83,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     }
 
     final func write(at offset: UInt64, width: Int, value: UInt64) {
+        // Kicks before a change of Status are to be known before it: they may come as events.
+        if offset == UInt64(Register.status.rawValue) { for worker in workers { answerDoorbell(of: worker, by: nil) } }
         perform { apply(transport.write(at: offset, width: width, value: value)) }
         if offset == UInt64(Register.queueNotify.rawValue), value < 32 { divertKicks(ofQueue: Int(value)) }
     }
@@ -102,6 +106,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func perform<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
         let (result, reports, rings) = lock.locked {
             let result = body()
+            calls &+= 1
             if transport.mustRefuse { apply(transport.refuse()) }
             noteEvents()
             defer { ringing = 0 }
@@ -109,7 +114,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
         if rings != 0 {
             for worker in workers where rings & 1 << UInt32(worker.index) != 0 && worker !== caller {
-                worker.doorbell.signal()
+                worker.ring()
             }
         }
         if place.reportsViolations { for report in reports { Log.say("\(name): \(report)") } }
@@ -173,6 +178,10 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
+    final var activity: UInt64 { lock.locked { calls } }
+
+    final var conformance: ConformanceReport { lock.locked { ConformanceReport(device: name, transport.conformance) } }
+
     final var traced: TracedDevice {
         lock.locked {
             TracedDevice(
@@ -230,10 +239,16 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         if found { worker.vigil.end(at: .now) }
     }
 
-    /// Finds out whether `worker` woke for a kick that came as an event. It names no queue, so all of the worker's are looked at.
-    final func answerDoorbell(of worker: Worker) {
-        guard worker.doorbell.take() > 0 else { return }
-        lock.locked { pending.formUnion(transport.readyQueues.intersection(worker.queues)) }
+    /// Finds out whether `worker` was rung for a kick that came as an event. It names no queue, so all of the worker's are looked at. If
+    /// it is not the worker that asks, the worker is rung again.
+    final func answerDoorbell(of worker: Worker, by caller: Worker?) {
+        let count = worker.doorbell.take()
+        guard count > 0 else { return }
+        perform(by: caller) {
+            pending.formUnion(transport.readyQueues.intersection(worker.queues))
+            if worker.newKicks(of: count) > 0 { apply(transport.kicked(diverted.intersection(worker.queues))) }
+            ring(worker)
+        }
     }
 
     final var drainDeadline: Instant? { lock.locked { patience } }
@@ -260,7 +275,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Ends the device's threads and waits for that.
     func stop() {
         lock.locked { stopping = true }
-        for worker in workers { worker.doorbell.signal() }
+        for worker in workers { worker.ring() }
         for worker in workers { worker.join() }
     }
 

@@ -1,6 +1,7 @@
 // A thread of a device: the queues that are its own, and what wakes it.
 
 import KVM
+import Synchronization
 import Virtio
 
 /// One of a device's threads.
@@ -9,8 +10,13 @@ final class Worker: @unchecked Sendable {
     let index: Int
     /// The queues it serves.
     let queues: QueueSet
-    /// Wakes it.
+    /// Wakes it: rung by us, and by kicks that come as events.
     let doorbell: EventFD
+    /// How often we rang it.
+    private let rings = Atomic<UInt64>(0)
+    /// Under the device's lock: how often it was rung in all, and how many kicks of that were told.
+    private var heard: UInt64 = 0
+    private var kicks: UInt64 = 0
     /// Under the device's lock.
     var vigil = Vigil()
     private var thread: Thread?
@@ -29,6 +35,22 @@ final class Worker: @unchecked Sendable {
 
     /// Waits for the thread's end.
     func join() { thread.take()?.join() }
+
+    /// Wakes it.
+    func ring() {
+        // Counted first: a ring of ours is never taken for a kick.
+        rings.add(1, ordering: .relaxed)
+        doorbell.signal()
+    }
+
+    /// The doorbell had rung `count` times. Returns how many of all rings were kicks and had not been told; with the device's lock held.
+    func newKicks(of count: UInt64) -> UInt64 {
+        heard += count
+        let own = rings.load(ordering: .relaxed)
+        guard heard > own + kicks else { return 0 }
+        defer { kicks = heard - own }
+        return heard - own - kicks
+    }
 }
 
 /// How a worker waits for its driver. To wake a thread takes tens of microseconds, so a driver that came back sooner the last time

@@ -9,6 +9,8 @@ enum JSON: Equatable, Sendable {
     case array([JSON])
     /// In this order; a name comes once.
     case object([Member])
+    /// Nanoseconds, written as microseconds with three decimals.
+    case microseconds(UInt64)
 
     /// A member of an object.
     struct Member: Equatable, Sendable {
@@ -23,6 +25,8 @@ enum JSON: Equatable, Sendable {
         case .bool(let value): value ? "true" : "false"
         case .number(let value): String(value)
         case .string(let value): Self.quoted(value)
+        case .microseconds(let value):
+            "\(value / 1000)." + String(String(1000 + value % 1000).dropFirst())
         case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
         case .object(let members):
             "{" + members.map { Self.quoted($0.name) + ":" + $0.value.text }.joined(separator: ",") + "}"
@@ -41,6 +45,10 @@ enum JSON: Equatable, Sendable {
         }
         return quoted + "\""
     }
+}
+
+extension JSON: ExpressibleByStringLiteral {
+    init(stringLiteral value: String) { self = .string(value) }
 }
 
 extension JSON: ExpressibleByDictionaryLiteral {

@@ -10,6 +10,19 @@ public enum Log {
         unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
     }
 
+    /// Writes how a run was, as JSON on one line.
+    public static func report(
+        _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport]
+    ) {
+        let (seconds, attoseconds) = duration.components
+        let report: JSON = [
+            "outcome": .string(outcome.sentence), "exitCode": .count(exitCode),
+            "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000), "conformance": conformance.value,
+        ]
+        let line = Array((report.text + "\n").utf8)
+        unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
+    }
+
     /// Says what a device's thread did.
     public static func say(_ device: String, _ counts: DeviceStatistics) {
         say(

@@ -9,6 +9,8 @@ public protocol SignalReceiver: AnyObject, Sendable {
     /// The user says that a disk's size changed, or the terminal's did.
     func rereadDiskSizes()
     func rereadConsoleSize()
+    /// The user wants to know where the devices stand.
+    func diagnose()
 }
 
 extension Machine: SignalReceiver {}
@@ -17,9 +19,11 @@ extension QTestMachine: SignalReceiver {
     /// Sizes are the client's to change.
     public func rereadDiskSizes() {}
     public func rereadConsoleSize() {}
+    public func diagnose() { for device in devices { Log.say(device.state.report) } }
 }
 
-/// What signals do to the running machine: SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it, SIGWINCH re-reads the terminal's size,
+/// What signals do to the running machine: SIGINT, SIGTERM and SIGHUP stop it, SIGQUIT says where its devices
+/// stand, SIGWINCH re-reads the terminal's size,
 /// SIGUSR1 the disks', SIGTSTP puts the terminal back while we are stopped. A closed pipe is an error of the write, not a
 /// signal.
 public final class Signals: @unchecked Sendable {
@@ -51,6 +55,7 @@ public final class Signals: @unchecked Sendable {
             let machine = lock.locked { self.machine }
             switch number {
             case SIGUSR1: machine?.rereadDiskSizes()
+            case SIGQUIT where machine != nil: machine?.diagnose()
             case SIGWINCH: machine?.rereadConsoleSize()
             case SIGTSTP: Terminal.whilePutBack { kill(getpid(), SIGSTOP) }
             default:

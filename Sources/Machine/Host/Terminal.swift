@@ -55,13 +55,13 @@ public enum Terminal {
 /// The escape key and what may follow it, as in `screen` and QEMU.
 struct EscapeKeys {
     /// What a key asks of vmm.
-    enum Action { case quit, help }
+    enum Action { case quit, help, inform }
 
     private static let escape: UInt8 = 0x01  // Ctrl-A
     private var escaped = false
 
     /// What the user sees after Ctrl-A h.
-    static let text = "Ctrl-A x stops the machine, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
+    static let text = "Ctrl-A x stops the machine, Ctrl-A i says where its devices stand, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
 
     /// Splits what was typed into bytes for the guest and actions.
     mutating func filter(_ typed: [UInt8]) -> (bytes: [UInt8], actions: [Action]) {
@@ -73,6 +73,7 @@ struct EscapeKeys {
                 switch key {
                 case Self.escape: bytes.append(key)
                 case UInt8(ascii: "x"): actions.append(.quit)
+                case UInt8(ascii: "i"): actions.append(.inform)
                 default: actions.append(.help)
                 }
             } else if key == Self.escape {

@@ -42,6 +42,7 @@ struct DeviceState: Sendable {
             "offeredFeatures": .bits(model.offered.rawValue, digits: 16),
             "driverFeatures": .bits(model.driverFeatures.rawValue, digits: 16),
             "interruptStatus": .count(model.interruptStatus.rawValue),
+            "acknowledged": .count(model.acknowledged.rawValue), "acknowledgements": .count(model.acknowledgements),
             "line": .bool(line),
             "configGeneration": .count(model.generation),
             "configuration": .bytes(model.configuration.all),
@@ -76,7 +77,9 @@ extension Inspection.Queue {
         [
             "sizeMax": .count(sizeMax), "size": .count(size), "desc": .bits(descriptorArea, digits: 16),
             "driver": .bits(driverArea, digits: 16), "device": .bits(deviceArea, digits: 16), "ready": .bool(isReady),
-            "resetting": .bool(isResetting), "ending": .bool(isEnding), "waiting": waiting.map { .count($0) } ?? .null, "available": available?.json ?? .null,
+            "resetting": .bool(isResetting), "ending": .bool(isEnding), "waiting": waiting.map { .count($0) } ?? .null,
+            "wanted": .bool(isWanted), "notifications": .count(notifications),
+            "suppression": suppression.map { .bits($0, digits: 4) } ?? .null, "available": available?.json ?? .null,
             "used": used?.json ?? .null, "notified": notified?.json ?? .null, "inFlight": .count(inFlight),
             "held": .count(held),
             "drainLeft": drainLeft.map { .count($0) } ?? .null,

@@ -57,6 +57,9 @@ public final class QTestMachine: @unchecked Sendable {
         return first
     }
 
+    /// What was seen of the devices' driver.
+    public var conformance: [ConformanceReport] { devices.map(\.conformance) }
+
     /// Lets every device do what it can do, slot by slot, until nothing is left to do now.
     func settle() {
         for _ in 0..<Self.rounds {

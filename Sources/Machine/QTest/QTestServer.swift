@@ -17,7 +17,10 @@ extension QTestMachine {
     /// Serves one client to its end. Once in a machine's life.
     public func run(on target: QTestTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
         // The disks are flushed when this is left.
-        defer { for device in devices { device.stop() } }
+        defer {
+            for device in devices { device.stop() }
+            trace?.close()
+        }
         let deadline = timeout.map { Instant.now.advanced(by: $0) }
         switch target {
         case .stdio:

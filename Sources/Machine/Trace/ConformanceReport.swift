@@ -25,6 +25,9 @@ public struct ConformanceReport: Sendable {
 }
 
 extension [ConformanceReport] {
+    /// Clauses were broken.
+    public var hasViolation: Bool { contains { !$0.violations.isEmpty } }
+
     /// Clauses that bind were broken.
     public var hasBindingViolation: Bool {
         contains { $0.violations.contains { $0.check.clause.level.binds } }
@@ -32,8 +35,9 @@ extension [ConformanceReport] {
 
     /// One line: how many clauses were broken, and how many put to the test.
     public var sentence: String {
-        let broken = Set(flatMap { $0.violations.map(\.check) }).count
-        return "drivers broke \(broken) of \(Check.allCases.count) clauses; \(exercised.count) were put to the test"
+        let broken = Check.allCases.filter { check in contains { $0.violations.contains { $0.check == check } } }
+        let names = broken.isEmpty ? "" : " (\(broken.map { "\($0.clause.id)" }.joined(separator: " ")))"
+        return "drivers broke \(broken.count) of \(Check.allCases.count) clauses\(names); \(exercised.count) were put to the test"
     }
 
     private var exercised: Set<Check> { Set(flatMap(\.exercised)) }

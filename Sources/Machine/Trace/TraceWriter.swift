@@ -107,18 +107,22 @@ final class TraceWriter: @unchecked Sendable {
 
     /// Writes all of `text`, or says why that is the end of the trace.
     private func write(_ text: String) -> Bool {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                Log.say("the trace \(path) ends here: \(reason(errno))")
-                return false
-            }
-            rest = rest.dropFirst(count)
-        }
-        return true
+        if writeAll(text, to: file) { return true }
+        Log.say("the trace \(path) ends here: \(reason(errno))")
+        return false
     }
+}
+
+/// Writes all of `text` to `file`; false, and `errno`, if that cannot be done.
+func writeAll(_ text: String, to file: Int32) -> Bool {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+        let count = unsafe rest.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { return false }
+        rest = rest.dropFirst(count)
+    }
+    return true
 }
 
 /// A device's way into the trace.

@@ -45,6 +45,9 @@ public struct Clause: Sendable {
     /// What to do about it.
     public let remedy: StaticString
 
+    /// Every clause: those that drivers are checked for first, in the order of the checks.
+    public static var all: [Clause] { Check.allCases.map { $0.clause } + otherDriverClauses + deviceClauses }
+
     init(
         _ id: StaticString, _ party: Party, _ level: Level, _ sentence: StaticString, cause: StaticString,
         remedy: StaticString

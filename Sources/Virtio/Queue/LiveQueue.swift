@@ -117,6 +117,14 @@ struct LiveQueue: ~Copyable {
         }
     }
 
+    /// What the driver wrote of the notifications it wants (2.7.7, 2.8.10).
+    var suppression: UInt32 {
+        switch ring {
+        case .split(let queue): UInt32(rules.eventIndex ? queue.usedEvent : queue.availableFlags)
+        case .packed(let queue): queue.driverEventWord
+        }
+    }
+
     /// A ring in the packed form.
     var isPacked: Bool {
         if case .packed = ring { true } else { false }

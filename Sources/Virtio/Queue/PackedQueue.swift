@@ -174,8 +174,7 @@ import VirtioABI
     /// Whether the driver wants to hear of what was put since it was last thought of (2.8.10): always, never or, with
     /// VIRTIO_F_EVENT_IDX, when a certain descriptor is among it.
     func wantsInterrupt(_ positions: RingPositions, eventIndex: Bool) -> Bool {
-        let word = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self)
-        let event = unsafe tape.seen(word.pointee.load(ordering: .relaxed), at: word)
+        let event = driverEventWord
         switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
         case PackedRing.eventDisable: return false
         case PackedRing.eventDescriptor where eventIndex:
@@ -188,6 +187,12 @@ import VirtioABI
             return put > size || distance(positions.notified, wanted) < Int(put)
         default: return true
         }
+    }
+
+    /// The driver's event suppression structure.
+    var driverEventWord: UInt32 {
+        let word = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self)
+        return unsafe tape.seen(word.pointee.load(ordering: .relaxed), at: word)
     }
 
     /// Descriptors from one place to another, within the two laps that the wrap counter tells apart.

@@ -23,6 +23,8 @@ struct QueueSlot: ~Copyable {
     private(set) var ending = QueueEnding.none
     /// What a draft drain has still to pop, of what was available at the SUSPEND write: entries (split) or descriptors (packed).
     private(set) var drainLeft: UInt16?
+    /// How often the driver notified the live queue.
+    var notifications: UInt64 = 0
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }
 
@@ -77,6 +79,14 @@ struct QueueSlot: ~Copyable {
         }
     }
 
+    /// What the driver says of the notifications it wants.
+    var suppression: UInt32? {
+        switch live {
+        case .some(let queue): queue.suppression
+        case .none: nil
+        }
+    }
+
     /// How far the live queue was popped.
     private var position: UInt16 {
         switch live {
@@ -113,6 +123,7 @@ struct QueueSlot: ~Copyable {
     /// Nothing from the live queue may reach guest memory any more.
     private mutating func drop() {
         live = nil
+        notifications = 0
         epoch &+= 1
         ending = .none
         drainLeft = nil

@@ -53,7 +53,7 @@ import VirtioABI
     }
 
     /// `flags` of the available ring.
-    private var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
+    var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
     /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
     func next(
@@ -184,9 +184,11 @@ import VirtioABI
 
     /// With it: the entry that `used_event` names is among those put since the driver was last thought of.
     func usedEventPassed(_ positions: RingPositions) -> Bool {
-        let event = unsafe load(driverArea, SplitRing.usedEvent(size: size))
-        return event &- positions.notified.count < positions.used.count &- positions.notified.count
+        usedEvent &- positions.notified.count < positions.used.count &- positions.notified.count
     }
+
+    /// `used_event`.
+    var usedEvent: UInt16 { unsafe load(driverArea, SplitRing.usedEvent(size: size)) }
 
     private func load(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UInt16 {
         let place = unsafe word(area, offset)

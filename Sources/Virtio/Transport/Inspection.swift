@@ -34,6 +34,13 @@ public struct Inspection: Sendable {
         /// What the driver has made available and the device has not popped: entries of a split ring, descriptors of a packed one; nil for
         /// a queue that is not live.
         public let waiting: UInt16?
+        /// The device has something to do with a buffer of it now; a receive queue without input has not.
+        public let isWanted: Bool
+        /// How often the driver asked for it to be looked at, since it was set up.
+        public let notifications: UInt64
+        /// What the driver last wrote of the notifications it wants: `flags` of the available ring, or with VIRTIO_F_EVENT_IDX `used_event`; the
+        /// whole structure of a packed ring. Nil for a queue that is not live.
+        public let suppression: UInt32?
         /// Where the next chain is popped, where the next used one is put, and where that was when the driver was last thought of
         /// (2.7.7.2, 2.8.10); nil for a queue that is not live.
         public let available: Position?
@@ -56,6 +63,9 @@ public struct Inspection: Sendable {
     public let driverFeatures: Features
     /// InterruptStatus.
     public let interruptStatus: InterruptStatus
+    /// What the driver last wrote to InterruptACK, and how often it did.
+    public let acknowledged: InterruptStatus
+    public let acknowledgements: UInt64
     /// ConfigGeneration.
     public let generation: UInt32
     /// The selector registers.
@@ -82,12 +92,13 @@ extension MMIOTransport where Device: ~Copyable {
     /// The device's state.
     public func inspect() -> Inspection {
         var states: [Inspection.Queue] = []
-        for index in 0..<queueCount { states.append(queues[index].inspect()) }
+        for index in 0..<queueCount { states.append(queues[index].inspect(isWanted: device.wantsBuffer(queue: index))) }
         var later: ConfigurationBytes?
         if let staged { later = device.bytes(of: staged) }
         return Inspection(
             deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
-            interruptStatus: interruptStatus, generation: generation, deviceFeaturesSel: deviceFeaturesSel,
+            interruptStatus: interruptStatus, acknowledged: acknowledged, acknowledgements: acknowledgements,
+            generation: generation, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
             configuration: device.bytes(of: configuration), staged: later, deviceState: device.savedState,
             hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault,
@@ -96,7 +107,7 @@ extension MMIOTransport where Device: ~Copyable {
 }
 
 extension QueueSlot {
-    fileprivate func inspect() -> Inspection.Queue {
+    fileprivate func inspect(isWanted: Bool) -> Inspection.Queue {
         var positions: RingPositions?
         switch live {
         case .some(let queue): positions = queue.positions
@@ -105,7 +116,8 @@ extension QueueSlot {
         return Inspection.Queue(
             sizeMax: configuration.sizeMax, size: configuration.size, descriptorArea: configuration.descriptors,
             driverArea: configuration.driver, deviceArea: configuration.device, isReady: isReady,
-            isResetting: isResetting, isEnding: ending != .none, waiting: availableCount,
+            isResetting: isResetting, isEnding: ending != .none, waiting: availableCount, isWanted: isWanted,
+            notifications: notifications, suppression: suppression,
             available: positions.map { Inspection.Position($0.available) },
             used: positions.map { Inspection.Position($0.used) },
             notified: positions.map { Inspection.Position($0.notified) }, inFlight: inFlight, held: finished,

@@ -10,6 +10,7 @@ extension MMIOTransport where Device: ~Copyable {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         observeNotify(index, value: value)
         guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
+        queues[Int(index)].notifications &+= 1
         // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
         return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
     }
@@ -19,6 +20,7 @@ extension MMIOTransport where Device: ~Copyable {
         memory.tape.record(.kicked(queues))
         defer { closeCall() }
         observeKick(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
+        readyQueues.intersection(queues).forEach { self.queues[$0].notifications &+= 1 }
         return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
     }
 

@@ -63,7 +63,7 @@ extension MMIOTransport where Device: ~Copyable {
         switch register {
         case .status: return writeStatus(value)
         // Never gated on DRIVER_OK, which a suspended 1.4 device does not show (D-6, H-3).
-        case .interruptACK: interruptStatus.subtract(InterruptStatus(rawValue: value))
+        case .interruptACK: acknowledge(InterruptStatus(rawValue: value))
         case .queueNotify: return notify(value)
         default:
             if register.direction != .read, !lifecycle.isFrozen || passes(register, value) {
@@ -71,6 +71,12 @@ extension MMIOTransport where Device: ~Copyable {
             }
         }
         return Effects()
+    }
+
+    private mutating func acknowledge(_ events: InterruptStatus) {
+        interruptStatus.subtract(events)
+        acknowledged = events
+        acknowledgements += 1
     }
 
     /// Whether a suspended device heeds the write (D-5). The wide scope drops it all but for QueueReset, which is pended; the

@@ -45,6 +45,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lifecycle: Lifecycle
     /// InterruptStatus.
     public internal(set) var interruptStatus: InterruptStatus = []
+    /// What the driver last wrote to InterruptACK, and how often it did.
+    var acknowledged: InterruptStatus = []
+    var acknowledgements: UInt64 = 0
     /// What was seen of the driver's manners.
     public var conformance: Conformance
     /// How the driver last broke a queue.
@@ -143,6 +146,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         lifecycle.reset()
         device.reset()
         interruptStatus = []
+        (acknowledged, acknowledgements) = ([], 0)
         driverFeatures = []
         driverFeaturesHigh = []
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
