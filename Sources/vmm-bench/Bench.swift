@@ -16,7 +16,7 @@ private let groups: [(name: String, rows: @Sendable (Setup) -> [Row])] = [
     ("mmio", { $0.registerRows() }), ("start", { $0.startRows() }), ("memory", { $0.memoryRows() }),
     ("random-1", { $0.randomRows(depth: 1) }), ("random-32", { $0.randomRows(depth: 32) }),
     ("sequential", { $0.sequentialRows() }), ("console", { $0.consoleRows() }), ("suspend", { $0.suspendRows() }),
-    ("chain", { $0.chainRows() }), ("cost", { $0.costRows() }),
+    ("chain", { $0.chainRows() }), ("cost", { $0.costRows() }), ("conform", { $0.conformRows() }),
 ]
 
 struct Run: ParsableCommand {

@@ -18,6 +18,29 @@ extension Setup {
         }
     }
 
+    /// What it costs to look at the driver, and to write down all that happens: random reads of 4 KiB, 32 in flight, from the page
+    /// cache, so that the host's disk hides none of it.
+    func conformRows() -> [Row] {
+        let words = "bench=blk-read,count=\(count(40_000)),depth=32\(diskWords)"
+        let command = vmmCommand(words, disk: vmmDisk(.buffered))
+        func form(_ name: String, _ options: [String]) -> Contestant {
+            Contestant(name, command + options) { () throws(BenchError) in
+                let run = try GuestRun("blk-read", command + options, codes: Self.vmmCodes)
+                return Double(run.count) / run.seconds
+            }
+        }
+        let off = form("conform off", ["--conform", "off"])
+        func row(_ name: String, _ what: String, _ options: [String], _ budget: Budget) -> Row {
+            Row(
+                name: name, what: "random reads of 4 KiB, 32 in flight, \(what)", unit: "IOPS", moreIsBetter: true,
+                budget: budget, contestants: [form("vmm", options), off])
+        }
+        return [
+            row("conform-report", "the driver looked at", [], .ratioAtLeast(0.9, to: "conform off")),
+            row("trace", "all of it written to a file", ["--trace", "/dev/shm/vmm-bench-\(getpid()).trace"], .none),
+        ]
+    }
+
     /// Sequential reads of 128 KiB, 16 in flight, into 16 buffers; the C program has one in flight, and the same buffers.
     func sequentialRows() -> [Row] {
         let (depth, size) = (16, 128 << 10)

@@ -6,7 +6,21 @@ import VirtioABI
 extension Rig where Device: ~Copyable {
     // MARK: Mirrors
 
-    /// A register write that the model took without complaint.
+    /// Whether a device that was at `before` heeds a write of a register that is mirrored (MM-11, D-5, 3.1.1).
+    func heeds(_ register: Register, _ value: UInt32, _ before: Moment) -> Bool {
+        let isLocked = before.status.contains(.featuresOK)
+        switch register {
+        case .queueSel, .driverFeaturesSel: return !before.isFrozen || options.scope == .narrow
+        case .driverFeatures: return before.status.contains(.driver) && !isLocked && !before.isDead
+        case .queueReset:
+            return isLocked && transport.inspect().driverFeatures.contains(.ringReset) && value & 1 != 0
+        default:
+            let isReady = queueSel < 32 && before.ready.contains(QueueSet(queue: Int(queueSel)))
+            return !before.isFrozen && !before.isDead && !isReady
+        }
+    }
+
+    /// A register write that the model heeds.
     func mirror(_ register: Register, _ value: UInt32) {
         switch register {
         case .queueSel: queueSel = value

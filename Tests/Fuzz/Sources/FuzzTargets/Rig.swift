@@ -106,13 +106,13 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
 
     @discardableResult
     func write(at offset: UInt64, width: Int, _ value: UInt64) -> Effects {
-        let mistakes = transport.anomalies.sum
+        let before = Moment(transport)
         let old = transport.lifecycle.status
         let effects = call { $0.write(at: offset, width: width, value: value) }
         let isRegister = width == 4 && offset < UInt64(Register.configuration) && offset % 4 == 0
         if isRegister, let register = Register(rawValue: UInt32(offset)) {
             let value = UInt32(truncatingIfNeeded: value)
-            if transport.anomalies.sum == mistakes { mirror(register, value) }
+            if heeds(register, value, before) { mirror(register, value) }
             if register == .status { checkStatusWrite(value, old) }
         }
         return effects
@@ -241,7 +241,11 @@ struct Moment {
     var isDead: Bool { if case .dead = phase { true } else { false } }
 }
 
-extension Anomalies {
-    /// All that the driver did wrong.
-    var sum: UInt64 { Anomaly.allCases.reduce(0) { $0 + self[$1] } }
+extension Conformance {
+    /// How often the driver broke a clause.
+    var sum: UInt64 {
+        var sum: UInt64 = 0
+        for check in Check.allCases { sum &+= self[check] }
+        return sum
+    }
 }

@@ -51,7 +51,7 @@ private func registers<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ i
     while !input.isEmpty {
         if input.byte() % 3 == 0 { driver.step(&input) } else { driver.register(&input) }
     }
-    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.anomalies.sum & 0x1fff))
+    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
 }
 
 /// Rings: the device is brought up by the rules, and then anything happens.
@@ -68,5 +68,5 @@ private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input:
     var driver = Anything(rig: rig, packed: packed)
     driver.restart(0, &input)
     while !input.isEmpty { driver.step(&input) }
-    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.anomalies.sum & 0x1fff))
+    rig.checkHealth(packed: packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
 }
