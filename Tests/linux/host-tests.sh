@@ -54,8 +54,8 @@ says devices "a bzImage, by ACPI" "booted as bzimage, .*by ACPI"
 says devices "the guest reset the machine" "the guest reset the machine"
 # T08: never suspended, and SUSPEND, 0x10 in Status, never written; both are offered, by one disk or another.
 [ "$(grep -c " 0 suspensions" /tmp/devices.err)" = 5 ] && echo "ok - devices: nothing was suspended" || fail devices "suspensions"
-grep -c '"ev":"write","reg":"status"' /tmp/trace > /dev/null || fail devices "the trace has no writes of Status"
-grep '"ev":"write","reg":"status"' /tmp/trace | grep -qE '"value":"0x(1|3|5|7|9|b|d|f)[0-9a-f]"' &&
+grep -c '"ev":"write","reg":"Status"' /tmp/trace > /dev/null || fail devices "the trace has no writes of Status"
+grep '"ev":"write","reg":"Status"' /tmp/trace | grep -qE '"value":"0x(1|3|5|7|9|b|d|f)[0-9a-f]"' &&
     fail devices "SUSPEND was written" || echo "ok - devices: SUSPEND was never written"
 ./vmm check /tmp/trace > /tmp/check 2>&1 && echo "ok - devices: the trace can be gone through: $(cat /tmp/check)" ||
     fail devices "vmm check: $(cat /tmp/check)"

@@ -2,7 +2,7 @@
 # A disk is suspended while a read is in flight, and resumed. usage: suspend_disk.py VMM draft|1.4
 import json, subprocess, sys
 
-vmm = subprocess.Popen([sys.argv[1], "--qtest", "stdio", "--suspend", sys.argv[2]],
+vmm = subprocess.Popen([sys.argv[1], "--qtest", "stdio", "--conform", "strict", "--suspend", sys.argv[2]],
                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 def say(line):
@@ -15,7 +15,7 @@ def say(line):
     return answer[3:]
 
 BLK0 = 0xd0001000                                   # the console's page is before it
-FEATURES, FEATURES_SEL, ACCEPT, ACCEPT_SEL = 0x10, 0x14, 0x20, 0x24
+FEATURES, FEATURES_SEL, ACCEPT, ACCEPT_SEL, QUEUE_SEL = 0x10, 0x14, 0x20, 0x24, 0x30
 QUEUE_SIZE, READY, NOTIFY, STATUS, DESC, AVAIL, USED = 0x38, 0x44, 0x50, 0x70, 0x80, 0x90, 0xa0
 get = lambda register: int(say(f"readl {BLK0 + register}"), 16)
 put = lambda register, value: say(f"writel {BLK0 + register} {value}")
@@ -32,7 +32,8 @@ put(FEATURES_SEL, 1)
 suspend = get(FEATURES) & (1 << 42 - 32 | 1 << 43 - 32)
 put(ACCEPT_SEL, 1), put(ACCEPT, suspend | 1)        # and VIRTIO_F_VERSION_1
 put(STATUS, 0x0b)                                   # FEATURES_OK
-for register, value in ((QUEUE_SIZE, 8), (DESC, 0x1000), (AVAIL, 0x2000), (USED, 0x3000), (READY, 1)):
+assert get(STATUS) == 0x0b                          # the device takes these features
+for register, value in ((QUEUE_SEL, 0), (QUEUE_SIZE, 8), (DESC, 0x1000), (AVAIL, 0x2000), (USED, 0x3000), (READY, 1)):
     put(register, value)
 put(STATUS, 0x0f)                                   # DRIVER_OK
 show("running")

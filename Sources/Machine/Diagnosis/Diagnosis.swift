@@ -21,7 +21,10 @@ extension DeviceState {
     /// What it waits for, in one sentence.
     var reason: String {
         if let stall { return stall }
-        guard model.lifecycle.phase == .suspended else { return "nothing is outstanding; it waits for the driver" }
+        guard model.lifecycle.phase == .suspended else {
+            return model.lifecycle.status.isEmpty
+                ? "no driver has begun with it" : "nothing is outstanding; it waits for the driver"
+        }
         let action = model.lifecycle.dialect == .draft ? "clears SUSPEND" : "sets DRIVER_OK"
         return "suspended until the driver \(action)" + (model.hasDeferred ? "; something waits for that" : "")
     }
@@ -73,8 +76,10 @@ extension DeviceState {
         lines.append("  status 0x\(hex(UInt64(status.rawValue), digits: 2)) (\(words(status))), \(model.lifecycle.phase.name)")
         lines.append("  features \(names(model.driverFeatures))")
         lines.append(
-            "  interrupt \(line ? "up" : "down"), InterruptStatus \(model.interruptStatus.rawValue); acknowledged "
-                + "\(model.acknowledgements) times" + (model.acknowledgements > 0 ? ", last \(model.acknowledged.rawValue)" : ""))
+            "  interrupt \(line ? "up" : "down"), InterruptStatus \(model.interruptStatus.rawValue); "
+                + (model.acknowledgements == 0
+                    ? "never acknowledged"
+                    : "acknowledged \(times(model.acknowledgements)), the last time \(model.acknowledged.rawValue)"))
         for (index, queue) in model.queues.enumerated() { lines.append("  queue \(index): \(queue.text)") }
         if let deadline = drainDeadline { lines.append("  the drain may take \(deadline.millisecondsLeft) ms more") }
         return lines.joined(separator: "\n")
@@ -103,7 +108,7 @@ extension Inspection.Queue {
         var parts = ["\(size) entries", "\(waiting ?? 0) available and not popped", "\(inFlight) in flight"]
         if held > 0 { parts.append("\(held) finished and not used") }
         if let available, let used { parts.append("popped \(available.count), used \(used.count)") }
-        parts.append("notified \(notifications) times")
+        parts.append(notifications == 0 ? "never notified" : "notified \(times(notifications))")
         if let suppression { parts.append("suppression 0x\(hex(UInt64(suppression), digits: 4))") }
         if isEnding { parts.append("being taken away") }
         return parts.joined(separator: ", ")

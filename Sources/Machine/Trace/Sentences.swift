@@ -7,30 +7,41 @@ extension Violation {
     /// One line: the clause, what it asks for, and what the driver did.
     var sentence: String {
         let clause = check.clause
-        return "the driver broke \(clause.id) (\(clause.level.word)): \(clause.sentence)\(evidence.text)"
-            + (count > 1 ? "; \(count) times so far" : "; see vmm explain \(clause.id)")
+        return "the driver broke \(clause.id) (\(clause.level.word)): \(clause.sentence)\(place)"
+            + (count > 1 ? "; \(times(count)) so far" : "; see vmm explain \(clause.id)")
+    }
+    /// The same at the end of a run.
+    var summary: String {
+        let clause = check.clause
+        return "\(clause.id) (\(clause.level.word)), \(times(count)): \(clause.sentence)\(place)"
     }
 }
 
-extension Evidence {
-    /// Where it was, in brackets; nothing if that is not known.
-    var text: String {
-        var parts: [String] = []
-        if let queue { parts.append("queue \(queue)") }
-        if let offset {
-            let place = Register(rawValue: UInt32(offset)).map { "\($0)" } ?? "offset 0x\(hex(UInt64(offset), digits: 3))"
-            parts.append(place + (value.map { " = 0x\(hex($0, digits: 1))" } ?? ""))
-        } else if let value {
-            parts.append(queue == nil ? "0x\(hex(value, digits: 1))" : "buffer \(value)")
-        }
-        return parts.isEmpty ? "" : " [" + parts.joined(separator: ", ") + "]"
+/// So often.
+func times(_ count: UInt64) -> String { count == 1 ? "once" : "\(count) times" }
+
+extension Register {
+    /// What the specification calls the register at `offset`; nil if there is none.
+    static func name(at offset: UInt16) -> String? {
+        guard let register = Register(rawValue: UInt32(offset)) else { return nil }
+        let name = "\(register)"
+        return name.hasPrefix("shm") ? "SHM" + name.dropFirst(3) : name.prefix(1).uppercased() + name.dropFirst()
     }
 }
 
 extension Violation {
-    /// The same at the end of a run.
-    var summary: String {
-        let clause = check.clause
-        return "\(clause.id) (\(clause.level.word)), \(count) times: \(clause.sentence)\(evidence.text)"
+    /// Where it was, in brackets; nothing if that is not known.
+    private var place: String {
+        let (queue, offset, value) = (evidence.queue, evidence.offset, evidence.value)
+        var parts: [String] = []
+        if let queue { parts.append("queue \(queue)") }
+        if let offset {
+            let place = Register.name(at: offset) ?? "offset 0x\(hex(UInt64(offset), digits: 3))"
+            let isWidth = check == .registerWidth
+            parts.append(place + (value.map { isWidth ? ", \($0) bytes" : " = 0x\(hex($0, digits: 1))" } ?? ""))
+        } else if let value {
+            parts.append(queue == nil ? "0x\(hex(value, digits: 1))" : "buffer \(value)")
+        }
+        return parts.isEmpty ? "" : " [" + parts.joined(separator: ", ") + "]"
     }
 }

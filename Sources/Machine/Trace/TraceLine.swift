@@ -199,7 +199,7 @@ struct TraceLine: Decodable, Sendable {
 
     private mutating func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64) {
         (ev, self.offset, self.width, self.value) = (what, offset, width, Self.bits(value))
-        reg = Register(rawValue: UInt32(offset)).map { "\($0)" }
+        reg = Register.name(at: offset)
     }
 
     private mutating func set(_ token: Token) { (queue, name, epoch) = (token.queue, token.name, token.epoch) }

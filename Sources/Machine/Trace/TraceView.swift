@@ -123,7 +123,7 @@ public enum TraceView {
         }
 
         private func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64, _ stamp: TraceStamp) -> JSON {
-            let name = Register(rawValue: UInt32(offset)).map { "\($0)" } ?? "0x\(hex(UInt64(offset), digits: 3))"
+            let name = Register.name(at: offset) ?? "0x\(hex(UInt64(offset), digits: 3))"
             return instant(
                 "\(what) \(name) 0x\(hex(value, digits: 1))", .registers, stamp, ["by": .string(stamp.thread), "width": .count(width)])
         }

@@ -125,7 +125,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 cause: "the selector is taken to be 0 after a reset", remedy: "Write the word's number first, 0 too.")
         case .queueSelected:
             Clause(
-                "4.2.3.2-0", .driver, .stated, "QueueSel is written before the registers of a queue are used.",
+                "4.2.3.2-0", .driver, .advice, "QueueSel is written before the registers of a queue are used: no text says what it is after a reset.",
                 cause: "the selector is taken to be 0 after a reset", remedy: "Write the queue's index first, 0 too.")
         case .queueSizeAllowed:
             Clause(
