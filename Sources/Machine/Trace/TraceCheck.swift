@@ -25,9 +25,9 @@ public struct TraceCheck {
         var calls = [[Event]](repeating: [], count: devices.count)
         var divergences: [String] = []
         var lost = Set<Int>()
-        func finish(_ index: Int, _ line: Int) {
+        func finish(_ index: Int, _ line: Int, isLast: Bool = false) {
             defer { calls[index] = [] }
-            guard !lost.contains(index), let divergence = devices[index].play(calls[index]) else { return }
+            guard !lost.contains(index), let divergence = devices[index].play(calls[index], isLast) else { return }
             // What it does from here on is another story.
             lost.insert(index)
             divergences.append("line \(line), \(reader.devices[index].name): \(divergence.sentence)")
@@ -38,7 +38,7 @@ public struct TraceCheck {
             calls[stamp.device].append(event)
             line = reader.line
         }
-        for index in devices.indices { finish(index, line) }
+        for index in devices.indices { finish(index, line, isLast: true) }
         self.divergences = divergences
         conformance = devices.enumerated().map { $0.element.report(reader.devices[$0.offset].name) }
     }
@@ -46,7 +46,7 @@ public struct TraceCheck {
 
 /// A device of a trace.
 private protocol ReplayedDevice: AnyObject {
-    func play(_ events: [Event]) -> Divergence?
+    func play(_ events: [Event], _ isLast: Bool) -> Divergence?
     func report(_ name: String) -> ConformanceReport
 }
 
@@ -54,8 +54,10 @@ private protocol ReplayedDevice: AnyObject {
 private struct Divergence {
     let sentence: String
 
-    init<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
+    /// Nil for a trace that only ends.
+    init?<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
         switch divergence {
+        case .cut: return nil
         case .memory(let how): sentence = "the model does not follow the trace: \(how)"
         case .outcome(let now, let then):
             let (now, then) = (now.map { "\($0)" } ?? "nothing", then.map { "\($0)" } ?? "nothing")
@@ -68,14 +70,18 @@ private struct Divergence {
 private final class ReplayedDisk: ReplayedDevice {
     private var replay: Replay<Block>
     init(_ replay: consuming Replay<Block>) { self.replay = replay }
-    func play(_ events: [Event]) -> Divergence? { replay.play(events).map { Divergence($0) } }
+    func play(_ events: [Event], _ isLast: Bool) -> Divergence? {
+        replay.play(events, isLast: isLast).flatMap { Divergence($0) }
+    }
     func report(_ name: String) -> ConformanceReport { ConformanceReport(device: name, replay.transport.conformance) }
 }
 
 private final class ReplayedConsole: ReplayedDevice {
     private var replay: Replay<Console>
     init(_ replay: consuming Replay<Console>) { self.replay = replay }
-    func play(_ events: [Event]) -> Divergence? { replay.play(events).map { Divergence($0) } }
+    func play(_ events: [Event], _ isLast: Bool) -> Divergence? {
+        replay.play(events, isLast: isLast).flatMap { Divergence($0) }
+    }
     func report(_ name: String) -> ConformanceReport { ConformanceReport(device: name, replay.transport.conformance) }
 }
 

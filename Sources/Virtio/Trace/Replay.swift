@@ -17,13 +17,18 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case memory(String)
         /// Something else came of the call: what did, and what should have; nil for nothing.
         case outcome(Event?, expected: Event?)
+        /// The trace ends within the call.
+        case cut
         /// Events are missing, here or before.
         case lost(UInt64)
     }
 
     /// Goes through one call: `events` has the event that began it, and all that followed up to the next of that kind. Returns how it
-    /// went another way; nil if it went the same. Violations are not compared: the model finds them itself.
-    public mutating func play(_ events: [Event], onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void) -> Divergence? {
+    /// went another way; nil if it went the same. Violations are not compared: the model finds them itself. Of a trace's last
+    /// call, some may be missing.
+    public mutating func play(
+        _ events: [Event], isLast: Bool, onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void
+    ) -> Divergence? {
         guard let call = events.first else { return nil }
         for event in events {
             if case .dropped(let count) = event { return .lost(count) }
@@ -56,8 +61,9 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         }
         var produced: [Event] = []
         transport.drainEvents { if $0.isOutcome { produced.append($0) } }
-        if let divergence = transport.memory.tape.divergence { return .memory(divergence) }
         let expected = events.filter { $0.isOutcome }
+        if isLast, transport.memory.tape.isExhausted || produced.count > expected.count { return .cut }
+        if let divergence = transport.memory.tape.divergence { return .memory(divergence) }
         for index in 0..<max(produced.count, expected.count) {
             let (now, then) = (index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil)
             if now != then { return .outcome(now, expected: then) }
@@ -68,13 +74,15 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
 extension Replay where Device == Block {
     /// Goes through one call of a disk's.
-    public mutating func play(_ events: [Event]) -> Divergence? { play(events) { _, _, _ in } }
+    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
+        play(events, isLast: isLast) { _, _, _ in }
+    }
 }
 
 extension Replay where Device == Console {
     /// Goes through one call of a console's.
-    public mutating func play(_ events: [Event]) -> Divergence? {
-        play(events) { transport, call, input in
+    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
+        play(events, isLast: isLast) { transport, call, input in
             switch call {
             case .receive(let port):
                 var accepted = 0

@@ -22,6 +22,8 @@ import Synchronization
         var position = 0
         /// The first event at which the model went another way than the script.
         var divergence: String?
+        /// The script had no more, and the model read on.
+        var isExhausted = false
 
         init(memory: GuestMemory, capacity: Int, isReplay: Bool) {
             self.memory = memory
@@ -127,6 +129,8 @@ import Synchronization
 
     /// Where the model first read another place than the script says, or more than it has.
     var divergence: String? { unsafe reel?.pointee.divergence }
+    /// It read more than the script has.
+    var isExhausted: Bool { unsafe reel?.pointee.isExhausted ?? false }
 }
 
 extension Tape.Reel {
@@ -139,6 +143,7 @@ extension Tape.Reel {
             diverge("it reads \(width) bytes at \(address), where the trace has \(size) at \(place)")
             return nil
         }
+        isExhausted = true
         diverge("it reads \(width) bytes at \(address), of which the trace knows nothing")
         return nil
     }
