@@ -74,6 +74,7 @@ final class QTestClient {
             set(slot, .driverFeatures, value)
         }
         set(slot, .status, 0x0b)
+        #expect(status(slot) == 0x0b)
         for queue in 0..<queues {
             let base = ring(slot, queue)
             say("memset \(base) 0x1000 0")

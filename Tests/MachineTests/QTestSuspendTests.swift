@@ -148,11 +148,12 @@ import VirtioABI
     func state() throws {
         let client = try QTestClient(suspend: nil)
         let members = [
-            "device", "type", "phase", "status", "dialect", "suspendNegotiated", "latchedError", "offeredFeatures",
-            "driverFeatures", "interruptStatus", "line", "configGeneration", "configuration", "stagedConfiguration",
-            "deviceState", "deferred", "deviceFeaturesSel", "driverFeaturesSel", "queueSel", "shmSel", "lastFault",
-            "violations", "drainDeadline", "resumeHeld", "backend", "holding", "waiting", "failing", "output", "input",
-            "queues", "sizeMax", "size", "desc", "driver", "device", "ready", "resetting", "ending", "available",
+            "device", "type", "phase", "reason", "status", "dialect", "suspendNegotiated", "latchedError",
+            "offeredFeatures", "driverFeatures", "interruptStatus", "acknowledged", "acknowledgements", "line",
+            "configGeneration", "configuration", "stagedConfiguration", "deviceState", "deferred", "deviceFeaturesSel",
+            "driverFeaturesSel", "queueSel", "shmSel", "lastFault", "violations", "drainDeadline", "resumeHeld",
+            "backend", "holding", "waiting", "failing", "output", "input", "queues", "sizeMax", "size", "desc", "driver",
+            "device", "ready", "resetting", "ending", "waiting", "wanted", "notifications", "suppression", "available",
             "used", "notified", "inFlight", "held", "drainLeft",
         ]
         for device in ["console0", "blk0", "blk1"] {

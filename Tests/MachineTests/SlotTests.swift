@@ -203,6 +203,50 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         #expect(slot.read(at: 0x100, width: 8) == 16)
         #expect(slot.get(.configGeneration) == generation + 1 && slot.get(.interruptStatus) == 2 && line.isRaised)
     }
+
+    @Test("a kick that comes as an event is known before a change of Status, and one after it is told as such")
+    func kicksAsEvents() throws {
+        let sink = unsafe open("/dev/null", O_WRONLY)
+        defer { close(sink) }
+        let memory = try RAM(size: 2 << 20)
+        let slot = try ConsoleSlot(
+            name: "console0",
+            transport: MMIOTransport(device: Console(), memory: memory.guestMemory, suspend: .draft), place: place(),
+            streams: [
+                ConsoleStream(
+                    port: 0, end: ConsolePort(.descriptors(input: nil, output: sink), name: "console0"), escapeKeys: false,
+                    longestChain: 128)
+            ]
+        ) { _ in }
+        for status: UInt32 in [1, 3] { slot.set(.status, status) }
+        slot.set(.driverFeaturesSel, 1)
+        slot.set(.driverFeatures, Features([.version1, .suspendDraft]).word(1))
+        slot.set(.status, 0x0b)
+        for (register, value): (Register, UInt32) in [
+            (.queueSel, 1), (.queueSize, 8), (.queueDescLow, 0x1000), (.queueDriverLow, 0x2000),
+            (.queueDeviceLow, 0x3000), (.queueReady, 1),
+        ] { slot.set(register, value) }
+        try #require(slot.get(.status) == 0x0b)
+        slot.set(.status, 0x0f)
+        try slot.start()
+        defer { slot.stop() }
+        // From the first notification on they come as events.
+        slot.set(.queueNotify, 1)
+        func kicks(_ check: Check) -> UInt64 { slot.lock.locked { slot.transport.conformance[check] } }
+        func notifications() -> UInt64 { slot.lock.locked { slot.transport.inspect().queues[1].notifications } }
+        for round in 0..<100 {
+            slot.workers[0].doorbell.signal()
+            slot.set(.status, 0x1f)
+            try eventually(slot.state.report) { slot.get(.status) == 0x1f }
+            #expect(notifications() == UInt64(2 + round) && kicks(.draftNoKick) == 0)
+            slot.set(.status, 0x0f)
+            try eventually(slot.state.report) { slot.get(.status) == 0x0f }
+        }
+        slot.set(.status, 0x1f)
+        try eventually(slot.state.report) { slot.get(.status) == 0x1f }
+        slot.workers[0].doorbell.signal()
+        try eventually(slot.state.report) { kicks(.draftNoKick) == 1 }
+    }
 }
 
 /// Names collected from another thread.

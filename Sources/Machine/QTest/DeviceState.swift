@@ -35,6 +35,7 @@ struct DeviceState: Sendable {
             "device": .string(name),
             "type": .count(model.deviceID),
             "phase": .string(model.lifecycle.phase.name),
+            "reason": .string(reason),
             "status": .bits(model.lifecycle.status.rawValue, digits: 2),
             "dialect": model.lifecycle.dialect.map { .string($0 == .draft ? "draft" : "1.4") } ?? .null,
             "suspendNegotiated": .bool(model.lifecycle.suspendNegotiated),

@@ -80,7 +80,7 @@ public struct Inspection: Sendable {
     public let deviceState: [UInt8]
     /// Something has had to wait for the end of this suspension.
     public let hasDeferred: Bool
-    /// How the driver last broke a queue.
+    /// How the driver broke a queue since the last reset.
     public let lastFault: QueueFault?
     /// Clauses the driver broke.
     public let violations: [Violation]

@@ -50,7 +50,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var acknowledgements: UInt64 = 0
     /// What was seen of the driver's manners.
     public var conformance: Conformance
-    /// How the driver last broke a queue.
+    /// How the driver broke a queue since the last reset.
     public internal(set) var lastFault: QueueFault?
 
     var driverFeatures: Features = []
@@ -147,6 +147,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         device.reset()
         interruptStatus = []
         (acknowledged, acknowledgements) = ([], 0)
+        lastFault = nil
         driverFeatures = []
         driverFeaturesHigh = []
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)

@@ -1,0 +1,103 @@
+// A device that nothing comes of: what is said of it, case by case.
+
+import Testing
+import VirtioABI
+
+@testable import Machine
+
+@Suite struct DiagnosisTests {
+    private let disk = QTestClient.disk
+    private let console = QTestClient.console
+
+    /// The device's reason has these words in it.
+    private func expect(
+        _ words: String, _ client: QTestClient, _ device: String = "blk0", _ location: SourceLocation = #_sourceLocation
+    ) {
+        let state = client.say("x-state \(device)")
+        let reason = state.firstRange(of: "\"reason\":\"").map { state[$0.upperBound...].prefix { $0 != "\"" } } ?? ""
+        #expect(reason.contains(words), "\(reason)", sourceLocation: location)
+    }
+
+    @Test("an initialisation that stopped is told by its last step")
+    func initialisation() throws {
+        let client = try QTestClient()
+        expect("no driver has begun", client)
+        client.set(disk, .status, 1)
+        expect("has not set DRIVER", client)
+        client.set(disk, .status, 3)
+        expect("has not set FEATURES_OK", client)
+        client.set(disk, .driverFeaturesSel, 0)
+        client.set(disk, .driverFeatures, 1 << 0)
+        client.set(disk, .status, 0x0b)
+        expect("features that are not offered (0x1 (bits 0))", client)
+        client.set(disk, .driverFeatures, 0)
+        client.set(disk, .driverFeaturesSel, 1)
+        client.set(disk, .driverFeatures, 1)
+        client.set(disk, .status, 0x0b)
+        expect("has set up no queue", client)
+        client.set(disk, .queueSize, 8)
+        client.set(disk, .queueDriverLow, 0x400)
+        client.set(disk, .queueDeviceLow, 0x800)
+        client.set(disk, .queueReady, 1)
+        expect("has not set DRIVER_OK", client)
+        client.set(disk, .status, 0x8f)
+        expect("set FAILED", client)
+    }
+
+    @Test("buffers that nobody notified of, before the first notification and after it")
+    func missingNotification() throws {
+        let client = try QTestClient()
+        client.bringUp(disk, queues: 1)
+        expect("it waits for the driver", client)
+        for chain in 0..<3 { client.offer(disk, 0, first: 2 * chain, [(0x3_0000, 16, false), (0x3_0100, 1, true)]) }
+        expect("the driver made 3 buffers available in queue 0 and has not notified it since DRIVER_OK", client)
+        client.kick(disk, 0)
+        expect("the interrupt line is up and the driver does not acknowledge it", client)
+        client.set(disk, .interruptACK, 1)
+        expect("it waits for the driver", client)
+        client.offer(disk, 0, first: 0, [(0x3_0000, 16, false), (0x3_0100, 1, true)])
+        expect("the driver made 1 buffer available in queue 0 and has not notified it since", client)
+    }
+
+    @Test("receive buffers without input are nothing to do")
+    func receiveBuffers() throws {
+        let client = try QTestClient()
+        client.bringUp(console, queues: 2)
+        client.offer(console, 0, first: 0, [(0x3_0000, 64, true)])
+        expect("it waits for the driver", client, "console0")
+    }
+
+    @Test("a drain, by the status it waits for and what it lacks", arguments: SuspendDialect.allCases)
+    func drain(dialect: SuspendDialect) throws {
+        let client = try QTestClient(suspend: dialect)
+        client.bringUp(disk, queues: 1)
+        client.say("x-hold blk0")
+        client.request(BlockRequest.Kind.read, sector: 0, at: 0x3_0000)
+        expect("1 request of queue 0 held back by a test", client)
+        client.set(disk, .status, 0x1f)
+        let wanted = dialect == .draft ? "0x1f" : "0x1b"
+        expect("waiting for Status to read \(wanted); 1 request still in the backend", client)
+        client.say("x-release blk0")
+        expect(dialect == .draft ? "until the driver clears SUSPEND" : "until the driver sets DRIVER_OK", client)
+        client.say("x-hold-resume blk0")
+        client.set(disk, .status, dialect == .draft ? 0x0f : 0x1f)
+        expect("the backend is not ready yet", client)
+        client.say("x-ready blk0")
+        client.set(disk, .interruptACK, 1)
+        expect("it waits for the driver", client)
+    }
+
+    @Test("a device that needs a reset, and why")
+    func dead() throws {
+        let client = try QTestClient()
+        client.bringUp(disk, queues: 1)
+        client.offer(disk, 0, first: 0, [(0xc000_0000, 16, false)])
+        client.kick(disk, 0)
+        expect("the driver broke a queue (bufferOutsideMemory); the driver has not reset it", client)
+        client.set(disk, .status, 0)
+        expect("no driver has begun", client)
+        client.bringUp(disk, queues: 1)
+        client.say("x-fatal blk0")
+        expect("its backend failed", client)
+    }
+}
