@@ -10,6 +10,11 @@
 start:
 #if defined(SPIN)
     jmp start
+#elif defined(STALL)
+    // A driver that sets ACKNOWLEDGE in the first device and never comes back.
+    mov $0xd0000070, %eax
+    movl $1, (%eax)
+    jmp .
 #elif defined(TRIPLE_FAULT)
     ud2
 #elif defined(NO_CODE)

@@ -34,7 +34,7 @@ kernel() {
 }
 kernel SPIN 0x4000000
 mv SPIN.elf high.elf
-for name in SPIN TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do kernel $name; done
+for name in SPIN STALL TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do kernel $name; done
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 : > empty.img
@@ -90,6 +90,38 @@ else
     skip "disk not writable" "running as root, and there is no setpriv"
 fi
 chmod 644 disk.img
+
+# Clauses, and traces: made by qtest, for they need no KVM.
+expect "explain a clause" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'what to do: '"
+expect "explain a section" 0 "" sh -c "[ \$('$vmm' explain 4.2.2.2 | grep -c 'usual cause') -gt 10 ]"
+expect "explain all" 0 "" sh -c "[ \$('$vmm' explain --list | wc -l) -gt 200 ]"
+expect "every clause once" 0 "" sh -c "[ -z \"\$('$vmm' explain --list | cut -c3- | cut -f1 | sort | uniq -d)\" ]"
+expect "explain what is no clause" 64 "explain --list" "$vmm" explain 9.9.9-9
+expect "explain nothing" 64 "Name a clause" "$vmm" explain
+expect "a mode of conformance that is none" 64 "conform" "$vmm" --conform mild
+expect "a trace nowhere" 1 "trace /missing/t cannot be used: No such file" "$vmm" --qtest stdio --trace /missing/t
+expect "a trace on a full disk" 1 "No space left" "$vmm" --qtest stdio --trace /dev/full
+expect "a trace into a pipe without a reader" 1 "trace fifo cannot" "$vmm" --qtest stdio --trace fifo
+expect "a trace of two runs" 64 "choose one with --suspend" "$vmm" --trace t.json
+expect "a trace by qtest" 0 "" sh -c "printf 'writel 0xd0001070 1\nreadl 0xd0001050\n' | '$vmm' --qtest stdio --trace t.json"
+expect "check it" 65 "" sh -c "'$vmm' check t.json > report; code=\$?; grep -q 'blk0: 4.2.2.2-3 (MUST NOT), once' report && exit \$code"
+expect "check it as JSON" 65 "" sh -c "'$vmm' check --json t.json > json; code=\$?; python3 -m json.tool json > /dev/null && exit \$code"
+expect "check what is missing" 1 "No such file" "$vmm" check missing
+expect "check what is no trace" 1 "line 1: this is no trace" "$vmm" check SPIN.elf
+sed 's/"trace":1/"trace":2/' t.json > newer.json
+expect "check what is newer" 1 "of version 2, and this vmm reads 1" "$vmm" check newer.json
+{ cat t.json; echo '{"t":1,"dev":9,"ev":"ready"}'; } > odd.json
+expect "check a trace with an event of no device" 1 "line [0-9]+: this is no event" "$vmm" check odd.json
+{ cat t.json; printf '{"t":1,"dev":1,"e'; } > cut.json
+expect "check a trace that was cut" 65 "" "$vmm" check cut.json
+{ head -n 6 t.json; echo '{"t":1,"dev":1,"ev":"dropped","count":7}'; } > lossy.json
+expect "check a trace with a gap" 1 "lacks 7 events" "$vmm" check lossy.json
+expect "see it" 0 "" sh -c "'$vmm' trace-view t.json | python3 -m json.tool > /dev/null"
+expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o /missing/v.json
+expect "qtest, a driver that is refused" 65 "" \
+    sh -c "printf 'readl 0xd0001050\nreadl 0xd0001070\n' | '$vmm' --qtest stdio --conform strict > out; code=\$?; grep -q 40\$ out && exit \$code"
+expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
+expect "qtest, nobody looks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
 
 # qtest needs no KVM. A pipe opened for both ways has no end.
 expect "qtest at the end of its input" 0 "" "$vmm" --qtest stdio
@@ -150,6 +182,14 @@ else
     expect "code that KVM cannot emulate" 33 "KVM could not" "$vmm" NO_CODE.elf
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
+    expect "where the devices stand, by SIGQUIT" 143 "console0: the driver noticed the device and has not set DRIVER" \
+        sh -c "'$vmm' STALL.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+    expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
+    expect "and that is told once" 0 "" \
+        sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
+    expect "silence without work is none" 124 "^vmm: stopped" "$vmm" SPIN.elf --stall-after 100ms --timeout 500ms
+    expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
+    expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
     expect "triple fault shows the last exits" 33 "its last 1 exits" "$vmm" TRIPLE_FAULT.elf
