@@ -92,7 +92,8 @@ public final class Machine: @unchecked Sendable {
         }
         for device in devices { try device.start() }
         try serial?.start()
-        stallWatch = try stallAfter.map { (patience) throws(MachineError) in try StallWatch(devices, patience: patience) }
+        stallWatch = try stallAfter.map { (patience) throws(MachineError) in try StallWatch(devices, patience: patience)
+        }
         do throws(MachineError) {
             let supported = try supportedCPUID()
             // The others wait for the first to start them.

@@ -8,7 +8,8 @@ struct CheckTrace: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Go through a trace without KVM: its devices are made once more, and say what their drivers broke.",
-        discussion: "Exit codes: 0 nothing was broken; 1 the trace cannot be followed; 64 usage; 65 a clause was broken.")
+        discussion:
+            "Exit codes: 0 nothing was broken; 1 the trace cannot be followed; 64 usage; 65 a clause was broken.")
 
     @Argument(help: "A file that vmm --trace wrote.", completion: .file())
     var trace: String

@@ -36,7 +36,9 @@ struct Explain: ParsableCommand {
         }
         var found = all.filter { $0.id == name }
         if found.isEmpty { found = all.filter { $0.id.hasPrefix(name) } }
-        guard !found.isEmpty else { throw ValidationError("There is no clause \(name); vmm explain --list lists them all.") }
+        guard !found.isEmpty else {
+            throw ValidationError("There is no clause \(name); vmm explain --list lists them all.")
+        }
         for (id, clause) in found {
             print(
                 """

@@ -149,7 +149,10 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
     var timeout: TimeSpan?
 
-    @Flag(help: "At the end, say on standard error in one line of JSON how it was, and which clauses drivers broke and kept.")
+    @Flag(
+        help:
+            "At the end, say on standard error in one line of JSON how it was, and which clauses drivers broke and kept."
+    )
     var json = false
 
     @Flag(name: .shortAndLong, help: "Say what is being done.")
@@ -172,7 +175,8 @@ struct Run: ParsableCommand {
                 "A console has at most \(Console.maximumPorts) ports, itself included: use fewer --port.")
         }
         if trace != nil && qtest == nil && builtIn && suspend == nil {
-            throw ValidationError("The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
+            throw ValidationError(
+                "The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
         guard qtest != nil else { return }
         if !builtIn || initrd != nil || !append.isEmpty || serial.target != nil || cpus > 1 {

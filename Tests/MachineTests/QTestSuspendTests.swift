@@ -152,7 +152,8 @@ import VirtioABI
             "offeredFeatures", "driverFeatures", "interruptStatus", "acknowledged", "acknowledgements", "line",
             "configGeneration", "configuration", "stagedConfiguration", "deviceState", "deferred", "deviceFeaturesSel",
             "driverFeaturesSel", "queueSel", "shmSel", "lastFault", "violations", "drainDeadline", "resumeHeld",
-            "backend", "holding", "waiting", "failing", "output", "input", "queues", "sizeMax", "size", "desc", "driver",
+            "backend", "holding", "waiting", "failing", "output", "input", "queues", "sizeMax", "size", "desc",
+            "driver",
             "device", "ready", "resetting", "ending", "waiting", "wanted", "notifications", "suppression", "available",
             "used", "notified", "inFlight", "held", "drainLeft",
         ]

@@ -214,7 +214,8 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
             transport: MMIOTransport(device: Console(), memory: memory.guestMemory, suspend: .draft), place: place(),
             streams: [
                 ConsoleStream(
-                    port: 0, end: ConsolePort(.descriptors(input: nil, output: sink), name: "console0"), escapeKeys: false,
+                    port: 0, end: ConsolePort(.descriptors(input: nil, output: sink), name: "console0"),
+                    escapeKeys: false,
                     longestChain: 128)
             ]
         ) { _ in }

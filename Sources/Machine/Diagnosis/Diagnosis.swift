@@ -13,7 +13,8 @@ extension DeviceState {
         case .suspended: return nil
         case .resuming: return "the driver asked for the resume; the backend is not ready yet"
         case .dead:
-            let why = model.lastFault.map { "the driver broke a queue (\($0))" } ?? "its backend failed, or it was refused"
+            let why =
+                model.lastFault.map { "the driver broke a queue (\($0))" } ?? "its backend failed, or it was refused"
             return "the device needs a reset, for \(why); the driver has not reset it"
         }
     }
@@ -35,14 +36,17 @@ extension DeviceState {
         let inFlight = model.queues.reduce(0) { $0 + $1.inFlight }
         if inFlight > 0 { return "\(counted(inFlight, "request")) still in the backend" }
         let left = model.queues.reduce(0) { $0 + Int($1.drainLeft ?? 0) }
-        return left > 0 ? "\(counted(left, "entry", "entries")) of the drain not popped yet" : "the drain is about to end"
+        return left > 0
+            ? "\(counted(left, "entry", "entries")) of the drain not popped yet" : "the drain is about to end"
     }
 
     private var unfinishedInitialisation: String? {
         let status = model.lifecycle.status
         if status.isEmpty { return nil }
         if status.contains(.failed) { return "the driver gave the device up: it set FAILED" }
-        if !status.contains(.driver) { return "the driver noticed the device and has not set DRIVER: it may not know how to drive it" }
+        if !status.contains(.driver) {
+            return "the driver noticed the device and has not set DRIVER: it may not know how to drive it"
+        }
         if !status.contains(.featuresOK) {
             let wrong = model.driverFeatures.subtracting(model.offered)
             return wrong.isEmpty
@@ -66,14 +70,16 @@ extension DeviceState {
                 ? "\(buffers) and has not notified it since DRIVER_OK" : "\(buffers) and has not notified it since"
         }
         guard line else { return nil }
-        return "the interrupt line is up and the driver does not acknowledge it: is the interrupt masked, or its handler missing?"
+        return
+            "the interrupt line is up and the driver does not acknowledge it: is the interrupt masked, or its handler missing?"
     }
 
     /// Everything there is to say, a fact a line.
     var report: String {
         var lines = ["\(name): \(reason)"]
         let status = model.lifecycle.status
-        lines.append("  status 0x\(hex(UInt64(status.rawValue), digits: 2)) (\(words(status))), \(model.lifecycle.phase.name)")
+        lines.append(
+            "  status 0x\(hex(UInt64(status.rawValue), digits: 2)) (\(words(status))), \(model.lifecycle.phase.name)")
         lines.append("  features \(names(model.driverFeatures))")
         lines.append(
             "  interrupt \(line ? "up" : "down"), InterruptStatus \(model.interruptStatus.rawValue); "
@@ -97,7 +103,8 @@ extension DeviceState {
     /// Feature bits by number: their names are the device type's.
     private func names(_ features: Features) -> String {
         let bits = (0..<64).filter { features.contains(Features(bit: $0)) }
-        return bits.isEmpty ? "none" : "0x\(hex(features.rawValue, digits: 1)) (bits \(bits.map(String.init).joined(separator: " ")))"
+        return bits.isEmpty
+            ? "none" : "0x\(hex(features.rawValue, digits: 1)) (bits \(bits.map(String.init).joined(separator: " ")))"
     }
 }
 

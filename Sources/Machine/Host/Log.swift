@@ -17,7 +17,8 @@ public enum Log {
         let (seconds, attoseconds) = duration.components
         let report: JSON = [
             "outcome": .string(outcome.sentence), "exitCode": .count(exitCode),
-            "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000), "conformance": conformance.value,
+            "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
+            "conformance": conformance.value,
         ]
         let line = Array((report.text + "\n").utf8)
         unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }

@@ -61,7 +61,8 @@ struct EscapeKeys {
     private var escaped = false
 
     /// What the user sees after Ctrl-A h.
-    static let text = "Ctrl-A x stops the machine, Ctrl-A i says where its devices stand, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
+    static let text =
+        "Ctrl-A x stops the machine, Ctrl-A i says where its devices stand, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
 
     /// Splits what was typed into bytes for the guest and actions.
     mutating func filter(_ typed: [UInt8]) -> (bytes: [UInt8], actions: [Action]) {

@@ -31,7 +31,9 @@ public final class QTestMachine: @unchecked Sendable {
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         wiring = QTestWiring(ram)
-        trace = try configuration.trace.map { [time] (path) throws(MachineError) in try TraceWriter(path: path, time: time) }
+        trace = try configuration.trace.map { [time] (path) throws(MachineError) in
+            try TraceWriter(path: path, time: time)
+        }
         let parts = Parts(
             configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time, trace: trace)
         // Nobody listens to the ports: what they have to say is asked for.

@@ -37,7 +37,8 @@ extension [ConformanceReport] {
     public var sentence: String {
         let broken = Check.allCases.filter { check in contains { $0.violations.contains { $0.check == check } } }
         let names = broken.isEmpty ? "" : " (\(broken.map { "\($0.clause.id)" }.joined(separator: " ")))"
-        return "drivers broke \(broken.count) of \(Check.allCases.count) clauses\(names); \(exercised.count) were put to the test"
+        return
+            "drivers broke \(broken.count) of \(Check.allCases.count) clauses\(names); \(exercised.count) were put to the test"
     }
 
     private var exercised: Set<Check> { Set(flatMap(\.exercised)) }

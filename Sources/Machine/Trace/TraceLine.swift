@@ -105,7 +105,9 @@ struct TraceLine: Decodable, Sendable {
     /// As JSON; members in the order in which a reader wants them.
     var json: JSON {
         var members: [JSON.Member] = []
-        func add(_ name: String, _ value: JSON?) { if let value { members.append(JSON.Member(name: name, value: value)) } }
+        func add(_ name: String, _ value: JSON?) {
+            if let value { members.append(JSON.Member(name: name, value: value)) }
+        }
         func number(_ name: String, _ value: (some BinaryInteger)?) { add(name, value.map { .count($0) }) }
         func text(_ name: String, _ value: String?) { add(name, value.map { .string($0) }) }
         func flag(_ name: String, _ value: Bool?) { add(name, value.map { .bool($0) }) }
@@ -215,35 +217,54 @@ struct TraceLine: Decodable, Sendable {
         case "take":
             if let queue, let room, let segments, let asksForKick {
                 .take(queue: queue, room: room, segments: segments, asksForKick: asksForKick)
-            } else { nil }
+            } else {
+                nil
+            }
         case "finish":
             if let token, let result = Outcome.Result(traceName: result), let written {
                 .finish(token, Outcome(result, written: written))
-            } else { nil }
+            } else {
+                nil
+            }
         case "ready": .backendReady
         case "deadline": .deadlinePassed
         case "fail": .fail
         case "change": word.map { .change($0) }
         case "input":
-            if let port, let count, count <= 8, let word { .input(port: port, count: UInt8(count), bytes: word) } else { nil }
+            if let port, let count, count <= 8, let word {
+                .input(port: port, count: UInt8(count), bytes: word)
+            } else {
+                nil
+            }
         case "receive": port.map { .receive(port: $0) }
         case "open": if let port, let isOpen { .open(port: port, isOpen: isOpen) } else { nil }
         case "refuse": .refuse
-        case "load": if let address = Self.number(address), let width, let word {
-            .load(address: address, width: width, value: word)
-        } else { nil }
+        case "load":
+            if let address = Self.number(address), let width, let word {
+                .load(address: address, width: width, value: word)
+            } else {
+                nil
+            }
         case "available":
             if let queue, let id, let readable, let writable {
                 .available(queue: queue, id: id, readable: readable, writable: writable)
-            } else { nil }
+            } else {
+                nil
+            }
         case "request":
             if let token, let kind = kind.flatMap({ RequestKind(rawValue: $0) }), let word, let count {
                 .request(token, RequestSummary(kind, place: word, count: count))
-            } else { nil }
+            } else {
+                nil
+            }
         case "used": if let queue, let id, let length { .used(queue: queue, id: id, length: length) } else { nil }
         case "interrupt": word.map { .interrupt(UInt32(truncatingIfNeeded: $0)) }
         case "lifecycle":
-            if let status, let phase = Lifecycle.Phase(name: phase) { .lifecycle(DeviceStatus(rawValue: status), phase) } else { nil }
+            if let status, let phase = Lifecycle.Phase(name: phase) {
+                .lifecycle(DeviceStatus(rawValue: status), phase)
+            } else {
+                nil
+            }
         case "violation":
             // The model finds them itself; which it was matters to a viewer only.
             Check.allCases.first { "\($0.clause.id)" == clause }.map { .violation($0, Evidence(queue: nil)) }
@@ -268,7 +289,8 @@ struct TraceLine: Decodable, Sendable {
         return TracedDevice(
             name: device, deviceID: type, offered: Features(rawValue: offered),
             dialect: dialect.map { $0 == "draft" ? .draft : .ratified }, freeze: freeze == "narrow" ? .narrow : .wide,
-            conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize, ports: ports ?? [])
+            conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize,
+            ports: ports ?? [])
     }
 }
 

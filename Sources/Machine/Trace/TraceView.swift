@@ -33,7 +33,9 @@ public enum TraceView {
         defer { if let file { close(file) } }
         var writer = TimelineWriter(file: file ?? 1, path: output ?? "to standard output")
         for (index, device) in reader.devices.enumerated() {
-            try writer.add(["ph": "M", "pid": .count(index + 1), "name": "process_name", "args": ["name": .string(device.name)]])
+            try writer.add([
+                "ph": "M", "pid": .count(index + 1), "name": "process_name", "args": ["name": .string(device.name)],
+            ])
             for row in Row.allCases {
                 try writer.add([
                     "ph": "M", "pid": .count(index + 1), "tid": .count(row.rawValue), "name": "thread_name",
@@ -71,7 +73,10 @@ public enum TraceView {
                 return [
                     instant(
                         "available", .queues, stamp,
-                        ["queue": .count(queue), "id": .count(id), "readable": .count(readable), "writable": .count(writable)])
+                        [
+                            "queue": .count(queue), "id": .count(id), "readable": .count(readable),
+                            "writable": .count(writable),
+                        ])
                 ]
             case .request(let token, let summary):
                 if let chain = lastChain {
@@ -79,13 +84,22 @@ public enum TraceView {
                 }
                 requests[token] = summary.kind.rawValue
                 return [
-                    slice("b", token, summary.kind.rawValue, stamp, ["place": .bits(summary.place, digits: 1), "bytes": .count(summary.count)])
+                    slice(
+                        "b", token, summary.kind.rawValue, stamp,
+                        ["place": .bits(summary.place, digits: 1), "bytes": .count(summary.count)])
                 ]
             case .finish(let token, let outcome):
                 guard let kind = requests[token] else { return [] }
-                return [slice("n", token, kind, stamp, ["backend": .string("\(outcome.result)"), "written": .count(outcome.written)])]
+                return [
+                    slice(
+                        "n", token, kind, stamp,
+                        ["backend": .string("\(outcome.result)"), "written": .count(outcome.written)])
+                ]
             case .used(let queue, let id, let length):
-                var entries = [instant("used", .queues, stamp, ["queue": .count(queue), "id": .count(id), "length": .count(length)])]
+                var entries = [
+                    instant(
+                        "used", .queues, stamp, ["queue": .count(queue), "id": .count(id), "length": .count(length)])
+                ]
                 let key = UInt32(queue) << 16 | UInt32(id)
                 if let token = chains[key]?.first, let kind = requests.removeValue(forKey: token) {
                     chains[key]?.removeFirst()
@@ -95,12 +109,15 @@ public enum TraceView {
             case .interrupt(let status):
                 defer { interrupt = status != 0 }
                 if interrupt == (status != 0) { return [] }
-                return [entry(status != 0 ? "B" : "E", "interrupt", .interrupt, stamp, ["InterruptStatus": .count(status)])]
+                return [
+                    entry(status != 0 ? "B" : "E", "interrupt", .interrupt, stamp, ["InterruptStatus": .count(status)])
+                ]
             case .lifecycle(let status, let now):
                 var entries: [JSON] = []
                 if phase != now.name {
                     if let phase { entries.append(entry("E", phase, .lifecycle, stamp, [:])) }
-                    entries.append(entry("B", now.name, .lifecycle, stamp, ["Status": .bits(status.rawValue, digits: 2)]))
+                    entries.append(
+                        entry("B", now.name, .lifecycle, stamp, ["Status": .bits(status.rawValue, digits: 2)]))
                     phase = now.name
                 }
                 return entries
@@ -118,14 +135,19 @@ public enum TraceView {
             var entries: [JSON] = []
             if let phase { entries.append(entry("E", phase, .lifecycle, stamp, [:])) }
             if interrupt { entries.append(entry("E", "interrupt", .interrupt, stamp, [:])) }
-            for (token, kind) in requests { entries.append(slice("e", token, kind, stamp, ["unfinished": .bool(true)])) }
+            for (token, kind) in requests {
+                entries.append(slice("e", token, kind, stamp, ["unfinished": .bool(true)]))
+            }
             return entries
         }
 
-        private func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64, _ stamp: TraceStamp) -> JSON {
+        private func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64, _ stamp: TraceStamp)
+            -> JSON
+        {
             let name = Register.name(at: offset) ?? "0x\(hex(UInt64(offset), digits: 3))"
             return instant(
-                "\(what) \(name) 0x\(hex(value, digits: 1))", .registers, stamp, ["by": .string(stamp.thread), "width": .count(width)])
+                "\(what) \(name) 0x\(hex(value, digits: 1))", .registers, stamp,
+                ["by": .string(stamp.thread), "width": .count(width)])
         }
 
         private func instant(_ name: String, _ row: Row, _ stamp: TraceStamp, _ arguments: JSON) -> JSON {
@@ -143,10 +165,13 @@ public enum TraceView {
             return .object(members)
         }
 
-        private func slice(_ kind: String, _ token: Token, _ name: String, _ stamp: TraceStamp, _ arguments: JSON) -> JSON {
+        private func slice(_ kind: String, _ token: Token, _ name: String, _ stamp: TraceStamp, _ arguments: JSON)
+            -> JSON
+        {
             [
                 "ph": .string(kind), "cat": "request", "name": .string(name),
-                "id": .string("\(stamp.device).\(token.queue).\(token.epoch).\(token.name)"), "pid": .count(stamp.device + 1),
+                "id": .string("\(stamp.device).\(token.queue).\(token.epoch).\(token.name)"),
+                "pid": .count(stamp.device + 1),
                 "tid": .count(Row.queues.rawValue), "ts": .microseconds(stamp.nanoseconds), "args": arguments,
             ]
         }

@@ -16,7 +16,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case addressInMemory, bufferOffRings
     // Split rings
     case splitSize, splitAlignment, splitWritableLast, splitDescriptorKept, splitNoLoop, splitNextInTable
-    case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitTableEndsChain, tableWhole
+    case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitTableEndsChain,
+        tableWhole
     case availableIndexAdvances, headInTable, headFree, availableFlags, availableFlagsZero
     // Packed rings
     case packedAlignment, packedDescriptorKept, packedLength, packedNoLoop, packedWritableLast, packedRoom
@@ -39,8 +40,10 @@ public enum Check: UInt8, CaseIterable, Sendable {
         switch self {
         case .statusShowsSteps:
             Clause(
-                "2.1.1-1", .driver, .must, "The status bits tell which steps of the initialisation are done: DRIVER comes before features.",
-                cause: "negotiation code called before the status was set", remedy: "Write DRIVER to Status, then DriverFeatures.")
+                "2.1.1-1", .driver, .must,
+                "The status bits tell which steps of the initialisation are done: DRIVER comes before features.",
+                cause: "negotiation code called before the status was set",
+                remedy: "Write DRIVER to Status, then DriverFeatures.")
         case .statusBitKept:
             Clause(
                 "2.1.1-2", .driver, .mustNot, "A status bit that is set is not cleared, but by a reset.",
@@ -62,11 +65,14 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 remedy: "Accept the intersection of DeviceFeatures and what the driver knows.")
         case .initialisationOrder:
             Clause(
-                "3.1.1-1a", .driver, .must, "ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK are set one after the other.",
-                cause: "several steps folded into one write", remedy: "Set FEATURES_OK and DRIVER_OK each in a write of its own.")
+                "3.1.1-1a", .driver, .must,
+                "ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK are set one after the other.",
+                cause: "several steps folded into one write",
+                remedy: "Set FEATURES_OK and DRIVER_OK each in a write of its own.")
         case .featuresOKReadBack:
             Clause(
-                "3.1.1-1b", .driver, .must, "Status is read after FEATURES_OK was written, to see whether the device kept it.",
+                "3.1.1-1b", .driver, .must,
+                "Status is read after FEATURES_OK was written, to see whether the device kept it.",
                 cause: "a driver written against a device that never refuses",
                 remedy: "Read Status and give up if FEATURES_OK is not set.")
         case .configurationLeftAlone:
@@ -91,7 +97,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 cause: "only the first word of features is negotiated", remedy: "Select word 1 too, and set its bit 0.")
         case .fieldOffered:
             Clause(
-                "2.5.1-3", .driver, .must, "A field of the configuration space that belongs to a feature is not touched unless the feature is offered.",
+                "2.5.1-3", .driver, .must,
+                "A field of the configuration space that belongs to a feature is not touched unless the feature is offered.",
                 cause: "the whole structure copied at once", remedy: "Look at DeviceFeatures before the field.")
         case .registerDefined:
             Clause(
@@ -101,7 +108,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
         case .registerWritable:
             Clause(
                 "4.2.2.2-2", .driver, .mustNot, "Read-only registers and fields are not written.",
-                cause: "InterruptStatus written in place of InterruptACK", remedy: "Write the register that is meant for it.")
+                cause: "InterruptStatus written in place of InterruptACK",
+                remedy: "Write the register that is meant for it.")
         case .registerReadable:
             Clause(
                 "4.2.2.2-3", .driver, .mustNot, "Write-only registers are not read.",
@@ -113,8 +121,10 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 remedy: "Use 32-bit accessors for everything below 0x100.")
         case .fieldWidth:
             Clause(
-                "4.2.2.2-5", .driver, .must, "A field of the configuration space is accessed by its own width, a 64-bit one by two of 32 bits.",
-                cause: "a memcpy that the compiler widened or split", remedy: "Read each field by an accessor of its width.")
+                "4.2.2.2-5", .driver, .must,
+                "A field of the configuration space is accessed by its own width, a 64-bit one by two of 32 bits.",
+                cause: "a memcpy that the compiler widened or split",
+                remedy: "Read each field by an accessor of its width.")
         case .deviceFeaturesSelected:
             Clause(
                 "4.2.2.2-12", .driver, .must, "DeviceFeaturesSel is written before DeviceFeatures is read.",
@@ -125,7 +135,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 cause: "the selector is taken to be 0 after a reset", remedy: "Write the word's number first, 0 too.")
         case .queueSelected:
             Clause(
-                "4.2.3.2-0", .driver, .advice, "QueueSel is written before the registers of a queue are used: no text says what it is after a reset.",
+                "4.2.3.2-0", .driver, .advice,
+                "QueueSel is written before the registers of a queue are used: no text says what it is after a reset.",
                 cause: "the selector is taken to be 0 after a reset", remedy: "Write the queue's index first, 0 too.")
         case .queueSizeAllowed:
             Clause(
@@ -133,11 +144,14 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 cause: "a fixed ring size", remedy: "Use the smaller of QueueSizeMax and what the driver wants.")
         case .readyQueueLeftAlone:
             Clause(
-                "4.2.2.2-15", .driver, .mustNot, "QueueSize and a queue's addresses are left alone while QueueReady is not 0.",
-                cause: "a queue set up twice without a reset", remedy: "Write 0 to QueueReady and read it back, or reset the queue.")
+                "4.2.2.2-15", .driver, .mustNot,
+                "QueueSize and a queue's addresses are left alone while QueueReady is not 0.",
+                cause: "a queue set up twice without a reset",
+                remedy: "Write 0 to QueueReady and read it back, or reset the queue.")
         case .queueStopReadBack:
             Clause(
-                "4.2.2.2-17", .driver, .must, "After QueueReady was written 0 it is read back before the queue is used otherwise.",
+                "4.2.2.2-17", .driver, .must,
+                "After QueueReady was written 0 it is read back before the queue is used otherwise.",
                 cause: "the write is taken to stop the device at once", remedy: "Read QueueReady until it is 0.")
         case .eventPending:
             Clause(
@@ -147,15 +161,19 @@ public enum Check: UInt8, CaseIterable, Sendable {
         case .definedEvents:
             Clause(
                 "4.2.2.2-20", .driver, .mustNot, "InterruptACK has no bit but 0 and 1.",
-                cause: "all ones written to acknowledge everything", remedy: "Write back what was read from InterruptStatus.")
+                cause: "all ones written to acknowledge everything",
+                remedy: "Write back what was read from InterruptStatus.")
         case .queueResetAwaited:
             Clause(
-                "4.2.2.2-21", .driver, .mustNot, "A queue that is being reset is not set up again before QueueReset was read as 0.",
+                "4.2.2.2-21", .driver, .mustNot,
+                "A queue that is being reset is not set up again before QueueReset was read as 0.",
                 cause: "the write is taken to reset at once", remedy: "Read QueueReset until it is 0.")
         case .noSharedMemory:
             Clause(
-                "4.2.3.1.1-5", .driver, .mustNot, "The shared memory registers are left alone by drivers of devices that have no such memory.",
-                cause: "a transport that looks for regions of every device", remedy: "Look only where the device type has them.")
+                "4.2.3.1.1-5", .driver, .mustNot,
+                "The shared memory registers are left alone by drivers of devices that have no such memory.",
+                cause: "a transport that looks for regions of every device",
+                remedy: "Look only where the device type has them.")
         case .interruptStatusRead:
             Clause(
                 "4.2.3.4.1-1", .driver, .must, "InterruptStatus is read before an interrupt is acknowledged.",
@@ -167,8 +185,10 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 remedy: "Write the queue's index, or with VIRTIO_F_NOTIFICATION_DATA the whole word.")
         case .notifiedQueueReady:
             Clause(
-                "VMM-1", .driver, .advice, "Only queues that are ready are notified: a notification of another is lost.",
-                cause: "a kick that races with the end of its queue", remedy: "Set QueueReady first, and stop kicks before it goes.")
+                "VMM-1", .driver, .advice,
+                "Only queues that are ready are notified: a notification of another is lost.",
+                cause: "a kick that races with the end of its queue",
+                remedy: "Set QueueReady first, and stop kicks before it goes.")
         default: ringClause ?? deviceTypeClause ?? suspendClause
         }
     }

@@ -47,11 +47,11 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         conformance.conduct.readFeaturesOK = true
         conformance.conduct.polledSuspend = true
-        if conformance.conduct.readsSinceAbort != nil {
-            conformance.conduct.readsSinceAbort! += 1
+        if let reads = conformance.conduct.readsSinceAbort {
+            conformance.conduct.readsSinceAbort = reads + 1
             // Who meant to abort reads it once or twice. Who goes on reading still waits for the suspend.
             judge(
-                .draftNoReadModifyWrite, conformance.conduct.readsSinceAbort != Conduct.patience,
+                .draftNoReadModifyWrite, reads + 1 != Conduct.patience,
                 Evidence(at: .status, UInt64(lifecycle.status.rawValue)))
         }
         let isSuspended = lifecycle.status.contains(.suspend)
@@ -81,13 +81,17 @@ extension MMIOTransport where Device: ~Copyable {
         let added = new.subtracting(old)
         judge(
             .initialisationOrder,
-            (!added.contains(.driver) || new.contains(.acknowledge)) && (!added.contains(.featuresOK) || old.contains(.driver))
-                && (!added.contains(.driverOK) || old.contains(.featuresOK) || conformance.conduct.askedFeaturesOK), evidence)
+            (!added.contains(.driver) || new.contains(.acknowledge))
+                && (!added.contains(.featuresOK) || old.contains(.driver))
+                && (!added.contains(.driverOK) || old.contains(.featuresOK) || conformance.conduct.askedFeaturesOK),
+            evidence)
         if old.contains(.failed) {
             judge(.resetAfterFailed, added.isDisjoint(with: [.acknowledge, .driver, .featuresOK, .driverOK]), evidence)
         }
         if added.contains(.featuresOK) {
-            judge(.featureOffered, driverFeatures.isSubset(of: offered) && driverFeaturesHigh.isEmpty, Evidence(value: driverFeatures.rawValue))
+            judge(
+                .featureOffered, driverFeatures.isSubset(of: offered) && driverFeaturesHigh.isEmpty,
+                Evidence(value: driverFeatures.rawValue))
             judge(.version1Accepted, driverFeatures.contains(.version1), Evidence(value: driverFeatures.rawValue))
             conformance.conduct.askedFeaturesOK = true
             conformance.conduct.readFeaturesOK = false
@@ -168,7 +172,8 @@ extension MMIOTransport where Device: ~Copyable {
         judge(.notifiedQueueReady, !readyQueues.isDisjoint(with: queues), evidence)
         if lifecycle.suspendNegotiated {
             if lifecycle.dialect == .ratified {
-                judge(.ratifiedNoKick, conformance.conduct.awaited != .suspend && lifecycle.phase != .suspended, evidence)
+                judge(
+                    .ratifiedNoKick, conformance.conduct.awaited != .suspend && lifecycle.phase != .suspended, evidence)
             } else {
                 judge(.draftNoKick, lifecycle.phase != .suspended, evidence)
             }

@@ -20,7 +20,9 @@ extension MMIOTransport where Device: ~Copyable {
             judge(.queueSelected, conformance.conduct.selectedQueue, evidence)
             guard let index = selectedQueue else { return }
             if register == .queueReady, !queues[index].isReady { conformance.conduct.queues[index].stopping = false }
-            if register == .queueReset, !queues[index].isResetting { conformance.conduct.queues[index].resetting = false }
+            if register == .queueReset, !queues[index].isResetting {
+                conformance.conduct.queues[index].resetting = false
+            }
         case .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh:
             observeQueueSetting(register, nil)
@@ -63,7 +65,9 @@ extension MMIOTransport where Device: ~Copyable {
         guard let index = selectedQueue else { return }
         let evidence = Evidence(queue: index, offset: UInt64(register.rawValue), value: value.map { UInt64($0) })
         observeUse(evidence)
-        if conformance.conduct.awaited == .suspend, lifecycle.dialect == .ratified { violate(.ratifiedVerified, evidence) }
+        if conformance.conduct.awaited == .suspend, lifecycle.dialect == .ratified {
+            violate(.ratifiedVerified, evidence)
+        }
         let isReset = register == .queueReset && value == 1
         let isStop = register == .queueReady && value.map { $0 & 1 } == 0
         if conformance.conduct.queues[index].stopping {
@@ -106,7 +110,9 @@ extension MMIOTransport where Device: ~Copyable {
                 .fieldWidth,
                 width == min(field.width, 4) && (offset - field.offset) % width == 0, evidence)
             judge(.fieldOffered, field.feature.isSubset(of: offered), evidence)
-            if field.needsFeaturesOK, value == nil { judge(.writebackAfterFeatures, lifecycle.featuresLocked, evidence) }
+            if field.needsFeaturesOK, value == nil {
+                judge(.writebackAfterFeatures, lifecycle.featuresLocked, evidence)
+            }
             if value != nil, device.emergencyByte(0, at: offset) == nil {
                 judge(.configurationLeftAlone, lifecycle.featuresLocked, evidence)
             }

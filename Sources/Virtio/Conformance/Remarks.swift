@@ -41,7 +41,8 @@ struct Digest {
 extension CheckSet {
     /// Every chain of a split ring is put to these.
     static let splitChain = CheckSet(
-        .availableIndexAdvances, .headInTable, .headFree, .splitNoLoop, .splitNextInTable, .splitWritableLast, .addressInMemory)
+        .availableIndexAdvances, .headInTable, .headFree, .splitNoLoop, .splitNextInTable, .splitWritableLast,
+        .addressInMemory)
     /// And one with a table to these.
     static let splitTable = CheckSet(.splitIndirectNegotiated, .splitTableEndsChain, .tableWhole, .splitOneTable)
     /// Every list of a packed ring is put to these.

@@ -70,7 +70,9 @@ struct ChainBuilder {
 
     /// The table an indirect descriptor refers to, which ends the chain: VIRTQ_DESC_F_NEXT beside it is the driver's mistake
     /// (2.7.5.3.1, 2.8.19), VIRTQ_DESC_F_WRITE is ignored (2.7.5.3.2, 2.8.7).
-    mutating func table(_ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags) throws(QueueFault) -> IndirectTable {
+    mutating func table(_ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags) throws(QueueFault)
+        -> IndirectTable
+    {
         guard rules.indirect else { throw .indirectNotNegotiated }
         guard !flags.contains(.next) else { throw .indirectMisplaced }
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }

@@ -33,7 +33,8 @@ struct QueueConfiguration: Equatable, Sendable {
             ]
         }
         return [
-            area(descriptors, SplitRing.descriptorBytes(size: size)), area(driver, SplitRing.availableBytes(size: size)),
+            area(descriptors, SplitRing.descriptorBytes(size: size)),
+            area(driver, SplitRing.availableBytes(size: size)),
             area(device, SplitRing.usedBytes(size: size)),
         ]
     }

@@ -56,7 +56,8 @@ public enum Event: Equatable, Sendable {
     /// Whether the model was told it: what follows, up to the next of this kind, is part of the same call.
     public var isInput: Bool {
         switch self {
-        case .read, .write, .kicked, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive, .open,
+        case .read, .write, .kicked, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive,
+            .open,
             .refuse:
             true
         case .load, .available, .request, .used, .interrupt, .lifecycle, .violation, .dropped: false

@@ -65,7 +65,9 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if isLast, transport.memory.tape.isExhausted || produced.count > expected.count { return .cut }
         if let divergence = transport.memory.tape.divergence { return .memory(divergence) }
         for index in 0..<max(produced.count, expected.count) {
-            let (now, then) = (index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil)
+            let (now, then) = (
+                index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil
+            )
             if now != then { return .outcome(now, expected: then) }
         }
         return nil

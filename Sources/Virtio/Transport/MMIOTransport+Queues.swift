@@ -38,7 +38,8 @@ extension MMIOTransport where Device: ~Copyable {
         let room = batch.capacity - batch.count
         memory.tape.record(
             .take(
-                queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free), asksForKick: asksForKick))
+                queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free),
+                asksForKick: asksForKick))
         defer { closeCall() }
         var effects = Effects()
         // A driver that adds chains as fast as they are answered must not keep the host here.
@@ -60,7 +61,8 @@ extension MMIOTransport where Device: ~Copyable {
             case .chain(var chain):
                 memory.tape.record(
                     .available(
-                        queue: UInt16(index), id: chain.id, readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
+                        queue: UInt16(index), id: chain.id,
+                        readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
                 let taken = device.take(&chain, queue: index, configuration)
                 if conformance.isOn { observe(chain.remarks, chain.id, queue: index) }

@@ -170,7 +170,9 @@ extension MMIOTransport where Device: ~Copyable {
             effects.emergency = byte
         } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
-            expect(.registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value))
+            expect(
+                .registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
+            )
         }
         return effects
     }

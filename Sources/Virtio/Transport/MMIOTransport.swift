@@ -231,7 +231,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     mutating func closeCall() {
         guard memory.tape.isOn else { return }
         let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
-        let (toldOfInterrupt, toldOfLife) = (now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase)
+        let (toldOfInterrupt, toldOfLife) = (
+            now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase
+        )
         // As it was: what a drain has to tell is told before the device is suspended, all else after (D-4, D-17).
         if !toldOfInterrupt && lifecycle.isFrozen { memory.tape.record(.interrupt(now.interrupt)) }
         if !toldOfLife { memory.tape.record(.lifecycle(now.status, now.phase)) }

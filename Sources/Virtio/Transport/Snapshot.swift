@@ -62,7 +62,8 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
         for index in 0..<queueCount {
-            try queues[index].restore(snapshot.queues[index], snapshot.driverFeatures, memory, observed: conformance.isOn)
+            try queues[index].restore(
+                snapshot.queues[index], snapshot.driverFeatures, memory, observed: conformance.isOn)
         }
         lifecycle = snapshot.lifecycle
         interruptStatus = snapshot.interruptStatus
