@@ -57,7 +57,9 @@ extension MMIOTransport where Device: ~Copyable {
         let isSuspended = lifecycle.status.contains(.suspend)
         switch conformance.conduct.awaited {
         case .nothing: break
-        case .suspend: if isSuspended || isDead { conformance.conduct.awaited = .nothing }
+        case .suspend:
+            if isSuspended { conformance.exercise(lifecycle.dialect == .draft ? .draftAwaited : .ratifiedVerified) }
+            if isSuspended || isDead { conformance.conduct.awaited = .nothing }
         case .resume: if !isSuspended || isDead { conformance.conduct.awaited = .nothing }
         }
     }
@@ -88,17 +90,20 @@ extension MMIOTransport where Device: ~Copyable {
         if old.contains(.failed) {
             judge(.resetAfterFailed, added.isDisjoint(with: [.acknowledge, .driver, .featuresOK, .driverOK]), evidence)
         }
+        let hasAsked = conformance.conduct.askedFeaturesOK
+        if added.contains(.driverOK), lifecycle.phase == .notLive {
+            if hasAsked || added.contains(.featuresOK) {
+                judge(.featuresOKReadBack, hasAsked && conformance.conduct.readFeaturesOK, evidence)
+            }
+            if hasAsked { judge(.featuresRefused, lifecycle.featuresLocked, evidence) }
+            conformance.exercise(.noSharedMemory)
+        }
         if added.contains(.featuresOK) {
-            judge(
-                .featureOffered, driverFeatures.isSubset(of: offered) && driverFeaturesHigh.isEmpty,
-                Evidence(value: driverFeatures.rawValue))
-            judge(.version1Accepted, driverFeatures.contains(.version1), Evidence(value: driverFeatures.rawValue))
+            let accepted = Evidence(value: driverFeatures.rawValue)
+            judge(.featureOffered, driverFeatures.isSubset(of: offered) && driverFeaturesHigh.isEmpty, accepted)
+            judge(.version1Accepted, driverFeatures.contains(.version1), accepted)
             conformance.conduct.askedFeaturesOK = true
             conformance.conduct.readFeaturesOK = false
-        }
-        if added.contains(.driverOK), lifecycle.phase == .notLive {
-            judge(.featuresOKReadBack, conformance.conduct.readFeaturesOK, evidence)
-            if conformance.conduct.askedFeaturesOK { judge(.featuresRefused, lifecycle.featuresLocked, evidence) }
         }
         if new.contains(.suspend) {
             let isLive = lifecycle.phase != .notLive

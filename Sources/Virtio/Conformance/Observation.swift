@@ -19,9 +19,13 @@ extension MMIOTransport where Device: ~Copyable {
         case .queueSizeMax, .queueReady, .queueReset:
             judge(.queueSelected, conformance.conduct.selectedQueue, evidence)
             guard let index = selectedQueue else { return }
-            if register == .queueReady, !queues[index].isReady { conformance.conduct.queues[index].stopping = false }
-            if register == .queueReset, !queues[index].isResetting {
+            if register == .queueReady, !queues[index].isReady, conformance.conduct.queues[index].stopping {
+                conformance.conduct.queues[index].stopping = false
+                conformance.exercise(.queueStopReadBack)
+            }
+            if register == .queueReset, !queues[index].isResetting, conformance.conduct.queues[index].resetting {
                 conformance.conduct.queues[index].resetting = false
+                conformance.exercise(.queueResetAwaited)
             }
         case .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh:

@@ -20,6 +20,11 @@ import Testing
 import Virtio
 import VirtioABI
 
+/// How devices made in a test look at their drivers.
+enum Looking {
+    @TaskLocal static var mode = ConformanceMode.report
+}
+
 /// A driver over a transport that a `ManualBackend` owns.
 class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// How far an initialisation went (VIRTIO 1.4, 3.1.1).
@@ -54,7 +59,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         layout = form.layout
         let transport = MMIOTransport(
             device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
-            withholding: withholding.union(form.withholding))
+            withholding: withholding.union(form.withholding), conform: Looking.mode)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
@@ -145,7 +150,9 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         case .acknowledge: write(.status, 1)
         case .driver: write(.status, 3)
         case .features: accept(features ?? offered)
-        case .featuresOK: write(.status, 0x0b)
+        case .featuresOK:
+            write(.status, 0x0b)
+            _ = status
         case .queues:
             for index in 0..<backend.transport.queueCount where exists(index) { setUp(queue: index, size: queueSize) }
         case .driverOK: write(.status, 0x0f)

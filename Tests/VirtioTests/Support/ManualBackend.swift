@@ -41,6 +41,8 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     var events: [Effects.Events] = []
     /// Bytes written to a console's emergency-write field.
     var emergency: [UInt8] = []
+    /// How often the driver was refused, under strict conformance.
+    private(set) var refusals = 0
     /// Requests taken and not completed, oldest first.
     private(set) var requests: [Pending] = []
 
@@ -73,7 +75,11 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     /// Every call into the model goes through here.
     @discardableResult
     func call(_ body: (inout MMIOTransport<Device>) -> Effects) -> Effects {
-        let effects = body(&transport)
+        var effects = body(&transport)
+        if transport.mustRefuse {
+            refusals += 1
+            effects.merge(transport.refuse())
+        }
         line.sample(transport.interruptAsserted)
         if !effects.events.isEmpty { events.append(effects.events) }
         if let byte = effects.emergency { emergency.append(byte) }

@@ -1,0 +1,155 @@
+// A clause, and two drivers that differ in one thing: the one breaks the clause, the other does the nearest that is legal.
+
+import Testing
+import Virtio
+import VirtioABI
+
+/// A driver, as its device sees it, whatever the device.
+protocol Observed {
+    func violation(_ check: Check) -> Violation?
+    func isExercised(_ check: Check) -> Bool
+    var state: Comment { get }
+    /// All that the driver, the guest's memory and the host can see.
+    var everything: [String] { get }
+    /// How often the driver was refused.
+    var refusals: Int { get }
+}
+
+extension FakeDriver: Observed where Device: ~Copyable {
+    func violation(_ check: Check) -> Violation? { backend.transport.conformance.violation(check) }
+    func isExercised(_ check: Check) -> Bool { backend.transport.conformance.exercised.contains(check) }
+    var refusals: Int { backend.refusals }
+    var everything: [String] {
+        let events = backend.events.map { "\($0.rawValue)" }
+        let memory = memory.bytes(at: 0, count: Int(nextFree))
+        return ["\(dump())", "\(backend.line)", "\(backend.requests.count)", "\(events)", "\(memory.hashValue)"]
+    }
+}
+
+extension Observed {
+    /// All that was broken.
+    var broken: [Check] { Check.allCases.filter { violation($0) != nil } }
+}
+
+/// What breaks a clause, and where that is seen.
+struct Offence: Sendable, CustomTestStringConvertible {
+    let check: Check
+    /// Where the device says it was, the last time.
+    let evidence: Evidence
+    /// What cannot be broken without breaking these too.
+    let also: [Check]
+    /// Runs the driver: the one that breaks the clause if the argument is true, else the one that does not.
+    let run: @Sendable (Bool) -> any Observed
+    let testDescription: String
+
+    init(
+        _ check: Check, _ evidence: Evidence, also: [Check] = [], _ name: String = "",
+        _ run: @escaping @Sendable (Bool) -> any Observed
+    ) {
+        self.check = check
+        self.evidence = evidence
+        self.also = also
+        self.run = run
+        testDescription = "\(check.clause.id) \(check)" + (name.isEmpty ? "" : ", \(name)")
+    }
+
+    static let all = status + registers + configuration + rings + packedRings + blocks + consoles + drafts + ratified
+}
+
+extension Evidence {
+    /// An access of a register.
+    static func at(_ register: Register, _ value: UInt64? = nil, queue: Int? = nil) -> Evidence {
+        Evidence(queue: queue, offset: UInt64(register.rawValue), value: value)
+    }
+
+    /// An access of the configuration space.
+    static func field(_ offset: Int, _ value: UInt64? = nil) -> Evidence {
+        Evidence(offset: UInt64(Register.configuration) + UInt64(offset), value: value)
+    }
+
+    /// A chain of queue 0, by its head or buffer id.
+    static func chain(_ id: UInt16, queue: Int = 0) -> Evidence { Evidence(queue: queue, value: UInt64(id)) }
+}
+
+@Suite struct ConformanceTests {
+    @Test("a driver that breaks the clause is told so, with the place, and of no other", arguments: Offence.all)
+    func told(offence: Offence) throws {
+        let driver = offence.run(true)
+        let violation = try #require(driver.violation(offence.check), driver.state)
+        #expect(violation.evidence == offence.evidence && violation.count > 0, driver.state)
+        #expect(Set(driver.broken) == Set([offence.check] + offence.also), driver.state)
+    }
+
+    @Test("one that does the nearest legal thing is told nothing, and the clause was put to the test", arguments: Offence.all)
+    func notTold(offence: Offence) {
+        let driver = offence.run(false)
+        #expect(driver.broken == [], driver.state)
+        #expect(driver.isExercised(offence.check), driver.state)
+    }
+
+    @Test("who is looked at is treated as who is not", arguments: Offence.all)
+    func unchanged(offence: Offence) {
+        for bad in [true, false] {
+            let seen = Looking.$mode.withValue(.report) { offence.run(bad) }
+            let unseen = Looking.$mode.withValue(.off) { offence.run(bad) }
+            #expect(unseen.broken == [] && !unseen.isExercised(offence.check), unseen.state)
+            #expect(seen.everything == unseen.everything, seen.state)
+        }
+    }
+
+    @Test("strict refuses who breaks a clause that binds, and nobody else", arguments: Offence.all)
+    func strict(offence: Offence) {
+        let binds = ([offence.check] + offence.also).contains { $0.clause.level.binds }
+        let bad = Looking.$mode.withValue(.strict) { offence.run(true) }
+        #expect((bad.refusals > 0) == binds, bad.state)
+        let legal = Looking.$mode.withValue(.strict) { offence.run(false) }
+        #expect(legal.refusals == 0 && legal.broken == [], legal.state)
+    }
+
+    @Test("drivers that keep the rules are told nothing, in every form of a ring", arguments: Form.layouts + Form.rings + Form.inOrder)
+    func noFalseReport(form: Form) {
+        // A packed ring's tables have noise in their flags in the driver's hands, which 2.8.19 forbids.
+        let noise: Set<Check> = form.packed && form.layout != .direct ? [.packedTableFlags] : []
+        // And a split ring's are no rings in them, as 2.7.5 wants in order.
+        let disorder: Set<Check> = form.inOrder && !form.packed ? [.splitInOrder, .tableInOrder] : []
+        for dialect in [nil, SuspendDialect.draft, .ratified] {
+            let disk = BlockDriver(suspend: dialect, form: form)
+            for _ in 0..<2 {
+                disk.bringUp()
+                for _ in 0..<20 { disk.expectWorks() }
+                _ = disk.acknowledge()
+                guard dialect != nil else { continue }
+                disk.suspend()
+                disk.resume()
+                disk.expectWorks()
+            }
+            let console = ConsoleDriver(suspend: dialect, form: form)
+            console.bringUp()
+            console.backend.completesAtOnce = true
+            for _ in 0..<20 {
+                console.print([1, 2, 3], cuts: [1])
+                _ = console.takeUsed(1)
+            }
+            console.type([1])
+            console.post(8)
+            #expect(Set(disk.broken + console.broken).isSubset(of: noise.union(disorder)), disk.state)
+        }
+    }
+
+    @Test("there are such drivers for every check")
+    func everyCheck() {
+        let missing = Set(Check.allCases).subtracting(Offence.all.map(\.check))
+        #expect(missing == [])
+    }
+
+    @Test("clauses have names of their own, and something to say")
+    func clauses() {
+        var seen: Set<String> = []
+        for clause in Clause.all {
+            #expect(seen.insert("\(clause.id)").inserted, "\(clause.id) twice")
+            for text in [clause.sentence, clause.remedy] { #expect("\(text)".hasSuffix("."), "\(clause.id): \(text)") }
+            #expect("\(clause.cause)".count > 10, "\(clause.id)")
+        }
+        for check in Check.allCases { #expect(check.clause.party == .driver, "\(check)") }
+    }
+}

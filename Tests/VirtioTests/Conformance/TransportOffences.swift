@@ -1,0 +1,272 @@
+// Status, registers and the configuration space: what breaks their clauses.
+
+import Testing
+import Virtio
+import VirtioABI
+
+extension Offence {
+    static let status: [Offence] = [
+        Offence(.statusShowsSteps, .at(.driverFeatures, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: bad ? .acknowledge : .driver)
+            driver.write(.driverFeaturesSel, 0)
+            driver.write(.driverFeatures, 0)
+            return driver
+        },
+        Offence(.statusBitKept, .at(.status, 0x0e)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .queues)
+            driver.write(.status, bad ? 0x0e : 0x0f)
+            return driver
+        },
+        Offence(.resetAfterFailed, .at(.status, 0x8f)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .queues)
+            driver.write(.status, 0x8b)
+            if !bad { driver.write(.status, 0x8b) }
+            if bad { driver.write(.status, 0x8f) }
+            return driver
+        },
+        Offence(.deadDeviceLeftAlone, .at(.queueNotify, 0, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.kick(0)
+            driver.backend.fatal()
+            if !bad { driver.bringUp() }
+            driver.kick(0)
+            return driver
+        },
+        Offence(.featureOffered, Evidence(value: 1 << 32 | 1)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .featuresOK, accepting: bad ? [.version1, Features(bit: 0)] : [.version1])
+            return driver
+        },
+        Offence(.version1Accepted, Evidence(value: Features.eventIndex.rawValue)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .featuresOK, accepting: bad ? .eventIndex : [.version1, .eventIndex])
+            return driver
+        },
+        Offence(.featuresFinal, .at(.driverFeatures, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: bad ? .featuresOK : .features)
+            driver.write(.driverFeaturesSel, 0)
+            driver.write(.driverFeatures, 0)
+            return driver
+        },
+        Offence(.featuresOKReadBack, .at(.status, 0x0f)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .features)
+            driver.write(.status, 0x0b)
+            if !bad { _ = driver.status }
+            driver.write(.status, 0x0f)
+            return driver
+        },
+        Offence(.initialisationOrder, .at(.status, 2), "DRIVER alone") { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .reset)
+            driver.write(.status, bad ? 2 : 3)
+            return driver
+        },
+        Offence(.initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK") { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .features)
+            if !bad {
+                driver.write(.status, 0x0b)
+                _ = driver.status
+            }
+            driver.write(.status, 0x0f)
+            return driver
+        },
+        Offence(.configurationLeftAlone, .field(32, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: bad ? .features : .featuresOK)
+            driver.write(at: 0x120, width: 1, 0)
+            return driver
+        },
+        Offence(.featuresRefused, .at(.status, 0x0f), also: [.version1Accepted]) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .features, accepting: bad ? [] : .version1)
+            driver.write(.status, 0x0b)
+            _ = driver.status
+            driver.write(.status, 0x0f)
+            return driver
+        },
+        Offence(.kickAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: bad ? .queues : .driverOK)
+            driver.kick(0)
+            return driver
+        },
+    ]
+
+    static let registers: [Offence] = [
+        Offence(.registerDefined, .at(.status, nil).moved(to: 0x28)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .reset)
+            if bad { driver.write(at: 0x28, width: 4, 4096) } else { driver.write(.queueSel, 0) }
+            return driver
+        },
+        Offence(.registerWritable, .at(.interruptStatus, 1)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.submit(BlockRequest.Kind.flush)
+            driver.backend.complete()
+            let seen = driver.interruptStatus.rawValue
+            driver.write(bad ? .interruptStatus : .interruptACK, seen)
+            return driver
+        },
+        Offence(.registerReadable, .at(.queueNotify)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            _ = driver.read(bad ? .queueNotify : .status)
+            return driver
+        },
+        Offence(.registerWidth, .at(.status, 1)) { bad in
+            let driver = BlockDriver()
+            _ = driver.read(at: 0x70, width: bad ? 1 : 4)
+            return driver
+        },
+        Offence(.deviceFeaturesSelected, .at(.deviceFeatures, 0)) { bad in
+            let driver = BlockDriver()
+            if !bad { driver.write(.deviceFeaturesSel, 0) }
+            _ = driver.read(.deviceFeatures)
+            return driver
+        },
+        Offence(.driverFeaturesSelected, .at(.driverFeatures, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .driver)
+            if !bad { driver.write(.driverFeaturesSel, 0) }
+            driver.write(.driverFeatures, 0)
+            return driver
+        },
+        Offence(.queueSelected, .at(.queueSizeMax, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .featuresOK)
+            if !bad { driver.write(.queueSel, 0) }
+            _ = driver.read(.queueSizeMax)
+            return driver
+        },
+        Offence(.queueSizeAllowed, .at(.queueSize, 512, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .featuresOK)
+            driver.write(.queueSel, 0)
+            driver.write(.queueSize, bad ? 512 : 256)
+            return driver
+        },
+        Offence(.readyQueueLeftAlone, .at(.queueSize, 8, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .queues)
+            if !bad {
+                driver.write(.queueReady, 0)
+                _ = driver.read(.queueReady)
+            }
+            driver.write(.queueSize, 8)
+            return driver
+        },
+        Offence(.queueStopReadBack, .at(.queueSize, 8, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .queues)
+            driver.write(.queueReady, 0)
+            if !bad { _ = driver.read(.queueReady) }
+            driver.write(.queueSize, 8)
+            // Whoever reads it later has read it too late.
+            if !bad { driver.write(.queueReady, 0) }
+            return driver
+        },
+        Offence(.eventPending, .at(.interruptACK, 3)) { bad in
+            let driver = interrupted()
+            _ = driver.interruptStatus
+            driver.write(.interruptACK, bad ? 3 : 1)
+            return driver
+        },
+        Offence(.definedEvents, .at(.interruptACK, 5)) { bad in
+            let driver = interrupted()
+            _ = driver.interruptStatus
+            driver.write(.interruptACK, bad ? 5 : 1)
+            return driver
+        },
+        Offence(.interruptStatusRead, .at(.interruptACK, 1)) { bad in
+            let driver = interrupted()
+            if !bad { _ = driver.interruptStatus }
+            driver.write(.interruptACK, 1)
+            return driver
+        },
+        Offence(.queueResetAwaited, .at(.queueReady, 1, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.write(.queueReset, 1)
+            if !bad { _ = driver.read(.queueReset) }
+            for (register, value): (Register, UInt32) in [(.queueDescLow, 0), (.queueDriverLow, 0x400), (.queueDeviceLow, 0x800)] {
+                driver.write(register, value)
+            }
+            driver.write(.queueSize, 8)
+            driver.write(.queueReady, 1)
+            return driver
+        },
+        Offence(.noSharedMemory, .at(.shmSel, 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            if bad { driver.write(.shmSel, 0) }
+            return driver
+        },
+        Offence(.notifiedQueueExists, .at(.queueNotify, 1, queue: 1)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.write(.queueNotify, bad ? 1 : 0)
+            return driver
+        },
+        Offence(.notifiedQueueReady, .at(.queueNotify, 0, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            if bad {
+                driver.write(.queueReady, 0)
+                _ = driver.read(.queueReady)
+            }
+            driver.write(.queueNotify, 0)
+            return driver
+        },
+    ]
+
+    static let configuration: [Offence] = [
+        Offence(.fieldOffered, .field(20)) { bad in
+            let driver = BlockDriver(withholding: bad ? BlockFeature.blockSize : [])
+            _ = driver.configuration(BlockConfiguration.blockSize)
+            return driver
+        },
+        Offence(.registerDefined, .field(12), "behind the last field") { bad in
+            let driver = ConsoleDriver()
+            _ = driver.configuration(bad ? 12 : 8)
+            return driver
+        },
+        Offence(.fieldWidth, .field(0), "a 64-bit field at once") { bad in
+            let driver = BlockDriver()
+            _ = driver.configuration(BlockConfiguration.capacity, width: bad ? 8 : 4)
+            return driver
+        },
+        Offence(.fieldWidth, .field(0), "16 bits as 32") { bad in
+            let driver = ConsoleDriver()
+            _ = driver.configuration(ConsoleConfiguration.columns, width: bad ? 4 : 2)
+            return driver
+        },
+        Offence(.registerWritable, .field(0, 1), "a field") { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.write(at: bad ? 0x100 : 0x120, width: bad ? 4 : 1, 1)
+            return driver
+        },
+    ]
+
+    /// A disk that has used a buffer, of which its driver has not heard yet.
+    private static func interrupted() -> BlockDriver {
+        let driver = BlockDriver()
+        driver.bringUp()
+        driver.submit(BlockRequest.Kind.flush)
+        driver.backend.complete()
+        return driver
+    }
+}
+
+extension Evidence {
+    /// The same at another place.
+    fileprivate func moved(to offset: UInt64) -> Evidence { Evidence(offset: offset) }
+}
