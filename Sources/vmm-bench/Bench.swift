@@ -81,13 +81,15 @@ struct Chain: ParsableCommand {
     @Option(help: "Requests made available at once, 1 to 64.") var inFlight = 8
     @Flag(help: "A packed ring.") var packed = false
     @Flag(help: "Indirect tables.") var indirect = false
+    @Flag(help: "Nobody looks at the driver.") var conformOff = false
 
     func validate() throws {
         guard 1...ChainLoop.mostInFlight ~= inFlight else { throw ValidationError("--in-flight is 1 to 64.") }
     }
 
     func run() throws {
-        let form = ChainForm(isPacked: packed, isIndirect: indirect, inFlight: inFlight)
+        let form = ChainForm(
+            isPacked: packed, isIndirect: indirect, inFlight: inFlight, isLookedAt: !conformOff)
         guard let answered = ChainLoop.run(form, requests: requests) else {
             throw ValidationError("Requests were not answered.")
         }

@@ -13,8 +13,12 @@ struct ChainForm {
     var isIndirect: Bool
     /// Requests made available at once.
     var inFlight: Int
+    /// The driver is looked at.
+    var isLookedAt = true
 
-    var name: String { (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") }
+    var name: String {
+        (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") + (isLookedAt ? "" : ", conform off")
+    }
 
     static let all: [ChainForm] = [false, true].flatMap { packed in
         [false, true].map { ChainForm(isPacked: packed, isIndirect: $0, inFlight: 8) }
@@ -45,7 +49,8 @@ struct ChainForm {
         unsafe memory = .allocate(byteCount: size, alignment: 4096)
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         let guest = unsafe GuestMemory([.init(guestAddress: 0, base: memory, size: UInt64(size))])
-        transport = MMIOTransport(device: Block(capacity: 128), memory: guest, adding: .ringPacked)
+        transport = MMIOTransport(device: Block(capacity: 128), memory: guest, adding: .ringPacked,
+            conform: form.isLookedAt ? .report : .off)
         batch = Batch(longestChain: transport.longestChain)
         bringUp()
         for request in 0..<Self.mostInFlight { prepare(request) }

@@ -52,43 +52,37 @@ public struct Violation: Equatable, Sendable {
 
     /// What is done about violations.
     public let mode: ConformanceMode
-    /// None where nobody looks.
-    private let record: UnsafeMutablePointer<Record>?
+    /// Whether anybody looks.
+    public let isOn: Bool
+    private let record: UnsafeMutablePointer<Record>
 
     init(_ mode: ConformanceMode) {
         precondition(Check.allCases.count <= 96)
         self.mode = mode
-        guard mode != .off else {
-            unsafe record = nil
-            return
-        }
-        let made = UnsafeMutablePointer<Record>.allocate(capacity: 1)
-        unsafe made.initialize(to: Record())
-        unsafe record = made
+        isOn = mode != .off
+        unsafe record = .allocate(capacity: 1)
+        unsafe record.initialize(to: Record())
     }
 
-    deinit { unsafe record?.deallocate() }
-
-    /// Whether anybody looks.
-    public var isOn: Bool { unsafe record != nil }
+    deinit { unsafe record.deallocate() }
 
     /// How often `check` was broken since the device was made.
-    public subscript(_ check: Check) -> UInt64 { unsafe record?.pointee.counts[Int(check.rawValue)] ?? 0 }
+    public subscript(_ check: Check) -> UInt64 { unsafe record.pointee.counts[Int(check.rawValue)] }
     /// Checks whose clause was put to the test.
-    public var exercised: CheckSet { unsafe record?.pointee.exercised ?? CheckSet() }
+    public var exercised: CheckSet { unsafe record.pointee.exercised }
     /// Checks whose clause was broken.
-    public var violated: CheckSet { unsafe record?.pointee.violated ?? CheckSet() }
+    public var violated: CheckSet { unsafe record.pointee.violated }
 
     /// A violation due for a report: the first, second, fourth, eighth ... of its kind, so that a guest cannot flood a log; each due
     /// one once; nil when there is none.
     public mutating func nextDue() -> Violation? {
-        guard let record = unsafe record, let check = unsafe record.pointee.due.removeFirst() else { return nil }
+        guard let check = unsafe record.pointee.due.removeFirst() else { return nil }
         return violation(check)
     }
 
     /// What is known of a violation of `check`; nil if there was none.
     public func violation(_ check: Check) -> Violation? {
-        guard let record = unsafe record, self[check] > 0 else { return nil }
+        guard self[check] > 0 else { return nil }
         return unsafe Violation(
             check: check, evidence: record.pointee.evidence[Int(check.rawValue)],
             count: record.pointee.counts[Int(check.rawValue)])
@@ -96,38 +90,30 @@ public struct Violation: Equatable, Sendable {
 
     // MARK: For the model
 
-    /// What the driver did of late, as far as it matters. Only where somebody looks.
+    /// What the driver did of late, as far as it matters.
     var conduct: Conduct {
-        get { unsafe record?.pointee.conduct ?? Conduct() }
-        _modify {
-            if let record = unsafe record {
-                yield unsafe &record.pointee.conduct
-            } else {
-                var none = Conduct()
-                yield &none
-            }
-        }
+        _read { yield unsafe record.pointee.conduct }
+        _modify { yield unsafe &record.pointee.conduct }
     }
 
     /// The driver is to be refused for what it did since this was last asked.
     mutating func takeRefusal() -> Bool {
-        guard let record = unsafe record, unsafe record.pointee.mustRefuse else { return false }
-        unsafe record.pointee.mustRefuse = false
-        return true
+        defer { unsafe record.pointee.mustRefuse = false }
+        return unsafe record.pointee.mustRefuse
     }
 
     /// Whether a refusal waits to be taken.
-    var mustRefuse: Bool { unsafe record?.pointee.mustRefuse ?? false }
+    var mustRefuse: Bool { unsafe record.pointee.mustRefuse }
 
     /// `check` was put to the test.
-    mutating func exercise(_ check: Check) { unsafe record?.pointee.exercised.insert(check) }
+    mutating func exercise(_ check: Check) { unsafe record.pointee.exercised.insert(check) }
 
     /// All of `checks` were.
-    mutating func exercise(_ checks: CheckSet) { unsafe record?.pointee.exercised.formUnion(checks) }
+    mutating func exercise(_ checks: CheckSet) { unsafe record.pointee.exercised.formUnion(checks) }
 
     /// The driver broke the clause of `check`.
     mutating func violate(_ check: Check, _ evidence: Evidence) {
-        guard let record = unsafe record else { return }
+        guard isOn else { return }
         let index = Int(check.rawValue)
         unsafe record.pointee.exercised.insert(check)
         unsafe record.pointee.violated.insert(check)

@@ -411,6 +411,36 @@ extension Clause {
     static var otherDriverClauses: [Clause] {
         [
             Clause(
+                "2.2.1-2", .driver, .mustNot, "A feature that needs another is accepted only with that other.",
+                cause: "features turned off one by one; none that is offered here needs another",
+                remedy: "Drop the feature with the one it rests on."),
+            Clause(
+                "2.6.1.1.2-1", .driver, .must,
+                "After a queue was reset the driver makes sure that it is: see 4.2.2.2-21.",
+                cause: "a driver that frees the ring right after the write",
+                remedy: "Read QueueReset until it is 0, then free the ring."),
+            Clause(
+                "2.8.16-3", .driver, .must,
+                "With VIRTIO_F_NOTIFICATION_DATA, next_off and next_wrap name the first descriptor that is not available yet.",
+                cause: "the place of the list that was added; a device sees it only if nobody adds more meanwhile",
+                remedy: "Use the place and wrap counter behind the last list added."),
+            Clause(
+                "2.8.19-3", .driver, .mustNot,
+                "A list by a table has no more descriptors than the device allows: see 2.8.17-1.",
+                cause: "a table as long as memory allows", remedy: "Split the request, or look at seg_max."),
+            Clause(
+                "4.2.2.2-16", .driver, .must, "A queue is stopped by QueueReady = 0, and by nothing less.",
+                cause: "a driver that only stops adding buffers and frees the ring",
+                remedy: "Write 0 to QueueReady, read it back, then free the ring."),
+            Clause(
+                "5.3.6.2.2-1", .driver, .must,
+                "With VIRTIO_CONSOLE_F_MULTIPORT the driver says that it is there by DEVICE_READY.",
+                cause: "the control queues set up and never used: no port is ever announced",
+                remedy: "Send VIRTIO_CONSOLE_DEVICE_READY with value 1 after DRIVER_OK."),
+            Clause(
+                "5.3.6.2.2-3", .driver, .must, "A port that is said to be a console is answered by PORT_OPEN.",
+                cause: "the message taken for information only", remedy: "Send VIRTIO_CONSOLE_PORT_OPEN with value 1."),
+            Clause(
                 "2.2.1-3", .driver, .must, "The driver checks that the offered features are enough for it.",
                 cause: "a feature that the driver's author always had, used without a look",
                 remedy: "Compare DeviceFeatures with what the driver can not do without."),

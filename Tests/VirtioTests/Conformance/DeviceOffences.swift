@@ -92,8 +92,10 @@ extension Offence {
             return driver
         },
         Offence(.rangeLength, .chain(0)) { bad in
-            let driver = BlockDriver(sectors: 1 << 17)
+            let driver = BlockDriver()
             driver.bringUp()
+            // Large enough; nobody does the request.
+            driver.backend.change { $0.capacity = 1 << 17 }
             driver.submit(BlockRequest.Kind.writeZeroes, data: range(count: bad ? (1 << 16) + 1 : 1 << 16))
             return driver
         },

@@ -80,7 +80,9 @@ extension Evidence {
         #expect(Set(driver.broken) == Set([offence.check] + offence.also), driver.state)
     }
 
-    @Test("one that does the nearest legal thing is told nothing, and the clause was put to the test", arguments: Offence.all)
+    @Test(
+        "one that does the nearest legal thing is told nothing, and the clause was put to the test",
+        arguments: Offence.all)
     func notTold(offence: Offence) {
         let driver = offence.run(false)
         #expect(driver.broken == [], driver.state)
@@ -106,7 +108,9 @@ extension Evidence {
         #expect(legal.refusals == 0 && legal.broken == [], legal.state)
     }
 
-    @Test("drivers that keep the rules are told nothing, in every form of a ring", arguments: Form.layouts + Form.rings + Form.inOrder)
+    @Test(
+        "drivers that keep the rules are told nothing, in every form of a ring",
+        arguments: Form.layouts + Form.rings + Form.inOrder)
     func noFalseReport(form: Form) {
         // A packed ring's tables have noise in their flags in the driver's hands, which 2.8.19 forbids.
         let noise: Set<Check> = form.packed && form.layout != .direct ? [.packedTableFlags] : []

@@ -30,7 +30,8 @@ extension Offence {
 
     /// Makes a disk of queue 0 ready with these registers.
     private static func ready(
-        _ driver: BlockDriver, size: UInt32, descriptors: UInt64 = 0x1000, available: UInt64 = 0x2000, used: UInt64 = 0x3000
+        _ driver: BlockDriver, size: UInt32, descriptors: UInt64 = 0x1000, available: UInt64 = 0x2000,
+        used: UInt64 = 0x3000
     ) {
         driver.configure(0, size: size, descriptors: descriptors, available: available, used: used)
         driver.write(.queueReady, 1)
@@ -135,11 +136,13 @@ extension Offence {
         },
         Offence(.tableInOrder, .chain(0)) { bad in
             let driver = split(Form(eventIndex: false, inOrder: true))
-            flushByTable(driver, { parts in
-                guard bad else { return }
-                parts.append(parts[1])
-                parts[0].next = 2
-            })
+            flushByTable(
+                driver,
+                { parts in
+                    guard bad else { return }
+                    parts.append(parts[1])
+                    parts[0].next = 2
+                })
             return driver
         },
         Offence(.splitIndirectNegotiated, Evidence(queue: 0)) { bad in
@@ -156,16 +159,18 @@ extension Offence {
         },
         Offence(.splitLength, .chain(0)) { bad in
             let driver = split(size: 4)
-            flushByTable(driver, { parts in
-                // Empty buffers in the middle: 4 descriptors, or 5.
-                let count: UInt16 = bad ? 5 : 4
-                let last = parts[1]
-                parts = [parts[0]]
-                for index in 1..<(count - 1) {
-                    parts.append(Descriptor(address: 0, length: 0, flags: .next, next: index + 1))
-                }
-                parts.append(last)
-            })
+            flushByTable(
+                driver,
+                { parts in
+                    // Empty buffers in the middle: 4 descriptors, or 5.
+                    let count: UInt16 = bad ? 5 : 4
+                    let last = parts[1]
+                    parts = [parts[0]]
+                    for index in 1..<(count - 1) {
+                        parts.append(Descriptor(address: 0, length: 0, flags: .next, next: index + 1))
+                    }
+                    parts.append(last)
+                })
             return driver
         },
         Offence(.splitTableEndsChain, Evidence(queue: 0)) { bad in
@@ -273,7 +278,8 @@ extension Offence {
     }
 
     /// Any table, in a packed ring's layout.
-    private static func packedTable(_ driver: BlockDriver, _ parts: [Descriptor], flags: Descriptor.Flags = []) -> Part {
+    private static func packedTable(_ driver: BlockDriver, _ parts: [Descriptor], flags: Descriptor.Flags = []) -> Part
+    {
         let address = driver.allocate(16 * parts.count, alignment: 16)
         for (index, part) in parts.enumerated() {
             let own = part.flags.intersection(.write).union(flags)

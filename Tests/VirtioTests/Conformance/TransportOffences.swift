@@ -67,7 +67,8 @@ extension Offence {
             driver.write(.status, bad ? 2 : 3)
             return driver
         },
-        Offence(.initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK") { bad in
+        Offence(.initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK") {
+            bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features)
             if !bad {
@@ -196,7 +197,9 @@ extension Offence {
             driver.bringUp()
             driver.write(.queueReset, 1)
             if !bad { _ = driver.read(.queueReset) }
-            for (register, value): (Register, UInt32) in [(.queueDescLow, 0), (.queueDriverLow, 0x400), (.queueDeviceLow, 0x800)] {
+            for (register, value): (Register, UInt32) in [
+                (.queueDescLow, 0), (.queueDriverLow, 0x400), (.queueDeviceLow, 0x800),
+            ] {
                 driver.write(register, value)
             }
             driver.write(.queueSize, 8)
