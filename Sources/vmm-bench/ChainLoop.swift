@@ -49,7 +49,8 @@ struct ChainForm {
         unsafe memory = .allocate(byteCount: size, alignment: 4096)
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         let guest = unsafe GuestMemory([.init(guestAddress: 0, base: memory, size: UInt64(size))])
-        transport = MMIOTransport(device: Block(capacity: 128), memory: guest, adding: .ringPacked,
+        transport = MMIOTransport(
+            device: Block(capacity: 128), memory: guest, adding: .ringPacked,
             conform: form.isLookedAt ? .report : .off)
         batch = Batch(longestChain: transport.longestChain)
         bringUp()

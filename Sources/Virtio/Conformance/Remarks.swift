@@ -1,7 +1,7 @@
 // What was seen of the driver in one chain, on the chain's way through the device.
 
 /// What makes a chain known again, so that a change of it while the device has it is seen.
-@usableFromInline struct Witness: Sendable {
+struct Witness: Sendable {
     /// Of its descriptors as they were fetched.
     var digest: UInt64
     /// Its table of indirect descriptors, if it had one.
@@ -18,23 +18,45 @@ struct Digest {
     }
 }
 
-/// What was seen in a chain; nothing where nobody looks.
-@usableFromInline struct Remarks: Sendable {
-    let isOn: Bool
-    private(set) var exercised = CheckSet()
-    private(set) var broken = CheckSet()
+/// What was seen in a chain.
+struct Remarks: Sendable {
+    var exercised = CheckSet()
+    var broken = CheckSet()
     var witness: Witness?
+}
 
-    init(isOn: Bool) { self.isOn = isOn }
+/// Where the remarks about the chain in hand are: one place in a batch, so that a chain takes no more than a pointer along. None where
+/// nobody looks. Valid as long as the batch is.
+@usableFromInline @safe struct RemarksPlace: @unchecked Sendable {
+    private let place: UnsafeMutablePointer<Remarks>?
 
-    mutating func expect(_ check: Check, _ holds: @autoclosure () -> Bool) {
-        guard isOn else { return }
-        exercised.insert(check)
-        if !holds() { broken.insert(check) }
+    /// Where nobody looks.
+    init() { unsafe place = nil }
+    /// There, empty.
+    init(_ place: UnsafeMutablePointer<Remarks>) {
+        unsafe place.pointee = Remarks()
+        unsafe self.place = place
     }
 
-    mutating func exercise(_ checks: CheckSet) {
-        if isOn { exercised.formUnion(checks) }
+    /// Whether anybody looks.
+    var isOn: Bool { unsafe place != nil }
+    /// What was seen so far.
+    var seen: Remarks? { unsafe place?.pointee }
+
+    func expect(_ check: Check, _ holds: @autoclosure () -> Bool) {
+        guard let place = unsafe place else { return }
+        unsafe place.pointee.exercised.insert(check)
+        if !holds() { unsafe place.pointee.broken.insert(check) }
+    }
+
+    func exercise(_ checks: @autoclosure () -> CheckSet) {
+        guard let place = unsafe place else { return }
+        unsafe place.pointee.exercised.formUnion(checks())
+    }
+
+    func set(_ witness: @autoclosure () -> Witness) {
+        guard let place = unsafe place else { return }
+        unsafe place.pointee.witness = witness()
     }
 }
 

@@ -70,6 +70,15 @@
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
         guard byteCount >= n else { return nil }
         var bytes = InlineArray<n, UInt8>(repeating: 0)
+        if unsafe n % 8 == 0 && base.pointee.count >= n {
+            // As it nearly always is: whole words in one buffer.
+            for word in 0..<(n / 8) {
+                let value = unsafe base.pointee.loadWord(at: 8 * word, tape)
+                for index in 0..<8 { bytes[8 * word + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
+            }
+            drop(n)
+            return bytes
+        }
         for index in 0..<n {
             unsafe bytes[index] = base.pointee.loadByte(at: 0, tape)
             drop(1)
@@ -113,13 +122,22 @@
     private let base: UnsafeMutablePointer<GuestBuffer>
     private let capacity: Int
     private(set) var count = 0
+    private let remarks: UnsafeMutablePointer<Remarks>
 
     init(capacity: Int) {
         unsafe base = .allocate(capacity: capacity)
         self.capacity = capacity
+        unsafe remarks = .allocate(capacity: 1)
+        unsafe remarks.initialize(to: Remarks())
     }
 
-    deinit { unsafe base.deallocate() }
+    deinit {
+        unsafe base.deallocate()
+        unsafe remarks.deallocate()
+    }
+
+    /// A place for what is seen in the chain that comes next.
+    func freshRemarks() -> RemarksPlace { unsafe RemarksPlace(remarks) }
 
     /// Segments that still fit.
     var free: Int { capacity - count }

@@ -19,40 +19,56 @@ struct ChainRules {
     let areas: InlineArray<3, Range<UInt>>
 }
 
+/// Where a queue's rules are; they stay there for as long as the queue lives.
+@safe struct ChainRulesPlace: @unchecked Sendable {
+    private let place: UnsafeMutablePointer<ChainRules>
+
+    init(_ rules: ChainRules) {
+        unsafe place = .allocate(capacity: 1)
+        unsafe place.initialize(to: rules)
+    }
+
+    /// Frees the place; nobody uses it any more.
+    func free() { unsafe place.deallocate() }
+
+    var value: ChainRules { _read { yield unsafe place.pointee } }
+}
+
 /// A chain in the making. Descriptors are added in order, each judged from its copy.
 struct ChainBuilder {
-    private let rules: ChainRules
+    private let rules: ChainRulesPlace
     private var readable = (count: 0, bytes: 0)
     private var writable = (count: 0, bytes: 0)
     private var isWriting = false
     private var descriptors: UInt16 = 0
     private var digest = Digest()
     private var seenTable: GuestBuffer?
-    var remarks: Remarks
+    let remarks: RemarksPlace
 
-    init(_ rules: ChainRules) {
+    /// A chain that is laid out in `segments`.
+    init(_ rules: ChainRulesPlace, _ segments: borrowing SegmentStorage) {
         self.rules = rules
-        remarks = Remarks(isOn: rules.observes)
+        remarks = rules.value.observes ? segments.freshRemarks() : RemarksPlace()
     }
 
     /// Takes note of a descriptor as it was fetched.
     mutating func note(_ low: UInt64, _ high: UInt64) {
-        if rules.observes { digest.add(low, high) }
+        if remarks.isOn { digest.add(low, high) }
     }
 
     /// Adds a buffer to the chain and to `segments`; one of no bytes is skipped.
     mutating func add(
         _ address: UInt64, _ length: UInt32, writes: Bool, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
-        guard descriptors < rules.longest else { throw .chainTooLong }
+        guard descriptors < rules.value.longest else { throw .chainTooLong }
         descriptors += 1
         if isWriting && !writes { throw .readableAfterWritable }
         isWriting = writes
         if length == 0 { return }
-        guard let buffer = rules.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
+        guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         guard readable.bytes + writable.bytes + buffer.count <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
-        if rules.observes { lookAt(buffer) }
+        if remarks.isOn { lookAt(buffer) }
         if writes {
             writable = (writable.count + 1, writable.bytes + buffer.count)
         } else {
@@ -60,11 +76,11 @@ struct ChainBuilder {
         }
     }
 
-    private mutating func lookAt(_ buffer: GuestBuffer) {
+    private func lookAt(_ buffer: GuestBuffer) {
         let start = unsafe UInt(bitPattern: buffer.base)
         let range = start..<start + UInt(buffer.count)
         var overlaps = false
-        for index in rules.areas.indices where rules.areas[index].overlaps(range) { overlaps = true }
+        for index in rules.value.areas.indices where rules.value.areas[index].overlaps(range) { overlaps = true }
         remarks.expect(.bufferOffRings, !overlaps)
     }
 
@@ -73,23 +89,23 @@ struct ChainBuilder {
     mutating func table(_ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags) throws(QueueFault)
         -> IndirectTable
     {
-        guard rules.indirect else { throw .indirectNotNegotiated }
+        guard rules.value.indirect else { throw .indirectNotNegotiated }
         guard !flags.contains(.next) else { throw .indirectMisplaced }
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }
-        guard let buffer = rules.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
+        guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         seenTable = buffer
-        return IndirectTable(buffer, rules.memory.tape)
+        return IndirectTable(buffer, rules.value.memory.tape)
     }
 
     /// The chain, which took `slots` entries of the ring's descriptors, and whose segments are the last of `segments`.
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
-        var remarks = remarks
-        if rules.observes { remarks.witness = Witness(digest: digest.value, table: seenTable) }
+        remarks.set(Witness(digest: digest.value, table: seenTable))
         return DescriptorChain(
             id: id, slots: slots,
             readable: segments.last(
-                readable.count, before: writable.count, byteCount: readable.bytes, rules.memory.tape),
-            writable: segments.last(writable.count, byteCount: writable.bytes, rules.memory.tape), remarks: remarks)
+                readable.count, before: writable.count, byteCount: readable.bytes, rules.value.memory.tape),
+            writable: segments.last(writable.count, byteCount: writable.bytes, rules.value.memory.tape),
+            remarks: remarks)
     }
 }
 

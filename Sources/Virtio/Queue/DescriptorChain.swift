@@ -62,9 +62,9 @@ public struct Reply: Sendable {
     /// The part the device may only write.
     public var writable: Segments
     /// What its driver was seen to do.
-    var remarks: Remarks
+    let remarks: RemarksPlace
 
-    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, remarks: Remarks) {
+    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, remarks: RemarksPlace) {
         self.id = id
         self.slots = slots
         self.readable = readable
@@ -73,11 +73,11 @@ public struct Reply: Sendable {
     }
 
     /// The driver keeps the clause of `check` in this chain if `holds`.
-    mutating func expect(_ check: Check, _ holds: Bool) { remarks.expect(check, holds) }
+    func expect(_ check: Check, _ holds: @autoclosure () -> Bool) { remarks.expect(check, holds()) }
 
     /// Ends the chain and gives its name and length, and what makes it known again.
     consuming func close() -> (id: UInt16, slots: UInt16, witness: Witness?) {
-        let result = (id, slots, remarks.witness)
+        let result = (id, slots, remarks.seen?.witness)
         discard self
         return result
     }

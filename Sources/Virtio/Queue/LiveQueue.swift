@@ -51,7 +51,7 @@ struct LiveQueue: ~Copyable {
 
     private var ring: Ring
     /// `eventIndex` of them: both sides say where in the ring they want to be notified.
-    private let rules: ChainRules
+    private let rules: ChainRulesPlace
     /// Where the next chain is popped and the next one is put.
     var positions = RingPositions()
     var parked: ParkedChains
@@ -68,13 +68,16 @@ struct LiveQueue: ~Copyable {
             let queue = try SplitQueue(configuration, in: memory)
             (ring, size) = (.split(queue), queue.size)
         }
-        rules = ChainRules(
+        let rules = ChainRules(
             memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
             observes: observed, inOrder: features.contains(.inOrder), eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
+        self.rules = ChainRulesPlace(rules)
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
     }
+
+    deinit { rules.free() }
 
     /// Entries (split) or descriptors (packed) that the driver has made available and the device has not popped.
     var availableCount: UInt16 {
@@ -89,7 +92,7 @@ struct LiveQueue: ~Copyable {
     mutating func next(_ segments: inout SegmentStorage, asksForKick: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
-            if rules.eventIndex && asksForKick {
+            if rules.value.eventIndex && asksForKick {
                 askForKick()
                 // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
                 // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
@@ -120,7 +123,7 @@ struct LiveQueue: ~Copyable {
     /// What the driver wrote of the notifications it wants (2.7.7, 2.8.10).
     var suppression: UInt32 {
         switch ring {
-        case .split(let queue): UInt32(rules.eventIndex ? queue.usedEvent : queue.availableFlags)
+        case .split(let queue): UInt32(rules.value.eventIndex ? queue.usedEvent : queue.availableFlags)
         case .packed(let queue): queue.driverEventWord
         }
     }
@@ -133,7 +136,7 @@ struct LiveQueue: ~Copyable {
     /// Whether the driver left the descriptors of a chain alone since it was popped.
     func isUnchanged(_ id: UInt16, _ witness: Witness) -> Bool {
         switch ring {
-        case .split(let queue): queue.isUnchanged(id, witness, longest: rules.longest)
+        case .split(let queue): queue.isUnchanged(id, witness, longest: rules.value.longest)
         case .packed(let queue): queue.isUnchanged(witness)
         }
     }
@@ -154,8 +157,8 @@ struct LiveQueue: ~Copyable {
         defer { positions.notified = positions.used }
         return switch ring {
         case .split(let queue):
-            rules.eventIndex ? queue.usedEventPassed(positions) : queue.wantsEveryInterrupt
-        case .packed(let queue): queue.wantsInterrupt(positions, eventIndex: rules.eventIndex)
+            rules.value.eventIndex ? queue.usedEventPassed(positions) : queue.wantsEveryInterrupt
+        case .packed(let queue): queue.wantsInterrupt(positions, eventIndex: rules.value.eventIndex)
         }
     }
 }

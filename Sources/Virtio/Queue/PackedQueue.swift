@@ -66,11 +66,11 @@ import VirtioABI
 
     /// Pops the next chain, for which the ring must have room beside those in `parked`; nil if there is none.
     func next(
-        at start: inout RingPosition, _ rules: ChainRules, _ parked: borrowing ParkedChains,
+        at start: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
-        var chain = ChainBuilder(rules)
+        var chain = ChainBuilder(rules, segments)
         var position = start
         for count in 1...size {
             // What the device has not given back cannot be available again.

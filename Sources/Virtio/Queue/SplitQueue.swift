@@ -57,7 +57,7 @@ import VirtioABI
 
     /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
     func next(
-        at position: inout RingPosition, _ rules: ChainRules, _ parked: borrowing ParkedChains,
+        at position: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         let pending = availableIndex &- position.count
@@ -68,10 +68,10 @@ import VirtioABI
         let head = unsafe load(driverArea, entry)
         guard head < size else { throw .headOutOfRange }
         guard parked.isFree(head) else { throw .headInFlight }
-        var chain = try walk(from: head, rules, &segments)
-        if rules.observes {
+        let chain = try walk(from: head, rules, &segments)
+        if rules.value.observes {
             let flags = availableFlags
-            if rules.eventIndex {
+            if rules.value.eventIndex {
                 chain.expect(.availableFlagsZero, flags == 0)
             } else {
                 chain.expect(.availableFlags, flags <= SplitRing.noInterrupt)
@@ -84,9 +84,9 @@ import VirtioABI
 
     /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors is its end (2.7.5.3).
     private func walk(
-        from head: UInt16, _ rules: ChainRules, _ segments: inout SegmentStorage
+        from head: UInt16, _ rules: ChainRulesPlace, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
-        var chain = ChainBuilder(rules)
+        var chain = ChainBuilder(rules, segments)
         var index = head
         for count in 1...size {
             let descriptor = fetch(index)
@@ -103,7 +103,9 @@ import VirtioABI
                 return chain.finish(id: head, slots: count, segments)
             }
             guard descriptor.next < size else { throw .nextOutOfRange }
-            if rules.inOrder { chain.remarks.expect(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1)) }
+            if rules.value.inOrder {
+                chain.remarks.expect(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1))
+            }
             index = descriptor.next
         }
         throw .endlessChain
@@ -112,7 +114,8 @@ import VirtioABI
     /// Follows the chain in `table` from its first descriptor, and says how many there are. It ends: `chain` takes no more than its
     /// rules allow.
     private func walk(
-        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRules, _ segments: inout SegmentStorage
+        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPlace,
+        _ segments: inout SegmentStorage
     ) throws(QueueFault) -> Int {
         var index = 0
         var count = 0
@@ -126,7 +129,7 @@ import VirtioABI
             guard descriptor.flags.contains(.next) else { return count }
             let next = Int(descriptor.next)
             guard next < table.count else { throw .nextOutOfRange }
-            if rules.inOrder { chain.remarks.expect(.tableInOrder, next == index + 1) }
+            if rules.value.inOrder { chain.remarks.expect(.tableInOrder, next == index + 1) }
             index = next
         }
     }

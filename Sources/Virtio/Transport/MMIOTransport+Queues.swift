@@ -65,7 +65,7 @@ extension MMIOTransport where Device: ~Copyable {
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
                 let taken = device.take(&chain, queue: index, configuration)
-                if conformance.isOn { observe(chain.remarks, chain.id, queue: index) }
+                if let seen = chain.remarks.seen { observe(seen, chain.id, queue: index) }
                 switch taken {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
