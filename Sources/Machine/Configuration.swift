@@ -103,9 +103,12 @@ extension Machine {
         public var append: [String] = []
         /// Bytes of guest memory.
         public var memory: UInt64 = 128 << 20
+        /// The port by which a guest steers its devices' backends, to test its drivers; the built-in guest always has it.
+        public var testDevice = false
         /// Processors, 1 to 254.
         public var processors = 1
-        /// Where the serial port writes; nil for no serial port.
+        /// Where the serial port writes; nil for no serial port. It rings when something first waits for the end of a device's
+        /// suspension.
         public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
         public var disks: [Disk] = []

@@ -50,6 +50,13 @@ public final class Machine: @unchecked Sendable {
         }
         self.serial = serial
         stallAfter = configuration.stallAfter
+        var configuration = configuration
+        let onDeferred = configuration.onDeferredEvent
+        // A suspended device may not tell its driver (D-20); a telephone may ring.
+        configuration.onDeferredEvent = { device in
+            onDeferred(device)
+            serial?.ring()
+        }
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
@@ -74,7 +81,7 @@ public final class Machine: @unchecked Sendable {
         let regions: [any MMIORegion] = [console] + disks
         board = Board(
             regions: regions.enumerated().map { between.region($0.offset, $0.element) },
-            testDevice: configuration.kernel == nil ? [console] + disks : nil, serial: serial)
+            testDevice: configuration.kernel == nil || configuration.testDevice ? [console] + disks : nil, serial: serial)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
     }

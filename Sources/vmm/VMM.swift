@@ -96,7 +96,7 @@ struct Run: ParsableCommand {
         help: ArgumentHelp(
             """
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH.
+            or file=PATH. It rings when something waits for the end of a device's suspension, which can wake a guest.
             """,
             valueName: "target"))
     var serial = SerialOption(target: nil)
@@ -112,6 +112,13 @@ struct Run: ParsableCommand {
             "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
             valueName: "duration"))
     var drainDeadline = TimeSpan(duration: .seconds(10))
+
+    @Flag(
+        help: """
+            Give the kernel the port by which the built-in guest holds, fails and releases requests: 0x608, as \
+            VirtioABI/TestDevice.swift says.
+            """)
+    var testDevice = false
 
     @Option(
         help: ArgumentHelp(
@@ -290,6 +297,7 @@ struct Run: ParsableCommand {
         configuration.discovery = discovery
         configuration.processors = cpus
         configuration.serial = serial.target
+        configuration.testDevice = testDevice
         configuration.initrd = initrd
         configuration.append = append
         configuration.memory = memory.bytes

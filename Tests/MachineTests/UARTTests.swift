@@ -52,6 +52,15 @@ struct UARTTests {
         #expect(!uart.interrupts && uart.read(5) & 1 == 0)
     }
 
+    @Test("A ring is told once, to a driver that wants to hear of the modem")
+    mutating func rings() {
+        uart.ring()
+        #expect(!uart.interrupts)
+        _ = uart.write(1, 8)
+        #expect(uart.interrupts && uart.read(2) & 0xf == 0)
+        #expect(uart.read(6) == 0xb4 && uart.read(6) == 0xb0 && !uart.interrupts && uart.read(2) & 0xf == 1)
+    }
+
     @Test("A FIFO shows in IIR when it is enabled")
     mutating func fifo() {
         #expect(uart.read(2) == 1)

@@ -17,7 +17,7 @@ virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_m
     drivers/char/virtio_console"
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
-# initrd NAME PACKAGE MODULES: an initial RAM disk that finds the root file system.
+# initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, by a transport driver of ours.
 initrd() {
     rm -rf "initrd.$1"
     mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/modules"
@@ -26,8 +26,15 @@ initrd() {
     number=10
     for module in $3; do
         cp "../debian/$2"/lib/modules/*/kernel/"$module.ko" "initrd.$1/modules/$number-$(basename "$module").ko"
+        if [ -n "${4:-}" ] && [ "$(basename "$module")" = virtio_mmio ]; then
+            rm "initrd.$1/modules/$number-virtio_mmio.ko"
+            cp "../linux-modules/$4.ko" "initrd.$1/modules/$number-$4.ko"
+        fi
         number=$((number + 1))
     done
+    if [ "$2" = linux-image-cloud-amd64 ]; then
+        cp ../linux-modules/suspend_tests.ko "initrd.$1/modules/99-suspend_tests.ko"
+    fi
     (cd "initrd.$1" && find . -print0 | sort -z | cpio --null -o -H newc --quiet) > "$1.cpio"
     rm -rf "initrd.$1"
 }
@@ -37,8 +44,13 @@ for kernel in cloud:linux-image-cloud-amd64 generic:linux-image-amd64; do
     "$here/../nested/package.sh" "$package" ../debian
     cp "../debian/$package"/boot/vmlinuz-* "$name"
 done
+release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
+"$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
+for transport in virtio_mmio_suspend broken_no_wait broken_kick broken_status; do
+    initrd $transport linux-image-cloud-amd64 "$virtio" $transport
+done
 
 # What the host itself needs to see disks.
 rm -rf host-modules

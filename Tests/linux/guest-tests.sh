@@ -92,6 +92,130 @@ readOnlyRoot() {
 
 messages() { :; }
 
+# MARK: Suspension. Parameters of the module suspend_tests.
+parameters=/sys/module/suspend_tests/parameters
+# sleepFor MILLISECONDS: suspends the system to idle, and wakes it so long after its devices are suspended.
+sleepFor() {
+    echo "$1" > $parameters/wake_ms
+    echo freeze > /sys/power/state
+}
+# board VERB SLOT ARGUMENT: steers the backend of a device; 1 hold, 2 release, 7 hold the resume, 8 ready.
+board() { echo $(($1 << 24 | $2 << 16 | $3)) > $parameters/board; }
+# The SUSPEND that a disk's driver has accepted: 10 the draft's, 01 that of 1.4, 00 none.
+suspendOf() { cut -c 43-44 "/sys/block/$1/device/features"; }
+# readDisk DISK SECTOR: past the page cache.
+readDisk() { dd if=/dev/"$1" of=/dev/null bs=4k count=1 skip="$2" iflag=direct 2> /dev/null; }
+
+# Cycles, with a file system in use and, with load=fio, verified writes all the time.
+suspending() {
+    count=$(sed 's/.*cycles=\([0-9]*\).*/\1/' /proc/cmdline)
+    if grep -q load=fio /proc/cmdline; then
+        LD_LIBRARY_PATH=$(cat /ld-path)
+        export LD_LIBRARY_PATH
+        while [ ! -e /tmp/stop ]; do
+            /bin/fio --name=verify --directory=/mnt --rw=randrw --bsrange=512-64k --ioengine=libaio --direct=1 --iodepth=16 \
+                --size=2m --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread > /tmp/fio 2>&1 || { cat /tmp/fio; touch /tmp/failed; }
+            echo >> /tmp/rounds
+        done &
+        load=$!
+    fi
+    began=$(cut -d' ' -f1 /proc/uptime)
+    slept=0
+    while [ $slept -lt "$count" ]; do
+        echo "# cycle $slept"
+        sleepFor 40 || break
+        date > /last
+        slept=$((slept + 1))
+    done
+    check "$count suspends and resumes" is $slept "$count"
+    echo "# from $began to $(cut -d' ' -f1 /proc/uptime) s"
+    if [ -n "$load" ]; then
+        touch /tmp/stop
+        wait $load
+        check "fio --verify meanwhile, $(wc -l < /tmp/rounds) rounds" [ ! -e /tmp/failed ]
+        rm -f /mnt/*
+    fi
+    check "the file system" sync
+}
+
+# A read that is held back by the backend, /dev/vdb in slot 2, in the background: asynchronous, for a task that waits in the kernel cannot
+# be frozen, and then no device is ever asked to suspend.
+holdARead() {
+    LD_LIBRARY_PATH=$(cat /ld-path)
+    export LD_LIBRARY_PATH
+    board 1 2 0
+    /bin/fio --name=held --filename=/dev/vdb --rw=read --bs=4k --offset=32k --number_ios=1 --ioengine=libaio --direct=1 --minimal \
+        --thread > /tmp/held 2>&1 &
+    reader=$!
+    until [ "$(awk '{ print $9 }' /sys/block/vdb/stat)" = 1 ]; do usleep 50000; done
+}
+
+# The system wakes up before the draft's device has acknowledged.
+aborted() {
+    holdARead
+    echo 1500 > $parameters/abort_ms
+    check "a wake-up ends the suspend" not sleepFor 0
+    dmesg > /tmp/log
+    check "which the transport says" grep -q "suspending was aborted (-16)" /tmp/log
+    board 2 2 0
+    check "the read comes back" wait $reader
+    check "the next suspend is one" sleepFor 200
+    check "and the disk works" readDisk vdb 16
+}
+
+# The drain's time is over: the draft's device suspends with the read retained.
+retained() {
+    holdARead
+    check "it suspends with a read in flight" sleepFor 1500
+    board 2 2 0
+    check "which comes back afterwards" wait $reader
+    check "the disk works" readDisk vdb 16
+}
+
+# The drain's time is over: a device of 1.4 needs a reset, and with a request in flight this kernel's driver cannot do that.
+stuck() {
+    holdARead
+    check "the suspend fails" not sleepFor 3000
+    dmesg > /tmp/log
+    check "and the transport says why" grep -q "did not suspend (-5), with requests in flight; it is broken" /tmp/log
+    board 2 2 0
+    check "its requests fail from here on" not readDisk vdb 16
+    check "the other disk works" readDisk vda 16
+    check "the next suspend is one" sleepFor 200
+}
+
+# The backend is not ready after the resume: the driver loses patience.
+refusing() {
+    echo 1000 > /sys/module/virtio_mmio_suspend/parameters/patience_ms
+    board 7 2 0
+    check "it suspends" sleepFor 200
+    dmesg > /tmp/log
+    check "and does not resume, which the transport says" grep -q "did not resume (-110); it is reset" /tmp/log
+    board 8 2 0
+    check "the disk works again" readDisk vdb 16
+    check "so does the other" readDisk vda 16
+}
+
+# Somebody types while the console is suspended; what wakes the system is the telephone at the serial port.
+wokenByConsole() {
+    exec 9< /dev/ttyS0
+    stty -F /dev/ttyS0 -clocal
+    echo enabled > /sys/class/tty/ttyS0/power/wakeup
+    echo "somebody wake me"
+    check "the system sleeps until somebody types" sh -c 'echo freeze > /sys/power/state'
+    read -r line
+    check "and what was typed is there" is "$line" "good morning"
+}
+
+# For drivers that are wrong.
+suspendOnce() { sleepFor 300 || :; }
+heldAndSuspended() {
+    holdARead
+    echo 1500 > /sys/module/broken_status/parameters/patience_ms
+    sleepFor 3000 || :
+    board 2 2 0
+}
+
 test=$(sed 's/.*test=\([a-zA-Z]*\).*/\1/' /proc/cmdline)
 case $test in
     panic) echo c > /proc/sysrq-trigger ;;

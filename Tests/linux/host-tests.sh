@@ -79,6 +79,9 @@ shows generic-verbose "it ran" "end of messages"
 boot memory 0 /kernels/cloud -i /kernels/cloud.cpio -m 5G -d /dev/vda -a "$hvc test=moreMemory"
 boot readonly 0 /kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,ro -a "$hvc rootmode=ro,noload test=readOnlyRoot"
 
+# Suspension.
+. ./suspend-tests.sh
+
 # Load.
 boot fio 0 /kernels/cloud -i /kernels/cloud.cpio -m 512M -c 4 -d /dev/vda,queues=4 -a "$hvc test=load"
 

@@ -14,13 +14,14 @@ trap 'rm -rf "$work"' EXIT
 # The root disk, and one with the kernels.
 mke2fs -q -t ext4 -d "$dir/root" "$work/root.img" 256M
 mkdir "$work/kernels"
-for file in cloud cloud.cpio generic generic.cpio vmlinux; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
+for file in cloud cloud.cpio generic generic.cpio vmlinux virtio_mmio_suspend.cpio broken_no_wait.cpio broken_kick.cpio broken_status.cpio; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
 mke2fs -q -t ext4 -d "$work/kernels" "$work/kernels.img" 128M
 mkdir "$work/payload"
 cp "$vmm" "$work/payload/vmm"
 cp -r "$dir/host-modules" "$work/payload/modules"
 cp "$here/host-tests.sh" "$work/payload/run.sh"
-"$here/../nested/run.sh" "$nested" "$work/payload" "${SECONDS_MOST:-900}" 2048 "$work/root.img" "$work/kernels.img" > "$work/output" || true
+cp "$here/suspend-tests.sh" "$here/frozen.awk" "$work/payload/"
+"$here/../nested/run.sh" "$nested" "$work/payload" "${SECONDS_MOST:-1200}" 2048 "$work/root.img" "$work/kernels.img" > "$work/output" || true
 grep -aE '^(ok|not ok|#)' "$work/output" || { cat "$work/output"; exit 1; }
 
 # What Linux left on the disk.

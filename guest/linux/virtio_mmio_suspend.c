@@ -9,8 +9,10 @@
  *   suspend:  hold kicks back, write SUSPEND, poll for it          draft: until SUSPEND = 1        1.4: and DRIVER_OK = 0
  *   resume:   write the way out, poll for it, kick every queue     draft: clear SUSPEND            1.4: set DRIVER_OK
  *
- * A device that shows DEVICE_NEEDS_RESET, or keeps its driver waiting, is reset and brought up again: its driver goes on, what was
- * in flight does not. The draft can do better when it is suspending: it takes the request back.
+ * A device that shows DEVICE_NEEDS_RESET, or keeps its driver waiting, is reset and brought up again by its driver's freeze and
+ * restore. A disk with requests in flight cannot be: its driver waits for them first, and nobody but it could give them back.
+ * Such a disk is broken: from there on its requests fail. The draft can do better when it is suspending: it takes the request
+ * back.
  *
  * Not here: legacy devices, shared memory, hot removal of a device that is suspended.
  */
@@ -25,6 +27,7 @@
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <uapi/linux/virtio_ids.h>
 #include <uapi/linux/virtio_mmio.h>
 
 #define VIRTIO_F_SUSPEND_DRAFT 42
@@ -355,12 +358,12 @@ static int vms_poll(struct vms_device *vms, u8 mask, u8 wanted, bool may_abort)
 	unsigned long end = jiffies + msecs_to_jiffies(patience_ms);
 	bool last = false;
 
+#ifdef BROKEN_NO_WAIT
+	return 0;
+#endif
 	for (;;) {
 		u8 status = vms_get_status(&vms->vdev);
 
-#ifdef BROKEN_NO_WAIT
-		return 0;
-#endif
 		/* A resume that failed may show both. */
 		if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
 			return -EIO;
@@ -376,11 +379,29 @@ static int vms_poll(struct vms_device *vms, u8 mask, u8 wanted, bool may_abort)
 	}
 }
 
-/* Reset, and up again with the driver's own freeze and restore. */
+/* A disk's queues are empty when it is idle; others keep buffers with the device. */
+static bool vms_has_requests(struct vms_device *vms)
+{
+	struct virtqueue *vq;
+
+	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
+		return false;
+	virtio_device_for_each_vq(&vms->vdev, vq)
+		if (vq->num_free < virtqueue_get_vring_size(vq))
+			return true;
+	return false;
+}
+
+/* Reset, and up again with the driver's own freeze and restore, if that can be. */
 static int vms_recover(struct vms_device *vms, const char *what, int error)
 {
-	dev_err(&vms->pdev->dev, "the device did not %s (%d); it is reset\n", what, error);
 	vms_park(vms, false);
+	if (vms_has_requests(vms)) {
+		dev_err(&vms->pdev->dev, "the device did not %s (%d), with requests in flight; it is broken\n", what, error);
+		virtio_break_device(&vms->vdev);
+		return error;
+	}
+	dev_err(&vms->pdev->dev, "the device did not %s (%d); it is reset\n", what, error);
 	error = virtio_device_freeze(&vms->vdev);
 	return error ?: virtio_device_restore(&vms->vdev);
 }
@@ -395,11 +416,9 @@ static int vms_suspend(struct device *dev)
 	vms->suspended = false;
 	if (!is_draft(vms) && !is_ratified(vms))
 		return virtio_device_freeze(&vms->vdev);
-	/* A device without a driver has nothing to suspend. */
-	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
+	/* A device without a driver has nothing to suspend, and one that is dead neither. */
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) || status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return 0;
-	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
-		return -EIO;
 
 	vms_park(vms, true);
 	vms_set_status(&vms->vdev, status | VIRTIO_CONFIG_S_SUSPEND);

@@ -56,6 +56,6 @@ struct Parts {
             line: wiring.line(slot: slot), drainDeadline: configuration.drainDeadline,
             reportsViolations: configuration.reportsViolations, onDeferredEvent: configuration.onDeferredEvent,
             time: time, kicks: kicksAreEvents ? KickPath(wiring: wiring, slot: slot) : nil,
-            trace: trace.map { DeviceTrace(writer: $0, device: slot) })
+            trace: trace.map { DeviceTrace(writer: $0, device: slot) }, wakesGuest: configuration.serial != nil)
     }
 }

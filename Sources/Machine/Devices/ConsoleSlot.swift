@@ -112,7 +112,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         var dropped: QueueSet = []
         let sleep: Int32 = lock.locked {
             for stream in streams {
-                let listens = stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
+                let listens =
+                    stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
+                    || wakesGuest && transport.wantsToHearOfInput
                 let source = listens ? stream.end.input ?? stream.end.door ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
@@ -153,13 +155,18 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func typed(_ stream: ConsoleStream) {
         guard stream.keys != nil else {
             // The thread may have begun to listen before the device was suspended.
-            guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else { return }
+            guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
+                return perform { apply(transport.inputWaits()) }
+            }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
-        lock.locked { stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count)) }
+        perform {
+            stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
+            if !stream.backlog.isEmpty { apply(transport.inputWaits()) }
+        }
         actions.forEach(onKey)
     }
 

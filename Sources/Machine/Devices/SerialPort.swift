@@ -1,4 +1,4 @@
-// The board's serial port, for a kernel's early output: a 16550A that only sends. What it sends waits in a buffer for a thread that
+// The board's serial port, for a kernel's early output and to wake it: a 16550A that only sends, and rings. What it sends waits in a buffer for a thread that
 // writes it; while that is full the transmitter is busy, so that a slow host slows the guest down and nothing is lost.
 
 import Glibc
@@ -71,6 +71,15 @@ final class SerialPort: @unchecked Sendable {
             return output.count == 1
         }
         if wakes { doorbell.signal() }
+    }
+
+    /// The ring indicator: wakes a system that asked for that.
+    func ring() {
+        lock.locked {
+            line.set(false)
+            uart.ring()
+            line.set(uart.interrupts)
+        }
     }
 
     // MARK: The thread

@@ -30,6 +30,8 @@ struct Place: Sendable {
     var kicks: KickPath?
     /// Where what happens to the device is written.
     var trace: DeviceTrace?
+    /// What has to wait for the end of a suspension can wake the guest: the host's input is listened for, though not read.
+    var wakesGuest = false
 }
 
 /// What all devices of the board have in common. A subclass brings the backend.
@@ -280,6 +282,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     }
 
     // MARK: For subclasses
+
+    /// What has to wait for the end of a suspension can wake the guest.
+    final var wakesGuest: Bool { place.wakesGuest }
 
     /// Serves the device until it is stopped: the body of a thread.
     func serve(_ worker: Worker) {}

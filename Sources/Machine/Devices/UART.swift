@@ -14,7 +14,11 @@ struct UART: Sendable {
 
     // Register bits by their names in the data sheet.
     private enum Line { static let dataReady: UInt8 = 1, overrun: UInt8 = 2, empty: UInt8 = 0x60 }
-    private enum Enable { static let received: UInt8 = 1, transmitEmpty: UInt8 = 2, lineStatus: UInt8 = 4 }
+    private enum Enable {
+        static let received: UInt8 = 1, transmitEmpty: UInt8 = 2, lineStatus: UInt8 = 4, modemStatus: UInt8 = 8
+    }
+    /// The ring indicator has gone off (TERI).
+    private static let rang: UInt8 = 4
     private static let divisorLatch: UInt8 = 0x80
     private static let loopback: UInt8 = 0x10
 
@@ -31,12 +35,15 @@ struct UART: Sendable {
     private var overran = false
     /// The transmitter became empty, and the driver has not been told.
     private var owesEmpty = false
+    /// The telephone rang, and nobody has looked.
+    private var hasRung = false
 
     /// What IIR would tell, without the bit for none; nil for nothing.
     private var cause: UInt8? {
         if interruptEnable & Enable.lineStatus != 0, overran { return 6 }
         if interruptEnable & Enable.received != 0, !received.isEmpty { return 4 }
         if interruptEnable & Enable.transmitEmpty != 0, owesEmpty { return 2 }
+        if interruptEnable & Enable.modemStatus != 0, hasRung { return 0 }
         return nil
     }
 
@@ -48,6 +55,9 @@ struct UART: Sendable {
         if room && !hasRoom { owesEmpty = true }
         hasRoom = room
     }
+
+    /// The telephone rings once: the classic way to wake a machine.
+    mutating func ring() { hasRung = true }
 
     mutating func read(_ offset: UInt16) -> UInt8 {
         switch offset {
@@ -63,7 +73,9 @@ struct UART: Sendable {
         case 5:
             defer { overran = false }
             return (received.isEmpty ? 0 : Line.dataReady) | (overran ? Line.overrun : 0) | (hasRoom ? Line.empty : 0)
-        case 6: return modemStatus
+        case 6:
+            defer { hasRung = false }
+            return modemStatus | (hasRung ? Self.rang : 0)
         default: return scratch
         }
     }

@@ -174,6 +174,12 @@ extension MMIOTransport where Device == Console {
     /// The names of ports 1 and up, in UTF-8.
     public var portNames: [[UInt8]] { device.portNames }
 
+    /// Input waits at the host while the device is suspended: the host hears of it as of anything that has to wait for the resume.
+    public mutating func inputWaits() -> Effects { lifecycle.isFrozen ? deferredEvent() : Effects() }
+
+    /// A host that wants to hear of that has not yet, in this suspension.
+    public var wantsToHearOfInput: Bool { lifecycle.isFrozen && !toldDeferred }
+
     /// Input arrived for `port`: takes as many of `bytes` as there is room for, even while suspended, and says how many.
     public mutating func receive(_ bytes: Span<UInt8>, port: Int = 0, accepted: inout Int) -> Effects {
         memory.tape.recordInput(bytes, port: port)

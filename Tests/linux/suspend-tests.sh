@@ -1,0 +1,69 @@
+# Runs in the nested host, from host-tests.sh: Linux suspends and resumes its devices through SUSPEND, by the transport driver of
+# guest/linux, in both dialects; what goes wrong and what becomes of it; the stock transport for contrast.
+ours="/kernels/cloud -i /kernels/virtio_mmio_suspend.cpio -m 256M -d /dev/vda,id=root"
+truncate -s 16M /tmp/second
+
+# frozen NAME: the trace of a boot shows nothing that a suspended device must not do.
+frozen() {
+    if awk -f frozen.awk "/tmp/$1.trace" > "/tmp/$1.frozen"; then
+        echo "ok - $1: nothing from a suspended device: $(cat "/tmp/$1.frozen")"
+    else
+        fail "$1" "$(cat "/tmp/$1.frozen")"
+    fi
+    ./vmm check "/tmp/$1.trace" > /tmp/check 2>&1 && echo "ok - $1: the trace can be gone through" || fail "$1" "vmm check: $(cat /tmp/check)"
+}
+
+# T69, in both dialects: a hundred cycles under load; ten in a trace.
+for dialect in draft 1.4; do
+    boot "cycles-$dialect" 0 $ours --suspend $dialect -a "$hvc test=suspending cycles=100 load=fio"
+    says "cycles-$dialect" "the disk was suspended each time" "blk0: 100 suspensions"
+    says "cycles-$dialect" "the console too" "console0: 100 suspensions"
+    says "cycles-$dialect" "no thread woke meanwhile" "blk0: .*, 0 of them while suspended"
+    boot "traced-$dialect" 0 $ours --suspend $dialect --trace "/tmp/traced-$dialect.trace" -a "$hvc test=suspending cycles=10"
+    frozen "traced-$dialect"
+    grep -q " 2 resets" "/tmp/traced-$dialect.frozen" && echo "ok - traced-$dialect: no reset but at the end" ||
+        fail "traced-$dialect" "$(cat "/tmp/traced-$dialect.frozen")"
+done
+# The same by the kernel's own transport: every device is reset, every time.
+boot stock 0 $cloud --suspend draft --trace /tmp/stock.trace -a "$hvc test=suspending cycles=10"
+awk -f frozen.awk /tmp/stock.trace > /tmp/stock.frozen
+grep -q "^0 suspensions, 42 resets" /tmp/stock.frozen && echo "ok - stock: $(cat /tmp/stock.frozen)" || fail stock "$(cat /tmp/stock.frozen)"
+
+# What goes wrong.
+held="-d /tmp/second --test-device"
+boot aborted 0 $ours $held --suspend draft -a "$hvc test=aborted"
+boot retained 0 $ours $held --suspend draft --drain-deadline 300ms -a "$hvc test=retained"
+boot stuck 0 $ours $held --suspend 1.4 --drain-deadline 300ms -a "$hvc test=stuck"
+for dialect in draft 1.4; do boot "refusing-$dialect" 0 $ours $held --suspend $dialect -a "$hvc test=refusing"; done
+
+# A key at a suspended console wakes the system, though its device may not say so.
+for dialect in draft 1.4; do
+    rm -f /tmp/keys
+    mkfifo /tmp/keys
+    {
+        exec 3> /tmp/keys
+        until grep -aq "somebody wake me" "/tmp/woken-$dialect" 2> /dev/null; do usleep 100000; done
+        # Until it sleeps: vmm says so when it is asked.
+        until grep -q "console0: suspended until" "/tmp/woken-$dialect.err"; do
+            killall -QUIT vmm
+            usleep 200000
+        done
+        echo "good morning" >&3
+    } &
+    input=/tmp/keys
+    boot "woken-$dialect" 0 $ours --suspend $dialect --serial file=/tmp/serial -a "$hvc test=wokenByConsole"
+    input=
+done
+
+# Drivers that are wrong are told so: broken NAME DIALECT TEST CLAUSE.
+broken() {
+    name="$1-$2"
+    timeout 100 ./vmm run /kernels/cloud -i "/kernels/$1.cpio" -m 256M -d /dev/vda $held --suspend "$2" -v --timeout 60s \
+        -a "$hvc test=$3" > "/tmp/$name" 2> "/tmp/$name.err" < /dev/null
+    grep -q "the driver broke $4 " "/tmp/$name.err" && echo "ok - $name: is told of $4" || fail "$name" "is not told of $4"
+}
+broken broken_no_wait draft suspendOnce V5-DRV-5
+broken broken_no_wait 1.4 suspendOnce V14-DRV-6
+broken broken_kick draft suspendOnce VMM-3
+broken broken_kick 1.4 suspendOnce V14-DRV-4
+broken broken_status draft heldAndSuspended H-2

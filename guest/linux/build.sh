@@ -1,0 +1,50 @@
+#!/bin/sh
+# Builds the modules of this folder for a Debian kernel, whose headers are downloaded and unpacked, not installed, in DIR/headers: what
+# comes out is in DIR, the transport driver also in three broken forms.
+#
+# usage: build.sh DIR RELEASE        RELEASE as in 6.1.0-56-cloud-amd64
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+cd "$1"
+release=$2
+for tool in gcc make; do command -v $tool > /dev/null || { echo "linux modules: install $tool" >&2; exit 1; }; done
+
+headers=$PWD/headers/usr/src/linux-headers-$release
+if [ ! -e headers/complete ]; then
+    rm -rf headers packages
+    mkdir headers packages
+    common=$(echo "$release" | sed 's/-\(cloud-\|rt-\)\?amd64$//')
+    version=$(echo "$release" | cut -d. -f1-2)
+    (
+        cd packages
+        apt-get download "linux-headers-$release" "linux-headers-$common-common" "linux-kbuild-$version" \
+            "$(apt-cache depends "linux-headers-$release" | awk '/Depends: linux-compiler/ { print $2 }')" > log 2>&1 ||
+            { cat log >&2; exit 1; }
+        for package in *.deb; do dpkg -x "$package" ../headers; done
+    )
+    rm -rf packages
+    sed -i "s|/usr/src/|$PWD/headers/usr/src/|" "$headers/Makefile"
+    touch headers/complete
+fi
+
+# form NAME FLAG: the transport driver, built with a mistake, as NAME.ko.
+form() {
+    rm -rf "build.$1"
+    mkdir "build.$1"
+    cp "$here/virtio_mmio_suspend.c" "build.$1/$1.c"
+    printf 'obj-m := %s.o\nccflags-y := -Werror %s\n' "$1" "$2" > "build.$1/Makefile"
+    make -s -C "$headers" M="$PWD/build.$1" modules > "build.$1/log" 2>&1 || { cat "build.$1/log" >&2; exit 1; }
+    cp "build.$1/$1.ko" .
+}
+form virtio_mmio_suspend ""
+form broken_no_wait -DBROKEN_NO_WAIT
+form broken_kick -DBROKEN_KICK
+form broken_status -DBROKEN_STATUS
+rm -rf build.tests
+mkdir build.tests
+cp "$here/suspend_tests.c" build.tests/
+printf 'obj-m := suspend_tests.o\nccflags-y := -Werror\n' > build.tests/Makefile
+make -s -C "$headers" M="$PWD/build.tests" modules > build.tests/log 2>&1 || { cat build.tests/log >&2; exit 1; }
+cp build.tests/suspend_tests.ko .
+rm -rf build.*
