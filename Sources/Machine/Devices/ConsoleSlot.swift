@@ -239,7 +239,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     /// While suspended the host's input is not listened to.
-    override func suspensionChanged() { ring(workers[0]) }
+    override func suspensionChanged() {
+        // At once: a thread that sees the device suspended finds itself rung.
+        workers[0].ring()
+    }
 
     override func cancel() {
         for stream in streams where stream.waiting > 0 && !transport.isWanted(stream.batch[stream.current].token) {

@@ -244,9 +244,10 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Finds out whether `worker` was rung for a kick that came as an event. It names no queue, so all of the worker's are looked at. If
     /// it is not the worker that asks, the worker is rung again.
     final func answerDoorbell(of worker: Worker, by caller: Worker?) {
-        let count = worker.doorbell.take()
-        guard count > 0 else { return }
         perform(by: caller) {
+            // Taken and told in one, or a kick from before a suspension would be told after it.
+            let count = worker.doorbell.take()
+            guard count > 0 else { return }
             pending.formUnion(transport.readyQueues.intersection(worker.queues))
             if worker.newKicks(of: count) > 0 { apply(transport.kicked(diverted.intersection(worker.queues))) }
             ring(worker)
