@@ -24,8 +24,8 @@ struct Conduct: Sendable {
     /// FEATURES_OK was written, and Status has been read since.
     var askedFeaturesOK = false
     var readFeaturesOK = false
-    /// InterruptStatus has been read since the last acknowledgement.
-    var readInterruptStatus = false
+    /// The events that InterruptStatus has shown and that were not acknowledged since; nil if it was not read since all of them were.
+    var shownEvents: InterruptStatus?
     /// The transition it has asked for and not seen done.
     var awaited = Awaited.nothing
     /// Status has been read since SUSPEND was written.
