@@ -37,6 +37,21 @@ struct Conduct: Sendable {
     /// So many reads in a row are a wait.
     static let patience = 16
     var queues = InlineArray<32, QueueConduct>(repeating: QueueConduct())
+
+    /// A driver that has done nothing yet.
+    init() {}
+
+    /// The driver of a device that was restored and shows `events`. What it did before is not known, and not held against it.
+    init(restoredWith lifecycle: Lifecycle, showing events: InterruptStatus) {
+        selectedDeviceFeatures = true
+        selectedDriverFeatures = true
+        selectedQueue = true
+        askedFeaturesOK = lifecycle.featuresLocked
+        readFeaturesOK = true
+        shownEvents = events
+        if lifecycle.phase == .suspending { awaited = .suspend }
+        if lifecycle.phase == .resuming { awaited = .resume }
+    }
 }
 
 extension MMIOTransport where Device: ~Copyable {
