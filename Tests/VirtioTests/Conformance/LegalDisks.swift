@@ -85,6 +85,23 @@ extension LegalDriver {
             }
             return driver
         },
+        LegalDriver("a queue stopped that is none, one stopped twice and then reset twice") { form, dialect in
+            let driver = BlockDriver(suspend: dialect, form: form)
+            driver.bringUp(to: .featuresOK)
+            driver.write(.queueSel, 0)
+            driver.write(.queueReady, 0)
+            driver.perform(.queues)
+            driver.perform(.driverOK)
+            driver.submitRead()
+            for _ in 0..<2 { driver.write(.queueReady, 0) }
+            for _ in 0..<2 { driver.write(.queueReset, 1) }
+            driver.backend.complete()
+            driver.await(.queueReset, 0, queue: 0)
+            driver.await(.queueReady, 0, queue: 0)
+            driver.setUp(queue: 0)
+            driver.expectWorks()
+            return driver
+        },
         LegalDriver("one event acknowledged after the other") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp()
@@ -107,6 +124,11 @@ extension LegalDriver {
             for _ in 0..<3 {
                 for sector in UInt64(0)..<4 { driver.submitRead(sector) }
                 driver.requestSuspend()
+                if dialect == .draft {
+                    // It is not suspended yet.
+                    driver.kick(0)
+                    driver.readFields()
+                }
                 for _ in 0..<20 { _ = driver.status }
                 driver.backend.complete()
                 driver.handleInterrupt()

@@ -27,6 +27,8 @@ extension LegalDriver {
             driver.backend.fatal()
             #expect(driver.status.contains(.needsReset), driver.state)
             driver.handleInterrupt()
+            // DEVICE_NEEDS_RESET is the device's: no driver has to write it back.
+            driver.write(.status, 0x8f)
             driver.bringUp()
             driver.expectWorks()
             return driver
