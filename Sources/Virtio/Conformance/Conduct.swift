@@ -24,8 +24,8 @@ struct Conduct: Sendable {
     /// FEATURES_OK was written, and Status has been read since.
     var askedFeaturesOK = false
     var readFeaturesOK = false
-    /// InterruptStatus has been read since the last acknowledgement.
-    var readInterruptStatus = false
+    /// The events that InterruptStatus has shown and that were not acknowledged since; nil if it was not read since all of them were.
+    var shownEvents: InterruptStatus?
     /// The transition it has asked for and not seen done.
     var awaited = Awaited.nothing
     /// Status has been read since SUSPEND was written.
@@ -37,6 +37,21 @@ struct Conduct: Sendable {
     /// So many reads in a row are a wait.
     static let patience = 16
     var queues = InlineArray<32, QueueConduct>(repeating: QueueConduct())
+
+    /// A driver that has done nothing yet.
+    init() {}
+
+    /// The driver of a device that was restored and shows `events`. What it did before is not known, and not held against it.
+    init(restoredWith lifecycle: Lifecycle, showing events: InterruptStatus) {
+        selectedDeviceFeatures = true
+        selectedDriverFeatures = true
+        selectedQueue = true
+        askedFeaturesOK = lifecycle.featuresLocked
+        readFeaturesOK = true
+        shownEvents = events
+        if lifecycle.phase == .suspending { awaited = .suspend }
+        if lifecycle.phase == .resuming { awaited = .resume }
+    }
 }
 
 extension MMIOTransport where Device: ~Copyable {

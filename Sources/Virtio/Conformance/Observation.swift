@@ -13,7 +13,8 @@ extension MMIOTransport where Device: ~Copyable {
         let evidence = Evidence(at: register, UInt64(queueSel))
         switch register {
         case .status: observeStatusRead()
-        case .interruptStatus: conformance.conduct.readInterruptStatus = true
+        case .interruptStatus:
+            conformance.conduct.shownEvents = interruptStatus.union(conformance.conduct.shownEvents ?? [])
         case .deviceFeatures:
             judge(.deviceFeaturesSelected, conformance.conduct.selectedDeviceFeatures, Evidence(at: register, 0))
         case .queueSizeMax, .queueReady, .queueReset:
@@ -52,9 +53,11 @@ extension MMIOTransport where Device: ~Copyable {
             let known: InterruptStatus = [.usedBuffer, .configurationChange]
             let written = InterruptStatus(rawValue: value)
             judge(.definedEvents, written.isSubset(of: known), evidence)
-            judge(.eventPending, written.intersection(known).isSubset(of: interruptStatus), evidence)
-            judge(.interruptStatusRead, conformance.conduct.readInterruptStatus, evidence)
-            conformance.conduct.readInterruptStatus = false
+            let shown = conformance.conduct.shownEvents
+            judge(.eventPending, written.intersection(known).isSubset(of: shown ?? interruptStatus), evidence)
+            judge(.interruptStatusRead, shown != nil, evidence)
+            let left = shown?.subtracting(written) ?? []
+            conformance.conduct.shownEvents = left.isEmpty ? nil : left
         case .shmSel: judge(.noSharedMemory, false, evidence)
         case .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh, .queueReady, .queueReset:

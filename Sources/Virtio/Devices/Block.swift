@@ -216,6 +216,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
             return readOnly
                 ? answer(.ioError, in: reply) : transfer(.write, sector, chain.readable, &chain, configuration, reply)
         case BlockRequest.Kind.flush where accepted.contains(BlockFeature.flush):
+            chain.expect(.requestNegotiated, true)
             chain.expect(.flushSectorZero, sector == 0)
             chain.expect(.flushWithoutData, chain.readable.byteCount + chain.writable.byteCount == 0)
             return work(.flush, 0, 0, chain.readable, reply)
@@ -226,10 +227,8 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
             BlockRequest.Kind.writeZeroes where accepted.contains(BlockFeature.writeZeroes):
             chain.expect(.requestNegotiated, true)
             return change(discards: kind == BlockRequest.Kind.discard, &chain, configuration, reply)
-        case BlockRequest.Kind.flush, BlockRequest.Kind.discard, BlockRequest.Kind.writeZeroes:
-            chain.expect(.requestNegotiated, false)
-            return answer(.unsupported, in: reply)
         default:
+            chain.expect(.requestNegotiated, false)
             return answer(.unsupported, in: reply)
         }
     }
@@ -264,7 +263,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         typealias Range = BlockRequest.Range
         let length = chain.readable.byteCount
         chain.expect(.wholeRanges, length > 0 && length % Range.size == 0)
-        chain.expect(discards ? .discardRanges : .writeZeroesRanges, length <= Range.size)
+        chain.expect(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
         guard length <= Range.size else { return answer(.unsupported, in: reply) }
         guard let range: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
             return answer(.ioError, in: reply)

@@ -19,6 +19,9 @@ struct QueueConfiguration: Equatable, Sendable {
     /// queue (2.7.5.3.1), or what the device allows (2.8.19). This device allows more, so that small queues are of use.
     var longestChain: UInt16 { max(sizeMax, 128) }
 
+    /// QueueSize is above QueueSizeMax.
+    var isTooLarge: Bool { size > UInt32(sizeMax) }
+
     /// Where the three areas are, of a queue of `size` that was found to lie in `memory`.
     func areas(size: UInt16, isPacked: Bool, in memory: GuestMemory) -> InlineArray<3, Range<UInt>> {
         func area(_ address: UInt64, _ count: UInt64) -> Range<UInt> {
@@ -41,12 +44,12 @@ struct QueueConfiguration: Equatable, Sendable {
 
     /// The size, if a packed queue can have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4, 2.8).
     var packedSize: UInt16? {
-        size != 0 && size <= UInt32(sizeMax) && size <= SplitRing.maximumSize ? UInt16(size) : nil
+        size != 0 && !isTooLarge && size <= SplitRing.maximumSize ? UInt16(size) : nil
     }
 
     /// The size, if a split queue can have it: a power of two from 1 to QueueSizeMax (VIRTIO 1.4, 2.7).
     var splitSize: UInt16? {
-        guard size != 0, size & (size - 1) == 0, size <= UInt32(sizeMax) else { return nil }
+        guard size != 0, size & (size - 1) == 0, !isTooLarge else { return nil }
         return UInt16(size)
     }
 }

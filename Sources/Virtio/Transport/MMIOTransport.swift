@@ -216,7 +216,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     mutating func fault(_ fault: QueueFault, queue index: Int) -> Effects {
         lastFault = fault
         if conformance.isOn {
-            violate(fault.check(isPacked: driverFeatures.contains(.ringPacked)), Evidence(queue: index))
+            let isTooLarge = fault == .badSize && queues[index].configuration.isTooLarge
+            let check: Check =
+                isTooLarge ? .queueSizeAllowed : fault.check(isPacked: driverFeatures.contains(.ringPacked))
+            violate(check, Evidence(queue: index))
         }
         return failed()
     }

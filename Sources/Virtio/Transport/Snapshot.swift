@@ -77,6 +77,7 @@ extension MMIOTransport where Device: ~Copyable {
         staged = snapshot.staged
         generation = snapshot.generation
         toldDeferred = snapshot.toldDeferred
+        conformance.conduct = Conduct(restoredWith: lifecycle, showing: interruptStatus)
         if lifecycle.featuresLocked { device.negotiated(driverFeatures) }
         device.restore(snapshot.device)
         var effects = Effects(queues: lifecycle.mayTake ? readyQueues : [])

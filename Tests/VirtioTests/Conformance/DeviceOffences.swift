@@ -5,7 +5,7 @@ import Virtio
 import VirtioABI
 
 extension Offence {
-    private static func disk(readOnly: Bool = false, withholding: Features = []) -> BlockDriver {
+    static func disk(readOnly: Bool = false, withholding: Features = []) -> BlockDriver {
         let driver = BlockDriver(readOnly: readOnly, withholding: withholding)
         driver.bringUp()
         driver.backend.completesAtOnce = true
@@ -13,7 +13,7 @@ extension Offence {
     }
 
     /// A range of `count` sectors from `sector` on, as discard and write zeroes have it.
-    private static func range(sector: UInt64 = 0, count: UInt32 = 1, flags: UInt32 = 0) -> [UInt8] {
+    static func range(sector: UInt64 = 0, count: UInt32 = 1, flags: UInt32 = 0) -> [UInt8] {
         sector.bytes + count.bytes + flags.bytes
     }
 

@@ -6,14 +6,14 @@ import VirtioABI
 
 extension Offence {
     /// A running disk that offers SUSPEND.
-    private static func running(_ dialect: SuspendDialect?) -> BlockDriver {
+    static func running(_ dialect: SuspendDialect?) -> BlockDriver {
         let driver = BlockDriver(suspend: dialect)
         driver.bringUp()
         return driver
     }
 
     /// A disk that is suspended, which its driver has seen.
-    private static func suspended(_ dialect: SuspendDialect) -> BlockDriver {
+    static func suspended(_ dialect: SuspendDialect) -> BlockDriver {
         let driver = running(dialect)
         driver.write(.status, 0x1f)
         _ = driver.status
@@ -21,7 +21,7 @@ extension Offence {
     }
 
     /// The driver resumes the disk and waits for that.
-    private static func resume(_ driver: BlockDriver) {
+    static func resume(_ driver: BlockDriver) {
         driver.write(.status, driver.dialect == .draft ? 0x0f : 0x1f)
         _ = driver.status
     }
@@ -100,7 +100,7 @@ extension Offence {
             // Some other path adds a bit that is set already, and the driver polls on; who means to abort does not.
             let seen = driver.status
             driver.write(.status, UInt32(seen.rawValue) | 0x04)
-            for _ in 0..<(bad ? 16 : 3) { _ = driver.status }
+            for _ in 0..<(bad ? 16 : 15) { _ = driver.status }
             driver.backend.complete()
             _ = driver.interruptStatus
             for _ in 0..<16 { _ = driver.status }

@@ -260,7 +260,7 @@ extension Offence {
     ]
 
     /// A disk that has used a buffer, of which its driver has not heard yet.
-    private static func interrupted() -> BlockDriver {
+    static func interrupted() -> BlockDriver {
         let driver = BlockDriver()
         driver.bringUp()
         driver.submit(BlockRequest.Kind.flush)

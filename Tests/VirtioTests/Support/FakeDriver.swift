@@ -42,6 +42,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     private(set) var rings: [Int: any FakeRing] = [:]
     /// How chains are laid out from now on.
     var layout: Layout
+    /// `Form.tidy`.
+    private let tidy: Bool
     /// What the driver accepted.
     private(set) var accepted: Features = []
     /// Kicks that `add` gave.
@@ -57,6 +59,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     ) {
         self.memory = memory
         layout = form.layout
+        tidy = form.tidy
         let transport = MMIOTransport(
             device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
             withholding: withholding.union(form.withholding), conform: Looking.mode)
@@ -139,7 +142,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         for step in Stage.allCases where step <= stage { perform(step, features, queueSize) }
     }
 
-    private func perform(_ step: Stage, _ features: Features?, _ queueSize: UInt16?) {
+    /// One step of that.
+    func perform(_ step: Stage, _ features: Features? = nil, _ queueSize: UInt16? = nil) {
         switch step {
         case .reset:
             write(.status, 0)
@@ -189,14 +193,15 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
             index: index, size: size,
             descriptors: allocate(Int(SplitRing.descriptorBytes(size: size)), alignment: 16),
             available: allocate(Int(SplitRing.availableBytes(size: size)), alignment: 2),
-            used: allocate(Int(SplitRing.usedBytes(size: size)), alignment: 4), features: accepted, memory: memory)
+            used: allocate(Int(SplitRing.usedBytes(size: size)), alignment: 4), features: accepted, tidy: tidy,
+            memory: memory)
     }
 
     private func packedRing(_ index: Int, _ size: UInt16) -> any FakeRing {
         FakePackedQueue(
             index: index, size: size, descriptors: allocate(16 * Int(size), alignment: 16),
             driverEvent: allocate(4, alignment: 4), deviceEvent: allocate(4, alignment: 4), features: accepted,
-            memory: memory)
+            tidy: tidy, memory: memory)
     }
 
     /// Writes the registers of `ring`, all but QueueReady, and keeps it.

@@ -35,6 +35,8 @@ final class FakePackedQueue: FakeRing {
     let deviceEvent: UInt64
     let memory: FakeMemory
     let features: Features
+    /// `Form.tidy`.
+    private let tidy: Bool
     var order: [UInt16] = []
     var followsUsed = true
 
@@ -55,7 +57,7 @@ final class FakePackedQueue: FakeRing {
     /// A queue over areas that are zeroed here.
     init(
         index: Int, size: UInt16, descriptors: UInt64, driverEvent: UInt64, deviceEvent: UInt64,
-        features: Features = [], memory: FakeMemory
+        features: Features = [], tidy: Bool = false, memory: FakeMemory
     ) {
         self.index = index
         self.size = size
@@ -63,6 +65,7 @@ final class FakePackedQueue: FakeRing {
         self.driverEvent = driverEvent
         self.deviceEvent = deviceEvent
         self.features = features
+        self.tidy = tidy
         self.memory = memory
         room = Int(size)
         free = (0..<size).reversed()
@@ -75,7 +78,7 @@ final class FakePackedQueue: FakeRing {
         index = other.index
         size = other.size
         (descriptors, driverEvent, deviceEvent) = (other.descriptors, other.driverEvent, other.deviceEvent)
-        features = other.features
+        (features, tidy) = (other.features, other.tidy)
         self.memory = memory
         (order, followsUsed) = (other.order, other.followsUsed)
         (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
@@ -95,11 +98,12 @@ final class FakePackedQueue: FakeRing {
         return id
     }
 
-    /// In a table only VIRTQ_DESC_F_WRITE counts (2.8.7): the ids and all other flags are noise.
+    /// In a table only VIRTQ_DESC_F_WRITE counts (2.8.7): the ids and all other flags are noise, of a driver that is not
+    /// tidy.
     func table(_ parts: [Part]) -> [UInt8] {
         parts.indices.flatMap { index in
             let noise: UInt16 = index % 2 == 0 ? 0xfffd : Self.next | Self.indirect | Self.used
-            let flags = noise | (parts[index].writable ? Self.write : 0)
+            let flags = (tidy ? 0 : noise) | (parts[index].writable ? Self.write : 0)
             return parts[index].address.bytes + parts[index].length.bytes + UInt16(0xffff).bytes + flags.bytes
         }
     }

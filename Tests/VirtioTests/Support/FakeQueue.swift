@@ -12,6 +12,8 @@ final class FakeQueue: FakeRing {
     let used: UInt64
     let memory: FakeMemory
     let features: Features
+    /// `Form.tidy`.
+    private let tidy: Bool
     var order: [UInt16] = []
     var followsUsed = true
 
@@ -25,11 +27,13 @@ final class FakeQueue: FakeRing {
 
     var areas: [UInt64] { [descriptors, available, used] }
     var room: Int { free.count }
+    /// The descriptor table is used as a ring (2.7.5.2).
+    private var isRing: Bool { tidy && features.contains(.inOrder) }
 
     /// A queue over areas that are zeroed here.
     init(
         index: Int, size: UInt16, descriptors: UInt64, available: UInt64, used: UInt64, features: Features = [],
-        memory: FakeMemory
+        tidy: Bool = false, memory: FakeMemory
     ) {
         self.index = index
         self.size = size
@@ -37,6 +41,7 @@ final class FakeQueue: FakeRing {
         self.available = available
         self.used = used
         self.features = features
+        self.tidy = tidy
         self.memory = memory
         free = (0..<size).reversed()
         memory.fill(0, at: descriptors, count: Int(SplitRing.descriptorBytes(size: size)))
@@ -48,7 +53,7 @@ final class FakeQueue: FakeRing {
         index = other.index
         size = other.size
         (descriptors, available, used) = (other.descriptors, other.available, other.used)
-        features = other.features
+        (features, tidy) = (other.features, other.tidy)
         self.memory = memory
         (order, followsUsed) = (other.order, other.followsUsed)
         (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
@@ -77,9 +82,10 @@ final class FakeQueue: FakeRing {
         return Descriptor(address: part.address, length: part.length, flags: flags, next: next ?? 0)
     }
 
-    /// The chain begins with the table's first descriptor and goes backwards through the rest, from the last on.
+    /// The chain begins with the table's first descriptor and goes backwards through the rest, from the last on; of a
+    /// tidy driver in order it goes forwards.
     func table(_ parts: [Part]) -> [UInt8] {
-        let places = parts.indices.map { $0 == 0 ? 0 : parts.count - $0 }
+        let places = parts.indices.map { $0 == 0 || isRing ? $0 : parts.count - $0 }
         var table = [UInt8](repeating: 0, count: 16 * parts.count)
         for (position, part) in parts.enumerated() {
             let next = position + 1 < parts.count ? UInt16(places[position + 1]) : nil
@@ -94,7 +100,8 @@ final class FakeQueue: FakeRing {
         var elements: [UsedElement] = []
         while nextUsed != usedIndex {
             let element = usedElement(at: nextUsed)
-            free.append(contentsOf: owned.removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) ?? [])
+            let chain = owned.removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) ?? []
+            if isRing { free.insert(contentsOf: chain.reversed(), at: 0) } else { free += chain }
             elements.append(element)
             nextUsed &+= 1
         }

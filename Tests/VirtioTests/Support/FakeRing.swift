@@ -44,13 +44,17 @@ struct Form: Sendable, Equatable, CustomTestStringConvertible {
     var layout = Layout.direct
     var eventIndex = true
     var inOrder = false
+    /// Nothing that a device only has to bear with: no noise where it is to ignore it, and with `inOrder` descriptors as
+    /// 2.7.5 wants them.
+    var tidy = false
 
     /// What the device has to be told to offer, and not to.
     var adding: Features { Features(packed ? [.ringPacked] : []).union(inOrder ? .inOrder : []) }
     var withholding: Features { eventIndex ? [] : .eventIndex }
 
     var testDescription: String {
-        "\(packed ? "packed" : "split"), \(layout)\(eventIndex ? ", event index" : "")\(inOrder ? ", in order" : "")"
+        let words = [eventIndex ? "event index" : nil, inOrder ? "in order" : nil, tidy ? "tidy" : nil]
+        return (["\(packed ? "packed" : "split")", "\(layout)"] + words.compactMap { $0 }).joined(separator: ", ")
     }
 
     /// Packed, and nothing else that is new in it.
@@ -62,6 +66,12 @@ struct Form: Sendable, Equatable, CustomTestStringConvertible {
     ]
     /// Both rings, with and without event indices.
     static let rings = [Form(), Form(eventIndex: false), Form(packed: true), .plainPacked]
+    /// All that there are, in order and not, tidy.
+    static let legal = [false, true].flatMap { inOrder in
+        (layouts + rings.filter { !$0.eventIndex }).map {
+            Form(packed: $0.packed, layout: $0.layout, eventIndex: $0.eventIndex, inOrder: inOrder, tidy: true)
+        }
+    }
     /// Both rings, used in order.
     static let inOrder = [false, true].flatMap { packed in
         [false, true].map { Form(packed: packed, eventIndex: $0, inOrder: true) }

@@ -1,4 +1,4 @@
-// Split and packed rings: what breaks their clauses.
+// Split rings: what breaks their clauses.
 
 import Testing
 import Virtio
@@ -6,14 +6,14 @@ import VirtioABI
 
 extension Offence {
     /// A running disk with a split ring of 8 entries, chains in its own descriptors.
-    private static func split(_ form: Form = Form(eventIndex: false), size: UInt16 = 8) -> BlockDriver {
+    static func split(_ form: Form = Form(eventIndex: false), size: UInt16 = 8) -> BlockDriver {
         let driver = BlockDriver(form: form)
         driver.bringUp(queueSize: size)
         return driver
     }
 
     /// A flush in descriptors `head` and `head` + 1, made available as it is after `edit`, and kicked.
-    private static func flush(
+    static func flush(
         _ driver: BlockDriver, head: UInt16 = 0, _ edit: (inout Descriptor, inout Descriptor) -> Void = { _, _ in }
     ) {
         let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
@@ -29,7 +29,7 @@ extension Offence {
     }
 
     /// Makes a disk of queue 0 ready with these registers.
-    private static func ready(
+    static func ready(
         _ driver: BlockDriver, size: UInt32, descriptors: UInt64 = 0x1000, available: UInt64 = 0x2000,
         used: UInt64 = 0x3000
     ) {
@@ -38,7 +38,7 @@ extension Offence {
     }
 
     /// A descriptor for a table of `parts` at an aligned place, one behind the other in the table.
-    private static func table(_ driver: BlockDriver, _ parts: [Descriptor]) -> Descriptor {
+    static func table(_ driver: BlockDriver, _ parts: [Descriptor]) -> Descriptor {
         let address = driver.allocate(16 * parts.count, alignment: 16)
         for (index, part) in parts.enumerated() {
             driver.memory.store(part.address, at: address + UInt64(16 * index))
@@ -48,7 +48,7 @@ extension Offence {
     }
 
     /// Header and status of a flush as a chain in a table.
-    private static func tableOfFlush(_ driver: BlockDriver) -> [Descriptor] {
+    static func tableOfFlush(_ driver: BlockDriver) -> [Descriptor] {
         let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
         return [
             Descriptor(address: header.address, length: 16, flags: .next, next: 1),
@@ -57,7 +57,7 @@ extension Offence {
     }
 
     /// A flush by a table that `edit` may change, and the descriptor that refers to it too.
-    private static func flushByTable(
+    static func flushByTable(
         _ driver: BlockDriver, _ edit: (inout [Descriptor]) -> Void = { _ in },
         reference: (inout Descriptor) -> Void = { _ in }
     ) {
@@ -234,167 +234,7 @@ extension Offence {
     ]
 
     /// A flush, or a kick alone.
-    private static func flushOrKick(_ driver: BlockDriver, _ flushes: Bool) {
+    static func flushOrKick(_ driver: BlockDriver, _ flushes: Bool) {
         if flushes { flush(driver) } else { driver.kick(0) }
     }
-
-    // MARK: Packed
-
-    /// A running disk with a packed ring of 8 descriptors.
-    private static func packed(withholding: Features = []) -> BlockDriver {
-        let driver = BlockDriver(form: .plainPacked, withholding: withholding)
-        driver.bringUp(queueSize: 8)
-        return driver
-    }
-
-    private typealias Flags = FakePackedQueue
-
-    /// Writes descriptor `slot` of queue 0 and makes it available in the ring's first lap, if it is to be.
-    private static func describe(
-        _ driver: BlockDriver, _ slot: UInt16, _ part: Part, flags: UInt16 = 0, id: UInt16 = 0, available: Bool = true
-    ) {
-        let address = driver[packed: 0].descriptors + 16 * UInt64(slot)
-        driver.memory.store(part.address, at: address)
-        driver.memory.store(part.length, at: address + 8)
-        driver.memory.store(id, at: address + 12)
-        let own = flags | (part.writable ? Flags.write : 0) | (available ? Flags.available : 0)
-        driver.memory.store(own, at: address + 14)
-    }
-
-    /// Header and status of a flush in slots 0 and 1.
-    private static func packedFlush(_ driver: BlockDriver, _ edit: (inout Part, inout Part) -> Void = { _, _ in }) {
-        var header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
-        var status = driver.writable(1)
-        edit(&header, &status)
-        describe(driver, 0, header, flags: Flags.next)
-        describe(driver, 1, status)
-        driver.kick(0)
-        driver.backend.complete()
-    }
-
-    /// A flush by a table, whose descriptors have `flags` beside VIRTQ_DESC_F_WRITE.
-    private static func packedTable(_ driver: BlockDriver, flags: Descriptor.Flags = []) -> Part {
-        packedTable(driver, tableOfFlush(driver), flags: flags)
-    }
-
-    /// Any table, in a packed ring's layout.
-    private static func packedTable(_ driver: BlockDriver, _ parts: [Descriptor], flags: Descriptor.Flags = []) -> Part
-    {
-        let address = driver.allocate(16 * parts.count, alignment: 16)
-        for (index, part) in parts.enumerated() {
-            let own = part.flags.intersection(.write).union(flags)
-            driver.memory.store(part.address, at: address + UInt64(16 * index))
-            driver.memory.store(UInt64(part.length) | UInt64(own.rawValue) << 48, at: address + UInt64(16 * index) + 8)
-        }
-        return Part(address: address, length: UInt32(16 * parts.count), writable: false)
-    }
-
-    static let packedRings: [Offence] = [
-        Offence(.packedAlignment, Evidence(queue: 0)) { bad in
-            let driver = BlockDriver(form: .plainPacked)
-            driver.bringUp(to: .featuresOK)
-            ready(driver, size: 12, available: bad ? 0x2002 : 0x2004)
-            return driver
-        },
-        Offence(.queueSizeAllowed, Evidence(queue: 0), "a packed ring of none") { bad in
-            let driver = BlockDriver(form: .plainPacked)
-            driver.bringUp(to: .featuresOK)
-            ready(driver, size: bad ? 0 : 1)
-            return driver
-        },
-        Offence(.packedDescriptorKept, .chain(0)) { bad in
-            let driver = packed()
-            let table = packedTable(driver)
-            describe(driver, 0, table, flags: Flags.indirect)
-            driver.kick(0)
-            if bad { driver.memory.store(UInt8(0xff), at: table.address + 8) }
-            driver.backend.complete()
-            if !bad { driver.memory.store(UInt8(0xff), at: table.address + 8) }
-            return driver
-        },
-        Offence(.packedLength, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            let parts = tableOfFlush(driver)
-            var all = [parts[0]]
-            for _ in 0..<(bad ? 255 : 254) { all.append(Descriptor(address: 0, length: 0)) }
-            all.append(parts[1])
-            describe(driver, 0, packedTable(driver, all), flags: Flags.indirect)
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedNoLoop, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
-            let (empty, status) = (Part(address: 0, length: 0, writable: false), driver.writable(1))
-            for slot: UInt16 in 0..<8 {
-                let isLast = slot == 7
-                describe(
-                    driver, slot, slot == 0 ? header : isLast ? status : empty, flags: isLast && !bad ? 0 : Flags.next)
-            }
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedWritableLast, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            packedFlush(driver) { header, status in if bad { (header.writable, status.writable) = (true, false) } }
-            return driver
-        },
-        Offence(.packedRoom, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            driver.submit(BlockRequest.Kind.flush, kick: true)
-            // Two of eight descriptors are taken: a list of seven goes over them.
-            let empty = Part(address: 0, length: 0, writable: false)
-            let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
-            let status = driver.writable(1)
-            for slot: UInt16 in 2..<8 {
-                let isLast = slot == 7
-                describe(
-                    driver, slot, slot == 2 ? header : isLast && !bad ? status : empty,
-                    flags: isLast && !bad ? 0 : Flags.next, id: 5)
-            }
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedWholeList, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
-            let status = driver.writable(1)
-            describe(driver, 1, status, available: !bad)
-            describe(driver, 0, header, flags: Flags.next)
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedIndirectNegotiated, Evidence(queue: 0)) { bad in
-            let driver = packed(withholding: bad ? .indirectDescriptors : [])
-            describe(driver, 0, packedTable(driver), flags: Flags.indirect)
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedTableFlags, .chain(0)) { bad in
-            let driver = packed()
-            describe(driver, 0, packedTable(driver, flags: bad ? .next : []), flags: Flags.indirect)
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-        Offence(.packedTableAlone, Evidence(queue: 0)) { bad in
-            let driver = packed()
-            let table = packedTable(driver)
-            if bad {
-                let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
-                describe(driver, 1, table, flags: Flags.indirect)
-                describe(driver, 0, header, flags: Flags.next)
-            } else {
-                describe(driver, 0, table, flags: Flags.indirect)
-            }
-            driver.kick(0)
-            driver.backend.complete()
-            return driver
-        },
-    ]
 }
