@@ -81,7 +81,8 @@ public final class Machine: @unchecked Sendable {
         let regions: [any MMIORegion] = [console] + disks
         board = Board(
             regions: regions.enumerated().map { between.region($0.offset, $0.element) },
-            testDevice: configuration.kernel == nil || configuration.testDevice ? [console] + disks : nil, serial: serial)
+            testDevice: configuration.kernel == nil || configuration.testDevice ? [console] + disks : nil,
+            serial: serial)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
     }

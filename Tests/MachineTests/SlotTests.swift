@@ -106,6 +106,32 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         }
     }
 
+    @Test(
+        "where that can wake the guest, the host hears once of input to a suspended console, and leaves it where it is")
+    func inputWakes() throws {
+        let heard = HeardNames()
+        let input = try makePipe()
+        let sink = unsafe open("/dev/null", O_WRONLY)
+        defer { for descriptor in [input.read, input.write, sink] { close(descriptor) } }
+        var place = place { heard.add($0) }
+        place.wakesGuest = true
+        let slot = try console(input: input.read, output: sink, place)
+        defer { slot.stop() }
+        try slot.start()
+        try slot.bringUp()
+        slot.set(.status, 0x1f)
+        try #require(slot.get(.status) == 0x1f)
+        let typed = [UInt8](repeating: 0x61, count: 100)
+        for _ in 0..<2 { try #require(unsafe write(input.write, typed, typed.count) == typed.count) }
+        try eventually("\(heard.all)") { heard.all == ["console0"] }
+        var waiting: Int32 = 0
+        #expect(unsafe ioctl(input.read, UInt(FIONREAD), &waiting) == 0 && waiting == 200)
+        #expect(slot.get(.interruptStatus) == 0 && !line.isRaised)
+        slot.set(.status, 0x0f)
+        try eventually(slot.state.report) { unsafe ioctl(input.read, UInt(FIONREAD), &waiting) == 0 && waiting == 0 }
+        #expect(heard.all == ["console0"])
+    }
+
     @Test("the host hears once of something that waits for the resume, and the driver of nothing")
     func deferredEvent() throws {
         let heard = HeardNames()
