@@ -45,6 +45,9 @@ extension LegalDriver {
                 if moment == 2 { driver.requestResume() }
                 driver.backend.fatal()
                 _ = driver.status
+                // It has seen the end of what it waited for, and tidies up.
+                driver.write(.queueReady, 0)
+                _ = driver.read(.queueReady)
                 driver.write(.status, 0)
                 driver.backend.complete()
             }
