@@ -72,11 +72,13 @@ replay)
     tools=$(dirname "$(readlink -f "$(command -v "$swift")")")
     "$tools/llvm-profdata" merge -o "$finds/all.profdata" "$finds"/*.profraw
     "$tools/llvm-cov" report "$fuzz" -instr-profile "$finds/all.profdata" 2> /dev/null | awk -v floor=$floor '
+        # Not counted: the clauses, which are texts, and traces, which nobody writes here; test-qtest goes through those.
+        $1 ~ /Virtio\/(Trace\/|Conformance\/.*(Check|Clause))/ { next }
         $1 ~ /Sources\/Virtio\// { lines += $8; missed += $9; printf "%7s  %s\n", $10, $1 }
         END {
             if (lines == 0) { print "fuzz: no coverage was measured"; exit 1 }
             covered = 100 * (lines - missed) / lines
-            printf "fuzz: the corpus covers %.1f %% of the lines of Sources/Virtio, %d %% are wanted\n", covered, floor
+            printf "fuzz: the corpus covers %.1f %% of the lines of Sources/Virtio but clauses and traces, %d %% are wanted\n", covered, floor
             exit covered < floor
         }'
     ;;
