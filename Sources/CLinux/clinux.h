@@ -4,11 +4,11 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
-#include <sys/prctl.h>
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

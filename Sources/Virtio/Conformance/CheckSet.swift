@@ -10,11 +10,6 @@ public struct CheckSet: Equatable, Sendable {
 
     init(_ checks: Check...) { for check in checks { insert(check) } }
 
-    /// Whether there are none.
-    public var isEmpty: Bool { low | high == 0 }
-    /// How many there are.
-    public var count: Int { low.nonzeroBitCount + high.nonzeroBitCount }
-
     /// Whether `check` is one of them.
     public func contains(_ check: Check) -> Bool {
         let bit = UInt64(1) << UInt64(check.rawValue & 63)

@@ -59,7 +59,6 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// The driver reads Status.
     mutating func observeStatusRead() {
-        guard conformance.isOn else { return }
         conformance.conduct.readFeaturesOK = true
         conformance.conduct.polledSuspend = true
         if let reads = conformance.conduct.readsSinceAbort {
@@ -142,7 +141,6 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func observe(_ action: Lifecycle.Action) {
         guard conformance.isOn else { return }
         switch action {
-        case .reset: conformance.conduct = Conduct()
         case .beginSuspend:
             conformance.conduct.awaited = .suspend
             conformance.conduct.polledSuspend = false
@@ -153,7 +151,8 @@ extension MMIOTransport where Device: ~Copyable {
         case .beginResume: conformance.conduct.awaited = .resume
         case .abortResume: conformance.conduct.awaited = .suspend
         case .die: conformance.conduct.awaited = .nothing
-        case .nothing, .goLive: break
+        // A reset forgets it all by itself.
+        case .nothing, .goLive, .reset: break
         }
     }
 

@@ -44,7 +44,6 @@ public struct Violation: Equatable, Sendable {
         var counts = InlineArray<96, UInt64>(repeating: 0)
         var evidence = InlineArray<96, Evidence>(repeating: Evidence())
         var exercised = CheckSet()
-        var violated = CheckSet()
         var due = CheckSet()
         var mustRefuse = false
         var conduct = Conduct()
@@ -70,8 +69,6 @@ public struct Violation: Equatable, Sendable {
     public subscript(_ check: Check) -> UInt64 { unsafe record.pointee.counts[Int(check.rawValue)] }
     /// Checks whose clause was put to the test.
     public var exercised: CheckSet { unsafe record.pointee.exercised }
-    /// Checks whose clause was broken.
-    public var violated: CheckSet { unsafe record.pointee.violated }
 
     /// A violation due for a report: the first, second, fourth, eighth ... of its kind, so that a guest cannot flood a log; each due
     /// one once; nil when there is none.
@@ -116,7 +113,6 @@ public struct Violation: Equatable, Sendable {
         guard isOn else { return }
         let index = Int(check.rawValue)
         unsafe record.pointee.exercised.insert(check)
-        unsafe record.pointee.violated.insert(check)
         unsafe record.pointee.evidence[index] = evidence
         unsafe record.pointee.counts[index] &+= 1
         if unsafe record.pointee.counts[index].nonzeroBitCount == 1 { unsafe record.pointee.due.insert(check) }
