@@ -21,14 +21,14 @@ public final class Machine: @unchecked Sendable {
     private let disks: [BlockSlot]
     private let trace: TraceWriter?
     private let stallAfter: Duration?
-    private let ending = Ending()
+    private let completion = RunCompletion()
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
-        try self.init(configuration, interposing: Interposition())
+        try self.init(configuration, hooks: TestHooks())
     }
 
-    init(_ configuration: Configuration, interposing between: Interposition) throws(MachineError) {
+    init(_ configuration: Configuration, hooks between: TestHooks) throws(MachineError) {
         // What the user got wrong comes first: it can be told without KVM.
         let images = try Self.openDisks(configuration, memoryDisks: configuration.kernel == nil)
         guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
@@ -60,13 +60,14 @@ public final class Machine: @unchecked Sendable {
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
-        let parts = Parts(
-            configuration: configuration, wiring: vm, kicksAreEvents: between.kicksAreEvents, time: MonotonicTime(),
+        let parts = DeviceFactory(
+            configuration: configuration, connections: vm, usesIOEventFDs: between.usesIOEventFDs,
+            time: MonotonicTime(),
             trace: trace)
-        let keys = KeyReceiver()
-        console = try parts.console(ends, slot: 0) { [ending] action in
+        let keys = EscapeKeyTarget()
+        console = try parts.console(ends, slot: 0) { [completion] action in
             switch action {
-            case .quit: ending.report(.stopped(signal: 2))
+            case .quit: completion.report(.stopped(signal: 2))
             case .help: Log.say(EscapeKeys.text)
             case .inform: keys.machine?.diagnose()
             }
@@ -100,19 +101,19 @@ public final class Machine: @unchecked Sendable {
         }
         for device in devices { try device.start() }
         try serial?.start()
-        stallWatch = try stallAfter.map { (patience) throws(MachineError) in try StallWatch(devices, patience: patience)
+        stallWatch = try stallAfter.map { (silence) throws(MachineError) in try StallWatch(devices, after: silence)
         }
         do throws(MachineError) {
             let supported = try supportedCPUID()
             // The others wait for the first to start them.
             for id in 0..<processors {
-                vcpus.append(try VCPUThread(try makeVCPU(id, supported), id: id, board: board, ending: ending))
+                vcpus.append(try VCPUThread(try makeVCPU(id, supported), id: id, board: board, completion: completion))
             }
         } catch {
             end(vcpus)
             throw error
         }
-        let outcome = ending.wait(until: timeout.map { Instant.now.advanced(by: $0) })
+        let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         end(vcpus)
         return outcome
     }
@@ -127,7 +128,7 @@ public final class Machine: @unchecked Sendable {
 
     /// Ends the run, from any thread, as `signal` would; false if it had ended before.
     @discardableResult
-    public func stop(signal: Int32) -> Bool { ending.report(.stopped(signal: signal)) }
+    public func stop(signal: Int32) -> Bool { completion.report(.stopped(signal: signal)) }
 
     /// What each device's thread did, by the device's name, in the order of the slots.
     public var statistics: [(device: String, counts: DeviceStatistics)] {
@@ -236,17 +237,17 @@ public final class Machine: @unchecked Sendable {
 }
 
 /// Who hears of keys that are vmm's.
-private final class KeyReceiver: @unchecked Sendable {
+private final class EscapeKeyTarget: @unchecked Sendable {
     /// Set before the guest runs.
     weak var machine: Machine?
 }
 
 /// What is put between the parts of a machine: nothing, or what a test breaks them with.
-struct Interposition {
+struct TestHooks {
     /// What the bus sees in a slot.
     var region: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion = { $1 }
     /// Kicks bypass the bus as events; false where what is between has to see them.
-    var kicksAreEvents = true
+    var usesIOEventFDs = true
     /// What a disk uses for its bytes.
     var backend: (any BlockBackend) -> any BlockBackend = { $0 }
 }

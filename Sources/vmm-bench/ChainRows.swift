@@ -14,7 +14,7 @@ extension Setup {
                 contestants: [1, 8, 64].map { inFlight in
                     var form = form
                     form.inFlight = inFlight
-                    return Contestant("\(inFlight) in flight") { () throws(BenchError) in
+                    return Peer("\(inFlight) in flight") { () throws(BenchError) in
                         let start = ContinuousClock.now
                         guard let count = ChainLoop.run(form, requests: count(200_000)) else {
                             throw BenchError("requests were not answered")
@@ -31,11 +31,11 @@ extension Setup {
             return [
                 Row(
                     name: "chain cost", what: "", unit: "", moreIsBetter: false, budget: .none,
-                    contestants: [Contestant("vmm", missing: "valgrind is not installed")])
+                    contestants: [Peer("vmm", missing: "valgrind is not installed")])
             ]
         }
-        var instructions: [Contestant] = []
-        var allocations: [Contestant] = []
+        var instructions: [Peer] = []
+        var allocations: [Peer] = []
         let unseen = ChainForm.all.map {
             var form = $0
             form.isLookedAt = false
@@ -47,11 +47,11 @@ extension Setup {
                 let many = try Cost(form, requests: 6_000)
                 guard few.allocations > 0 else { throw BenchError("callgrind saw no call of malloc at all") }
                 let perRequest = { (more: Int, less: Int) in Double(more - less) / 4_000 }
-                instructions.append(Contestant(form.name, count: perRequest(many.instructions, few.instructions)))
-                allocations.append(Contestant(form.name, count: perRequest(many.allocations, few.allocations)))
+                instructions.append(Peer(form.name, count: perRequest(many.instructions, few.instructions)))
+                allocations.append(Peer(form.name, count: perRequest(many.allocations, few.allocations)))
             } catch {
-                instructions.append(Contestant(form.name, missing: error.description))
-                allocations.append(Contestant(form.name, missing: error.description))
+                instructions.append(Peer(form.name, missing: error.description))
+                allocations.append(Peer(form.name, missing: error.description))
             }
         }
         return [

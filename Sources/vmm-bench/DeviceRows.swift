@@ -23,8 +23,8 @@ extension Setup {
     func conformRows() -> [Row] {
         let words = "bench=blk-read,count=\(count(40_000)),depth=32\(diskWords)"
         let command = vmmCommand(words, disk: vmmDisk(.buffered))
-        func form(_ name: String, _ options: [String]) -> Contestant {
-            Contestant(name, command + options) { () throws(BenchError) in
+        func form(_ name: String, _ options: [String]) -> Peer {
+            Peer(name, command + options) { () throws(BenchError) in
                 let run = try GuestRun("blk-read", command + options, codes: Self.vmmCodes)
                 return Double(run.count) / run.seconds
             }
@@ -69,10 +69,10 @@ extension Setup {
         let bytes = count(32 << 20)
         let words = "bench=console,count=\(bytes),size=4096,depth=8"
         let file = "/dev/shm/vmm-bench-\(getpid()).console"
-        func contestant(_ name: String, _ command: [String], codes: [Int32], clock: [String]) -> Contestant {
-            guard Self.isInstalled(command[0]) else { return Contestant(name, missing: "not installed") }
+        func peer(_ name: String, _ command: [String], codes: [Int32], clock: [String]) -> Peer {
+            guard Self.isInstalled(command[0]) else { return Peer(name, missing: "not installed") }
             var frequency: Double?
-            return Contestant(name, command) { () throws(BenchError) in
+            return Peer(name, command) { () throws(BenchError) in
                 if frequency == nil {
                     let run = try GuestRun("mmio", clock, codes: codes)
                     frequency = Double(run.ticks) / run.seconds
@@ -94,10 +94,10 @@ extension Setup {
                 name: "console", what: "console output, 4 KiB buffers, 8 in flight", unit: "MB/s", moreIsBetter: true,
                 budget: .ratioAtLeast(2, to: "qemu"),
                 contestants: [
-                    contestant(
+                    peer(
                         "vmm", vmmCommand(words) + ["--console", "file=\(file)"], codes: Self.vmmCodes,
                         clock: vmmCommand(clock)),
-                    contestant(
+                    peer(
                         "qemu", qemuCommand(words, console: "file,path=\(file)"), codes: Self.qemuCodes,
                         clock: qemuCommand(clock)),
                     timed(
@@ -108,8 +108,8 @@ extension Setup {
     }
 
     /// A program that prints the seconds that `work` took it, in the row's unit.
-    private func timed(_ name: String, _ program: [String], work: Double) -> Contestant {
-        Contestant(name, program) { () throws(BenchError) in
+    private func timed(_ name: String, _ program: [String], work: Double) -> Peer {
+        Peer(name, program) { () throws(BenchError) in
             var child = try Child(program)
             let text = try child.readToEnd()
             guard let seconds = Double(text.filter { $0 != "\n" }) else {
@@ -122,14 +122,14 @@ extension Setup {
     /// vmm with a disk, if it knows the disk's options.
     private func diskContestant(
         _ name: String, _ words: String, _ cache: Cache, _ value: @escaping (GuestRun) -> Double
-    ) -> Contestant {
+    ) -> Peer {
         do throws(BenchError) {
             var child = try Child(vmmCommand("bench=exit", disk: vmmDisk(cache)))
             do throws(BenchError) { try child.finish() } catch {
                 let isUsage = error.description.contains("ended with 64")
-                return Contestant("vmm", missing: isUsage ? "not offered by this vmm" : error.description)
+                return Peer("vmm", missing: isUsage ? "not offered by this vmm" : error.description)
             }
-        } catch { return Contestant("vmm", missing: error.description) }
+        } catch { return Peer("vmm", missing: error.description) }
         return vmmContestant(name, words, disk: vmmDisk(cache), value)
     }
 }
@@ -140,7 +140,7 @@ extension Row {
         _ name: String, _ words: String, _ cache: Cache, _ setup: Setup, _ value: @escaping (GuestRun) -> Double
     ) {
         guard Setup.isInstalled(setup.qemu) else {
-            contestants.append(Contestant("qemu", missing: "not installed"))
+            contestants.append(Peer("qemu", missing: "not installed"))
             return
         }
         var best: (mode: QEMUMode, value: Double)?
@@ -159,7 +159,7 @@ extension Row {
         }
         notes.append(("qemuModes", .members(tried)))
         guard let best else {
-            contestants.append(Contestant("qemu", missing: failure))
+            contestants.append(Peer("qemu", missing: failure))
             return
         }
         notes.append(("note", .string("qemu's best of \(tried.count): \(best.mode.name)")))

@@ -22,9 +22,9 @@ extension Setup {
 
     /// From the start of the process to its end, with a guest that ends at its first opportunity.
     func startRows() -> [Row] {
-        func contestant(_ name: String, _ command: [String], _ codes: [Int32]) -> Contestant {
-            guard Self.isInstalled(command[0]) else { return Contestant(name, missing: "not installed") }
-            return Contestant(name, command) { () throws(BenchError) in
+        func peer(_ name: String, _ command: [String], _ codes: [Int32]) -> Peer {
+            guard Self.isInstalled(command[0]) else { return Peer(name, missing: "not installed") }
+            return Peer(name, command) { () throws(BenchError) in
                 let start = ContinuousClock.now
                 var child = try Child(command)
                 try child.finish(codes)
@@ -36,17 +36,17 @@ extension Setup {
                 name: "start", what: "process start, guest's first instructions, power-off", unit: "ms",
                 moreIsBetter: false, budget: .ratioAtMost(1.5, to: "C loop"), runsFactor: 4,
                 contestants: [
-                    contestant("vmm", vmmCommand("bench=exit"), Self.vmmCodes),
-                    contestant("C loop", loopCommand("bench=exit"), [0]),
-                    contestant("qemu", qemuCommand("bench=exit"), Self.qemuCodes),
+                    peer("vmm", vmmCommand("bench=exit"), Self.vmmCodes),
+                    peer("C loop", loopCommand("bench=exit"), [0]),
+                    peer("qemu", qemuCommand("bench=exit"), Self.qemuCodes),
                     kvmtool,
                 ])
         ]
     }
 
     /// It has no part in any row.
-    private var kvmtool: Contestant {
-        Contestant(
+    private var kvmtool: Peer {
+        Peer(
             "kvmtool",
             missing: Self.isInstalled("lkvm") ? "boots no ELF with a PVH entry, so not this guest" : "not installed")
     }
@@ -56,10 +56,10 @@ extension Setup {
     /// Resident pages outside the guest's memory, while the guest waits with its console in use.
     func memoryRows() -> [Row] {
         let size = 96 << 20
-        func contestant(_ name: String, _ command: [String]) -> Contestant {
-            guard Self.isInstalled(command[0]) else { return Contestant(name, missing: "not installed") }
-            return Contestant(name, command) { () throws(BenchError) in
-                Double(try Residence(of: command, guestMemory: size).total)
+        func peer(_ name: String, _ command: [String]) -> Peer {
+            guard Self.isInstalled(command[0]) else { return Peer(name, missing: "not installed") }
+            return Peer(name, command) { () throws(BenchError) in
+                Double(try ResidentMemory(of: command, guestMemory: size).total)
             }
         }
         let command = vmmCommand("bench=idle", memory: "96M")
@@ -67,12 +67,12 @@ extension Setup {
             name: "memory", what: "resident pages beyond the guest's memory", unit: "KiB", moreIsBetter: false,
             budget: .atMost(8192),
             contestants: [
-                contestant("vmm", command), contestant("qemu", qemuCommand("bench=idle", memory: "96M")),
-                Contestant("firecracker", missing: "not measured by this tool; it promises 5120 KiB"),
+                peer("vmm", command), peer("qemu", qemuCommand("bench=idle", memory: "96M")),
+                Peer("firecracker", missing: "not measured by this tool; it promises 5120 KiB"),
                 kvmtool,
             ])
         do throws(BenchError) {
-            let kinds = try Residence(of: command, guestMemory: size).byKind
+            let kinds = try ResidentMemory(of: command, guestMemory: size).byKind
             row.notes = [
                 ("pages", .members(kinds.map { ($0.name, .int($0.size)) })),
                 ("note", .string("vmm's: " + kinds.map { "\($0.name) \($0.size)" }.joined(separator: ", "))),
@@ -98,18 +98,18 @@ extension Setup {
             }
             return exits
         }
-        let accesses = Contestant("vmm", command(count)) { () throws(BenchError) in
+        let accesses = Peer("vmm", command(count)) { () throws(BenchError) in
             let run = try GuestRun("suspend", command(count), codes: Self.vmmCodes)
             guard let accesses = run.facts["accesses"] else { throw BenchError("the guest counts no accesses") }
             return Double(accesses) / Double(run.count)
         }
-        let all = Contestant("vmm", command(count)) { () throws(BenchError) in
+        let all = Peer("vmm", command(count)) { () throws(BenchError) in
             Double(try exits(2 * count) - exits(count)) / Double(count)
         }
         let time = vmmContestant("suspend", "bench=suspend,count=\(count)", disk: vmmDisk(.buffered)) {
             $0.seconds / Double($0.count) * 1e6
         }
-        let other = Contestant("qemu", missing: "offers no SUSPEND")
+        let other = Peer("qemu", missing: "offers no SUSPEND")
         return [
             Row(
                 name: "suspend", what: "accesses from the request to the acknowledgement, idle disk", unit: "exits",
@@ -125,7 +125,7 @@ extension Setup {
 }
 
 /// The resident pages of a monitor outside its guest's memory, in KiB.
-struct Residence {
+struct ResidentMemory {
     private(set) var byKind: [(name: String, size: Int)] = []
     var total: Int { byKind.reduce(0) { $0 + $1.size } }
 
@@ -179,12 +179,12 @@ struct Residence {
 extension Child {
     /// Reads until `text` has come.
     func read(until text: String) throws(BenchError) {
-        var seen = ""
+        var tracedLoad = ""
         var buffer = [UInt8](repeating: 0, count: 4096)
-        while !seen.contains(text) {
+        while !tracedLoad.contains(text) {
             let count = try read(into: &buffer)
             if count == 0 { throw BenchError("the guest ended early: \(complaint)") }
-            seen += String(decoding: buffer[..<count], as: UTF8.self)
+            tracedLoad += String(decoding: buffer[..<count], as: UTF8.self)
         }
     }
 }

@@ -71,7 +71,7 @@ struct Report {
         ])
     }
 
-    private static func json(_ one: Contestant, in row: Row) -> JSON {
+    private static func json(_ one: Peer, in row: Row) -> JSON {
         var members: [(String, JSON)] = [("name", .string(one.name))]
         if !one.command.isEmpty { members.append(("command", .string(one.command.joined(separator: " ")))) }
         if let missing = one.missing {

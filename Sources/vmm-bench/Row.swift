@@ -1,7 +1,7 @@
 // A row of the table: what was measured of vmm and of others, and what was promised.
 
 /// Something that is measured, with the samples taken so far.
-struct Contestant {
+struct Peer {
     let name: String
     /// What is run, for the report; the guest's words are in it.
     let command: [String]
@@ -49,7 +49,7 @@ struct Row {
     /// All contestants are vmm, in several forms, and the worst has to keep the promise.
     var isOfForms = false
     /// vmm comes first.
-    var contestants: [Contestant]
+    var contestants: [Peer]
     /// What else there is to say, by name.
     var notes: [(name: String, value: JSON)] = []
 

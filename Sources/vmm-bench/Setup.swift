@@ -83,9 +83,9 @@ struct Setup {
     /// vmm, measured by a run of the guest.
     func vmmContestant(
         _ name: String, _ words: String, disk: String? = nil, _ value: @escaping (GuestRun) -> Double
-    ) -> Contestant {
+    ) -> Peer {
         let command = vmmCommand(words, disk: disk)
-        return Contestant("vmm", command) { () throws(BenchError) in
+        return Peer("vmm", command) { () throws(BenchError) in
             value(try GuestRun(name, command, codes: Self.vmmCodes))
         }
     }
@@ -93,9 +93,9 @@ struct Setup {
     /// A peer, measured in the same way.
     func peer(
         _ who: String, _ name: String, _ command: [String], codes: [Int32], _ value: @escaping (GuestRun) -> Double
-    ) -> Contestant {
-        guard Self.isInstalled(command[0]) else { return Contestant(who, missing: "not installed") }
-        return Contestant(who, command) { () throws(BenchError) in value(try GuestRun(name, command, codes: codes)) }
+    ) -> Peer {
+        guard Self.isInstalled(command[0]) else { return Peer(who, missing: "not installed") }
+        return Peer(who, command) { () throws(BenchError) in value(try GuestRun(name, command, codes: codes)) }
     }
 
     static func isInstalled(_ program: String) -> Bool {

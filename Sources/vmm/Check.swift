@@ -36,8 +36,8 @@ struct CheckTrace: ParsableCommand {
         for report in reports { for line in report.lines { print(line) } }
         print(reports.sentence)
         guard verbose else { return }
-        let (exercised, never) = reports.coverage
-        print("put to the test: \(exercised.joined(separator: " "))")
+        let (covered, never) = reports.coverage
+        print("put to the test: \(covered.joined(separator: " "))")
         print("never: \(never.joined(separator: " "))")
     }
 }

@@ -30,7 +30,7 @@ struct Explain: ParsableCommand {
         guard let name = clause else {
             for (id, clause) in all {
                 let mark = checked.contains(id) ? "*" : " "
-                print("\(mark) \(id)\t\(clause.party)\t\(clause.level.word)\t\(clause.sentence)")
+                print("\(mark) \(id)\t\(clause.target)\t\(clause.level.word)\t\(clause.sentence)")
             }
             return
         }
@@ -42,7 +42,7 @@ struct Explain: ParsableCommand {
         for (id, clause) in found {
             print(
                 """
-                \(id)  \(clause.party) \(clause.level.word)\(checked.contains(id) ? ", checked in drivers" : "")
+                \(id)  \(clause.target) \(clause.level.word)\(checked.contains(id) ? ", checked in drivers" : "")
                   \(clause.sentence)
                   usual cause: \(clause.cause)
                   what to do:  \(clause.remedy)

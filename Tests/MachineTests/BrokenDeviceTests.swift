@@ -86,7 +86,7 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
             sound.write(at: offset, width: width, value: value)
             write(.status, UInt64(DeviceStatus.running.union(.suspend).rawValue))
         case (.forgetsRescan, .queueNotify) where !isSuspended:
-            (sound as? any DeviceControl)?.steer(.release(count: nil))
+            (sound as? any DeviceControl)?.perform(.release(count: nil))
             sound.write(at: offset, width: width, value: value)
         case (.takesConfigurationWrites, nil) where offset >= UInt64(Register.configuration):
             for index in 0..<UInt64(width) {
@@ -109,7 +109,7 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
         case .ignoresResetWhileSuspended: return written.isEmpty && isSuspended
         case .resumesOnlyInName: if isSuspended && !asksSuspend && !written.isEmpty { shown = .suspend }
         case .forgetsRescan:
-            if isSuspended && !asksSuspend { (sound as? any DeviceControl)?.steer(.hold) }
+            if isSuspended && !asksSuspend { (sound as? any DeviceControl)?.perform(.hold) }
         default: break
         }
         return false
@@ -141,9 +141,9 @@ struct BrokenDeviceTests {
 
     @Test("a broken device", arguments: BrokenDevice.Flaw.allCases)
     func flaw(_ flaw: BrokenDevice.Flaw) throws {
-        let between = Interposition(
-            region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, kicksAreEvents: false)
-        let run = try GuestRun(append: ["only=\(flaw.check),\(Self.control)"], interposing: between)
+        let between = TestHooks(
+            region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, usesIOEventFDs: false)
+        let run = try GuestRun(append: ["only=\(flaw.check),\(Self.control)"], hooks: between)
         #expect(run.lines.filter { !$0.passed }.map(\.name) == [flaw.check], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")
         #expect(run.outcome == .debugExit(0x2a))
@@ -151,8 +151,8 @@ struct BrokenDeviceTests {
 
     @Test("wrong data")
     func wrongData() throws {
-        let between = Interposition(backend: { WrongDisk($0) })
-        let run = try GuestRun(append: ["only=blk-write-read,\(Self.control)"], interposing: between)
+        let between = TestHooks(backend: { WrongDisk($0) })
+        let run = try GuestRun(append: ["only=blk-write-read,\(Self.control)"], hooks: between)
         #expect(run.lines.filter { !$0.passed }.map(\.name) == ["blk-write-read"], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")
     }
@@ -162,7 +162,7 @@ struct BrokenDeviceTests {
         let checks = Set(BrokenDevice.Flaw.allCases.map(\.check) + ["blk-write-read", Self.control])
         let run = try GuestRun(
             append: ["only=\(checks.sorted().joined(separator: ","))"],
-            interposing: Interposition(kicksAreEvents: false))
+            hooks: TestHooks(usesIOEventFDs: false))
         #expect(run.lines.filter { !$0.passed } == [], "\(run.output)")
         #expect(run.lines.count == checks.count)
     }

@@ -57,7 +57,7 @@ private final class Bench {
             name: "blk0",
             transport: MMIOTransport(
                 device: Block(capacity: UInt64(Self.sectors), queues: engine.queues), memory: ram.guestMemory),
-            place: Place(line: NoLine(), drainDeadline: .seconds(10), reportsViolations: false) { _ in },
+            context: SlotContext(line: NoLine(), drainDeadline: .seconds(10), reportsViolations: false) { _ in },
             backend: try FileDisk(path: path, readOnly: false, direct: engine.direct), identity: "blk0",
             mode: engine.mode, workers: 2)
         try slot.start()

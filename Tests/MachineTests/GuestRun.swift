@@ -46,7 +46,7 @@ struct GuestRun {
     /// Runs the guest with `append` on its command line, and `input` for its console to read from.
     init(
         append: [String] = [], suspend: SuspendDialect? = .draft, input: Int32? = nil,
-        interposing between: Interposition = Interposition()
+        hooks between: TestHooks = TestHooks()
     ) throws {
         let path = "/tmp/vmm-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         defer { unsafe unlink(path) }
@@ -58,7 +58,7 @@ struct GuestRun {
         defer { close(sink) }
         configuration.console = .descriptors(input: input, output: sink)
         configuration.reportsViolations = false
-        let machine = try Machine(configuration, interposing: between)
+        let machine = try Machine(configuration, hooks: between)
         outcome = try machine.run(timeout: .seconds(120))
         output = String(decoding: try contents(of: path), as: UTF8.self)
     }

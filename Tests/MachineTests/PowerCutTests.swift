@@ -67,8 +67,8 @@ struct PowerCutTests {
     /// The records the guest was told are flushed and that are not there, and how many it was told of.
     private func lost(cutAt requests: Int, _ dialect: SuspendDialect, ignoresFlush: Bool) throws -> (Int, told: Int) {
         let disk = VolatileDisk(requests: requests, ignoresFlush: ignoresFlush)
-        let between = Interposition(backend: { $0.capacity == 16 << 11 ? disk : $0 })
-        let run = try GuestRun(append: ["records=100000"], suspend: dialect, interposing: between)
+        let between = TestHooks(backend: { $0.capacity == 16 << 11 ? disk : $0 })
+        let run = try GuestRun(append: ["records=100000"], suspend: dialect, hooks: between)
         #expect(run.outcome == .debugExit(0x2a), "the guest ends with its disk: \(run.output.suffix(200))")
         let told = run.output.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("flushed ") }
             .compactMap { UInt64($0.dropFirst("flushed ".count)) }

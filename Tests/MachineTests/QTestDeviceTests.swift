@@ -336,19 +336,19 @@ import VirtioABI
     @Test("the test device's port says the same as the verbs")
     func testDevice() {
         client.bringUp(disk, queues: 1)
-        func steer(_ verb: TestDevice.Verb, _ argument: UInt16 = 0) {
+        func perform(_ verb: TestDevice.Verb, _ argument: UInt16 = 0) {
             let word = TestDevice.command(verb, slot: UInt8(disk), argument: argument)
             #expect(client.say("outl 0x608 \(word)") == "OK")
         }
-        steer(.hold)
+        perform(.hold)
         client.request(BlockRequest.Kind.read, sector: 0, at: 0x3_0000)
         #expect(client.used(disk, 0) == 0)
-        steer(.release)
+        perform(.release)
         #expect(client.used(disk, 0) == 1)
-        steer(.fail, 1)
+        perform(.fail, 1)
         client.request(BlockRequest.Kind.read, sector: 0, at: 0x3_0000)
         #expect(client.number("readb 0x30200") == 1)
-        steer(.capacity, 77)
+        perform(.capacity, 77)
         #expect(client.number("readq \(client.address(disk, 0x100))") == 77)
     }
 }

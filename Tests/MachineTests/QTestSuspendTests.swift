@@ -154,7 +154,8 @@ import VirtioABI
             "driverFeaturesSel", "queueSel", "shmSel", "lastFault", "violations", "drainDeadline", "resumeHeld",
             "backend", "holding", "waiting", "failing", "output", "input", "queues", "sizeMax", "size", "desc",
             "driver",
-            "device", "ready", "resetting", "ending", "waiting", "wanted", "notifications", "suppression", "available",
+            "device", "ready", "resetting", "completion", "waiting", "wanted", "notifications", "suppression",
+            "available",
             "used", "notified", "inFlight", "held", "drainLeft",
         ]
         for device in ["console0", "blk0", "blk1"] {

@@ -16,11 +16,11 @@ private struct NoLine: InterruptLine {
 
     init() throws {
         ram = try RAM(size: MemoryMap.minimumRAM)
-        let place = Place(line: NoLine(), drainDeadline: .seconds(10), reportsViolations: false) { _ in }
+        let context = SlotContext(line: NoLine(), drainDeadline: .seconds(10), reportsViolations: false) { _ in }
         slot = try BlockSlot(
             name: "blk0",
             transport: MMIOTransport(device: Block(capacity: 8, queues: 2), memory: ram.guestMemory),
-            place: place, backend: try MemoryDisk(size: 4096), identity: "blk0", mode: .threads, workers: 1)
+            context: context, backend: try MemoryDisk(size: 4096), identity: "blk0", mode: .threads, workers: 1)
         let features = Features([.version1, .ringReset, BlockFeature.multiqueue, BlockFeature.flush])
         for status: UInt32 in [1, 3] { set(.status, status) }
         for word: UInt32 in [0, 1] {
@@ -68,7 +68,7 @@ private struct NoLine: InterruptLine {
 
     @Test("a queue that is reset takes its own held requests along, and no other's")
     func reset() {
-        slot.steer(.hold)
+        slot.perform(.hold)
         flush(0)
         flush(1)
         while slot.step() {}
@@ -76,7 +76,7 @@ private struct NoLine: InterruptLine {
         set(.queueReset, 1)
         #expect(get(.queueReset) == 0 && get(.queueReady) == 0)
         #expect(answer(0) == 0xff && answer(1) == 0xff)
-        slot.steer(.release(count: nil))
+        slot.perform(.release(count: nil))
         while slot.step() {}
         #expect(answer(0) == 0 && answer(1) == 0xff)
     }

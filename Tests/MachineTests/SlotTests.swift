@@ -47,15 +47,15 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
 @Suite struct SlotTests {
     private let line = RecordedLine()
 
-    private func place(_ onDeferred: @escaping @Sendable (String) -> Void = { _ in }) -> Place {
-        Place(line: line, drainDeadline: .seconds(10), reportsViolations: false, onDeferredEvent: onDeferred)
+    private func makeContext(_ onDeferred: @escaping @Sendable (String) -> Void = { _ in }) -> SlotContext {
+        SlotContext(line: line, drainDeadline: .seconds(10), reportsViolations: false, onDeferredEvent: onDeferred)
     }
 
-    private func console(input: Int32?, output: Int32, _ place: Place) throws -> ConsoleSlot {
+    private func console(input: Int32?, output: Int32, _ context: SlotContext) throws -> ConsoleSlot {
         try ConsoleSlot(
             name: "console0",
             transport: MMIOTransport(device: Console(), memory: GuestMemory([]), suspend: .draft),
-            place: place,
+            context: context,
             streams: [
                 ConsoleStream(
                     port: 0,
@@ -77,7 +77,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         let input = try makePipe()
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { for descriptor in [input.read, input.write, sink] { close(descriptor) } }
-        let slot = try console(input: input.read, output: sink, place())
+        let slot = try console(input: input.read, output: sink, makeContext())
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()
@@ -92,7 +92,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         for _ in 0..<2 {
             let before = slot.statistics.wakeUps
             try eventually("\(slot.statistics)") {
-                slot.workers[0].doorbell.signal()
+                slot.workers[0].eventFD.signal()
                 return slot.statistics.wakeUps > before
             }
         }
@@ -109,13 +109,13 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
     @Test(
         "where that can wake the guest, the host hears once of input to a suspended console, and leaves it where it is")
     func inputWakes() throws {
-        let heard = HeardNames()
+        let heard = ReceivedNames()
         let input = try makePipe()
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { for descriptor in [input.read, input.write, sink] { close(descriptor) } }
-        var place = place { heard.add($0) }
-        place.wakesGuest = true
-        let slot = try console(input: input.read, output: sink, place)
+        var context = makeContext { heard.add($0) }
+        context.wakesGuest = true
+        let slot = try console(input: input.read, output: sink, context)
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()
@@ -134,18 +134,18 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
 
     @Test("the host hears once of something that waits for the resume, and the driver of nothing")
     func deferredEvent() throws {
-        let heard = HeardNames()
+        let heard = ReceivedNames()
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { close(sink) }
-        let slot = try console(input: nil, output: sink, place { heard.add($0) })
+        let slot = try console(input: nil, output: sink, makeContext { heard.add($0) })
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()
         slot.set(.status, 0x1f)
         let generation = slot.get(.configGeneration)
-        slot.steer(.resize(columns: 90, rows: 30))
-        slot.steer(.input([0x61]))
-        slot.steer(.resize(columns: 100, rows: 30))
+        slot.perform(.resize(columns: 90, rows: 30))
+        slot.perform(.input([0x61]))
+        slot.perform(.resize(columns: 100, rows: 30))
         #expect(heard.all == ["console0"])
         #expect(slot.get(.interruptStatus) == 0 && !line.isRaised && slot.get(.configGeneration) == generation)
 
@@ -155,7 +155,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         slot.set(.interruptACK, 2)
         #expect(!line.isRaised)
         slot.set(.status, 0x1f)
-        slot.steer(.resize(columns: 80, rows: 25))
+        slot.perform(.resize(columns: 80, rows: 25))
         #expect(heard.all == ["console0", "console0"])
     }
 
@@ -170,7 +170,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         defer { for descriptor in [master, terminal] { close(descriptor) } }
         var size = winsize(ws_row: 30, ws_col: 90, ws_xpixel: 0, ws_ypixel: 0)
         try #require(unsafe ioctl(master, UInt(TIOCSWINSZ), &size) == 0)
-        let slot = try console(input: nil, output: terminal, place())
+        let slot = try console(input: nil, output: terminal, makeContext())
         try slot.start()
         defer { slot.stop() }
         try slot.bringUp()
@@ -194,7 +194,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
     func emergencyOutput() throws {
         let output = try makePipe()
         defer { close(output.read) }
-        let slot = try console(input: nil, output: output.write, place())
+        let slot = try console(input: nil, output: output.write, makeContext())
         try slot.start()
         for byte in Array("help\n".utf8) { slot.write(at: 0x108, width: 4, value: UInt64(byte)) }
         slot.stop()
@@ -217,7 +217,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         let slot = try BlockSlot(
             name: "blk0",
             transport: MMIOTransport(device: Block(capacity: 8), memory: GuestMemory([]), suspend: .draft),
-            place: place(), backend: file, identity: "blk0", mode: .auto, workers: 1)
+            context: makeContext(), backend: file, identity: "blk0", mode: .auto, workers: 1)
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()
@@ -237,7 +237,8 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         let memory = try RAM(size: 2 << 20)
         let slot = try ConsoleSlot(
             name: "console0",
-            transport: MMIOTransport(device: Console(), memory: memory.guestMemory, suspend: .draft), place: place(),
+            transport: MMIOTransport(device: Console(), memory: memory.guestMemory, suspend: .draft),
+            context: makeContext(),
             streams: [
                 ConsoleStream(
                     port: 0, end: ConsolePort(.descriptors(input: nil, output: sink), name: "console0"),
@@ -262,7 +263,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         func kicks(_ check: Check) -> UInt64 { slot.lock.locked { slot.transport.conformance[check] } }
         func notifications() -> UInt64 { slot.lock.locked { slot.transport.inspect().queues[1].notifications } }
         for round in 0..<100 {
-            slot.workers[0].doorbell.signal()
+            slot.workers[0].eventFD.signal()
             slot.set(.status, 0x1f)
             try eventually(slot.state.report) { slot.get(.status) == 0x1f }
             #expect(notifications() == UInt64(2 + round) && kicks(.draftNoKick) == 0)
@@ -271,13 +272,13 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         }
         slot.set(.status, 0x1f)
         try eventually(slot.state.report) { slot.get(.status) == 0x1f }
-        slot.workers[0].doorbell.signal()
+        slot.workers[0].eventFD.signal()
         try eventually(slot.state.report) { kicks(.draftNoKick) == 1 }
     }
 }
 
 /// Names collected from another thread.
-private final class HeardNames: Sendable {
+private final class ReceivedNames: Sendable {
     private let names = Mutex<[String]>([])
     var all: [String] { names.withLock { $0 } }
     func add(_ name: String) { names.withLock { $0.append(name) } }

@@ -63,13 +63,13 @@ private struct DiskLoad {
 
     /// Waits for an interrupt, unless something was used before it could come.
     mutating func waitInterrupt() throws(Failure) {
-        let seen = interruptsTaken()
+        let tracedLoad = interruptsTaken()
         queue.setInterrupts(true)
         if queue.hasUsed { return }
         let deadline = Deadline()
-        while interruptsTaken() == seen {
+        while interruptsTaken() == tracedLoad {
             if deadline.passed { throw .timeout("the interrupt of a used request") }
-            if benchmark.halts { haltUnlessInterrupted(seen) } else { pauseBriefly() }
+            if benchmark.halts { haltUnlessInterrupted(tracedLoad) } else { pauseBriefly() }
         }
     }
 

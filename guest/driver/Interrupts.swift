@@ -39,9 +39,9 @@ enum Interrupts {
     static func takeSeen(_ device: MMIODevice) -> InterruptStatus {
         disableInterrupts()
         defer { enableInterrupts() }
-        let seen = load64(record(device.input) &+ 16)
+        let tracedLoad = load64(record(device.input) &+ 16)
         store64(record(device.input) &+ 16, 0)
-        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: seen))
+        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: tracedLoad))
     }
 
     static func taken(vector: UInt64) {

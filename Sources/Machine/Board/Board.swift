@@ -72,17 +72,17 @@ final class Board: Sendable {
         case Ports.keyboard where byte == Ports.keyboardReset: return .end(.reset)
         case Ports.debugExit: return .end(.debugExit(value))
         case SerialPort.ports where width == 1 && serial != nil: serial?.write(port, byte)
-        case TestDevice.port where width == 4 && testDevice != nil: steer(value)
+        case TestDevice.port where width == 4 && testDevice != nil: perform(value)
         default: return .unanswered
         }
         return .taken
     }
 
-    private func steer(_ command: UInt32) {
+    private func perform(_ command: UInt32) {
         let slot = Int(command >> 16 & 0xff)
         guard let testDevice, slot < testDevice.count,
             let verb = TestDevice.Verb(rawValue: UInt8(truncatingIfNeeded: command >> 24))
         else { return }
-        testDevice[slot].steer(DeviceCommand(verb, UInt16(truncatingIfNeeded: command)))
+        testDevice[slot].perform(TestCommand(verb, UInt16(truncatingIfNeeded: command)))
     }
 }

@@ -46,7 +46,7 @@ extension Machine {
 }
 
 /// What the threads of a machine share about its end. The first outcome counts.
-final class Ending: @unchecked Sendable {
+final class RunCompletion: @unchecked Sendable {
     private let lock = Lock()
     private var outcome: Machine.Outcome?
 

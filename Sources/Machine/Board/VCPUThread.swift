@@ -9,9 +9,9 @@ final class VCPUThread {
     private var thread: Thread?
 
     /// Starts the thread. The vCPU is its own from here on.
-    init(_ vcpu: consuming VCPU, id: Int, board: Board, ending: Ending) throws(MachineError) {
+    init(_ vcpu: consuming VCPU, id: Int, board: Board, completion: RunCompletion) throws(MachineError) {
         stopHandle = vcpu.stopHandle
-        let processor = Processor(vcpu, id, board, ending)
+        let processor = Processor(vcpu, id, board, completion)
         self.processor = processor
         thread = try Thread("vcpu\(id)") { processor.runToTheEnd() }
     }
@@ -34,24 +34,24 @@ private final class Processor: @unchecked Sendable {
     private var vcpu: VCPU
     private let id: Int
     private let board: Board
-    private let ending: Ending
+    private let completion: RunCompletion
 
-    init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ ending: Ending) {
+    init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ completion: RunCompletion) {
         self.vcpu = vcpu
         self.id = id
         self.board = board
-        self.ending = ending
+        self.completion = completion
     }
 
     func runToTheEnd() {
         do throws(KVMError) {
             while !stopped {
                 guard let outcome = try step() else { continue }
-                ending.report(outcome)
+                completion.report(outcome)
                 return
             }
         } catch {
-            ending.report(crash("KVM failed: \(error)"))
+            completion.report(crash("KVM failed: \(error)"))
         }
     }
 
@@ -80,7 +80,7 @@ private final class Processor: @unchecked Sendable {
                 if port == SerialPort.ports.lowerBound { counts.lostOutput += 1 }
             case .end(let outcome): return outcome
             }
-        case .interrupted: stopped = ending.isReached
+        case .interrupted: stopped = completion.isReached
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown: return crash("the guest crashed: triple fault")
         case .failEntry(let reason): return crash("the processor refused the guest's state (reason \(reason))")

@@ -22,24 +22,24 @@ public enum IOMode: String, CaseIterable, Sendable {
 /// A block device with its backend.
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     /// Most batches that are with the backend at a time.
-    private static let maximumBoxes = 256
+    private static let maximumBatches = 256
 
     let backend: any BlockBackend
     private let identity: [UInt8]
     let mode: IOMode
-    private var slowLane: SlowLane?
+    private var blockingIO: BlockingIOPool?
 
     // Under the lock:
     /// All boxes ever made, by id, and the ids of those that are empty.
-    private var boxes: [RequestBox] = []
-    private var spare: [Int] = []
-    /// Queues wait for a box.
-    private var starving = false
+    private var batches: [RequestBatch] = []
+    private var spareBatches: [Int] = []
+    /// Queues wait for a batch.
+    private var waitsForBatch = false
     /// Requests whose I/O may use guest pages, in each of two runs between resets, and the run that is on.
     private var active: [2 of Int] = [0, 0]
     private var run = 0
     /// Requests that were taken and wait for the test device.
-    private var held: [BoxedRequest] = []
+    private var held: [BatchedRequest] = []
     /// While true, requests are not started.
     private var holding = false
     /// Held requests that may go on.
@@ -48,19 +48,19 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private var failures = (count: 0, outcome: Outcome.ioError)
 
     init(
-        name: String, transport: consuming MMIOTransport<Block>, place: Place, backend: any BlockBackend,
+        name: String, transport: consuming MMIOTransport<Block>, context: SlotContext, backend: any BlockBackend,
         identity: String, mode: IOMode, workers: Int
     ) throws(MachineError) {
         self.backend = backend
         self.identity = Array(identity.utf8)
         self.mode = mode
-        try super.init(name: name, transport: transport, place: place, workers: workers)
-        slowLane = SlowLane("\(name)-slow") { [unowned self] in performSlowly($0) }
+        try super.init(name: name, transport: transport, context: context, workers: workers)
+        blockingIO = BlockingIOPool("\(name)-slow") { [unowned self] in performBlocking($0) }
     }
 
     override func stop() {
         super.stop()
-        slowLane?.stop()
+        blockingIO?.stop()
         if backend.flush().result != .ok {
             Log.say("\(name): the last flush failed; what was written last may be lost")
         }
@@ -69,7 +69,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     /// Reads the image's size again and tells the driver if it changed.
     func rereadCapacity() {
         let capacity = backend.capacity
-        perform { apply(transport.change { $0.capacity = capacity }) }
+        withTransport { apply(transport.change { $0.capacity = capacity }) }
     }
 
     // MARK: The threads
@@ -87,69 +87,71 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
         lock.locked { counts.engine = engine }
         while let sleep = sleepTime(of: worker) {
-            var doorbells: [1 of pollfd] = [pollfd(fd: worker.doorbell.descriptor, events: Int16(POLLIN), revents: 0)]
+            var doorbells: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &doorbells, sleep)
-            answerDoorbell(of: worker, by: worker)
-            checkPatience()
-            startWork(for: worker, staysAwake: true) { request in
+            drainEventFD(of: worker, by: worker)
+            checkDrainDeadline()
+            startWork(for: worker, mayPoll: true) { request in
                 guard let outcome = backend.performNow(request.work.request, identity: identity) else {
                     return handOver(request)
                 }
-                perform(by: worker) { finish(request, outcome) }
+                withTransport(by: worker) { finish(request, outcome) }
             }
         }
     }
 
     /// Milliseconds that `worker` may sleep, -1 for ever; nil if it is to end.
     func sleepTime(of worker: Worker) -> Int32? {
-        lock.locked { stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? patienceLeft : -1 }
+        lock.locked {
+            stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? millisecondsToDrainDeadline : -1
+        }
     }
 
     private func workIsWaiting(for worker: Worker) -> Bool {
-        !starving && mustServe(worker.queues) || released > 0 && worker.index == 0
+        !waitsForBatch && mustServe(worker.queues) || released > 0 && worker.index == 0
     }
 
     override func step() -> Bool {
-        checkPatience()
+        checkDrainDeadline()
         for worker in workers {
-            startWork(for: worker, staysAwake: false) { request in
+            startWork(for: worker, mayPoll: false) { request in
                 let outcome = backend.perform(request.work.request, identity: identity)
-                perform { finish(request, outcome) }
+                withTransport { finish(request, outcome) }
             }
         }
         return lock.locked { workers.contains { workIsWaiting(for: $0) } }
     }
 
-    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them. A thread that `staysAwake` may
+    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them. A thread that `mayPoll` may
     /// find more to do soon where there is nothing now.
-    func startWork(for worker: Worker, staysAwake: Bool, _ start: (BoxedRequest) -> Void) {
+    func startWork(for worker: Worker, mayPoll: Bool, _ start: (BatchedRequest) -> Void) {
         while worker.index == 0, let request = lock.locked({ takeReleased() }) { start(request) }
-        guard let box = perform(by: worker, { take(for: worker, staysAwake) }) else { return }
-        // A box can be empty again as soon as its last request was started.
-        for index in 0..<box.open { start(BoxedRequest(box: box, index: index)) }
+        guard let batch = withTransport(by: worker, { take(for: worker, mayPoll) }) else { return }
+        // A batch can be empty again as soon as its last request was started.
+        for index in 0..<batch.open { start(BatchedRequest(batch: batch, index: index)) }
     }
 
     /// Takes what the worker's queues have, with the lock held; nil if there is nothing to start.
-    private func take(for worker: Worker, _ staysAwake: Bool) -> RequestBox? {
+    private func take(for worker: Worker, _ mayPoll: Bool) -> RequestBatch? {
         guard mustServe(worker.queues) else { return nil }
-        guard let box = spare.popLast().map({ boxes[$0] }) ?? makeBox() else {
-            starving = true
+        guard let batch = spareBatches.popLast().map({ batches[$0] }) ?? makeBatch() else {
+            waitsForBatch = true
             return nil
         }
-        serve(worker.queues, by: worker, staysAwake: staysAwake && active[run] == 0) { queue, asksForKick in
-            apply(transport.take(queue: queue, into: &box.batch, asksForKick: asksForKick))
-            return box.batch.count > 0
+        serve(worker.queues, by: worker, mayPoll: mayPoll && active[run] == 0) { queue, requestsNotification in
+            apply(transport.take(queue: queue, into: &batch.requests, requestsNotification: requestsNotification))
+            return batch.requests.count > 0
         }
-        box.open = box.batch.count
-        box.run = run
-        active[run] += box.open
-        guard box.open > 0 else {
-            spare.append(box.id)
+        batch.open = batch.requests.count
+        batch.run = run
+        active[run] += batch.open
+        guard batch.open > 0 else {
+            spareBatches.append(batch.id)
             return nil
         }
-        guard holding || failures.count > 0 else { return box }
-        for index in 0..<box.open {
-            let request = BoxedRequest(box: box, index: index)
+        guard holding || failures.count > 0 else { return batch }
+        for index in 0..<batch.open {
+            let request = BatchedRequest(batch: batch, index: index)
             if !holding, let outcome = takeFailure() {
                 finish(request, outcome)
             } else {
@@ -159,47 +161,47 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
         if !holding {
             released = held.count
-            ring(workers[0])
+            wake(workers[0])
         }
         return nil
     }
 
-    /// A new box, if there may be one more: a driver cannot make this grow for ever.
-    private func makeBox() -> RequestBox? {
-        guard boxes.count < Self.maximumBoxes else { return nil }
-        let box = RequestBox(id: boxes.count, longestChain: transport.longestChain)
-        boxes.append(box)
-        return box
+    /// A new batch, if there may be one more: a driver cannot make this grow for ever.
+    private func makeBatch() -> RequestBatch? {
+        guard batches.count < Self.maximumBatches else { return nil }
+        let batch = RequestBatch(id: batches.count, longestChain: transport.longestChain)
+        batches.append(batch)
+        return batch
     }
 
-    /// The request that `BoxedRequest.name` named; with the lock held.
-    func request(named name: UInt64) -> BoxedRequest {
-        BoxedRequest(box: boxes[Int(name >> 32)], index: Int(name & 0xffff_ffff))
+    /// The request that `BatchedRequest.name` named; with the lock held.
+    func request(named name: UInt64) -> BatchedRequest {
+        BatchedRequest(batch: batches[Int(name >> 32)], index: Int(name & 0xffff_ffff))
     }
 
     /// Reports a request's outcome and lets go of it; with the lock held.
-    func finish(_ request: BoxedRequest, _ outcome: Outcome) {
+    func finish(_ request: BatchedRequest, _ outcome: Outcome) {
         apply(transport.finish(request.work.token, outcome))
-        active[request.box.run] -= 1
-        if active[request.box.run] == 0 { lock.broadcast() }
-        request.box.open -= 1
-        guard request.box.open == 0 else { return }
-        request.box.batch.removeAll()
-        spare.append(request.box.id)
-        guard starving else { return }
-        starving = false
-        for worker in workers { ring(worker) }
+        active[request.batch.run] -= 1
+        if active[request.batch.run] == 0 { lock.broadcast() }
+        request.batch.open -= 1
+        guard request.batch.open == 0 else { return }
+        request.batch.requests.removeAll()
+        spareBatches.append(request.batch.id)
+        guard waitsForBatch else { return }
+        waitsForBatch = false
+        for worker in workers { wake(worker) }
     }
 
     /// Leaves a request to the slow lane; without the lock.
-    func handOver(_ request: BoxedRequest) {
-        if slowLane?.add(request) != true { perform { finish(request, .ioError) } }
+    func handOver(_ request: BatchedRequest) {
+        if blockingIO?.add(request) != true { withTransport { finish(request, .ioError) } }
     }
 
-    private func performSlowly(_ request: BoxedRequest) {
+    private func performBlocking(_ request: BatchedRequest) {
         let wanted = lock.locked { transport.isWanted(request.work.token) }
         let outcome = wanted ? backend.perform(request.work.request, identity: identity) : .ioError
-        perform { finish(request, outcome) }
+        withTransport { finish(request, outcome) }
     }
 
     /// Requests are with the host.
@@ -215,19 +217,19 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     // MARK: Tests
 
-    private func hold(_ request: BoxedRequest) {
+    private func hold(_ request: BatchedRequest) {
         held.append(request)
-        active[request.box.run] -= 1
+        active[request.batch.run] -= 1
     }
 
-    private func takeReleased() -> BoxedRequest? {
+    private func takeReleased() -> BatchedRequest? {
         guard released > 0, !held.isEmpty else {
             released = 0
             return nil
         }
         released -= 1
         let request = held.removeFirst()
-        active[request.box.run] += 1
+        active[request.batch.run] += 1
         return request
     }
 
@@ -243,19 +245,19 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         held.removeAll { !transport.isWanted($0.work.token) }
         released = min(released, held.count)
         for request in unwanted {
-            active[request.box.run] += 1
+            active[request.batch.run] += 1
             finish(request, .ioError)
         }
     }
 
     @discardableResult
-    override func steer(_ command: DeviceCommand) -> Bool {
+    override func perform(_ command: TestCommand) -> Bool {
         switch command {
         case .hold: lock.locked { holding = true }
         case .release(let count): release(count)
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
-        case .capacity(let sectors): perform { apply(transport.change { $0.capacity = sectors }) }
-        case .input, .open, .resize, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
+        case .capacity(let sectors): withTransport { apply(transport.change { $0.capacity = sectors }) }
+        case .input, .open, .resize, .holdResume, .ready, .deadline, .fatal: return super.perform(command)
         }
         return true
     }
@@ -273,6 +275,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
                 released = held.count
             }
         }
-        workers[0].ring()
+        workers[0].signal()
     }
 }

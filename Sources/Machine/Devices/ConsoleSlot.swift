@@ -24,14 +24,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// A console on `ends`, one for each port of the model; with `escapeKeys`, the escape key is honoured at port 0 and its actions
     /// go to `onKey`.
     init(
-        name: String, transport: consuming MMIOTransport<Console>, place: Place, streams: [ConsoleStream],
+        name: String, transport: consuming MMIOTransport<Console>, context: SlotContext, streams: [ConsoleStream],
         onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
         self.streams = streams
         screen = streams[0].end.output
         self.onKey = onKey
         answered = Batch(longestChain: transport.longestChain)
-        try super.init(name: name, transport: transport, place: place)
+        try super.init(name: name, transport: transport, context: context)
     }
 
     override func start() throws(MachineError) {
@@ -55,7 +55,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     private func resize(columns: UInt16, rows: UInt16) {
         let new = Console.Configuration(columns: columns, rows: rows)
-        perform { apply(transport.change { $0 = new }) }
+        withTransport { apply(transport.change { $0 = new }) }
     }
 
     // MARK: The thread
@@ -63,14 +63,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let ready = wait()
-            answerDoorbell(of: worker, by: worker)
+            drainEventFD(of: worker, by: worker)
             for stream in streams {
                 let (input, output) = ready[stream.port]
                 if input { stream.end.door == nil ? typed(stream) : stream.end.admit() }
                 if output { writeSome(stream) }
                 tellIfOpen(stream)
             }
-            advance(staysAwake: true)
+            advance(mayPoll: true)
             // What has just come goes out at once where that needs no asking.
             for stream in streams where stream.end.neverWaits && lock.locked({ !stream.output.isEmpty }) {
                 writeSome(stream)
@@ -78,7 +78,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
         // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
         let deadline = Instant.now.advanced(by: .seconds(1))
-        answerDoorbell(of: worker, by: worker)
+        drainEventFD(of: worker, by: worker)
         while step(), deadline.millisecondsLeft > 0 {}
         for stream in streams {
             while lock.locked({ !stream.output.isEmpty }), isWritable(stream, within: deadline.millisecondsLeft) {
@@ -88,16 +88,16 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    override func step() -> Bool { advance(staysAwake: false) }
+    override func step() -> Bool { advance(mayPoll: false) }
 
     /// Does what can be done without sleeping, and says whether there is more to do at once. Where there is nothing now, a thread
-    /// that `staysAwake` may find more soon.
+    /// that `mayPoll` may find more soon.
     @discardableResult
-    private func advance(staysAwake: Bool) -> Bool {
-        checkPatience()
-        return perform {
+    private func advance(mayPoll: Bool) -> Bool {
+        checkDrainDeadline()
+        return withTransport {
             for stream in streams { deliverBacklog(stream) }
-            serveQueues(staysAwake: staysAwake)
+            serveQueues(mayPoll: mayPoll)
             return mustServe(servable)
         }
     }
@@ -105,10 +105,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// What `wait` found, by port.
     private typealias Ready = [(input: Bool, output: Bool)]
 
-    /// Sleeps until there is something to do. Descriptor 0 is the doorbell, then come each port's input, or its door, and output.
+    /// Sleeps until there is something to do. Descriptor 0 is the eventFD, then come each port's input, or its door, and output.
     private func wait() -> Ready {
         var descriptors: [32 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
-        descriptors[0] = pollfd(fd: workers[0].doorbell.descriptor, events: Int16(POLLIN), revents: 0)
+        descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
         var dropped: QueueSet = []
         let sleep: Int32 = lock.locked {
             for stream in streams {
@@ -122,7 +122,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 descriptors[2 * stream.port + 2] = pollfd(
                     fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
             }
-            return !mustServe(servable) && dropped.isEmpty ? patienceLeft : 0
+            return !mustServe(servable) && dropped.isEmpty ? millisecondsToDrainDeadline : 0
         }
         self.sleep(on: &descriptors, sleep)
         return streams.map {
@@ -144,7 +144,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func tellIfOpen(_ stream: ConsoleStream) {
         let isOpen = stream.port == 0 || stream.end.isOpen
         guard isOpen != stream.saidOpen else { return }
-        perform {
+        withTransport {
             stream.saidOpen = isOpen
             apply(transport.setOpen(isOpen, port: stream.port))
         }
@@ -156,14 +156,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         guard stream.keys != nil else {
             // The thread may have begun to listen before the device was suspended.
             guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
-                return perform { apply(transport.inputWaits()) }
+                return withTransport { apply(transport.inputWaits()) }
             }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
         }
         // Keys are read whether the guest takes them or not: one of them may stop the machine.
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
-        perform {
+        withTransport {
             stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
             if !stream.backlog.isEmpty { apply(transport.inputWaits()) }
         }
@@ -200,14 +200,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private var servable: QueueSet { transport.readyQueues.subtracting(busy) }
 
     /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
-    private func serveQueues(staysAwake: Bool) {
+    private func serveQueues(mayPoll: Bool) {
         copyOut()
-        serve(servable, by: workers[0], staysAwake: staysAwake) { queue, asksForKick in
+        serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in
             guard let stream = streams.first(where: { ConsoleQueue.transmit(port: $0.port) == queue }) else {
-                apply(transport.take(queue: queue, into: &answered, asksForKick: asksForKick))
+                apply(transport.take(queue: queue, into: &answered, requestsNotification: requestsNotification))
                 return false
             }
-            apply(transport.take(queue: queue, into: &stream.batch, asksForKick: asksForKick))
+            apply(transport.take(queue: queue, into: &stream.batch, requestsNotification: requestsNotification))
             return stream.batch.count > 0
         }
         copyOut()
@@ -235,13 +235,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override func emergency(_ byte: UInt8) {
         streams[0].append(byte)
-        ring(workers[0])
+        wake(workers[0])
     }
 
     /// While suspended the host's input is not listened to.
     override func suspensionChanged() {
         // At once: a thread that sees the device suspended finds itself rung.
-        workers[0].ring()
+        workers[0].signal()
     }
 
     override func cancel() {
@@ -258,14 +258,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     // MARK: Tests
 
     @discardableResult
-    override func steer(_ command: DeviceCommand) -> Bool {
+    override func perform(_ command: TestCommand) -> Bool {
         switch command {
         case .hold: lock.locked { holding = true }
         case .release(let count): release(count)
         case .input(let bytes, let port): return input(bytes, port)
         case .open(let port, let isOpen): return open(port, isOpen)
         case .resize(let columns, let rows): resize(columns: columns, rows: rows)
-        case .fail, .capacity, .holdResume, .ready, .deadline, .fatal: return super.steer(command)
+        case .fail, .capacity, .holdResume, .ready, .deadline, .fatal: return super.perform(command)
         }
         return true
     }
@@ -275,12 +275,12 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             holding = holding && count != nil
             released = min(waiting, released + (count ?? 0))
         }
-        workers[0].ring()
+        workers[0].signal()
     }
 
     /// Takes input as from a terminal; false, having taken none of it, if too much waits already.
     private func input(_ bytes: [UInt8], _ port: Int) -> Bool {
-        perform {
+        withTransport {
             guard let stream = stream(port), bytes.count <= ConsoleStream.inputRoom - stream.backlog.count else {
                 return false
             }
@@ -293,7 +293,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Somebody comes to the host end of a port or leaves it; false if there is no such port, or it is the console, which is
     /// always open.
     private func open(_ port: Int, _ isOpen: Bool) -> Bool {
-        perform {
+        withTransport {
             guard port > 0, let stream = stream(port) else { return false }
             stream.saidOpen = isOpen
             apply(transport.setOpen(isOpen, port: port))

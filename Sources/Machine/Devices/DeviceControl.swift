@@ -6,7 +6,7 @@ import Virtio
 import VirtioABI
 
 /// What a test asks of a device's backend.
-enum DeviceCommand: Equatable, Sendable {
+enum TestCommand: Equatable, Sendable {
     /// Requests the backend is given from now on wait.
     case hold
     /// So many waiting requests go on; nil for all, and the hold ends.
@@ -65,7 +65,7 @@ protocol DeviceControl: AnyObject, Sendable {
     var name: String { get }
     /// Carries out a test's command; false if this device has no such thing, or no room for it.
     @discardableResult
-    func steer(_ command: DeviceCommand) -> Bool
+    func perform(_ command: TestCommand) -> Bool
     /// What the device's thread did so far.
     var statistics: DeviceStatistics { get }
     /// Starts the device's thread.

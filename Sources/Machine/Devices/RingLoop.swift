@@ -7,7 +7,7 @@ import Virtio
 
 /// What a worker of a disk in a file does until it is to end.
 struct RingLoop: ~Copyable {
-    private static let doorbell = UInt64.max
+    private static let eventFD = UInt64.max
     /// So much of a batch is given to the kernel at a time. What the page cache has is copied as it is submitted: the driver hears of
     /// the first of it, and comes for it, while the rest is copied.
     private static let earlyBytes = 32 << 10
@@ -32,7 +32,7 @@ struct RingLoop: ~Copyable {
         while let milliseconds = slot.sleepTime(of: worker) {
             wait(milliseconds)
             reap()
-            slot.checkPatience()
+            slot.checkDrainDeadline()
             startWork()
         }
         // What is with the kernel uses guest memory, and the ring's.
@@ -44,7 +44,7 @@ struct RingLoop: ~Copyable {
 
     private mutating func wait(_ milliseconds: Int32) {
         // A full ring is emptied by the submission, so that the next time there is room.
-        if !listens { listens = ring.watch(worker.doorbell.descriptor, name: Self.doorbell) }
+        if !listens { listens = ring.watch(worker.eventFD.descriptor, name: Self.eventFD) }
         let milliseconds = listens ? milliseconds : 0
         guard milliseconds != 0 else { return ring.submit(waiting: 0) }
         slot.countingWakeUp(isReady: { ring.look() }) { ring.submit(waiting: milliseconds) }
@@ -54,7 +54,7 @@ struct RingLoop: ~Copyable {
     private mutating func reap() {
         var rang = false
         while let completion = ring.next() {
-            if completion.name == Self.doorbell {
+            if completion.name == Self.eventFD {
                 rang = true
             } else {
                 completions.append(completion)
@@ -62,7 +62,7 @@ struct RingLoop: ~Copyable {
         }
         if rang {
             listens = false
-            slot.answerDoorbell(of: worker, by: worker)
+            slot.drainEventFD(of: worker, by: worker)
         }
         guard !completions.isEmpty else { return }
         slot.report(completions, of: file, by: worker)
@@ -71,7 +71,7 @@ struct RingLoop: ~Copyable {
 
     private mutating func startWork() {
         var (waiting, limit) = (0, Self.earlyBytes)
-        slot.startWork(for: worker, staysAwake: true) { request in
+        slot.startWork(for: worker, mayPoll: true) { request in
             // Once started it can be done, and its box empty.
             waiting += request.work.request.data.byteCount
             if !start(request) {
@@ -87,7 +87,7 @@ struct RingLoop: ~Copyable {
     }
 
     /// Gives a transfer to the ring; false if it has no room or the request is none.
-    private mutating func start(_ request: BoxedRequest) -> Bool {
+    private mutating func start(_ request: BatchedRequest) -> Bool {
         let work = request.work.request
         guard let direction = file.transfer(of: work) else { return false }
         return unsafe work.data.withBuffers { buffers in
@@ -103,8 +103,8 @@ extension BlockSlot {
     /// Reports what the kernel says of transfers. One that it did not do whole is done again by the slow lane, which does it piece by
     /// piece.
     fileprivate func report(_ completions: [Ring.Completion], of file: FileDisk, by worker: Worker) {
-        var again: [BoxedRequest] = []
-        perform(by: worker) {
+        var again: [BatchedRequest] = []
+        withTransport(by: worker) {
             for completion in completions {
                 let request = request(named: completion.name)
                 if let outcome = file.outcome(of: request.work.request, result: Int(completion.result)) {

@@ -18,7 +18,7 @@ final class SerialPort: @unchecked Sendable {
     private let lock = Lock()
     private let line: any InterruptLine
     private let end: ConsolePort
-    private let doorbell: EventFD
+    private let eventFD: EventFD
     private var thread: Thread?
 
     // Under the lock:
@@ -30,7 +30,7 @@ final class SerialPort: @unchecked Sendable {
     init(_ end: ConsolePort, line: any InterruptLine) throws(MachineError) {
         self.end = end
         self.line = line
-        do throws(KVMError) { doorbell = try EventFD() } catch { throw .kvm(error) }
+        do throws(KVMError) { eventFD = try EventFD() } catch { throw .kvm(error) }
         output.reserveCapacity(Self.room)
     }
 
@@ -42,7 +42,7 @@ final class SerialPort: @unchecked Sendable {
     /// Writes what waits, for a second at most, and ends the thread.
     func stop() {
         lock.locked { stopping = true }
-        doorbell.signal()
+        eventFD.signal()
         thread.take()?.join()
         end.shut()
     }
@@ -70,7 +70,7 @@ final class SerialPort: @unchecked Sendable {
             uart.setRoom(output.count < Self.room)
             return output.count == 1
         }
-        if wakes { doorbell.signal() }
+        if wakes { eventFD.signal() }
     }
 
     /// The ring indicator: wakes a system that asked for that.
@@ -93,7 +93,7 @@ final class SerialPort: @unchecked Sendable {
                 if next.isEmpty || deadline?.millisecondsLeft == 0 { return }
             }
             var ready: [2 of pollfd] = [
-                pollfd(fd: ends ? -1 : doorbell.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: ends ? -1 : eventFD.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: next.isEmpty ? -1 : end.output ?? -1, events: Int16(POLLOUT), revents: 0),
             ]
             // Output to nobody is dropped, and not waited for.
@@ -102,7 +102,7 @@ final class SerialPort: @unchecked Sendable {
             unsafe span.withUnsafeMutableBufferPointer {
                 _ = unsafe poll($0.baseAddress, 2, isGone ? 0 : deadline?.millisecondsLeft ?? -1)
             }
-            doorbell.take()
+            eventFD.take()
             if ready[1].revents != 0 || isGone { sent(end.write(next)) }
         }
     }

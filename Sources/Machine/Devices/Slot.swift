@@ -16,7 +16,7 @@ protocol MMIORegion: AnyObject, Sendable {
 }
 
 /// Where a device is plugged in, and how it is treated there.
-struct Place: Sendable {
+struct SlotContext: Sendable {
     let line: any InterruptLine
     /// How long a drain may take.
     let drainDeadline: Duration
@@ -27,7 +27,7 @@ struct Place: Sendable {
     /// The clock that a drain's deadline is on.
     var time: any TimeSource = MonotonicTime()
     /// How kicks can come without an exit; nil where they cannot.
-    var kicks: KickPath?
+    var ioEventFDs: IOEventFDRegistrar?
     /// Where what happens to the device is written.
     var trace: DeviceTrace?
     /// What has to wait for the end of a suspension can wake the guest: the host's input is listened for, though not read.
@@ -50,24 +50,24 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Queues that were served, and whose driver was not asked to notify: they are looked at once more before their worker sleeps.
     private var watched: QueueSet = []
     /// When the host's patience with a drain ends.
-    private var patience: Instant?
+    private var currentDrainDeadline: Instant?
     /// The device's threads are to end.
     private(set) var stopping = false
     /// The test device withholds the backend after a resume.
     private var resumeIsHeld = false
     /// Workers to be woken once the lock is free, bit n for worker n.
-    private var ringing: UInt32 = 0
+    private var workersToWake: UInt32 = 0
     private var lineLevel = false
-    /// Queues whose kicks ring a doorbell by themselves.
-    private var diverted: QueueSet = []
+    /// Queues whose kicks ring a eventFD by themselves.
+    private var ioEventFDQueues: QueueSet = []
     /// What the threads did.
     final var counts = DeviceStatistics()
 
-    private let place: Place
+    private let context: SlotContext
 
     /// A device with `workers` threads, which share its queues, and no more of them than it has queues.
     init(
-        name: String, transport: consuming MMIOTransport<Device>, place: Place, workers count: Int = 1
+        name: String, transport: consuming MMIOTransport<Device>, context: SlotContext, workers count: Int = 1
     ) throws(MachineError) {
         let count = max(1, min(count, transport.queueCount))
         var workers: [Worker] = []
@@ -75,51 +75,51 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         self.workers = workers
         self.name = name
         self.transport = transport
-        self.place = place
+        self.context = context
     }
 
     // MARK: The driver
 
     final func read(at offset: UInt64, width: Int) -> UInt64 {
-        perform { transport.read(at: offset, width: width) }
+        withTransport { transport.read(at: offset, width: width) }
     }
 
     final func write(at offset: UInt64, width: Int, value: UInt64) {
         // Kicks before a change of Status are to be known before it: they may come as events.
-        if offset == UInt64(Register.status.rawValue) { for worker in workers { answerDoorbell(of: worker, by: nil) } }
-        perform { apply(transport.write(at: offset, width: width, value: value)) }
-        if offset == UInt64(Register.queueNotify.rawValue), value < 32 { divertKicks(ofQueue: Int(value)) }
+        if offset == UInt64(Register.status.rawValue) { for worker in workers { drainEventFD(of: worker, by: nil) } }
+        withTransport { apply(transport.write(at: offset, width: width, value: value)) }
+        if offset == UInt64(Register.queueNotify.rawValue), value < 32 { registerIOEventFD(ofQueue: Int(value)) }
     }
 
-    /// A queue that was kicked will be again: from now on its kicks ring the worker's doorbell without an exit. That takes the host
+    /// A queue that was kicked will be again: from now on its kicks ring the worker's eventFD without an exit. That takes the host
     /// milliseconds to arrange, so it is not done for a queue that nobody uses. Values that name no queue still exit, and are counted.
-    private func divertKicks(ofQueue queue: Int) {
+    private func registerIOEventFD(ofQueue queue: Int) {
         let isNew = lock.locked {
             guard transport.readyQueues.contains(QueueSet(queue: queue)) else { return false }
-            return diverted.insert(QueueSet(queue: queue)).inserted
+            return ioEventFDQueues.insert(QueueSet(queue: queue)).inserted
         }
         guard isNew, let worker = workers.first(where: { $0.queues.contains(QueueSet(queue: queue)) }) else { return }
-        place.kicks?.divert(queue, to: worker.doorbell)
+        context.ioEventFDs?.registerIOEventFD(queue, to: worker.eventFD)
     }
 
     /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver broke is printed
     /// after it. Workers that have something to do now are woken, but for `caller`, which is one and looks itself.
     @discardableResult
-    final func perform<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
-        let (result, reports, rings) = lock.locked {
+    final func withTransport<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
+        let (result, reports, wakes) = lock.locked {
             let result = body()
             calls &+= 1
             if transport.mustRefuse { apply(transport.refuse()) }
             noteEvents()
-            defer { ringing = 0 }
-            return (result, takeReports(), ringing)
+            defer { workersToWake = 0 }
+            return (result, takeReports(), workersToWake)
         }
-        if rings != 0 {
-            for worker in workers where rings & 1 << UInt32(worker.index) != 0 && worker !== caller {
-                worker.ring()
+        if wakes != 0 {
+            for worker in workers where wakes & 1 << UInt32(worker.index) != 0 && worker !== caller {
+                worker.signal()
             }
         }
-        if place.reportsViolations { for report in reports { Log.say("\(name): \(report)") } }
+        if context.reportsViolations { for report in reports { Log.say("\(name): \(report)") } }
         return result
     }
 
@@ -127,30 +127,32 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func apply(_ asked: Effects) {
         var effects = asked
         if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
-        if effects.events.contains(.drainBegan) { patience = place.time.now.advanced(by: place.drainDeadline) }
-        if transport.lifecycle.phase != .suspending { patience = nil }
+        if effects.events.contains(.drainBegan) {
+            currentDrainDeadline = context.time.now.advanced(by: context.drainDeadline)
+        }
+        if transport.lifecycle.phase != .suspending { currentDrainDeadline = nil }
         if effects.events.contains(.suspended) { counts.suspensions += 1 }
         if !effects.events.isDisjoint(with: [.suspended, .resumed]) { suspensionChanged() }
-        if effects.events.contains(.deferred) { place.onDeferredEvent(name) }
+        if effects.events.contains(.deferred) { context.onDeferredEvent(name) }
         pending.formUnion(effects.queues)
         setLine()
         if let byte = effects.emergency { emergency(byte) }
         if !pending.isEmpty {
-            for worker in workers where !pending.isDisjoint(with: worker.queues) { ring(worker) }
+            for worker in workers where !pending.isDisjoint(with: worker.queues) { wake(worker) }
         }
-        if effects.events.contains(.drainBegan) { ring(workers[0]) }
+        if effects.events.contains(.drainBegan) { wake(workers[0]) }
         if effects.events.contains(.cancel) { cancel() }
         if effects.events.contains(.quiesce) { quiesce() }
     }
 
     /// `worker` is to be woken once the lock is free.
-    final func ring(_ worker: Worker) { ringing |= 1 << UInt32(worker.index) }
+    final func wake(_ worker: Worker) { workersToWake |= 1 << UInt32(worker.index) }
 
     private func setLine() {
         let level = transport.interruptAsserted
         guard level != lineLevel else { return }
         lineLevel = level
-        place.line.set(level)
+        context.line.set(level)
     }
 
     /// What the driver broke and nobody has been told; with the lock held, to be printed without it.
@@ -162,7 +164,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Hands what has happened to the trace; with the lock held.
     private func noteEvents() {
-        guard let trace = place.trace else { return }
+        guard let trace = context.trace else { return }
         var events: [Event] = []
         transport.drainEvents { events.append($0) }
         if !events.isEmpty { trace.writer.add(events, device: trace.device) }
@@ -176,7 +178,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         lock.locked {
             DeviceState(
                 name: name, model: transport.inspect(), line: lineLevel, resumeIsHeld: resumeIsHeld,
-                drainDeadline: patience, backend: backendState)
+                drainDeadline: currentDrainDeadline, backend: backendState)
         }
     }
 
@@ -226,47 +228,50 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func mustServe(_ queues: QueueSet) -> Bool { !pending.union(watched).isDisjoint(with: queues) }
 
     /// Has `take` look at those of `queues` that may have something, and say whether a queue had. Kicks are asked for only when
-    /// there was nothing: a driver whose queue is being served need not notify. A worker that `staysAwake` may put even that off for
+    /// there was nothing: a driver whose queue is being served need not notify. A worker that `mayPoll` may put even that off for
     /// a moment. With the lock held.
     final func serve(
-        _ queues: QueueSet, by worker: Worker, staysAwake: Bool, _ take: (_ queue: Int, _ asksForKick: Bool) -> Bool
+        _ queues: QueueSet, by worker: Worker, mayPoll: Bool,
+        _ take: (_ queue: Int, _ requestsNotification: Bool) -> Bool
     ) {
         let isIdle = pending.isDisjoint(with: queues)
         let served = (isIdle ? watched : pending).intersection(queues)
-        let asksForKick = isIdle && !(staysAwake && worker.vigil.goesOn(at: .now))
+        let requestsNotification = isIdle && !(mayPoll && worker.polling.shouldPoll(at: .now))
         pending.subtract(served)
-        if asksForKick { watched.subtract(served) } else { watched.formUnion(served) }
+        if requestsNotification { watched.subtract(served) } else { watched.formUnion(served) }
         var found = false
-        served.forEach { if take($0, asksForKick) { found = true } }
-        if found { worker.vigil.end(at: .now) }
+        served.forEach { if take($0, requestsNotification) { found = true } }
+        if found { worker.polling.end(at: .now) }
     }
 
     /// Finds out whether `worker` was rung for a kick that came as an event. It names no queue, so all of the worker's are looked at. If
     /// it is not the worker that asks, the worker is rung again.
-    final func answerDoorbell(of worker: Worker, by caller: Worker?) {
-        perform(by: caller) {
+    final func drainEventFD(of worker: Worker, by caller: Worker?) {
+        withTransport(by: caller) {
             // Taken and told in one, or a kick from before a suspension would be told after it.
-            let count = worker.doorbell.take()
+            let count = worker.eventFD.take()
             guard count > 0 else { return }
             pending.formUnion(transport.readyQueues.intersection(worker.queues))
-            if worker.newKicks(of: count) > 0 { apply(transport.kicked(diverted.intersection(worker.queues))) }
-            ring(worker)
+            if worker.unreportedNotifications(of: count) > 0 {
+                apply(transport.notified(ioEventFDQueues.intersection(worker.queues)))
+            }
+            wake(worker)
         }
     }
 
-    final var drainDeadline: Instant? { lock.locked { patience } }
+    final var drainDeadline: Instant? { lock.locked { currentDrainDeadline } }
 
     /// Tells the model if the drain deadline has passed.
-    final func checkPatience() {
-        perform {
-            guard let deadline = patience, deadline <= place.time.now else { return }
-            patience = nil
+    final func checkDrainDeadline() {
+        withTransport {
+            guard let deadline = currentDrainDeadline, deadline <= context.time.now else { return }
+            currentDrainDeadline = nil
             apply(transport.drainDeadlinePassed())
         }
     }
 
     /// Milliseconds the device's first thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
-    final var patienceLeft: Int32 { patience?.milliseconds(from: place.time.now) ?? -1 }
+    final var millisecondsToDrainDeadline: Int32 { currentDrainDeadline?.milliseconds(from: context.time.now) ?? -1 }
 
     /// Starts the device's threads.
     func start() throws(MachineError) {
@@ -278,14 +283,14 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Ends the device's threads and waits for that.
     func stop() {
         lock.locked { stopping = true }
-        for worker in workers { worker.ring() }
+        for worker in workers { worker.signal() }
         for worker in workers { worker.join() }
     }
 
     // MARK: For subclasses
 
     /// What has to wait for the end of a suspension can wake the guest.
-    final var wakesGuest: Bool { place.wakesGuest }
+    final var wakesGuest: Bool { context.wakesGuest }
 
     /// Serves the device until it is stopped: the body of a thread.
     func serve(_ worker: Worker) {}
@@ -293,7 +298,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Does what can be done now without sleeping, and says whether there is more to do at once: what a machine without threads
     /// does in place of all of them.
     func step() -> Bool {
-        checkPatience()
+        checkDrainDeadline()
         return false
     }
 
@@ -314,8 +319,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Carries out a test's command; false if this device has no such thing.
     @discardableResult
-    func steer(_ command: DeviceCommand) -> Bool {
-        perform {
+    func perform(_ command: TestCommand) -> Bool {
+        withTransport {
             switch command {
             case .holdResume: resumeIsHeld = true
             case .ready:

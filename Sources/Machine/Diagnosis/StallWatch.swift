@@ -3,16 +3,16 @@
 /// Watches devices for a stall.
 final class StallWatch: @unchecked Sendable {
     private let devices: [any DeviceControl]
-    private let patience: Duration
+    private let silence: Duration
     private let lock = Lock()
     private var isEnding = false
     private var thread: Thread?
 
-    /// Says what is the matter when none of `devices` has been used for `patience` and one of them has work outstanding; once in each such
+    /// Says what is the matter when none of `devices` has been used for `silence` and one of them has work outstanding; once in each such
     /// silence.
-    init(_ devices: [any DeviceControl], patience: Duration) throws(MachineError) {
+    init(_ devices: [any DeviceControl], after silence: Duration) throws(MachineError) {
         self.devices = devices
-        self.patience = patience
+        self.silence = silence
         thread = try Thread("stall-watch") { [self] in watch() }
     }
 
@@ -30,12 +30,12 @@ final class StallWatch: @unchecked Sendable {
         var isTold = false
         lock.locked {
             while !isEnding {
-                _ = lock.wait(until: silentSince.advanced(by: patience))
+                _ = lock.wait(until: silentSince.advanced(by: silence))
                 if isEnding { return }
                 let now = devices.map(\.activity)
                 if now != before {
                     (before, silentSince, isTold) = (now, .now, false)
-                } else if silentSince.advanced(by: patience) <= .now {
+                } else if silentSince.advanced(by: silence) <= .now {
                     if !isTold { isTold = tell() }
                     silentSince = .now
                 }
@@ -47,7 +47,7 @@ final class StallWatch: @unchecked Sendable {
     private func tell() -> Bool {
         let stalled = devices.map(\.state).filter { $0.stall != nil }
         guard !stalled.isEmpty else { return false }
-        Log.say("nothing has happened for \(TimeSpanText.of(patience)), and there is something to do:")
+        Log.say("nothing has happened for \(TimeSpanText.of(silence)), and there is something to do:")
         for state in stalled { Log.say(state.report) }
         return true
     }

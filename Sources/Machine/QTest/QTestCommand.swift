@@ -35,7 +35,7 @@ enum QTestCommand: Equatable {
     case clockSet(Int64)
     case endianness
     /// Something for a device's backend.
-    case steer(device: String, DeviceCommand)
+    case perform(device: String, TestCommand)
     /// Takes the output of one of the console's ports.
     case output(device: String, port: Int)
     /// Shows all of a device.
@@ -138,18 +138,18 @@ enum QTestCommand: Equatable {
     ]
 
     private static let deviceVerbs: [String: Verb] = [
-        "x-hold": steer("DEV", 1...1) { _ in .hold },
-        "x-release": steer("DEV [N]", 1...2) { (words) throws(QTestRefusal) in
+        "x-hold": perform("DEV", 1...1) { _ in .hold },
+        "x-release": perform("DEV [N]", 1...2) { (words) throws(QTestRefusal) in
             .release(count: words.words.count == 2 ? try words.fitting(1) : nil)
         },
-        "x-fail": steer("DEV ERRNO [N]", 2...3) { (words) throws(QTestRefusal) in
+        "x-fail": perform("DEV ERRNO [N]", 2...3) { (words) throws(QTestRefusal) in
             .fail(errno: try words.errno(1), count: words.words.count == 3 ? try words.fitting(2) : 1)
         },
-        "x-fatal": steer("DEV", 1...1) { _ in .fatal },
-        "x-hold-resume": steer("DEV", 1...1) { _ in .holdResume },
-        "x-ready": steer("DEV", 1...1) { _ in .ready },
-        "x-deadline": steer("DEV", 1...1) { _ in .deadline },
-        "x-input": steer("DEV 0xHEX [PORT]", 2...3) { (words) throws(QTestRefusal) in
+        "x-fatal": perform("DEV", 1...1) { _ in .fatal },
+        "x-hold-resume": perform("DEV", 1...1) { _ in .holdResume },
+        "x-ready": perform("DEV", 1...1) { _ in .ready },
+        "x-deadline": perform("DEV", 1...1) { _ in .deadline },
+        "x-input": perform("DEV 0xHEX [PORT]", 2...3) { (words) throws(QTestRefusal) in
             // No bytes are `0x`, as in answers.
             let isEmpty = words.words[1].text == "0x"
             guard let bytes = isEmpty ? [] : words.words[1].hexadecimalBytes else {
@@ -157,13 +157,13 @@ enum QTestCommand: Equatable {
             }
             return .input(bytes, port: try words.port(2))
         },
-        "x-open": steer("DEV PORT 0|1", 3...3) { (words) throws(QTestRefusal) in
+        "x-open": perform("DEV PORT 0|1", 3...3) { (words) throws(QTestRefusal) in
             .open(port: try words.port(1), try words.number(2) != 0)
         },
-        "x-size": steer("DEV COLS ROWS", 3...3) { (words) throws(QTestRefusal) in
+        "x-size": perform("DEV COLS ROWS", 3...3) { (words) throws(QTestRefusal) in
             .resize(columns: try words.fitting(1), rows: try words.fitting(2))
         },
-        "x-capacity": steer("DEV SECTORS", 2...2) { (words) throws(QTestRefusal) in
+        "x-capacity": perform("DEV SECTORS", 2...2) { (words) throws(QTestRefusal) in
             .capacity(sectors: try words.number(1))
         },
         "x-output": Verb("DEV [PORT]", 1...2) { (words) throws(QTestRefusal) in
@@ -172,12 +172,12 @@ enum QTestCommand: Equatable {
         "x-state": Verb("DEV", 1...1) { .state(device: $0.words[0].text) },
     ]
 
-    private static func steer(
+    private static func perform(
         _ usage: String, _ counts: ClosedRange<Int>,
-        _ command: @escaping @Sendable (Arguments) throws(QTestRefusal) -> DeviceCommand
+        _ command: @escaping @Sendable (Arguments) throws(QTestRefusal) -> TestCommand
     ) -> Verb {
         Verb(usage, counts) { (words) throws(QTestRefusal) in
-            .steer(device: words.words[0].text, try command(words))
+            .perform(device: words.words[0].text, try command(words))
         }
     }
 }

@@ -8,7 +8,7 @@ import Virtio
 /// A machine that a qtest client drives.
 public final class QTestMachine: @unchecked Sendable {
     let ram: RAM
-    let wiring: QTestWiring
+    let connections: QTestConnections
     let board: Board
     let console: ConsoleSlot
     /// Ports of the console.
@@ -16,7 +16,7 @@ public final class QTestMachine: @unchecked Sendable {
     private let disks: [BlockSlot]
     private let time = SteppedTime()
     let trace: TraceWriter?
-    let ending = Ending()
+    let completion = RunCompletion()
     /// Signalled when something outside ends the run.
     let wake: EventFD
 
@@ -30,12 +30,12 @@ public final class QTestMachine: @unchecked Sendable {
         guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
-        wiring = QTestWiring(ram)
+        connections = QTestConnections(ram)
         trace = try configuration.trace.map { [time] (path) throws(MachineError) in
             try TraceWriter(path: path, time: time)
         }
-        let parts = Parts(
-            configuration: configuration, wiring: wiring, kicksAreEvents: false, time: time, trace: trace)
+        let parts = DeviceFactory(
+            configuration: configuration, connections: connections, usesIOEventFDs: false, time: time, trace: trace)
         // Nobody listens to the ports: what they have to say is asked for.
         var ends = [try ConsolePort(.null, name: "console0")]
         for port in configuration.ports { ends.append(try ConsolePort(.null, name: port.name)) }
@@ -54,7 +54,7 @@ public final class QTestMachine: @unchecked Sendable {
     /// Ends the run, from any thread, as `signal` would; false if it had ended before.
     @discardableResult
     public func stop(signal: Int32) -> Bool {
-        let first = ending.report(.stopped(signal: signal))
+        let first = completion.report(.stopped(signal: signal))
         wake.signal()
         return first
     }
@@ -126,7 +126,7 @@ public final class QTestMachine: @unchecked Sendable {
 }
 
 /// Guest memory, and interrupt lines that remember what happened to them. Kicks stay on the bus.
-final class QTestWiring: Wiring, @unchecked Sendable {
+final class QTestConnections: BoardConnections, @unchecked Sendable {
     /// A line that changed.
     struct Change: Equatable {
         let gsi: UInt32
@@ -141,8 +141,8 @@ final class QTestWiring: Wiring, @unchecked Sendable {
     init(_ ram: RAM) { self.ram = ram }
 
     var guestMemory: GuestMemory { ram.guestMemory }
-    func line(slot: Int) -> any InterruptLine { Line(wiring: self, gsi: MemoryMap.gsi(slot: slot)) }
-    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) {}
+    func line(slot: Int) -> any InterruptLine { Line(connections: self, gsi: MemoryMap.gsi(slot: slot)) }
+    func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) {}
 
     /// What happened to the lines since this was last asked, in order.
     func takeChanges() -> [Change] {
@@ -166,8 +166,8 @@ final class QTestWiring: Wiring, @unchecked Sendable {
     }
 
     private struct Line: InterruptLine {
-        let wiring: QTestWiring
+        let connections: QTestConnections
         let gsi: UInt32
-        func set(_ level: Bool) { wiring.set(gsi, level) }
+        func set(_ level: Bool) { connections.set(gsi, level) }
     }
 }

@@ -34,7 +34,7 @@ extension QTestMachine {
                 guard QTestServer.wait(for: listener.descriptor, self, deadline) else { break }
                 client = listener.accept()
             }
-            guard let client else { return ending.isReached ? ending.wait(until: nil) : .timedOut }
+            guard let client else { return completion.isReached ? completion.wait(until: nil) : .timedOut }
             defer { close(client) }
             var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
             return server.run()
@@ -72,7 +72,7 @@ private struct QTestServer {
 
     /// Waits until `descriptor` is readable; false if the run ended before.
     static func wait(for descriptor: Int32, _ machine: QTestMachine, _ deadline: Instant?) -> Bool {
-        while !machine.ending.isReached {
+        while !machine.completion.isReached {
             if let deadline, deadline <= .now { return false }
             var descriptors: [2 of pollfd] = [
                 pollfd(fd: machine.wake.descriptor, events: Int16(POLLIN), revents: 0),
@@ -93,7 +93,7 @@ private struct QTestServer {
 
     /// Serves the client to the end of the run.
     mutating func run() -> Machine.Outcome {
-        while !machine.ending.isReached {
+        while !machine.completion.isReached {
             if let deadline, deadline <= .now { return .timedOut }
             answerLines()
             let owed = written < answers.count
@@ -110,7 +110,7 @@ private struct QTestServer {
             if descriptors[2].revents != 0, !writeSome() { return .clientLeft }
             if descriptors[3].revents != 0 { listener?.refuse() }
         }
-        return machine.ending.wait(until: nil)
+        return machine.completion.wait(until: nil)
     }
 
     /// Carries out lines until there is something to write.

@@ -29,7 +29,7 @@ public final class QTestSession {
 
     /// The interrupt lines that changed since the last command.
     private func interrupts() -> [String] {
-        let changes = machine.wiring.takeChanges()
+        let changes = machine.connections.takeChanges()
         return intercepting ? changes.map { "IRQ \($0.level ? "raise" : "lower") \($0.gsi)" } : []
     }
 
@@ -56,7 +56,7 @@ public final class QTestSession {
         case .clockStep(let step): return "OK \(machine.stepClock(by: step))"
         case .clockSet(let instant): return "OK \(machine.setClock(to: instant))"
         case .endianness: return "OK little"
-        case .steer(let name, let command): try steer(name, command)
+        case .perform(let name, let command): try perform(name, command)
         case .output(let name, let port):
             guard try device(name) === machine.console, let bytes = machine.console.takeOutput(port: port) else {
                 throw QTestRefusal("\(name) has no such output")
@@ -75,7 +75,7 @@ public final class QTestSession {
     /// that are not.
     private func intercept(_ path: String) throws(QTestRefusal) {
         guard ["ioapic", "/machine/ioapic"].contains(path) else { throw QTestRefusal("Unknown device") }
-        if !intercepting { machine.wiring.restartChanges() }
+        if !intercepting { machine.connections.restartChanges() }
         intercepting = true
     }
 
@@ -86,8 +86,8 @@ public final class QTestSession {
         return device
     }
 
-    private func steer(_ name: String, _ command: DeviceCommand) throws(QTestRefusal) {
-        guard try !device(name).steer(command) else { return }
+    private func perform(_ name: String, _ command: TestCommand) throws(QTestRefusal) {
+        guard try !device(name).perform(command) else { return }
         if case .input(_, let port) = command, try device(name) === machine.console, port < machine.ports {
             throw QTestRefusal("\(name) has no room for so much input")
         }

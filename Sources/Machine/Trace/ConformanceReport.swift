@@ -9,15 +9,15 @@ public struct ConformanceReport: Sendable {
     /// Clauses that were broken.
     public let violations: [Violation]
     /// Checks whose clause was put to the test.
-    public let exercised: [Check]
+    public let covered: [Check]
 
     init(device: String, _ conformance: borrowing Conformance) {
         self.device = device
         var violations: [Violation] = []
         for check in Check.allCases { if let violation = conformance.violation(check) { violations.append(violation) } }
         self.violations = violations
-        let exercised = conformance.exercised
-        self.exercised = Check.allCases.filter { exercised.contains($0) }
+        let covered = conformance.covered
+        self.covered = Check.allCases.filter { covered.contains($0) }
     }
 
     /// A line for each clause that was broken.
@@ -38,17 +38,17 @@ extension [ConformanceReport] {
         let broken = Check.allCases.filter { check in contains { $0.violations.contains { $0.check == check } } }
         let names = broken.isEmpty ? "" : " (\(broken.map { "\($0.clause.id)" }.joined(separator: " ")))"
         return
-            "drivers broke \(broken.count) of \(Check.allCases.count) clauses\(names); \(exercised.count) were put to the test"
+            "drivers broke \(broken.count) of \(Check.allCases.count) clauses\(names); \(covered.count) were put to the test"
     }
 
-    private var exercised: Set<Check> { Set(flatMap(\.exercised)) }
+    private var covered: Set<Check> { Set(flatMap(\.covered)) }
 
     /// Clauses that were put to the test, and clauses that never were, by their ids.
-    public var coverage: (exercised: [String], never: [String]) {
-        let seen = exercised
+    public var coverage: (covered: [String], never: [String]) {
+        let tracedLoad = covered
         return (
-            Check.allCases.filter { seen.contains($0) }.map { "\($0.clause.id)" },
-            Check.allCases.filter { !seen.contains($0) }.map { "\($0.clause.id)" }
+            Check.allCases.filter { tracedLoad.contains($0) }.map { "\($0.clause.id)" },
+            Check.allCases.filter { !tracedLoad.contains($0) }.map { "\($0.clause.id)" }
         )
     }
 
@@ -56,16 +56,16 @@ extension [ConformanceReport] {
     public var json: String { value.text }
 
     var value: JSON {
-        let (exercised, never) = coverage
+        let (covered, never) = coverage
         return [
             "devices": .array(
                 map { report in
                     [
                         "device": .string(report.device), "violations": .array(report.violations.map(\.json)),
-                        "exercised": .array(report.exercised.map { .string("\($0.clause.id)") }),
+                        "exercised": .array(report.covered.map { .string("\($0.clause.id)") }),
                     ]
                 }),
-            "exercised": .array(exercised.map { .string($0) }), "never": .array(never.map { .string($0) }),
+            "exercised": .array(covered.map { .string($0) }), "never": .array(never.map { .string($0) }),
         ]
     }
 }

@@ -54,7 +54,7 @@ struct TraceLine: Decodable, Sendable {
     var queue: UInt16?
     var room: UInt16?
     var segments: UInt32?
-    var asksForKick: Bool?
+    var requestsNotification: Bool?
     var name: UInt16?
     var epoch: UInt32?
     var result: String?
@@ -139,7 +139,7 @@ struct TraceLine: Decodable, Sendable {
         add("ports", ports.map { .array($0.map { .string($0) }) })
         number("room", room)
         number("segments", segments)
-        flag("asksForKick", asksForKick)
+        flag("asksForKick", requestsNotification)
         text("result", result)
         number("written", written)
         number("port", port)
@@ -162,11 +162,13 @@ struct TraceLine: Decodable, Sendable {
         switch event {
         case .read(let offset, let width, let value): access("read", offset, width, value)
         case .write(let offset, let width, let value): access("write", offset, width, value)
-        case .kicked(let queues):
+        case .notified(let queues):
             ev = "kick"
             self.queues = queues.rawValue
-        case .take(let queue, let room, let segments, let asksForKick):
-            (ev, self.queue, self.room, self.segments, self.asksForKick) = ("take", queue, room, segments, asksForKick)
+        case .take(let queue, let room, let segments, let requestsNotification):
+            (ev, self.queue, self.room, self.segments, self.requestsNotification) = (
+                "take", queue, room, segments, requestsNotification
+            )
         case .finish(let token, let outcome):
             ev = "finish"
             set(token)
@@ -213,10 +215,10 @@ struct TraceLine: Decodable, Sendable {
         switch ev {
         case "read": access.map { .read(offset: $0.0, width: $0.1, value: $0.2) }
         case "write": access.map { .write(offset: $0.0, width: $0.1, value: $0.2) }
-        case "kick": queues.map { .kicked(QueueSet(rawValue: $0)) }
+        case "kick": queues.map { .notified(QueueSet(rawValue: $0)) }
         case "take":
-            if let queue, let room, let segments, let asksForKick {
-                .take(queue: queue, room: room, segments: segments, asksForKick: asksForKick)
+            if let queue, let room, let segments, let requestsNotification {
+                .take(queue: queue, room: room, segments: segments, requestsNotification: requestsNotification)
             } else {
                 nil
             }

@@ -67,7 +67,7 @@ public enum TraceView {
             switch event {
             case .read(let offset, let width, let value): return [access("read", offset, width, value, stamp)]
             case .write(let offset, let width, let value): return [access("write", offset, width, value, stamp)]
-            case .kicked: return [instant("kick", .queues, stamp, [:])]
+            case .notified: return [instant("kick", .queues, stamp, [:])]
             case .available(let queue, let id, let readable, let writable):
                 lastChain = (queue, id)
                 return [

@@ -8,7 +8,7 @@
 /// One requirement.
 public struct Clause: Sendable {
     /// Who has to keep it.
-    public enum Party: Sendable { case driver, device }
+    public enum ConformanceTarget: Sendable { case driver, device }
 
     /// How strong it is (RFC 2119), or that no text says so.
     public enum Level: Sendable {
@@ -36,7 +36,7 @@ public struct Clause: Sendable {
 
     /// Its name, which does not change.
     public let id: StaticString
-    public let party: Party
+    public let target: ConformanceTarget
     public let level: Level
     /// What it asks for, in a sentence of our own.
     public let sentence: StaticString
@@ -49,11 +49,11 @@ public struct Clause: Sendable {
     public static var all: [Clause] { Check.allCases.map { $0.clause } + otherDriverClauses + deviceClauses }
 
     init(
-        _ id: StaticString, _ party: Party, _ level: Level, _ sentence: StaticString, cause: StaticString,
+        _ id: StaticString, _ target: ConformanceTarget, _ level: Level, _ sentence: StaticString, cause: StaticString,
         remedy: StaticString
     ) {
         self.id = id
-        self.party = party
+        self.target = target
         self.level = level
         self.sentence = sentence
         self.cause = cause

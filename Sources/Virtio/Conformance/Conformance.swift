@@ -43,10 +43,10 @@ public struct Violation: Equatable, Sendable {
     private struct Record {
         var counts = InlineArray<96, UInt64>(repeating: 0)
         var evidence = InlineArray<96, Evidence>(repeating: Evidence())
-        var exercised = CheckSet()
+        var covered = CheckSet()
         var due = CheckSet()
         var mustRefuse = false
-        var conduct = Conduct()
+        var history = DriverHistory()
     }
 
     /// What is done about violations.
@@ -68,7 +68,7 @@ public struct Violation: Equatable, Sendable {
     /// How often `check` was broken since the device was made.
     public subscript(_ check: Check) -> UInt64 { unsafe record.pointee.counts[Int(check.rawValue)] }
     /// Checks whose clause was put to the test.
-    public var exercised: CheckSet { unsafe record.pointee.exercised }
+    public var covered: CheckSet { unsafe record.pointee.covered }
 
     /// A violation due for a report: the first, second, fourth, eighth ... of its kind, so that a guest cannot flood a log; each due
     /// one once; nil when there is none.
@@ -88,9 +88,9 @@ public struct Violation: Equatable, Sendable {
     // MARK: For the model
 
     /// What the driver did of late, as far as it matters.
-    var conduct: Conduct {
-        _read { yield unsafe record.pointee.conduct }
-        _modify { yield unsafe &record.pointee.conduct }
+    var history: DriverHistory {
+        _read { yield unsafe record.pointee.history }
+        _modify { yield unsafe &record.pointee.history }
     }
 
     /// The driver is to be refused for what it did since this was last asked.
@@ -103,16 +103,16 @@ public struct Violation: Equatable, Sendable {
     var mustRefuse: Bool { unsafe record.pointee.mustRefuse }
 
     /// `check` was put to the test.
-    mutating func exercise(_ check: Check) { unsafe record.pointee.exercised.insert(check) }
+    mutating func markCovered(_ check: Check) { unsafe record.pointee.covered.insert(check) }
 
     /// All of `checks` were.
-    mutating func exercise(_ checks: CheckSet) { unsafe record.pointee.exercised.formUnion(checks) }
+    mutating func markCovered(_ checks: CheckSet) { unsafe record.pointee.covered.formUnion(checks) }
 
     /// The driver broke the clause of `check`.
     mutating func violate(_ check: Check, _ evidence: Evidence) {
         guard isOn else { return }
         let index = Int(check.rawValue)
-        unsafe record.pointee.exercised.insert(check)
+        unsafe record.pointee.covered.insert(check)
         unsafe record.pointee.evidence[index] = evidence
         unsafe record.pointee.counts[index] &+= 1
         if unsafe record.pointee.counts[index].nonzeroBitCount == 1 { unsafe record.pointee.due.insert(check) }
@@ -123,28 +123,28 @@ public struct Violation: Equatable, Sendable {
 extension MMIOTransport where Device: ~Copyable {
     /// The driver keeps the clause of `check` if `holds`.
     @inline(__always)
-    mutating func expect(
+    mutating func check(
         _ check: Check, _ holds: @autoclosure () -> Bool, queue: Int? = nil, at offset: UInt64? = nil,
         value: UInt64? = nil
     ) {
         guard conformance.isOn else { return }
-        judge(check, holds(), Evidence(queue: queue, offset: offset, value: value))
+        self.check(check, holds(), Evidence(queue: queue, offset: offset, value: value))
     }
 
-    mutating func judge(_ check: Check, _ holds: Bool, _ evidence: Evidence) {
-        if holds { conformance.exercise(check) } else { violate(check, evidence) }
+    mutating func check(_ check: Check, _ holds: Bool, _ evidence: Evidence) {
+        if holds { conformance.markCovered(check) } else { violate(check, evidence) }
     }
 
     /// The driver broke the clause of `check`.
     mutating func violate(_ check: Check, _ evidence: Evidence) {
         conformance.violate(check, evidence)
-        memory.tape.record(.violation(check, evidence))
+        memory.recorder.record(.violation(check, evidence))
     }
 
     /// The device refuses a driver that broke a binding clause since this was last asked. A host asks after every call in strict
     /// mode, if `mustRefuse`.
     public mutating func refuse() -> Effects {
-        memory.tape.record(.refuse)
+        memory.recorder.record(.refuse)
         defer { closeCall() }
         return conformance.takeRefusal() ? failed() : Effects()
     }

@@ -199,59 +199,59 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
         guard let header: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
-            chain.expect(.requestFramed, false)
+            chain.check(.requestFramed, false)
             return answer(.ioError, in: reply)
         }
-        chain.expect(.requestFramed, true)
+        chain.check(.requestFramed, true)
         let sector = header.littleEndian(UInt64.self, at: BlockRequest.sectorOffset)
         let kind = header.littleEndian(UInt32.self, at: BlockRequest.typeOffset)
         switch kind {
         case BlockRequest.Kind.read:
             return transfer(.read, sector, chain.writable, &chain, configuration, reply)
         case BlockRequest.Kind.write:
-            chain.expect(.diskWritable, !readOnly)
+            chain.check(.diskWritable, !readOnly)
             return readOnly
                 ? answer(.ioError, in: reply) : transfer(.write, sector, chain.readable, &chain, configuration, reply)
         case BlockRequest.Kind.flush where accepted.contains(BlockFeature.flush):
-            chain.expect(.requestNegotiated, true)
-            chain.expect(.flushSectorZero, sector == 0)
-            chain.expect(.flushWithoutData, chain.readable.byteCount + chain.writable.byteCount == 0)
+            chain.check(.requestNegotiated, true)
+            chain.check(.flushSectorZero, sector == 0)
+            chain.check(.flushWithoutData, chain.readable.byteCount + chain.writable.byteCount == 0)
             return work(.flush, 0, 0, chain.readable, reply)
         case BlockRequest.Kind.getID:
-            chain.expect(.identityLength, chain.writable.byteCount == BlockRequest.idSize)
+            chain.check(.identityLength, chain.writable.byteCount == BlockRequest.idSize)
             return work(.identify, 0, 0, chain.writable, reply)
         case BlockRequest.Kind.discard where accepted.contains(BlockFeature.discard),
             BlockRequest.Kind.writeZeroes where accepted.contains(BlockFeature.writeZeroes):
-            chain.expect(.requestNegotiated, true)
+            chain.check(.requestNegotiated, true)
             return change(discards: kind == BlockRequest.Kind.discard, &chain, configuration, reply)
         default:
-            chain.expect(.requestNegotiated, false)
+            chain.check(.requestNegotiated, false)
             return answer(.unsupported, in: reply)
         }
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written {
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength {
         let status: BlockRequest.Status =
             switch outcome.result {
             case .ok: .ok
             case .ioError: .ioError
             case .unsupported: .unsupported
             }
-        return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? Written(outcome.written)
+        return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? UsedLength(outcome.written)
     }
 
     /// A read or a write of whole sectors, all on the disk (5.2.6.1).
     private func transfer(
         _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ chain: inout DescriptorChain,
         _ configuration: Configuration, _ reply: Reply
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
         let offset = offset(of: sector, count: UInt64(sectors), configuration)
-        chain.expect(.wholeSectors, rest == 0)
-        chain.expect(.requestOnDisk, offset != nil)
+        chain.check(.wholeSectors, rest == 0)
+        chain.check(.requestOnDisk, offset != nil)
         guard rest == 0, let offset else { return answer(.ioError, in: reply) }
         return work(operation, offset, UInt64(data.byteCount), data, reply)
     }
@@ -259,24 +259,24 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     /// A discard or write zeroes of one range (5.2.6): the device says that it takes no more in a request.
     private func change(
         discards: Bool, _ chain: inout DescriptorChain, _ configuration: Configuration, _ reply: Reply
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         typealias Range = BlockRequest.Range
         let length = chain.readable.byteCount
-        chain.expect(.wholeRanges, length > 0 && length % Range.size == 0)
-        chain.expect(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
+        chain.check(.wholeRanges, length > 0 && length % Range.size == 0)
+        chain.check(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
         guard length <= Range.size else { return answer(.unsupported, in: reply) }
         guard let range: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
             return answer(.ioError, in: reply)
         }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
-        if discards { chain.expect(.discardUnmapZero, flags == 0) }
+        if discards { chain.check(.discardUnmapZero, flags == 0) }
         // 5.2.6.2: an unknown flag, and unmap in a discard, are unsupported.
         guard flags & ~(discards ? 0 : Range.unmap) == 0 else { return answer(.unsupported, in: reply) }
         let count = range.littleEndian(UInt32.self, at: Range.countOffset)
         let sector = range.littleEndian(UInt64.self, at: Range.sectorOffset)
         let offset = offset(of: sector, count: UInt64(count), configuration)
-        chain.expect(.rangeLength, count <= Self.maximumRange)
-        chain.expect(.requestOnDisk, offset != nil)
+        chain.check(.rangeLength, count <= Self.maximumRange)
+        chain.check(.requestOnDisk, offset != nil)
         guard count <= Self.maximumRange, let offset else { return answer(.ioError, in: reply) }
         let operation: Request.Operation = discards ? .discard : .writeZeroes(mayUnmap: flags & Range.unmap != 0)
         return work(operation, offset, UInt64(count) * UInt64(BlockRequest.sectorSize), chain.readable, reply)
@@ -292,12 +292,12 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
     private func work(
         _ operation: Request.Operation, _ offset: UInt64, _ count: UInt64, _ data: Segments, _ reply: Reply
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         let request = Request(operation: operation, offset: offset, count: count, data: data, durable: !writeback)
         return .work(request, reply: reply)
     }
 
-    private func answer(_ status: BlockRequest.Status, in reply: Reply) -> Taken<Request> {
+    private func answer(_ status: BlockRequest.Status, in reply: Reply) -> TakeResult<Request> {
         .done(reply.answer(status.rawValue, afterWriting: 0))
     }
 }

@@ -149,18 +149,18 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
 
     public mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         if index % 2 == 0 {
-            chain.expect(.receiveWritable, chain.readable.byteCount == 0)
+            chain.check(.receiveWritable, chain.readable.byteCount == 0)
         } else {
-            chain.expect(.transmitReadable, chain.writable.byteCount == 0)
+            chain.check(.transmitReadable, chain.writable.byteCount == 0)
         }
         switch index {
-        case ConsoleQueue.controlReceive: return .done(Written(sendMessage(into: &chain.writable, configuration)))
+        case ConsoleQueue.controlReceive: return .done(UsedLength(sendMessage(into: &chain.writable, configuration)))
         case ConsoleQueue.controlTransmit:
             let makesSense = receiveMessage(&chain.readable)
-            if multiport { chain.expect(.controlMessageMeansSomething, makesSense) }
-            return .done(Written())
+            if multiport { chain.check(.controlMessageMeansSomething, makesSense) }
+            return .done(UsedLength())
         default: break
         }
         let (port, transmits) = port(ofQueue: index)
@@ -170,7 +170,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
             _ = chain.writable.write(byte)
             written += 1
         }
-        return .done(Written(written))
+        return .done(UsedLength(written))
     }
 
     /// A control message has an answer, or opens a port for its input.
@@ -181,7 +181,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return queues
     }
 
-    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
+    public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength { UsedLength() }
 
     // MARK: Control messages (5.3.6.2)
 

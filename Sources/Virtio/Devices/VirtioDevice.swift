@@ -4,9 +4,9 @@
 import VirtioABI
 
 /// What a device does with a chain it was given.
-public enum Taken<Request: Sendable>: Sendable {
+public enum TakeResult<Request: Sendable>: Sendable {
     /// Answered on the spot.
-    case done(Written)
+    case done(UsedLength)
     /// Left to the backend. The answer goes to `reply`, if the device type has one.
     case work(Request, reply: Reply?)
     /// There is no place in it for an answer: the device cannot go on.
@@ -49,11 +49,11 @@ public protocol VirtioDevice: ~Copyable {
     /// Looks at a chain of queue `index`, and answers it or says what the backend has to do.
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Request>
+    ) -> TakeResult<Request>
     /// Queues for which the device may have something, since it answered a buffer of queue `index`.
     func consequences(ofQueue index: Int) -> QueueSet
     /// The backend is done with a request: answers into `reply`, and says what the device wrote into the chain.
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength
 
     /// What lies at `offset` of the configuration space; nil behind its end and in padding.
     static func field(at offset: Int) -> ConfigurationField?

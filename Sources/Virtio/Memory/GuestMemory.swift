@@ -22,9 +22,9 @@ import Synchronization
     }
 
     /// The byte at `offset`, fetched once.
-    func loadByte(at offset: Int, _ tape: Tape = Tape()) -> UInt8 {
+    func loadByte(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt8 {
         let byte = fetchByte(at: offset)
-        return unsafe tape.seen(byte, at: base + offset)
+        return unsafe recorder.load(byte, at: base + offset)
     }
 
     private func fetchByte(at offset: Int) -> UInt8 {
@@ -34,16 +34,16 @@ import Synchronization
 
     /// The little-endian 64-bit word at `offset`, wherever that is: one load if it is aligned in the host, eight if not. No byte
     /// is fetched twice.
-    func loadWord(at offset: Int, _ tape: Tape = Tape()) -> UInt64 {
+    func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
         if UInt(bitPattern: place) % 8 == 0 {
             let words = unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self)
-            return unsafe tape.seen(words.pointee.load(ordering: .relaxed), at: place)
+            return unsafe recorder.load(words.pointee.load(ordering: .relaxed), at: place)
         }
         var word: UInt64 = 0
         for index in 0..<8 { word |= UInt64(fetchByte(at: offset + index)) << UInt64(8 * index) }
-        return unsafe tape.seen(word, at: place)
+        return unsafe recorder.load(word, at: place)
     }
 
     /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
@@ -77,7 +77,7 @@ import Synchronization
 
     private let regions: InlineArray<4, Region?>
     /// Where a device notes what it reads of this memory.
-    var tape = Tape()
+    var recorder = TraceRecorder()
 
     /// Memory made of `regions`, at most `maximumRegions`, each aligned to 16 bytes on both sides: ring words are then
     /// naturally aligned in the host when they are in the guest.

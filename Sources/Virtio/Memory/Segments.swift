@@ -11,13 +11,13 @@
     public private(set) var count: Int
     /// Bytes in all of them.
     public private(set) var byteCount: Int
-    private let tape: Tape
+    private let recorder: TraceRecorder
 
-    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int, tape: Tape) {
+    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int, recorder: TraceRecorder) {
         unsafe self.base = base
         self.count = count
         self.byteCount = byteCount
-        self.tape = tape
+        self.recorder = recorder
     }
 
     /// Calls `body` with each buffer, in order.
@@ -73,14 +73,14 @@
         if unsafe n % 8 == 0 && base.pointee.count >= n {
             // As it nearly always is: whole words in one buffer.
             for word in 0..<(n / 8) {
-                let value = unsafe base.pointee.loadWord(at: 8 * word, tape)
+                let value = unsafe base.pointee.loadWord(at: 8 * word, recorder)
                 for index in 0..<8 { bytes[8 * word + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
             }
             drop(n)
             return bytes
         }
         for index in 0..<n {
-            unsafe bytes[index] = base.pointee.loadByte(at: 0, tape)
+            unsafe bytes[index] = base.pointee.loadByte(at: 0, recorder)
             drop(1)
         }
         return bytes
@@ -122,22 +122,22 @@
     private let base: UnsafeMutablePointer<GuestBuffer>
     private let capacity: Int
     private(set) var count = 0
-    private let remarks: UnsafeMutablePointer<Remarks>
+    private let findings: UnsafeMutablePointer<ChainFindings>
 
     init(capacity: Int) {
         unsafe base = .allocate(capacity: capacity)
         self.capacity = capacity
-        unsafe remarks = .allocate(capacity: 1)
-        unsafe remarks.initialize(to: Remarks())
+        unsafe findings = .allocate(capacity: 1)
+        unsafe findings.initialize(to: ChainFindings())
     }
 
     deinit {
         unsafe base.deallocate()
-        unsafe remarks.deallocate()
+        unsafe findings.deallocate()
     }
 
     /// A place for what is seen in the chain that comes next.
-    func freshRemarks() -> RemarksPlace { unsafe RemarksPlace(remarks) }
+    func newFindings() -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings) }
 
     /// Segments that still fit.
     var free: Int { capacity - count }
@@ -152,9 +152,11 @@
     }
 
     /// The `count` segments before the last `skipped` ones, `byteCount` bytes in all.
-    func last(_ count: Int, before skipped: Int = 0, byteCount: Int, _ tape: Tape = Tape()) -> Segments {
+    func last(_ count: Int, before skipped: Int = 0, byteCount: Int, _ recorder: TraceRecorder = TraceRecorder())
+        -> Segments
+    {
         unsafe Segments(
-            base: base + (self.count - skipped - count), count: count, byteCount: byteCount, tape: tape)
+            base: base + (self.count - skipped - count), count: count, byteCount: byteCount, recorder: recorder)
     }
 
     /// Takes back what was appended since there were `count` segments.

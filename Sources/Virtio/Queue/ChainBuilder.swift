@@ -10,7 +10,7 @@ struct ChainRules {
     /// Most descriptors of a chain, those in a table included.
     let longest: UInt16
     /// Its driver is looked at.
-    let observes: Bool
+    let checksDriver: Bool
     /// VIRTIO_F_IN_ORDER was negotiated.
     let inOrder: Bool
     /// VIRTIO_F_EVENT_IDX was negotiated.
@@ -43,17 +43,17 @@ struct ChainBuilder {
     private var descriptors: UInt16 = 0
     private var digest = Digest()
     private var seenTable: GuestBuffer?
-    let remarks: RemarksPlace
+    let findings: ChainFindingsPointer
 
     /// A chain that is laid out in `segments`.
     init(_ rules: ChainRulesPlace, _ segments: borrowing SegmentStorage) {
         self.rules = rules
-        remarks = rules.value.observes ? segments.freshRemarks() : RemarksPlace()
+        findings = rules.value.checksDriver ? segments.newFindings() : ChainFindingsPointer()
     }
 
     /// Takes note of a descriptor as it was fetched.
     mutating func note(_ low: UInt64, _ high: UInt64) {
-        if remarks.isOn { digest.add(low, high) }
+        if findings.isOn { digest.add(low, high) }
     }
 
     /// Adds a buffer to the chain and to `segments`; one of no bytes is skipped.
@@ -68,7 +68,7 @@ struct ChainBuilder {
         guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         guard readable.bytes + writable.bytes + buffer.count <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
-        if remarks.isOn { lookAt(buffer) }
+        if findings.isOn { lookAt(buffer) }
         if writes {
             writable = (writable.count + 1, writable.bytes + buffer.count)
         } else {
@@ -81,7 +81,7 @@ struct ChainBuilder {
         let range = start..<start + UInt(buffer.count)
         var overlaps = false
         for index in rules.value.areas.indices where rules.value.areas[index].overlaps(range) { overlaps = true }
-        remarks.expect(.bufferOffRings, !overlaps)
+        findings.check(.bufferOffRings, !overlaps)
     }
 
     /// The table an indirect descriptor refers to, which ends the chain: VIRTQ_DESC_F_NEXT beside it is the driver's mistake
@@ -94,31 +94,31 @@ struct ChainBuilder {
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }
         guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         seenTable = buffer
-        return IndirectTable(buffer, rules.value.memory.tape)
+        return IndirectTable(buffer, rules.value.memory.recorder)
     }
 
     /// The chain, which took `slots` entries of the ring's descriptors, and whose segments are the last of `segments`.
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
-        remarks.set(Witness(digest: digest.value, table: seenTable))
+        findings.set(ChainFingerprint(digest: digest.value, table: seenTable))
         return DescriptorChain(
             id: id, slots: slots,
             readable: segments.last(
-                readable.count, before: writable.count, byteCount: readable.bytes, rules.value.memory.tape),
-            writable: segments.last(writable.count, byteCount: writable.bytes, rules.value.memory.tape),
-            remarks: remarks)
+                readable.count, before: writable.count, byteCount: readable.bytes, rules.value.memory.recorder),
+            writable: segments.last(writable.count, byteCount: writable.bytes, rules.value.memory.recorder),
+            findings: findings)
     }
 }
 
 /// A table of indirect descriptors in guest memory, at any address.
 struct IndirectTable {
     private let buffer: GuestBuffer
-    private let tape: Tape
+    private let recorder: TraceRecorder
     /// Descriptors in it.
     let count: Int
 
-    init(_ buffer: GuestBuffer, _ tape: Tape) {
+    init(_ buffer: GuestBuffer, _ recorder: TraceRecorder) {
         self.buffer = buffer
-        self.tape = tape
+        self.recorder = recorder
         count = buffer.count / Int(SplitRing.descriptorSize)
     }
 
@@ -137,6 +137,6 @@ struct IndirectTable {
     /// The two halves of descriptor `index`, below `count`, fetched once.
     func fetch(_ index: Int) -> (low: UInt64, high: UInt64) {
         let offset = index * Int(SplitRing.descriptorSize)
-        return (buffer.loadWord(at: offset, tape), buffer.loadWord(at: offset + 8, tape))
+        return (buffer.loadWord(at: offset, recorder), buffer.loadWord(at: offset + 8, recorder))
     }
 }

@@ -1,7 +1,7 @@
 // A buffer the driver made available, between the moment it leaves the available ring and the moment it is parked or used.
 
 /// What a device wrote into a chain.
-public struct Written: Hashable, Sendable {
+public struct UsedLength: Hashable, Sendable {
     /// The used length: bytes from the start of the writable part without a gap (2.7.8.2).
     public let length: UInt32
     /// Whether there are any bytes, behind a gap or not: VIRTQ_DESC_F_WRITE of a used descriptor (2.8.5).
@@ -45,9 +45,9 @@ public struct Reply: Sendable {
     }
 
     /// Stores the answer after `written` bytes of data. The used length includes it only if the data filled all the room before it.
-    func answer(_ value: UInt8, afterWriting written: UInt32) -> Written {
+    func answer(_ value: UInt8, afterWriting written: UInt32) -> UsedLength {
         byte.storeByte(value, at: 0)
-        return Written(answerAfter: Int(written) == room && written < .max ? written + 1 : written)
+        return UsedLength(answerAfter: Int(written) == room && written < .max ? written + 1 : written)
     }
 }
 
@@ -61,23 +61,23 @@ public struct Reply: Sendable {
     public var readable: Segments
     /// The part the device may only write.
     public var writable: Segments
-    /// What its driver was seen to do.
-    let remarks: RemarksPlace
+    /// What its driver was value to do.
+    let findings: ChainFindingsPointer
 
-    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, remarks: RemarksPlace) {
+    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, findings: ChainFindingsPointer) {
         self.id = id
         self.slots = slots
         self.readable = readable
         self.writable = writable
-        self.remarks = remarks
+        self.findings = findings
     }
 
     /// The driver keeps the clause of `check` in this chain if `holds`.
-    func expect(_ check: Check, _ holds: @autoclosure () -> Bool) { remarks.expect(check, holds()) }
+    func check(_ check: Check, _ holds: @autoclosure () -> Bool) { findings.check(check, holds()) }
 
     /// Ends the chain and gives its name and length, and what makes it known again.
-    consuming func close() -> (id: UInt16, slots: UInt16, witness: Witness?) {
-        let result = (id, slots, remarks.seen?.witness)
+    consuming func close() -> (id: UInt16, slots: UInt16, fingerprint: ChainFingerprint?) {
+        let result = (id, slots, findings.value?.fingerprint)
         discard self
         return result
     }

@@ -58,7 +58,7 @@ struct LiveQueue: ~Copyable {
 
     /// Checks what the driver configured and makes it a queue of the form it negotiated.
     init(
-        _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, observed: Bool
+        _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, checksDriver: Bool
     ) throws(QueueFault) {
         let size: UInt16
         if features.contains(.ringPacked) {
@@ -70,7 +70,8 @@ struct LiveQueue: ~Copyable {
         }
         let rules = ChainRules(
             memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
-            observes: observed, inOrder: features.contains(.inOrder), eventIndex: features.contains(.eventIndex),
+            checksDriver: checksDriver, inOrder: features.contains(.inOrder),
+            eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
         self.rules = ChainRulesPlace(rules)
         parked = ParkedChains(
@@ -89,11 +90,11 @@ struct LiveQueue: ~Copyable {
 
     /// Pops the next chain and lays it out in `segments`, which has room for the longest. At the end of the ring the driver is
     /// asked to notify the next one, if it should, and the ring is looked at once more.
-    mutating func next(_ segments: inout SegmentStorage, asksForKick: Bool) -> NextChain {
+    mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
-            if rules.value.eventIndex && asksForKick {
-                askForKick()
+            if rules.value.eventIndex && requestsNotification {
+                requestNotification()
                 // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
                 // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
                 atomicMemoryFence(ordering: .sequentiallyConsistent)
@@ -113,7 +114,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Asks the driver to notify when it makes the next chain available: never without VIRTIO_F_EVENT_IDX.
-    private func askForKick() {
+    private func requestNotification() {
         switch ring {
         case .split(let queue): queue.setAvailableEvent(positions.available)
         case .packed(let queue): queue.setDeviceEvent(positions.available)
@@ -134,15 +135,15 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the driver left the descriptors of a chain alone since it was popped.
-    func isUnchanged(_ id: UInt16, _ witness: Witness) -> Bool {
+    func isUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint) -> Bool {
         switch ring {
-        case .split(let queue): queue.isUnchanged(id, witness, longest: rules.value.longest)
-        case .packed(let queue): queue.isUnchanged(witness)
+        case .split(let queue): queue.isUnchanged(id, fingerprint, longest: rules.value.longest)
+        case .packed(let queue): queue.isUnchanged(fingerprint)
         }
     }
 
     /// Gives a chain that took `slots` entries back, and says what was written into it (2.7.8, 2.8.6).
-    mutating func put(_ id: UInt16, slots: UInt16, written: Written) {
+    mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength) {
         switch ring {
         case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
         case .packed(let queue): queue.put(id, slots: slots, written: written, at: &positions.used)

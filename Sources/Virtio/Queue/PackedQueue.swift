@@ -20,7 +20,7 @@ import VirtioABI
     /// The two event suppression structures: the driver's is read-only for the device, the other way round.
     private let driverEvent: UnsafeMutableRawPointer
     private let deviceEvent: UnsafeMutableRawPointer
-    private let tape: Tape
+    private let recorder: TraceRecorder
 
     /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest memory).
     init(_ configuration: QueueConfiguration, in memory: GuestMemory) throws(QueueFault) {
@@ -36,7 +36,7 @@ import VirtioABI
         unsafe self.ring = ring.base
         unsafe self.driverEvent = driverEvent.base
         unsafe self.deviceEvent = deviceEvent.base
-        tape = memory.tape
+        recorder = memory.recorder
     }
 
     // MARK: Available descriptors
@@ -45,7 +45,7 @@ import VirtioABI
     /// a chain's first descriptor (2.8.21.2).
     private func isAvailable(_ position: RingPosition) -> Bool {
         let flags = unsafe word(descriptor(position.slot) + PackedRing.flags)
-        return unsafe isAvailable(tape.seen(flags.pointee.load(ordering: .acquiring), at: flags), position)
+        return unsafe isAvailable(recorder.load(flags.pointee.load(ordering: .acquiring), at: flags), position)
     }
 
     /// What `flags` of the descriptor at `position` say of that.
@@ -83,7 +83,7 @@ import VirtioABI
                 // A chain of direct descriptors does not end in a table (2.8.19).
                 guard count == 1 else { throw .indirectMisplaced }
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.remarks.exercise(.packedTable)
+                chain.findings.markCovered(.packedTable)
                 try add(table, to: &chain, &segments)
             } else {
                 let writes = descriptor.flags.contains(.write)
@@ -91,7 +91,7 @@ import VirtioABI
                 if descriptor.flags.contains(.next) { continue }
             }
             start = position
-            chain.remarks.exercise(.packedList)
+            chain.findings.markCovered(.packedList)
             // The buffer's id stands in its last descriptor, and is whatever the driver likes (2.8.6).
             return chain.finish(id: descriptor.id, slots: count, segments)
         }
@@ -106,22 +106,22 @@ import VirtioABI
             let (low, high) = table.fetch(index)
             let descriptor = Fetched(low: low, high: high)
             chain.note(low, high)
-            chain.remarks.expect(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
+            chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
             try chain.add(
                 descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
         }
     }
 
-    /// Whether the table, if there is one, is as `witness` saw it. The ring's own descriptors may be the device's again by now: it puts
+    /// Whether the table, if there is one, is as `fingerprint` saw it. The ring's own descriptors may be the device's again by now: it puts
     /// used ones where others were available.
-    func isUnchanged(_ witness: Witness) -> Bool {
-        guard let table = witness.table.map({ IndirectTable($0, tape) }) else { return true }
+    func isUnchanged(_ fingerprint: ChainFingerprint) -> Bool {
+        guard let table = fingerprint.table.map({ IndirectTable($0, recorder) }) else { return true }
         var digest = Digest()
         for index in 0..<table.count {
             let (low, high) = table.fetch(index)
             digest.add(low, high)
         }
-        return digest.value == witness.digest
+        return digest.value == fingerprint.digest
     }
 
     /// A descriptor's copy.
@@ -143,8 +143,8 @@ import VirtioABI
     private func fetch(_ slot: UInt16) -> Fetched {
         let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
         return unsafe Fetched(
-            low: tape.seen(halves[0].load(ordering: .relaxed), at: halves),
-            high: tape.seen(halves[1].load(ordering: .relaxed), at: halves + 1))
+            low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
+            high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
     /// The device's event suppression structure: the driver notifies when it makes the descriptor at `position` available
@@ -158,7 +158,7 @@ import VirtioABI
     // MARK: Used descriptors
 
     /// Writes one used descriptor for the whole chain, and skips the rest of it (2.8.6).
-    func put(_ id: UInt16, slots: UInt16, written: Written, at position: inout RingPosition) {
+    func put(_ id: UInt16, slots: UInt16, written: UsedLength, at position: inout RingPosition) {
         let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
             .store(written.length, ordering: .relaxed)
@@ -192,7 +192,7 @@ import VirtioABI
     /// The driver's event suppression structure.
     var driverEventWord: UInt32 {
         let word = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self)
-        return unsafe tape.seen(word.pointee.load(ordering: .relaxed), at: word)
+        return unsafe recorder.load(word.pointee.load(ordering: .relaxed), at: word)
     }
 
     /// Descriptors from one place to another, within the two laps that the wrap counter tells apart.

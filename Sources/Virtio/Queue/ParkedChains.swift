@@ -9,7 +9,7 @@
         /// By the backend; the answer is still to be written into the chain.
         case outcome(Outcome)
         /// At once.
-        case written(Written)
+        case written(UsedLength)
     }
 
     private enum State { case free, inFlight, finished(Answer) }
@@ -22,7 +22,7 @@
         var slots: UInt16 = 0
         /// Where the device will answer; nil for a device type that does not.
         var reply: Reply?
-        var witness: Witness?
+        var fingerprint: ChainFingerprint?
     }
 
     /// A chain on its way to the used ring.
@@ -31,7 +31,7 @@
         let slots: UInt16
         let reply: Reply?
         /// What makes it known again, where somebody looks.
-        var witness: Witness?
+        var fingerprint: ChainFingerprint?
     }
 
     /// Chains with the backend.
@@ -80,14 +80,14 @@
     }
 
     /// Sets a chain aside that is answered already.
-    mutating func park(_ chain: consuming DescriptorChain, written: Written) {
+    mutating func park(_ chain: consuming DescriptorChain, written: UsedLength) {
         finished += 1
         _ = add(chain, .finished(.written(written)), reply: nil)
     }
 
     private mutating func add(_ chain: consuming DescriptorChain, _ state: State, reply: Reply?) -> UInt16 {
-        let (id, count, witness) = chain.close()
-        return add(Parked(state: state, id: id, slots: count, reply: reply, witness: witness))
+        let (id, count, fingerprint) = chain.close()
+        return add(Parked(state: state, id: id, slots: count, reply: reply, fingerprint: fingerprint))
     }
 
     private mutating func add(_ chain: Parked) -> UInt16 {
@@ -136,7 +136,7 @@
 
     private func chain(_ name: UInt16) -> Chain {
         let chain = unsafe parked[Int(name)]
-        return Chain(id: chain.id, slots: chain.slots, reply: chain.reply, witness: chain.witness)
+        return Chain(id: chain.id, slots: chain.slots, reply: chain.reply, fingerprint: chain.fingerprint)
     }
 
     // MARK: Snapshots

@@ -59,10 +59,10 @@ struct QueueSlot: ~Copyable {
     }
 
     /// Pops the live queue's next chain; in a draft drain no more than there was when it began.
-    mutating func next(_ segments: inout SegmentStorage, asksForKick: Bool) -> NextChain {
+    mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         if drainLeft == 0 { return .empty }
         let before = position
-        let next = live?.next(&segments, asksForKick: asksForKick) ?? .empty
+        let next = live?.next(&segments, requestsNotification: requestsNotification) ?? .empty
         if let left = drainLeft {
             // A driver that takes back what it made available ends the drain of its queue.
             let popped = position &- before

@@ -22,7 +22,7 @@ import VirtioABI
     private let descriptorArea: UnsafeMutableRawPointer
     private let driverArea: UnsafeMutableRawPointer
     private let deviceArea: UnsafeMutableRawPointer
-    private let tape: Tape
+    private let recorder: TraceRecorder
 
     /// Checks what the driver configured and makes it a queue (VIRTIO 1.4, 2.7: sizes, alignment; every byte of the
     /// three areas in guest memory).
@@ -40,7 +40,7 @@ import VirtioABI
         unsafe descriptorArea = descriptors.base
         unsafe driverArea = driver.base
         unsafe deviceArea = device.base
-        tape = memory.tape
+        recorder = memory.recorder
     }
 
     // MARK: Available ring
@@ -49,7 +49,7 @@ import VirtioABI
     /// index (2.7.13.3).
     var availableIndex: UInt16 {
         let place = unsafe word(driverArea, SplitRing.index)
-        return unsafe tape.seen(place.pointee.load(ordering: .acquiring), at: place)
+        return unsafe recorder.load(place.pointee.load(ordering: .acquiring), at: place)
     }
 
     /// `flags` of the available ring.
@@ -69,14 +69,14 @@ import VirtioABI
         guard head < size else { throw .headOutOfRange }
         guard parked.isFree(head) else { throw .headInFlight }
         let chain = try walk(from: head, rules, &segments)
-        if rules.value.observes {
+        if rules.value.checksDriver {
             let flags = availableFlags
             if rules.value.eventIndex {
-                chain.expect(.availableFlagsZero, flags == 0)
+                chain.check(.availableFlagsZero, flags == 0)
             } else {
-                chain.expect(.availableFlags, flags <= SplitRing.noInterrupt)
+                chain.check(.availableFlags, flags <= SplitRing.noInterrupt)
             }
-            chain.remarks.exercise(.splitChain)
+            chain.findings.markCovered(.splitChain)
         }
         position.count &+= 1
         return chain
@@ -93,9 +93,9 @@ import VirtioABI
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.remarks.exercise(.splitTable)
+                chain.findings.markCovered(.splitTable)
                 let tableCount = try walk(table, into: &chain, rules, &segments)
-                chain.remarks.expect(.splitLength, Int(count) - 1 + tableCount <= Int(size))
+                chain.findings.check(.splitLength, Int(count) - 1 + tableCount <= Int(size))
                 return chain.finish(id: head, slots: count, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
@@ -104,7 +104,7 @@ import VirtioABI
             }
             guard descriptor.next < size else { throw .nextOutOfRange }
             if rules.value.inOrder {
-                chain.remarks.expect(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1))
+                chain.findings.check(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1))
             }
             index = descriptor.next
         }
@@ -129,34 +129,34 @@ import VirtioABI
             guard descriptor.flags.contains(.next) else { return count }
             let next = Int(descriptor.next)
             guard next < table.count else { throw .nextOutOfRange }
-            if rules.value.inOrder { chain.remarks.expect(.tableInOrder, next == index + 1) }
+            if rules.value.inOrder { chain.findings.check(.tableInOrder, next == index + 1) }
             index = next
         }
     }
 
-    /// Whether the chain from `head` on is the one that `witness` saw.
-    func isUnchanged(_ head: UInt16, _ witness: Witness, longest: UInt16) -> Bool {
+    /// Whether the chain from `head` on is the one that `fingerprint` saw.
+    func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
         var index = head
         for _ in 1...size {
             let descriptor = fetch(index)
             digest.add(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
-                witness.table.map { IndirectTable($0, tape).digest(longest: longest, into: &digest) }
+                fingerprint.table.map { IndirectTable($0, recorder).digest(longest: longest, into: &digest) }
                 break
             }
             guard descriptor.flags.contains(.next), descriptor.next < size else { break }
             index = descriptor.next
         }
-        return digest.value == witness.digest
+        return digest.value == fingerprint.digest
     }
 
     /// Descriptor `index`, below `size`: two loads, never repeated.
     private func fetch(_ index: UInt16) -> Descriptor {
         let halves = unsafe (descriptorArea + 16 * Int(index)).assumingMemoryBound(to: Atomic<UInt64>.self)
         return unsafe Descriptor(
-            low: tape.seen(halves[0].load(ordering: .relaxed), at: halves),
-            high: tape.seen(halves[1].load(ordering: .relaxed), at: halves + 1))
+            low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
+            high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
     /// `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
@@ -195,7 +195,7 @@ import VirtioABI
 
     private func load(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UInt16 {
         let place = unsafe word(area, offset)
-        return unsafe tape.seen(place.pointee.load(ordering: .relaxed), at: place)
+        return unsafe recorder.load(place.pointee.load(ordering: .relaxed), at: place)
     }
 
     private func word(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UnsafePointer<Atomic<UInt16>> {

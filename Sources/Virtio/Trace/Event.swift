@@ -12,9 +12,9 @@ public enum Event: Equatable, Sendable {
     /// The driver wrote them.
     case write(offset: UInt16, width: UInt8, value: UInt64)
     /// The host was kicked for some of the queues, without an access.
-    case kicked(QueueSet)
+    case notified(QueueSet)
     /// The host had room for that many requests, and segments of them.
-    case take(queue: UInt16, room: UInt16, segments: UInt32, asksForKick: Bool)
+    case take(queue: UInt16, room: UInt16, segments: UInt32, requestsNotification: Bool)
     /// The backend has done a request.
     case finish(Token, Outcome)
     case backendReady
@@ -56,7 +56,7 @@ public enum Event: Equatable, Sendable {
     /// Whether the model was told it: what follows, up to the next of this kind, is part of the same call.
     public var isInput: Bool {
         switch self {
-        case .read, .write, .kicked, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive,
+        case .read, .write, .notified, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive,
             .open,
             .refuse:
             true

@@ -33,16 +33,16 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         for event in events {
             if case .dropped(let count) = event { return .lost(count) }
         }
-        transport.memory.tape.play(events)
+        transport.memory.recorder.play(events)
         switch call {
         case .read(let offset, let width, _): _ = transport.read(at: UInt64(offset), width: Int(width))
         case .write(let offset, let width, let value):
             _ = transport.write(at: UInt64(offset), width: Int(width), value: value)
-        case .kicked(let queues): _ = transport.kicked(queues)
-        case .take(let queue, let room, let segments, let asksForKick):
+        case .notified(let queues): _ = transport.notified(queues)
+        case .take(let queue, let room, let segments, let requestsNotification):
             guard Int(queue) < transport.queueCount else { break }
             var batch = Batch<Device.Request>(room: Int(room), segments: Int(segments))
-            _ = transport.take(queue: Int(queue), into: &batch, asksForKick: asksForKick)
+            _ = transport.take(queue: Int(queue), into: &batch, requestsNotification: requestsNotification)
         case .finish(let token, let outcome): _ = transport.finish(token, outcome)
         case .backendReady: _ = transport.backendReady()
         case .deadlinePassed: _ = transport.drainDeadlinePassed()
@@ -62,8 +62,8 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         var produced: [Event] = []
         transport.drainEvents { if $0.isOutcome { produced.append($0) } }
         let expected = events.filter { $0.isOutcome }
-        if isLast, transport.memory.tape.isExhausted || produced.count > expected.count { return .cut }
-        if let divergence = transport.memory.tape.divergence { return .memory(divergence) }
+        if isLast, transport.memory.recorder.isExhausted || produced.count > expected.count { return .cut }
+        if let divergence = transport.memory.recorder.divergence { return .memory(divergence) }
         for index in 0..<max(produced.count, expected.count) {
             let (now, then) = (
                 index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil

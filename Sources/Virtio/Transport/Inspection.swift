@@ -1,4 +1,4 @@
-// A device looked at from the host: everything its registers, its lifecycle and its queues hold, as a plain value. Looking
+// A device looked at from the host: everything its registers, its lifecycle and its queues hold, as a plain value. ConformanceChecking
 // changes nothing, and unlike a `Snapshot` this can be done at any time; it cannot be put back.
 
 import VirtioABI

@@ -8,7 +8,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// next buffer will be, which stands above, is seen in the ring.
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
-        observeNotify(index, value: value)
+        checkNotification(index, value: value)
         guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
         queues[Int(index)].notifications &+= 1
         // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
@@ -16,10 +16,10 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// The host was kicked for some of `queues`, without an access that says which. Returns those to look at.
-    public mutating func kicked(_ queues: QueueSet) -> Effects {
-        memory.tape.record(.kicked(queues))
+    public mutating func notified(_ queues: QueueSet) -> Effects {
+        memory.recorder.record(.notified(queues))
         defer { closeCall() }
-        observeKick(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
+        checkNotifications(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
         readyQueues.intersection(queues).forEach { self.queues[$0].notifications &+= 1 }
         return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
     }
@@ -32,14 +32,14 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(where Device == Block)
     @_specialize(where Device == Console)
     public mutating func take(
-        queue index: Int, into batch: inout Batch<Device.Request>, asksForKick: Bool = true
+        queue index: Int, into batch: inout Batch<Device.Request>, requestsNotification: Bool = true
     ) -> Effects {
         precondition(index >= 0 && index < queueCount)
         let room = batch.capacity - batch.count
-        memory.tape.record(
+        memory.recorder.record(
             .take(
                 queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free),
-                asksForKick: asksForKick))
+                requestsNotification: requestsNotification))
         defer { closeCall() }
         var effects = Effects()
         // A driver that adds chains as fast as they are answered must not keep the host here.
@@ -52,20 +52,20 @@ extension MMIOTransport where Device: ~Copyable {
                 break
             }
             let mark = batch.segments.count
-            switch queues[index].next(&batch.segments, asksForKick: asksForKick) {
+            switch queues[index].next(&batch.segments, requestsNotification: requestsNotification) {
             case .empty: break serving
             case .fault(let fault):
                 batch.segments.truncate(to: mark)
                 broken = fault
                 break serving
             case .chain(var chain):
-                memory.tape.record(
+                memory.recorder.record(
                     .available(
                         queue: UInt16(index), id: chain.id,
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
                 let taken = device.take(&chain, queue: index, configuration)
-                if let seen = chain.remarks.seen { observe(seen, chain.id, queue: index) }
+                if let findings = chain.findings.value { check(findings, chain.id, queue: index) }
                 switch taken {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
@@ -80,7 +80,7 @@ extension MMIOTransport where Device: ~Copyable {
                 case .work(let request, let reply):
                     guard let name = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), name: name, epoch: queues[index].epoch)
-                    memory.tape.record(.request(token, Device.summary(of: request)))
+                    memory.recorder.record(.request(token, Device.summary(of: request)))
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
                     batch.segments.truncate(to: mark)
@@ -110,7 +110,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// for those before it; in a dead or reset one it is nobody's.
     @_specialize(where Device == Block)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
-        memory.tape.record(.finish(token, outcome))
+        memory.recorder.record(.finish(token, outcome))
         defer { closeCall() }
         let index = Int(token.queue)
         guard isCurrent(token), queues[index].live?.parked.finish(token.name, outcome) == true else { return Effects() }
@@ -142,7 +142,7 @@ extension MMIOTransport where Device: ~Copyable {
         var cursor = cursor
         var used = false
         while let (chain, answer) = queues[index].live?.parked.next(from: &cursor) {
-            if let witness = chain.witness { observe(chain.id, witness, queue: index) }
+            if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
             let written =
                 switch answer {
                 case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
@@ -154,9 +154,9 @@ extension MMIOTransport where Device: ~Copyable {
         if used { signalUsed(index) }
     }
 
-    private mutating func put(_ id: UInt16, slots: UInt16, written: Written, queue index: Int) {
+    private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
         queues[index].live?.put(id, slots: slots, written: written)
-        memory.tape.record(.used(queue: UInt16(index), id: id, length: written.length))
+        memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
     /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
@@ -182,7 +182,7 @@ extension MMIOTransport where Device == Console {
 
     /// Input arrived for `port`: takes as many of `bytes` as there is room for, even while suspended, and says how many.
     public mutating func receive(_ bytes: Span<UInt8>, port: Int = 0, accepted: inout Int) -> Effects {
-        memory.tape.recordInput(bytes, port: port)
+        memory.recorder.recordInput(bytes, port: port)
         defer { closeCall() }
         accepted = 0
         while accepted < bytes.count, device.accept(bytes[accepted], port: port) { accepted += 1 }
@@ -191,7 +191,7 @@ extension MMIOTransport where Device == Console {
 
     /// The host's end of `port` was opened or closed. Port 0 is open from the start.
     public mutating func setOpen(_ isOpen: Bool, port: Int) -> Effects {
-        memory.tape.record(.open(port: UInt8(port), isOpen: isOpen))
+        memory.recorder.record(.open(port: UInt8(port), isOpen: isOpen))
         defer { closeCall() }
         let owed = device.setOpen(isOpen, port: port)
         return hasSomething(owed, for: ConsoleQueue.controlReceive)

@@ -8,7 +8,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         let value = readWindow(at: offset, width: width)
-        memory.tape.record(
+        memory.recorder.record(
             .read(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
         closeCall()
         return value
@@ -17,16 +17,16 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func readWindow(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= UInt64(Register.configuration) {
             guard let field = configurationField(at: offset, width: width) else { return 0 }
-            observeConfiguration(at: field, width: width, written: nil)
+            checkConfigurationAccess(at: field, width: width, written: nil)
             return device.bytes(of: configuration).load(at: field, width: width)
         }
         guard let register = register(at: offset, width: width) else { return 0 }
-        expect(.registerReadable, register.direction != .write, at: offset)
+        check(.registerReadable, register.direction != .write, at: offset)
         return UInt64(read(register))
     }
 
     private mutating func read(_ register: Register) -> UInt32 {
-        observeRead(register)
+        checkRegisterRead(register)
         switch register {
         case .magicValue: return Register.magic
         case .version: return Register.mmioVersion
@@ -50,7 +50,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
-        memory.tape.record(
+        memory.recorder.record(
             .write(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
         defer { closeCall() }
         if offset >= UInt64(Register.configuration) {
@@ -58,8 +58,8 @@ extension MMIOTransport where Device: ~Copyable {
         }
         guard let register = register(at: offset, width: width) else { return Effects() }
         let value = UInt32(truncatingIfNeeded: value)
-        expect(.registerWritable, register.direction != .read, at: offset, value: UInt64(value))
-        observeWrite(register, value)
+        check(.registerWritable, register.direction != .read, at: offset, value: UInt64(value))
+        checkRegisterWrite(register, value)
         switch register {
         case .status: return writeStatus(value)
         // Never gated on DRIVER_OK, which a suspended 1.4 device does not show (D-6, H-3).
@@ -133,8 +133,8 @@ extension MMIOTransport where Device: ~Copyable {
         guard !queues[index].isReady else { return Effects() }
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
-                queues[index].configuration, driverFeatures, in: memory, observed: conformance.isOn)
-            observeSetUp(index)
+                queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
+            markQueueSetUpCovered(index)
             // It was not there when a drain under way began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
             limitDrain(index)
@@ -154,7 +154,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
         guard let offset = configurationField(at: offset, width: width) else { return Effects() }
-        observeConfiguration(at: offset, width: width, written: value)
+        checkConfigurationAccess(at: offset, width: width, written: value)
         var effects = writeField(UInt32(truncatingIfNeeded: value), at: offset, width: min(width, 4))
         if width == 8 {
             effects.merge(writeField(UInt32(truncatingIfNeeded: value >> 32), at: offset + 4, width: 4))
@@ -170,7 +170,7 @@ extension MMIOTransport where Device: ~Copyable {
             effects.emergency = byte
         } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
-            expect(
+            check(
                 .registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
             )
         }
@@ -181,7 +181,7 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func configurationField(at offset: UInt64, width: Int) -> Int? {
         guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
         else {
-            expect(.fieldWidth, false, at: offset, value: UInt64(width))
+            check(.fieldWidth, false, at: offset, value: UInt64(width))
             return nil
         }
         return Int(offset) - Int(Register.configuration)
@@ -190,10 +190,10 @@ extension MMIOTransport where Device: ~Copyable {
     /// The register an access means, or nil for one that means none.
     private mutating func register(at offset: UInt64, width: Int) -> Register? {
         let isWord = width == 4 && offset % 4 == 0
-        expect(.registerWidth, isWord, at: offset, value: UInt64(width))
+        check(.registerWidth, isWord, at: offset, value: UInt64(width))
         guard isWord else { return nil }
         let register = Register(rawValue: UInt32(offset))
-        expect(.registerDefined, register != nil, at: offset)
+        check(.registerDefined, register != nil, at: offset)
         return register
     }
 

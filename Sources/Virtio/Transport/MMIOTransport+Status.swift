@@ -7,11 +7,11 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func writeStatus(_ value: UInt32) -> Effects {
         let acceptable =
             driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && driverFeaturesHigh.isEmpty
-        observeStatusWrite(value)
+        checkStatusWrite(value)
         let wasLocked = lifecycle.featuresLocked
         let action = lifecycle.write(value, features: driverFeatures, acceptable: acceptable)
         if lifecycle.featuresLocked && !wasLocked { device.negotiated(driverFeatures) }
-        observe(action)
+        follow(action)
         return perform(action)
     }
 
@@ -86,7 +86,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// The host's patience with a drain is over (D-11). The host stops its clock when a drain ends: a late report counts for
     /// the drain that is under way then.
     public mutating func drainDeadlinePassed() -> Effects {
-        memory.tape.record(.deadlinePassed)
+        memory.recorder.record(.deadlinePassed)
         defer { closeCall() }
         guard lifecycle.phase == .suspending else { return Effects() }
         let effects = perform(lifecycle.deadlinePassed())
@@ -98,15 +98,15 @@ extension MMIOTransport where Device: ~Copyable {
     /// The backend is ready after a resume request. Status shows the device running first, then everything that was
     /// deferred is delivered: queue resets, completions, configuration, then the queues, whose kicks were ignored (D-17).
     public mutating func backendReady() -> Effects {
-        memory.tape.record(.backendReady)
+        memory.recorder.record(.backendReady)
         defer { closeCall() }
         guard lifecycle.resumed() else { return Effects() }
         compareAvailable()
         var effects = beginPendedResets()
         effects.events.insert(.resumed)
-        conformance.conduct.isDelivering = lifecycle.dialect == .draft
+        conformance.history.isDelivering = lifecycle.dialect == .draft
         for index in 0..<queueCount { deliverFinished(index) }
-        conformance.conduct.isDelivering = false
+        conformance.history.isDelivering = false
         if let staged {
             _ = commit(staged)
             interruptStatus.insert(.configurationChange)

@@ -93,7 +93,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(adding.isSubset(of: Self.canOffer), "there is no such feature here")
         var memory = memory
-        if tracing != .off { memory.tape = Tape(memory: memory, isReplay: tracing == .replay) }
+        if tracing != .off { memory.recorder = TraceRecorder(memory: memory, isReplay: tracing == .replay) }
         self.memory = memory
         conformance = Conformance(tracing != .off && conform == .off ? .report : conform)
         freezeScope = scope
@@ -112,7 +112,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         self.device = device
     }
 
-    deinit { memory.tape.free() }
+    deinit { memory.recorder.free() }
 
     /// The level of the interrupt line: InterruptStatus is not 0, in every state (4.2.3.4, D-6).
     public var interruptAsserted: Bool { !interruptStatus.isEmpty }
@@ -139,7 +139,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Back to the state after creation (2.4; 4.2.2.1), but for ConfigGeneration, which never goes back. Nothing deferred
     /// gets out: staged configuration is committed without a word.
     mutating func reset() -> Effects {
-        conformance.conduct = Conduct()
+        conformance.history = DriverHistory()
         for index in 0..<queueCount {
             queues[index].reset()
         }
@@ -165,7 +165,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         var new = old
         edit(&new)
         if new == old { return Effects() }
-        memory.tape.record(.change(Device.word(of: new)))
+        memory.recorder.record(.change(Device.word(of: new)))
         defer { closeCall() }
         switch lifecycle.phase {
         case .running, .suspending:
@@ -200,7 +200,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// The backend is broken for good.
     public mutating func fail() -> Effects {
-        memory.tape.record(.fail)
+        memory.recorder.record(.fail)
         defer { closeCall() }
         return failed()
     }
@@ -228,19 +228,19 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// Calls `body` with what has happened since the last time, in order. A host asks after each of its calls: there is room for what
     /// one of them brings.
-    public func drainEvents(_ body: (Event) -> Void) { memory.tape.drain(body) }
+    public func drainEvents(_ body: (Event) -> Void) { memory.recorder.drain(body) }
 
     /// The end of a call: what can be seen from outside is noted if it is another.
     mutating func closeCall() {
-        guard memory.tape.isOn else { return }
+        guard memory.recorder.isOn else { return }
         let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
         let (toldOfInterrupt, toldOfLife) = (
             now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase
         )
         // As it was: what a drain has to tell is told before the device is suspended, all else after (D-4, D-17).
-        if !toldOfInterrupt && lifecycle.isFrozen { memory.tape.record(.interrupt(now.interrupt)) }
-        if !toldOfLife { memory.tape.record(.lifecycle(now.status, now.phase)) }
-        if !toldOfInterrupt && !lifecycle.isFrozen { memory.tape.record(.interrupt(now.interrupt)) }
+        if !toldOfInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
+        if !toldOfLife { memory.recorder.record(.lifecycle(now.status, now.phase)) }
+        if !toldOfInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
         shown = now
     }
 }

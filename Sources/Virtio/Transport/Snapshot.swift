@@ -63,7 +63,7 @@ extension MMIOTransport where Device: ~Copyable {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
         for index in 0..<queueCount {
             try queues[index].restore(
-                snapshot.queues[index], snapshot.driverFeatures, memory, observed: conformance.isOn)
+                snapshot.queues[index], snapshot.driverFeatures, memory, checksDriver: conformance.isOn)
         }
         lifecycle = snapshot.lifecycle
         interruptStatus = snapshot.interruptStatus
@@ -77,7 +77,7 @@ extension MMIOTransport where Device: ~Copyable {
         staged = snapshot.staged
         generation = snapshot.generation
         toldDeferred = snapshot.toldDeferred
-        conformance.conduct = Conduct(restoredWith: lifecycle, showing: interruptStatus)
+        conformance.history = DriverHistory(restoredWith: lifecycle, showing: interruptStatus)
         if lifecycle.featuresLocked { device.negotiated(driverFeatures) }
         device.restore(snapshot.device)
         var effects = Effects(queues: lifecycle.mayTake ? readyQueues : [])
@@ -102,11 +102,11 @@ extension QueueSlot {
     }
 
     mutating func restore(
-        _ snapshot: QueueSnapshot, _ features: Features, _ memory: GuestMemory, observed: Bool
+        _ snapshot: QueueSnapshot, _ features: Features, _ memory: GuestMemory, checksDriver: Bool
     ) throws(QueueFault) {
         configuration = snapshot.configuration
         if let positions = snapshot.positions {
-            var queue = try LiveQueue(configuration, features, in: memory, observed: observed)
+            var queue = try LiveQueue(configuration, features, in: memory, checksDriver: checksDriver)
             queue.positions = positions
             try queue.restore(snapshot.finished, memory)
             live = consume queue

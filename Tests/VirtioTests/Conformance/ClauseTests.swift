@@ -24,11 +24,11 @@ import Testing
 
     @Test("no two clauses have the same name, and what is checked is the driver's")
     func clauseNames() {
-        var seen: Set<String> = []
-        for clause in Clause.all { #expect(seen.insert("\(clause.id)").inserted, "\(clause.id) twice") }
+        var tracedLoad: Set<String> = []
+        for clause in Clause.all { #expect(tracedLoad.insert("\(clause.id)").inserted, "\(clause.id) twice") }
         #expect(Clause.all.count == Check.allCases.count + Clause.otherDriverClauses.count + Clause.deviceClauses.count)
-        #expect(Check.allCases.allSatisfy { $0.clause.party == .driver })
-        #expect(Clause.otherDriverClauses.allSatisfy { $0.party == .driver })
-        #expect(Clause.deviceClauses.allSatisfy { $0.party == .device })
+        #expect(Check.allCases.allSatisfy { $0.clause.target == .driver })
+        #expect(Clause.otherDriverClauses.allSatisfy { $0.target == .driver })
+        #expect(Clause.deviceClauses.allSatisfy { $0.target == .device })
     }
 }

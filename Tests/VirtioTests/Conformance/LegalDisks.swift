@@ -108,11 +108,11 @@ extension LegalDriver {
             driver.submitRead()
             driver.backend.complete()
             driver.backend.change { $0.capacity = 63 }
-            let seen = driver.interruptStatus
+            let tracedLoad = driver.interruptStatus
             _ = driver.takeUsed(0)
-            driver.write(.interruptACK, seen.intersection(.usedBuffer).rawValue)
+            driver.write(.interruptACK, tracedLoad.intersection(.usedBuffer).rawValue)
             driver.readFields()
-            driver.write(.interruptACK, seen.intersection(.configurationChange).rawValue)
+            driver.write(.interruptACK, tracedLoad.intersection(.configurationChange).rawValue)
             // Nothing is pending, and so nothing acknowledged.
             driver.handleInterrupt()
             return driver
@@ -177,7 +177,7 @@ extension LegalDriver {
             let driver = BlockDriver(suspend: dialect, form: form, adding: .notificationData)
             driver.bringUp()
             driver.submitRead(kick: false)
-            driver.backend.call { $0.kicked(QueueSet(queue: 0)) }
+            driver.backend.call { $0.notified(QueueSet(queue: 0)) }
             driver.submitRead(2, kick: false)
             driver.write(.queueNotify, 5 << 16)
             driver.backend.complete()

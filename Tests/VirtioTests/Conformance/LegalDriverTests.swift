@@ -20,9 +20,9 @@ struct LegalDriver: Sendable, CustomTestStringConvertible {
 extension FakeDriver where Device: ~Copyable {
     /// What an interrupt handler does: reads InterruptStatus, takes what was used, and acknowledges what it saw.
     func handleInterrupt() {
-        let seen = interruptStatus
+        let tracedLoad = interruptStatus
         for index in rings.keys { _ = takeUsed(index) }
-        if !seen.isEmpty { write(.interruptACK, seen.rawValue) }
+        if !tracedLoad.isEmpty { write(.interruptACK, tracedLoad.rawValue) }
     }
 
     /// The driver waits until queue `index`, which it selects, reads `value` from `register`.
@@ -39,7 +39,7 @@ extension FakeDriver where Device: ~Copyable {
     func noFalseReport(legal: LegalDriver, form: Form) {
         for dialect in [nil, SuspendDialect.draft, .ratified] {
             // A false report would end the driver's life in strict, and the test with it.
-            let driver = Looking.$mode.withValue(.report) { legal.run(form, dialect) }
+            let driver = ConformanceChecking.$mode.withValue(.report) { legal.run(form, dialect) }
             let evidence = driver.broken.compactMap { driver.violation($0) }
             #expect(evidence == [], driver.state)
         }

@@ -118,17 +118,17 @@ struct ConsoleTests {
         #expect(driver.backend.transport.inputRoom() == 96)
         #expect(driver.type(Array(bytes.dropFirst(4000))) == 96)
         #expect(driver.type([1]) == 0 && driver.backend.transport.inputRoom() == 0)
-        var seen: [UInt8] = []
+        var tracedLoad: [UInt8] = []
         var next = 4096
-        while seen.count < bytes.count {
+        while tracedLoad.count < bytes.count {
             let chain = driver.post(1000)
             let used = driver.takeUsed(0)
             #expect(used.count == 1, driver.state)
             guard let length = used.first?.length else { return }
-            seen += driver.answer(chain).prefix(Int(length))
+            tracedLoad += driver.answer(chain).prefix(Int(length))
             next += driver.type(Array(bytes[next...]))
         }
-        #expect(seen == bytes)
+        #expect(tracedLoad == bytes)
     }
 
     @Test("A receive buffer without room is given back empty, and loses no input")

@@ -15,7 +15,7 @@ struct EventIndexTests {
         var configuration = QueueConfiguration(sizeMax: 16)
         (configuration.size, configuration.descriptors) = (UInt32(size), 0)
         (configuration.driver, configuration.device) = (1024, 2048)
-        return try LiveQueue(configuration, features, in: memory.guest, observed: true)
+        return try LiveQueue(configuration, features, in: memory.guest, checksDriver: true)
     }
 
     // MARK: Interrupts
@@ -34,7 +34,7 @@ struct EventIndexTests {
                     var passed = false
                     for _ in 0..<count {
                         if queue.positions.used.count == wanted { passed = true }
-                        queue.put(0, slots: 1, written: Written(0))
+                        queue.put(0, slots: 1, written: UsedLength(0))
                     }
                     let told = [queue.wantsInterrupt(), queue.wantsInterrupt()]
                     #expect(told == [passed, false], "from \(start), \(count) used, event at \(event)")
@@ -87,7 +87,7 @@ struct EventIndexTests {
                             if here == wish.place { passed = true }
                             here.advance(by: 1, size: size)
                         }
-                        queue.put(0, slots: UInt16(slots), written: Written(0))
+                        queue.put(0, slots: UInt16(slots), written: UsedLength(0))
                     }
                     let wanted =
                         switch wish.flags & 3 {
@@ -196,7 +196,7 @@ struct EventIndexTests {
         driver.submitRead()
         #expect(driver.kicks == 1)
         for _ in 0..<3 {
-            driver.backend.take(queue: 0, asksForKick: false)
+            driver.backend.take(queue: 0, requestsNotification: false)
             driver.submitRead()
         }
         #expect(driver.kicks == 1 && driver.backend.requests.count == 3, "a kick where the device will look anyway")

@@ -32,8 +32,8 @@ struct HostileRingTests {
 
     @Test(
         "Broken at run time: NEEDS_RESET, and a reset heals (traps 1, 2 and 3)",
-        arguments: Sabotage.ofRings + Sabotage.ofTables)
-    func broken(sabotage: Sabotage) {
+        arguments: RingCorruption.ofRings + RingCorruption.ofTables)
+    func broken(sabotage: RingCorruption) {
         let driver = BlockDriver()
         driver.bringUp(accepting: [.version1, BlockFeature.flush], queueSize: 16)
         sabotage.commit(driver)
@@ -107,7 +107,7 @@ struct HostileRingTests {
         let elsewhere: [QueueFault] = [
             .badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge, .descriptorNotAvailable,
         ]
-        let here = (Sabotage.ofRings + Sabotage.ofTables).map(\.fault) + BrokenTable.all.map(\.fault)
+        let here = (RingCorruption.ofRings + RingCorruption.ofTables).map(\.fault) + BrokenTable.all.map(\.fault)
         #expect(Set(here + elsewhere) == Set(QueueFault.allCases))
     }
 

@@ -27,13 +27,13 @@ struct Filler: VirtioDevice, ~Copyable {
 
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Never> {
+    ) -> TakeResult<Never> {
         var written: UInt32 = 0
         while chain.writable.write(Self.byte) { written += 1 }
-        return .done(Written(written))
+        return .done(UsedLength(written))
     }
 
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength { UsedLength() }
 }
 
 /// A descriptor's two words, and which bytes of the data area it lets the device write.

@@ -79,10 +79,10 @@ struct UsedBufferInterruptTests {
         let driver = BlockDriver()
         driver.bringUp()
         driver.backend.change { $0.capacity = 1 }
-        let seen = driver.interruptStatus
+        let tracedLoad = driver.interruptStatus
         driver.submit(BlockRequest.Kind.flush)
         driver.backend.complete()
-        driver.write(.interruptACK, seen.rawValue)
+        driver.write(.interruptACK, tracedLoad.rawValue)
         #expect(driver.interruptStatus == .usedBuffer && driver.backend.line.level, driver.state)
     }
 }

@@ -42,7 +42,7 @@ extension FakeDriver where Device: ~Copyable {
         return dump
     }
 
-    /// The device as a failing test shows it. Looking changes nothing.
+    /// The device as a failing test shows it. ConformanceChecking changes nothing.
     var state: Comment {
         let status = backend.transport.lifecycle.status.rawValue
         var lines = [

@@ -21,7 +21,7 @@ import Virtio
 import VirtioABI
 
 /// How devices made in a test look at their drivers.
-enum Looking {
+enum ConformanceChecking {
     @TaskLocal static var mode = ConformanceMode.report
 }
 
@@ -62,7 +62,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         tidy = form.tidy
         let transport = MMIOTransport(
             device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
-            withholding: withholding.union(form.withholding), conform: Looking.mode)
+            withholding: withholding.union(form.withholding), conform: ConformanceChecking.mode)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
@@ -111,9 +111,9 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// What an interrupt handler does first: reads InterruptStatus and acknowledges what it saw.
     @discardableResult
     func acknowledge() -> InterruptStatus {
-        let seen = interruptStatus
-        write(.interruptACK, seen.rawValue)
-        return seen
+        let tracedLoad = interruptStatus
+        write(.interruptACK, tracedLoad.rawValue)
+        return tracedLoad
     }
 
     /// How often the model saw the driver break the clause of `check`.

@@ -44,7 +44,7 @@ final class FakePackedQueue: FakeRing {
     private(set) var nextAvailable = Position()
     private(set) var nextUsed = Position()
     /// Where the driver last thought of a kick.
-    private var kicked = Position()
+    private var notified = Position()
     /// Descriptors that no buffer occupies.
     private(set) var room: Int
     /// Buffer ids that may be given out.
@@ -81,7 +81,7 @@ final class FakePackedQueue: FakeRing {
         (features, tidy) = (other.features, other.tidy)
         self.memory = memory
         (order, followsUsed) = (other.order, other.followsUsed)
-        (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
+        (nextAvailable, nextUsed, notified) = (other.nextAvailable, other.nextUsed, other.notified)
         (room, free, owned) = (other.room, other.free, other.owned)
     }
 
@@ -130,12 +130,12 @@ final class FakePackedQueue: FakeRing {
     func askForInterrupt() { setDriverEvent(2, nextUsed.word) }
 
     func takeKick() -> Bool {
-        defer { kicked = nextAvailable }
+        defer { notified = nextAvailable }
         let (wanted, mode) = deviceEventWords
         switch mode & 3 {
         case 1: return false
         case 2 where features.contains(.eventIndex):
-            var position = kicked
+            var position = notified
             while position != nextAvailable {
                 if position.word == wanted { return true }
                 position.advance(by: 1, size: size)

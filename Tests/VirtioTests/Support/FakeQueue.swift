@@ -21,7 +21,7 @@ final class FakeQueue: FakeRing {
     private(set) var nextAvailable: UInt16 = 0
     private(set) var nextUsed: UInt16 = 0
     /// The available index when the driver last thought of a kick.
-    private var kicked: UInt16 = 0
+    private var notified: UInt16 = 0
     private var free: [UInt16]
     private var owned: [UInt16: [UInt16]] = [:]
 
@@ -56,7 +56,7 @@ final class FakeQueue: FakeRing {
         (features, tidy) = (other.features, other.tidy)
         self.memory = memory
         (order, followsUsed) = (other.order, other.followsUsed)
-        (nextAvailable, nextUsed, kicked) = (other.nextAvailable, other.nextUsed, other.kicked)
+        (nextAvailable, nextUsed, notified) = (other.nextAvailable, other.nextUsed, other.notified)
         (free, owned) = (other.free, other.owned)
     }
 
@@ -111,9 +111,9 @@ final class FakeQueue: FakeRing {
     func askForInterrupt() { setUsedEvent(nextUsed) }
 
     func takeKick() -> Bool {
-        defer { kicked = nextAvailable }
+        defer { notified = nextAvailable }
         guard features.contains(.eventIndex) else { return usedFlags & SplitRing.noNotify == 0 }
-        var index = kicked
+        var index = notified
         while index != nextAvailable {
             if index == availEvent { return true }
             index &+= 1

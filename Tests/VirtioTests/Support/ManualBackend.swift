@@ -107,9 +107,9 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
 
     /// One `take`, whether the model named the queue or not.
     @discardableResult
-    func take(queue index: Int, asksForKick: Bool = true) -> Effects {
+    func take(queue index: Int, requestsNotification: Bool = true) -> Effects {
         let owner = Owner(Batch(capacity: batchCapacity, longestChain: transport.longestChain))
-        let effects = call { $0.take(queue: index, into: &owner.batch, asksForKick: asksForKick) }
+        let effects = call { $0.take(queue: index, into: &owner.batch, requestsNotification: requestsNotification) }
         for index in 0..<owner.batch.count {
             let work = owner.batch[index]
             requests.append(Pending(token: work.token, request: work.request, owner: owner))

@@ -68,7 +68,7 @@ private final class MirroredDisk {
         interrupt.insert(.usedBuffer)
     }
 
-    private func settle(_ owed: Oracle.Owed) {
+    private func settle(_ owed: Oracle.DeferredEvent) {
         switch owed {
         case .reset:
             (busy, held, acceptable, interrupt) = (false, false, false, [])
@@ -94,12 +94,12 @@ private final class MirroredDisk {
 @Suite("Suspend: exhaustive")
 struct SuspendExhaustiveTests {
     /// How a device gets where it is to be, from a stage of its initialisation.
-    private struct Situation {
+    private struct SuspendCase {
         let stage: FakeDriver<Block>.Stage
         let inputs: [Oracle.Input]
     }
 
-    private func situations(_ dialect: SuspendDialect?) -> [Situation] {
+    private func situations(_ dialect: SuspendDialect?) -> [SuspendCase] {
         let resume = Oracle.Input.write(dialect == .draft ? 0x0f : 0x1f)
         let suspended: [Oracle.Input] = [.write(0x1f), .drained]
         let lives: [[Oracle.Input]] = [
@@ -107,11 +107,11 @@ struct SuspendExhaustiveTests {
             [.write(0x1f), .deadline, resume], [.fail], suspended + [.fail], suspended + [resume, .fail],
         ]
         let early = [
-            Situation(stage: .reset, inputs: []), Situation(stage: .features, inputs: []),
-            Situation(stage: .queues, inputs: []), Situation(stage: .queues, inputs: [.fail]),
+            SuspendCase(stage: .reset, inputs: []), SuspendCase(stage: .features, inputs: []),
+            SuspendCase(stage: .queues, inputs: []), SuspendCase(stage: .queues, inputs: [.fail]),
         ]
-        let plain = early + lives.map { Situation(stage: .driverOK, inputs: $0) }
-        return plain + plain.map { Situation(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
+        let plain = early + lives.map { SuspendCase(stage: .driverOK, inputs: $0) }
+        return plain + plain.map { SuspendCase(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
     }
 
     @Test(

@@ -7,20 +7,20 @@ import VirtioABI
 
 extension Lifecycle {
     /// One input, and what is owed for it in the oracle's words.
-    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.Owed {
+    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.DeferredEvent {
         let phaseBefore = phase
         switch input {
         case .write(let word):
-            let owed = Oracle.Owed(write(word, features: features, acceptable: acceptable))
+            let owed = Oracle.DeferredEvent(write(word, features: features, acceptable: acceptable))
             if owed == .reset { reset() }
             return owed
         case .drained: return drained() ? .acknowledge : .nothing
         case .deadline:
-            let owed = Oracle.Owed(deadlinePassed())
+            let owed = Oracle.DeferredEvent(deadlinePassed())
             return phase == .suspended && phaseBefore == .suspending ? .acknowledge : owed
         case .ready: return resumed() ? .deliver : .nothing
         case .fail:
-            let owed = Oracle.Owed(fail())
+            let owed = Oracle.DeferredEvent(fail())
             return latchedError ? .latch : owed
         }
     }
@@ -45,7 +45,7 @@ extension Lifecycle {
     }
 }
 
-extension Oracle.Owed {
+extension Oracle.DeferredEvent {
     init(_ action: Lifecycle.Action) {
         self =
             switch action {

@@ -122,6 +122,6 @@ private struct Network: VirtioDevice, ~Copyable {
     func wantsBuffer(queue index: Int) -> Bool { true }
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Request> { .done(Written()) }
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written { Written() }
+    ) -> TakeResult<Request> { .done(UsedLength()) }
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength { UsedLength() }
 }

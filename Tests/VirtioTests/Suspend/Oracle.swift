@@ -13,7 +13,7 @@ struct Oracle: Hashable {
     }
 
     /// What the transport owes the driver or its host after an input.
-    enum Owed: Hashable {
+    enum DeferredEvent: Hashable {
         case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver
         case notifiedDeath, quietDeath
         /// The draft keeps a fatal error to itself until the resume.
@@ -34,7 +34,7 @@ struct Oracle: Hashable {
 
     private struct Cell {
         let next: Column?
-        let owed: Owed
+        let owed: DeferredEvent
     }
 
     let dialect: SuspendDialect?
@@ -49,7 +49,7 @@ struct Oracle: Hashable {
     // MARK: The tables
 
     private static let stay = Cell(next: nil, owed: .nothing)
-    private static func go(_ next: Column, _ owed: Owed) -> Cell { Cell(next: next, owed: owed) }
+    private static func go(_ next: Column, _ owed: DeferredEvent) -> Cell { Cell(next: next, owed: owed) }
 
     // Columns:       notLive, running, suspending, suspended, resuming, dead, deadSuspended
     private static let draft: [Row: [Cell]] = {
@@ -113,7 +113,7 @@ struct Oracle: Hashable {
     // MARK: Inputs
 
     /// One input. `acceptable`: FEATURES_OK can be granted; `accepts`: the driver accepted the dialect's feature bit.
-    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Owed {
+    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> DeferredEvent {
         switch input {
         case .write(0):
             self = Oracle(dialect: dialect)
@@ -126,7 +126,7 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> Owed {
+    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> DeferredEvent {
         sticky |= byte & 0x83
         if byte & 0x08 != 0 && sticky & 0x08 == 0 && acceptable {
             sticky |= 0x08
@@ -149,7 +149,7 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func enter(_ row: Row) -> Owed {
+    private mutating func enter(_ row: Row) -> DeferredEvent {
         let table = dialect == .draft ? Self.draft : Self.ratified
         guard let cell = table[row]?[column.rawValue], let next = cell.next else { return .nothing }
         if next == .resuming && latched {

@@ -138,13 +138,13 @@ struct FourQueues: VirtioDevice, ~Copyable {
 
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
-    ) -> Taken<Request> {
+    ) -> TakeResult<Request> {
         guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
         return .work(Request(queue: index), reply: reply)
     }
 
-    mutating func finish(_ outcome: Outcome, reply: Reply?) -> Written {
-        reply?.answer(0, afterWriting: 0) ?? Written()
+    mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength {
+        reply?.answer(0, afterWriting: 0) ?? UsedLength()
     }
 }
 

@@ -60,24 +60,26 @@ struct SuspendWalkTests {
 
     private func walk<Device: VirtioDevice & ~Copyable>(_ dialect: SuspendDialect, _ kind: () -> WalkKind<Device>) {
         let kind = kind()
-        var seen = (states: [Oracle.Column: Int](), used: 0, held: 0)
+        var tracedLoad = (states: [Oracle.Column: Int](), used: 0, held: 0)
         for seed in 1...UInt64(Self.walks) {
             let scope: FreezeScope = seed % 3 == 0 ? .narrow : .wide
             let steps = WalkStep.walk(seed: seed, length: Self.length)
             let walker = Walker(kind, dialect, scope)
             for step in steps where walker.failure == nil { walker.make(step) }
-            seen.states.merge(walker.seen.states, uniquingKeysWith: +)
-            seen = (seen.states, seen.used + walker.seen.used, seen.held + walker.seen.held)
+            tracedLoad.states.merge(walker.tracedLoad.states, uniquingKeysWith: +)
+            tracedLoad = (
+                tracedLoad.states, tracedLoad.used + walker.tracedLoad.used, tracedLoad.held + walker.tracedLoad.held
+            )
             guard walker.failure != nil else { continue }
             let short = WalkStep.shrink(steps) { Self.failure(of: $0, kind, dialect, scope) != nil }
             let failure = Self.failure(of: short, kind, dialect, scope) ?? ""
             Issue.record("seed \(seed), \(dialect), \(scope): \(failure)\nafter \(short)")
             return
         }
-        let states = seen.states.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }
+        let states = tracedLoad.states.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }
         print(
             "walks, \(Device.self), \(dialect): \(Self.walks) of \(Self.length) steps, \(states.joined(separator: ", ")); "
-                + "\(seen.used) chains used, \(seen.held) seen held")
+                + "\(tracedLoad.used) chains used, \(tracedLoad.held) seen held")
     }
 
     /// What goes wrong on a walk, or nil.

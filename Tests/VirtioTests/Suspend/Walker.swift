@@ -31,7 +31,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     /// The first thing that was not as it must be.
     private(set) var failure: String?
     /// What the walk has seen: steps that ended in a state, chains used, outcomes held at the end of a step.
-    private(set) var seen = (states: [Oracle.Column: Int](), used: 0, held: 0)
+    private(set) var tracedLoad = (states: [Oracle.Column: Int](), used: 0, held: 0)
 
     private let parts: [[Part]]
     private var areas: [FakeQueue] = []
@@ -167,7 +167,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     private func check(after step: WalkStep) {
         let (before, now) = (phase, driver.backend.transport.lifecycle.phase)
         phase = now
-        seen.states[driver.backend.transport.lifecycle.column, default: 0] += 1
+        tracedLoad.states[driver.backend.transport.lifecycle.column, default: 0] += 1
         checkStatus()
         checkConfiguration(before, now, wasReset: step.kind == .reset || step.kind == .bringUp)
         checkInterrupt(before, now)
@@ -229,13 +229,13 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
             }
             for element in driver.takeUsed(queue) {
                 let known = owned[queue].removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) != nil
-                seen.used += 1
+                tracedLoad.used += 1
                 expect(known, "queue \(queue) used chain \(element.id), which it does not have")
             }
             let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
             let held = driver.backend.transport.queues[queue].live?.parked.finished ?? 0
             let inFlight = driver.backend.transport.queues[queue].inFlight
-            seen.held += held
+            tracedLoad.held += held
             if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
                 let sum = Int(waiting) + held + inFlight
                 expect(ending(queue) != .none || sum == owned[queue].count, "queue \(queue) lost a chain")

@@ -9,7 +9,7 @@ import VirtioABI
 @Suite("Features one by one")
 struct FeatureTests {
     /// How a driver comes to be without a feature.
-    enum Lack: CaseIterable { case withheld, notAccepted }
+    enum MissingFeature: CaseIterable { case withheld, notAccepted }
 
     /// A disk's feature: the fields of the configuration space that come with it, and the requests.
     struct Disk: Sendable, CustomTestStringConvertible {
@@ -36,7 +36,7 @@ struct FeatureTests {
     }
 
     /// A disk with all features there are but the one that `lack` takes away.
-    func disk(without feature: Features, _ lack: Lack) -> BlockDriver {
+    func disk(without feature: Features, _ lack: MissingFeature) -> BlockDriver {
         let adding: Features = BlockFeature.sizeMax.subtracting(feature)
         let driver =
             lack == .withheld
@@ -49,8 +49,10 @@ struct FeatureTests {
         return driver
     }
 
-    @Test("A disk without one of its features is as if there were no such thing", arguments: Disk.all, Lack.allCases)
-    func disk(feature: Disk, lack: Lack) {
+    @Test(
+        "A disk without one of its features is as if there were no such thing", arguments: Disk.all,
+        MissingFeature.allCases)
+    func disk(feature: Disk, lack: MissingFeature) {
         let whole = BlockDriver(queues: 3, adding: BlockFeature.sizeMax)
         let driver = disk(without: feature.feature, lack)
         // Without FLUSH there is no CONFIG_WCE to offer, and where that is accepted alone writeback is 0 (5.2.5.2).
@@ -77,8 +79,9 @@ struct FeatureTests {
         #expect(driver.status.rawValue == 0x03, driver.state)
     }
 
-    @Test("Queues above 0 do not exist without MQ: not to be set up, kicked or read", arguments: Lack.allCases)
-    func queuesWithoutMultiqueue(lack: Lack) {
+    @Test(
+        "Queues above 0 do not exist without MQ: not to be set up, kicked or read", arguments: MissingFeature.allCases)
+    func queuesWithoutMultiqueue(lack: MissingFeature) {
         let driver = disk(without: BlockFeature.multiqueue, lack)
         for index in 1..<4 { expectNoQueue(driver, index) }
         driver.expectWorks()
@@ -116,7 +119,7 @@ struct FeatureTests {
     // MARK: The console
 
     /// A console of three ports without `feature`.
-    func console(without feature: Features, _ lack: Lack) -> ConsoleDriver {
+    func console(without feature: Features, _ lack: MissingFeature) -> ConsoleDriver {
         let withheld: Features = lack == .withheld ? feature : []
         let driver = ConsoleDriver(ports: ["a", "b"], withholding: withheld)
         #expect(driver.offered.isDisjoint(with: feature) == (lack == .withheld))
@@ -124,8 +127,10 @@ struct FeatureTests {
         return driver
     }
 
-    @Test("Without SIZE the size reads 0 where it is withheld, and no message tells of it", arguments: Lack.allCases)
-    func size(lack: Lack) {
+    @Test(
+        "Without SIZE the size reads 0 where it is withheld, and no message tells of it",
+        arguments: MissingFeature.allCases)
+    func size(lack: MissingFeature) {
         let driver = console(without: ConsoleFeature.size, lack)
         #expect(driver.configuration(0) == (lack == .withheld ? 0 : 80 | 25 << 16))
         let events = driver.announce().map(\.event)
@@ -134,8 +139,8 @@ struct FeatureTests {
         #expect(driver.messages() == [], driver.state)
     }
 
-    @Test("Without MULTIPORT there are two queues and no number of ports", arguments: Lack.allCases)
-    func multiport(lack: Lack) {
+    @Test("Without MULTIPORT there are two queues and no number of ports", arguments: MissingFeature.allCases)
+    func multiport(lack: MissingFeature) {
         let driver = console(without: ConsoleFeature.multiport, lack)
         #expect(driver.configuration(ConsoleConfiguration.maximumPorts) == (lack == .withheld ? 0 : 3))
         for index in 2..<9 { expectNoQueue(driver, index) }
@@ -146,8 +151,8 @@ struct FeatureTests {
         #expect(driver.answer(chain).prefix(2) == [1, 2] && driver.takeUsed(0).count == 1, driver.state)
     }
 
-    @Test("emerg_wr is there where it is offered, whoever accepted it (5.3.4)", arguments: Lack.allCases)
-    func emergencyWrite(lack: Lack) {
+    @Test("emerg_wr is there where it is offered, whoever accepted it (5.3.4)", arguments: MissingFeature.allCases)
+    func emergencyWrite(lack: MissingFeature) {
         let driver = console(without: ConsoleFeature.emergencyWrite, lack)
         driver.write(at: 0x108, width: 4, 0x41)
         #expect(driver.backend.emergency == (lack == .withheld ? [] : [0x41]), driver.state)
@@ -156,7 +161,7 @@ struct FeatureTests {
     // MARK: The rings
 
     /// A disk that offers all there is of rings, but for what is withheld; the driver accepts all but `feature`.
-    func ring(without feature: Features, _ lack: Lack, packed: Bool = false) -> BlockDriver {
+    func ring(without feature: Features, _ lack: MissingFeature, packed: Bool = false) -> BlockDriver {
         let all: Features = [.ringPacked, .inOrder, .notificationData]
         let driver = BlockDriver(
             adding: all.subtracting(lack == .withheld ? feature : []), withholding: lack == .withheld ? feature : [])
@@ -167,10 +172,12 @@ struct FeatureTests {
         return driver
     }
 
-    static let rings: [(Lack, Bool)] = Lack.allCases.flatMap { lack in [(lack, false), (lack, true)] }
+    static let rings: [(MissingFeature, Bool)] = MissingFeature.allCases.flatMap { lack in
+        [(lack, false), (lack, true)]
+    }
 
     @Test("Without INDIRECT_DESC a table is a fault", arguments: rings)
-    func indirect(lack: Lack, packed: Bool) {
+    func indirect(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .indirectDescriptors, lack, packed: packed)
         driver.layout = .table(shift: 0)
         driver.submitRead()
@@ -179,7 +186,7 @@ struct FeatureTests {
     }
 
     @Test("Without EVENT_IDX the flags decide, and the event words are nobody's (traps 4 and 18)", arguments: rings)
-    func eventIndex(lack: Lack, packed: Bool) {
+    func eventIndex(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .eventIndex, lack, packed: packed)
         for round in 0..<20 {
             // An event that was passed long ago.
@@ -199,15 +206,15 @@ struct FeatureTests {
         }
     }
 
-    @Test("Without RING_PACKED the ring is split", arguments: Lack.allCases)
-    func packed(lack: Lack) {
+    @Test("Without RING_PACKED the ring is split", arguments: MissingFeature.allCases)
+    func packed(lack: MissingFeature) {
         let driver = ring(without: .ringPacked, lack)
         for _ in 0..<20 { driver.expectWorks() }
         #expect(driver[queue: 0].usedIndex == 20, driver.state)
     }
 
     @Test("Without IN_ORDER what is done first is used first", arguments: rings)
-    func inOrder(lack: Lack, packed: Bool) {
+    func inOrder(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .inOrder, lack, packed: packed)
         let chains = (0..<3).map { driver.submitRead(UInt64($0)) }
         for index in [2, 0, 1] {
@@ -217,7 +224,7 @@ struct FeatureTests {
     }
 
     @Test("Without NOTIFICATION_DATA the value is the queue's number, all of it", arguments: rings)
-    func notificationData(lack: Lack, packed: Bool) {
+    func notificationData(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .notificationData, lack, packed: packed)
         driver.submitRead(kick: false)
         driver.write(.queueNotify, 1 << 16)
@@ -225,7 +232,7 @@ struct FeatureTests {
     }
 
     @Test("Without RING_RESET a queue is not reset", arguments: rings)
-    func ringReset(lack: Lack, packed: Bool) {
+    func ringReset(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .ringReset, lack, packed: packed)
         driver.write(.queueSel, 0)
         driver.write(.queueReset, 1)

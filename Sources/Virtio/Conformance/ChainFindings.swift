@@ -1,7 +1,7 @@
 // What was seen of the driver in one chain, on the chain's way through the device.
 
 /// What makes a chain known again, so that a change of it while the device has it is seen.
-struct Witness: Sendable {
+struct ChainFingerprint: Sendable {
     /// Of its descriptors as they were fetched.
     var digest: UInt64
     /// Its table of indirect descriptors, if it had one.
@@ -19,44 +19,44 @@ struct Digest {
 }
 
 /// What was seen in a chain.
-struct Remarks: Sendable {
-    var exercised = CheckSet()
+struct ChainFindings: Sendable {
+    var covered = CheckSet()
     var broken = CheckSet()
-    var witness: Witness?
+    var fingerprint: ChainFingerprint?
 }
 
 /// Where the remarks about the chain in hand are: one place in a batch, so that a chain takes no more than a pointer along. None where
 /// nobody looks. Valid as long as the batch is.
-@usableFromInline @safe struct RemarksPlace: @unchecked Sendable {
-    private let place: UnsafeMutablePointer<Remarks>?
+@usableFromInline @safe struct ChainFindingsPointer: @unchecked Sendable {
+    private let place: UnsafeMutablePointer<ChainFindings>?
 
     /// Where nobody looks.
     init() { unsafe place = nil }
     /// There, empty.
-    init(_ place: UnsafeMutablePointer<Remarks>) {
-        unsafe place.pointee = Remarks()
+    init(_ place: UnsafeMutablePointer<ChainFindings>) {
+        unsafe place.pointee = ChainFindings()
         unsafe self.place = place
     }
 
     /// Whether anybody looks.
     var isOn: Bool { unsafe place != nil }
     /// What was seen so far.
-    var seen: Remarks? { unsafe place?.pointee }
+    var value: ChainFindings? { unsafe place?.pointee }
 
-    func expect(_ check: Check, _ holds: @autoclosure () -> Bool) {
+    func check(_ check: Check, _ isKept: @autoclosure () -> Bool) {
         guard let place = unsafe place else { return }
-        unsafe place.pointee.exercised.insert(check)
-        if !holds() { unsafe place.pointee.broken.insert(check) }
+        unsafe place.pointee.covered.insert(check)
+        if !isKept() { unsafe place.pointee.broken.insert(check) }
     }
 
-    func exercise(_ checks: @autoclosure () -> CheckSet) {
+    func markCovered(_ checks: @autoclosure () -> CheckSet) {
         guard let place = unsafe place else { return }
-        unsafe place.pointee.exercised.formUnion(checks())
+        unsafe place.pointee.covered.formUnion(checks())
     }
 
-    func set(_ witness: @autoclosure () -> Witness) {
+    func set(_ fingerprint: @autoclosure () -> ChainFingerprint) {
         guard let place = unsafe place else { return }
-        unsafe place.pointee.witness = witness()
+        unsafe place.pointee.fingerprint = fingerprint()
     }
 }
 

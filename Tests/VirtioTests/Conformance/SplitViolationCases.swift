@@ -4,7 +4,7 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A running disk with a split ring of 8 entries, chains in its own descriptors.
     static func split(_ form: Form = Form(eventIndex: false), size: UInt16 = 8) -> BlockDriver {
         let driver = BlockDriver(form: form)
@@ -71,19 +71,19 @@ extension Offence {
         driver.backend.complete()
     }
 
-    static let rings: [Offence] = [
-        Offence(.addressInMemory, Evidence(queue: 0), "a buffer") { bad in
+    static let rings: [ViolationCase] = [
+        ViolationCase(.addressInMemory, Evidence(queue: 0), "a buffer") { bad in
             let driver = split()
             flush(driver) { _, last in if bad { last.address = 0xc000_0000 } }
             return driver
         },
-        Offence(.addressInMemory, Evidence(queue: 0), "a ring") { bad in
+        ViolationCase(.addressInMemory, Evidence(queue: 0), "a ring") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             ready(driver, size: 8, used: bad ? 0xc000_0000 : 0x3000)
             return driver
         },
-        Offence(.bufferOffRings, .chain(0)) { bad in
+        ViolationCase(.bufferOffRings, .chain(0)) { bad in
             let driver = split()
             let ring = driver[queue: 0]
             // The status byte is the last of the descriptor table, or the first behind it that is no ring.
@@ -92,38 +92,38 @@ extension Offence {
             flush(driver) { _, last in last.address = bad ? end - 1 : free }
             return driver
         },
-        Offence(.splitSize, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitSize, Evidence(queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             ready(driver, size: bad ? 12 : 8)
             return driver
         },
-        Offence(.splitAlignment, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitAlignment, Evidence(queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             ready(driver, size: 8, descriptors: bad ? 0x1008 : 0x1010)
             return driver
         },
-        Offence(.splitWritableLast, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitWritableLast, Evidence(queue: 0)) { bad in
             let driver = split()
             flush(driver) { first, last in
                 if bad { (first.flags, last.flags) = ([.next, .write], []) }
             }
             return driver
         },
-        Offence(.splitNoLoop, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitNoLoop, Evidence(queue: 0)) { bad in
             let driver = split()
             flush(driver) { _, last in
                 if bad { (last.flags, last.next) = ([.write, .next], 1) } else { last.next = 1 }
             }
             return driver
         },
-        Offence(.splitNextInTable, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitNextInTable, Evidence(queue: 0)) { bad in
             let driver = split()
             flush(driver) { first, _ in if bad { first.next = 8 } }
             return driver
         },
-        Offence(.splitInOrder, .chain(1)) { bad in
+        ViolationCase(.splitInOrder, .chain(1)) { bad in
             let driver = split(Form(eventIndex: false, inOrder: true))
             flush(driver, head: bad ? 1 : 0) { first, _ in
                 if bad {
@@ -134,7 +134,7 @@ extension Offence {
             }
             return driver
         },
-        Offence(.tableInOrder, .chain(0)) { bad in
+        ViolationCase(.tableInOrder, .chain(0)) { bad in
             let driver = split(Form(eventIndex: false, inOrder: true))
             flushByTable(
                 driver,
@@ -145,19 +145,19 @@ extension Offence {
                 })
             return driver
         },
-        Offence(.splitIndirectNegotiated, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitIndirectNegotiated, Evidence(queue: 0)) { bad in
             let driver = BlockDriver(
                 form: Form(eventIndex: false), withholding: bad ? .indirectDescriptors : [])
             driver.bringUp(queueSize: 8)
             flushByTable(driver)
             return driver
         },
-        Offence(.splitOneTable, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitOneTable, Evidence(queue: 0)) { bad in
             let driver = split()
             flushByTable(driver, { parts in if bad { parts[1].flags = .indirect } })
             return driver
         },
-        Offence(.splitLength, .chain(0)) { bad in
+        ViolationCase(.splitLength, .chain(0)) { bad in
             let driver = split(size: 4)
             flushByTable(
                 driver,
@@ -173,36 +173,36 @@ extension Offence {
                 })
             return driver
         },
-        Offence(.splitTableEndsChain, Evidence(queue: 0)) { bad in
+        ViolationCase(.splitTableEndsChain, Evidence(queue: 0)) { bad in
             let driver = split()
             flushByTable(driver, reference: { if bad { $0.flags = [.indirect, .next] } })
             return driver
         },
-        Offence(.tableWhole, Evidence(queue: 0)) { bad in
+        ViolationCase(.tableWhole, Evidence(queue: 0)) { bad in
             let driver = split()
             flushByTable(driver, reference: { if bad { $0.length -= 1 } })
             return driver
         },
-        Offence(.availableIndexAdvances, Evidence(queue: 0), "a leap") { bad in
+        ViolationCase(.availableIndexAdvances, Evidence(queue: 0), "a leap") { bad in
             let driver = split()
             driver[queue: 0].setAvailableIndex(bad ? 9 : 0)
             flushOrKick(driver, !bad)
             return driver
         },
-        Offence(.availableIndexAdvances, Evidence(queue: 0), "back") { bad in
+        ViolationCase(.availableIndexAdvances, Evidence(queue: 0), "back") { bad in
             let driver = split()
             flush(driver)
             if bad { driver[queue: 0].setAvailableIndex(0) }
             driver.kick(0)
             return driver
         },
-        Offence(.headInTable, Evidence(queue: 0)) { bad in
+        ViolationCase(.headInTable, Evidence(queue: 0)) { bad in
             let driver = split()
             if bad { driver[queue: 0].publish(8) }
             flushOrKick(driver, !bad)
             return driver
         },
-        Offence(.headFree, Evidence(queue: 0)) { bad in
+        ViolationCase(.headFree, Evidence(queue: 0)) { bad in
             let driver = split()
             driver.submit(BlockRequest.Kind.flush)
             let head: UInt16 = 0
@@ -211,19 +211,19 @@ extension Offence {
             driver.kick(0)
             return driver
         },
-        Offence(.availableFlags, .chain(0)) { bad in
+        ViolationCase(.availableFlags, .chain(0)) { bad in
             let driver = split()
             driver[queue: 0].setAvailableFlags(bad ? 2 : 1)
             flush(driver)
             return driver
         },
-        Offence(.availableFlagsZero, .chain(0)) { bad in
+        ViolationCase(.availableFlagsZero, .chain(0)) { bad in
             let driver = split(Form())
             driver[queue: 0].setAvailableFlags(bad ? 1 : 0)
             flush(driver)
             return driver
         },
-        Offence(.splitDescriptorKept, .chain(0)) { bad in
+        ViolationCase(.splitDescriptorKept, .chain(0)) { bad in
             let driver = split()
             let chain = driver.submit(BlockRequest.Kind.flush)
             if bad { driver.memory.store(UInt32(2), at: driver[queue: 0].descriptors + 16 * UInt64(chain.head) + 8) }

@@ -4,7 +4,7 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A running disk with a flush in its backend's hands, whose driver has asked it to suspend.
     private static func suspending(_ dialect: SuspendDialect) -> BlockDriver {
         let driver = running(dialect)
@@ -23,8 +23,8 @@ extension Offence {
     private static func afterResume(
         _ dialect: SuspendDialect, _ name: String, _ evidence: Evidence,
         _ act: @escaping @Sendable (BlockDriver) -> Void
-    ) -> Offence {
-        Offence(dialect == .draft ? .draftAwaited : .ratifiedResumeAwaited, evidence, name) { bad in
+    ) -> ViolationCase {
+        ViolationCase(dialect == .draft ? .draftAwaited : .ratifiedResumeAwaited, evidence, name) { bad in
             let driver = suspended(dialect)
             driver.write(.status, dialect.resume)
             if !bad { _ = driver.status }
@@ -36,8 +36,8 @@ extension Offence {
     /// Something that a driver does to a disk that is suspended, or one that is not any more.
     private static func whileSuspended(
         _ check: Check, _ name: String, _ evidence: Evidence, _ act: @escaping @Sendable (BlockDriver) -> Void
-    ) -> Offence {
-        Offence(check, evidence, name) { bad in
+    ) -> ViolationCase {
+        ViolationCase(check, evidence, name) { bad in
             let driver = suspended(check.rawValue < Check.ratifiedAfterDriverOK.rawValue ? .draft : .ratified)
             if !bad { resume(driver) }
             act(driver)
@@ -45,7 +45,7 @@ extension Offence {
         }
     }
 
-    static let resumeEdges: [Offence] = SuspendDialect.allCases.flatMap { dialect in
+    static let resumeEdges: [ViolationCase] = SuspendDialect.allCases.flatMap { dialect in
         [
             afterResume(dialect, "a queue stopped", .at(.queueReady, 0, queue: 0)) {
                 $0.write(.queueReady, 0)
@@ -54,30 +54,30 @@ extension Offence {
             afterResume(dialect, "a field written", .field(32, 0)) { $0.write(at: 0x120, width: 1, 0) },
             afterResume(dialect, "a field read", .field(0)) { _ = $0.configuration(0) },
             afterResume(dialect, "a kick by no register", .at(.queueNotify)) {
-                $0.backend.call { $0.kicked(QueueSet(queue: 0)) }
+                $0.backend.call { $0.notified(QueueSet(queue: 0)) }
             },
         ]
     }
 
-    static let suspendEdges: [Offence] = [
+    static let suspendEdges: [ViolationCase] = [
         // The byte that asked for the resume asks a running device to suspend (H-1).
         afterResume(.ratified, "the request repeated", .at(.status, 0x1f)) {
             $0.write(.status, 0x1f)
             _ = $0.status
         },
         whileSuspended(.draftNoKick, "by no register", .at(.queueNotify)) {
-            $0.backend.call { $0.kicked(QueueSet(queue: 0)) }
+            $0.backend.call { $0.notified(QueueSet(queue: 0)) }
         },
         whileSuspended(.draftConfigurationLeftAlone, "written", .field(32, 0)) { $0.write(at: 0x120, width: 1, 0) },
         whileSuspended(.ratifiedNoKick, "when it is suspended", .at(.queueNotify, 0, queue: 0)) { $0.kick(0) },
-        Offence(.draftBitKept, .at(.status, 0x0e), "by an abort") { bad in
+        ViolationCase(.draftBitKept, .at(.status, 0x0e), "by an abort") { bad in
             let driver = suspending(.draft)
             driver.write(.status, bad ? 0x0e : 0x0f)
             _ = driver.status
             driver.backend.complete()
             return driver
         },
-        Offence(.draftNoNewBuffers, Evidence(queue: 0, value: 2), "packed") { bad in
+        ViolationCase(.draftNoNewBuffers, Evidence(queue: 0, value: 2), "packed") { bad in
             let driver = BlockDriver(suspend: .draft, form: Form(packed: true))
             driver.bringUp()
             driver.write(.status, 0x1f)
@@ -87,7 +87,7 @@ extension Offence {
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        Offence(.draftBuffersKept, .chain(0), also: [.packedDescriptorKept], "a packed ring's table") { bad in
+        ViolationCase(.draftBuffersKept, .chain(0), also: [.packedDescriptorKept], "a packed ring's table") { bad in
             let driver = BlockDriver(suspend: .draft, form: Form(packed: true, layout: .table(shift: 0), tidy: true))
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
@@ -102,7 +102,7 @@ extension Offence {
             if !bad { driver.memory.store(UInt32(2), at: length) }
             return driver
         },
-        Offence(.ratifiedVerified, .at(.queueReady, 0, queue: 0), "a queue stopped") { bad in
+        ViolationCase(.ratifiedVerified, .at(.queueReady, 0, queue: 0), "a queue stopped") { bad in
             let driver = suspending(.ratified)
             if !bad {
                 settle(driver)
@@ -113,13 +113,13 @@ extension Offence {
             _ = driver.read(.queueReady)
             return driver
         },
-        Offence(.ratifiedVerified, .at(.status, 0x0f), "an abort, which there is none") { bad in
+        ViolationCase(.ratifiedVerified, .at(.status, 0x0f), "an abort, which there is none") { bad in
             let driver = suspending(.ratified)
             if bad { driver.write(.status, 0x0f) }
             settle(driver)
             return driver
         },
-        Offence(.ratifiedConfigurationKept, .field(32, 0), "before it is suspended") { bad in
+        ViolationCase(.ratifiedConfigurationKept, .field(32, 0), "before it is suspended") { bad in
             let driver = running(.ratified)
             driver.submit(BlockRequest.Kind.flush)
             if !bad { driver.write(at: 0x120, width: 1, 0) }
@@ -128,7 +128,7 @@ extension Offence {
             settle(driver)
             return driver
         },
-        Offence(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1), "before it is suspended") { bad in
+        ViolationCase(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1), "before it is suspended") { bad in
             let driver = suspending(.ratified)
             if bad { driver.submit(BlockRequest.Kind.flush, kick: false) }
             settle(driver)
@@ -136,7 +136,7 @@ extension Offence {
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        Offence(.ratifiedBitKept, .at(.status, 0x1e), "ACKNOWLEDGE, by the resume") { bad in
+        ViolationCase(.ratifiedBitKept, .at(.status, 0x1e), "ACKNOWLEDGE, by the resume") { bad in
             let driver = suspended(.ratified)
             driver.write(.status, bad ? 0x1e : 0x1f)
             _ = driver.status

@@ -5,7 +5,7 @@ import Virtio
 import VirtioABI
 
 /// One way to break a ring, by a driver whose block queue has 16 entries.
-struct Sabotage: CustomTestStringConvertible, Sendable {
+struct RingCorruption: CustomTestStringConvertible, Sendable {
     let fault: QueueFault
     let name: String
     /// Leaves the broken ring in memory. The kick comes after it.
@@ -20,8 +20,8 @@ struct Sabotage: CustomTestStringConvertible, Sendable {
     var testDescription: String { "\(fault): \(name)" }
 
     /// Puts descriptors 0, 1, 2 ... into the table and makes 0 available.
-    static func table(_ fault: QueueFault, _ name: String, _ descriptors: Descriptor...) -> Sabotage {
-        Sabotage(fault, name) { driver in
+    static func table(_ fault: QueueFault, _ name: String, _ descriptors: Descriptor...) -> RingCorruption {
+        RingCorruption(fault, name) { driver in
             for (index, descriptor) in descriptors.enumerated() {
                 driver[queue: 0].setDescriptor(UInt16(index), descriptor)
             }
@@ -30,7 +30,7 @@ struct Sabotage: CustomTestStringConvertible, Sendable {
     }
 
     /// A writable buffer that is not all in memory.
-    static func outside(_ name: String, _ address: UInt64, _ length: UInt32) -> Sabotage {
+    static func outside(_ name: String, _ address: UInt64, _ length: UInt32) -> RingCorruption {
         .table(
             .bufferOutsideMemory, name, Descriptor(address: 0x8000, length: 16, flags: .next, next: 1),
             Descriptor(address: address, length: length, flags: .write))
@@ -39,16 +39,16 @@ struct Sabotage: CustomTestStringConvertible, Sendable {
     static let low: UInt64 = 1 << 20
     static let high = FakeMemory.highAddress + 1 << 16
 
-    static let ofRings: [Sabotage] = [
-        Sabotage(.availableIndexJump, "one more than fits") { $0[queue: 0].setAvailableIndex(17) },
-        Sabotage(.availableIndexJump, "half the number space") { $0[queue: 0].setAvailableIndex(0x8000) },
-        Sabotage(.availableIndexJump, "backwards") { $0[queue: 0].setAvailableIndex(0xffff) },
-        Sabotage(.headOutOfRange, "the size") { $0[queue: 0].publish(16) },
-        Sabotage(.headOutOfRange, "the maximum") { $0[queue: 0].publish(0xffff) },
-        Sabotage(.headOutOfRange, "in range for QueueSizeMax only") { $0[queue: 0].publish(255) },
+    static let ofRings: [RingCorruption] = [
+        RingCorruption(.availableIndexJump, "one more than fits") { $0[queue: 0].setAvailableIndex(17) },
+        RingCorruption(.availableIndexJump, "half the number space") { $0[queue: 0].setAvailableIndex(0x8000) },
+        RingCorruption(.availableIndexJump, "backwards") { $0[queue: 0].setAvailableIndex(0xffff) },
+        RingCorruption(.headOutOfRange, "the size") { $0[queue: 0].publish(16) },
+        RingCorruption(.headOutOfRange, "the maximum") { $0[queue: 0].publish(0xffff) },
+        RingCorruption(.headOutOfRange, "in range for QueueSizeMax only") { $0[queue: 0].publish(255) },
     ]
 
-    static let ofTables: [Sabotage] = [
+    static let ofTables: [RingCorruption] = [
         .table(.nextOutOfRange, "the size", Descriptor(address: 0x8000, length: 16, flags: .next, next: 16)),
         .table(.nextOutOfRange, "the maximum", Descriptor(address: 0x8000, length: 16, flags: .next, next: 0xffff)),
         .table(.endlessChain, "a loop of one", Descriptor(address: 0x8000, length: 1, flags: .next)),

@@ -19,7 +19,7 @@ protocol Observed {
 
 extension FakeDriver: Observed where Device: ~Copyable {
     func violation(_ check: Check) -> Violation? { backend.transport.conformance.violation(check) }
-    func isExercised(_ check: Check) -> Bool { backend.transport.conformance.exercised.contains(check) }
+    func isExercised(_ check: Check) -> Bool { backend.transport.conformance.covered.contains(check) }
     var refusals: Int { backend.refusals }
     var isDead: Bool {
         backend.transport.lifecycle.status.contains(.needsReset) || backend.transport.lifecycle.latchedError
@@ -37,7 +37,7 @@ extension Observed {
 }
 
 /// What breaks a clause, and where that is seen.
-struct Offence: Sendable, CustomTestStringConvertible {
+struct ViolationCase: Sendable, CustomTestStringConvertible {
     let check: Check
     /// Where the device says it was, the last time.
     let evidence: Evidence
@@ -83,8 +83,8 @@ extension Evidence {
 }
 
 @Suite struct ConformanceTests {
-    @Test("a driver that breaks the clause is told so, with the place, and of no other", arguments: Offence.all)
-    func told(offence: Offence) throws {
+    @Test("a driver that breaks the clause is told so, with the place, and of no other", arguments: ViolationCase.all)
+    func told(offence: ViolationCase) throws {
         let driver = offence.run(true)
         let violation = try #require(driver.violation(offence.check), driver.state)
         #expect(violation.evidence == offence.evidence && violation.count > 0, driver.state)
@@ -93,43 +93,43 @@ extension Evidence {
 
     @Test(
         "one that does the nearest legal thing is told nothing, and the clause was put to the test",
-        arguments: Offence.all)
-    func notTold(offence: Offence) {
+        arguments: ViolationCase.all)
+    func notTold(offence: ViolationCase) {
         let driver = offence.run(false)
         #expect(driver.broken == [], driver.state)
         #expect(driver.isExercised(offence.check), driver.state)
     }
 
-    @Test("who is looked at is treated as who is not", arguments: Offence.all)
-    func unchanged(offence: Offence) {
+    @Test("who is looked at is treated as who is not", arguments: ViolationCase.all)
+    func unchanged(offence: ViolationCase) {
         for bad in [true, false] {
-            let seen = Looking.$mode.withValue(.report) { offence.run(bad) }
-            let unseen = Looking.$mode.withValue(.off) { offence.run(bad) }
+            let tracedLoad = ConformanceChecking.$mode.withValue(.report) { offence.run(bad) }
+            let unseen = ConformanceChecking.$mode.withValue(.off) { offence.run(bad) }
             #expect(unseen.broken == [] && !unseen.isExercised(offence.check), unseen.state)
-            #expect(seen.everything == unseen.everything, seen.state)
+            #expect(tracedLoad.everything == unseen.everything, tracedLoad.state)
         }
     }
 
-    @Test("strict refuses who breaks a clause that binds, and nobody else", arguments: Offence.all)
-    func strict(offence: Offence) {
+    @Test("strict refuses who breaks a clause that binds, and nobody else", arguments: ViolationCase.all)
+    func strict(offence: ViolationCase) {
         let binds = ([offence.check] + offence.also).contains { $0.clause.level.binds }
-        let bad = Looking.$mode.withValue(.strict) { offence.run(true) }
+        let bad = ConformanceChecking.$mode.withValue(.strict) { offence.run(true) }
         #expect((bad.refusals > 0) == binds && (bad.isDead || !binds), bad.state)
-        let legal = Looking.$mode.withValue(.strict) { offence.run(false) }
+        let legal = ConformanceChecking.$mode.withValue(.strict) { offence.run(false) }
         #expect(legal.refusals == 0 && legal.broken == [], legal.state)
     }
 
     @Test("there are such drivers for every check")
     func everyCheck() {
-        let missing = Set(Check.allCases).subtracting(Offence.plain.map(\.check))
+        let missing = Set(Check.allCases).subtracting(ViolationCase.plain.map(\.check))
         #expect(missing == [])
     }
 
     @Test("no two drivers of the table have the same name")
     func names() {
-        var seen: Set<String> = []
-        for offence in Offence.all {
-            #expect(seen.insert(offence.testDescription).inserted, "\(offence.testDescription)")
+        var tracedLoad: Set<String> = []
+        for offence in ViolationCase.all {
+            #expect(tracedLoad.insert(offence.testDescription).inserted, "\(offence.testDescription)")
         }
     }
 }

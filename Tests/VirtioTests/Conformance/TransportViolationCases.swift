@@ -4,22 +4,22 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
-    static let status: [Offence] = [
-        Offence(.statusShowsSteps, .at(.driverFeatures, 0)) { bad in
+extension ViolationCase {
+    static let status: [ViolationCase] = [
+        ViolationCase(.statusShowsSteps, .at(.driverFeatures, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .acknowledge : .driver)
             driver.write(.driverFeaturesSel, 0)
             driver.write(.driverFeatures, 0)
             return driver
         },
-        Offence(.statusBitKept, .at(.status, 0x0e)) { bad in
+        ViolationCase(.statusBitKept, .at(.status, 0x0e)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             driver.write(.status, bad ? 0x0e : 0x0f)
             return driver
         },
-        Offence(.resetAfterFailed, .at(.status, 0x8f)) { bad in
+        ViolationCase(.resetAfterFailed, .at(.status, 0x8f)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             driver.write(.status, 0x8b)
@@ -27,7 +27,7 @@ extension Offence {
             if bad { driver.write(.status, 0x8f) }
             return driver
         },
-        Offence(.deadDeviceLeftAlone, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.deadDeviceLeftAlone, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.kick(0)
@@ -36,24 +36,24 @@ extension Offence {
             driver.kick(0)
             return driver
         },
-        Offence(.featureOffered, Evidence(value: 1 << 32 | 1)) { bad in
+        ViolationCase(.featureOffered, Evidence(value: 1 << 32 | 1)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK, accepting: bad ? [.version1, Features(bit: 0)] : [.version1])
             return driver
         },
-        Offence(.version1Accepted, Evidence(value: Features.eventIndex.rawValue)) { bad in
+        ViolationCase(.version1Accepted, Evidence(value: Features.eventIndex.rawValue)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK, accepting: bad ? .eventIndex : [.version1, .eventIndex])
             return driver
         },
-        Offence(.featuresFinal, .at(.driverFeatures, 0)) { bad in
+        ViolationCase(.featuresFinal, .at(.driverFeatures, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .featuresOK : .features)
             driver.write(.driverFeaturesSel, 0)
             driver.write(.driverFeatures, 0)
             return driver
         },
-        Offence(.featuresOKReadBack, .at(.status, 0x0f)) { bad in
+        ViolationCase(.featuresOKReadBack, .at(.status, 0x0f)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features)
             driver.write(.status, 0x0b)
@@ -61,13 +61,15 @@ extension Offence {
             driver.write(.status, 0x0f)
             return driver
         },
-        Offence(.initialisationOrder, .at(.status, 2), "DRIVER alone") { bad in
+        ViolationCase(.initialisationOrder, .at(.status, 2), "DRIVER alone") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .reset)
             driver.write(.status, bad ? 2 : 3)
             return driver
         },
-        Offence(.initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK") {
+        ViolationCase(
+            .initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK"
+        ) {
             bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features)
@@ -78,13 +80,13 @@ extension Offence {
             driver.write(.status, 0x0f)
             return driver
         },
-        Offence(.configurationLeftAlone, .field(32, 0)) { bad in
+        ViolationCase(.configurationLeftAlone, .field(32, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .features : .featuresOK)
             driver.write(at: 0x120, width: 1, 0)
             return driver
         },
-        Offence(.featuresRefused, .at(.status, 0x0f), also: [.version1Accepted]) { bad in
+        ViolationCase(.featuresRefused, .at(.status, 0x0f), also: [.version1Accepted]) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features, accepting: bad ? [] : .version1)
             driver.write(.status, 0x0b)
@@ -92,7 +94,7 @@ extension Offence {
             driver.write(.status, 0x0f)
             return driver
         },
-        Offence(.kickAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.kickAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .queues : .driverOK)
             driver.kick(0)
@@ -100,61 +102,61 @@ extension Offence {
         },
     ]
 
-    static let registers: [Offence] = [
-        Offence(.registerDefined, .at(.status, nil).moved(to: 0x28)) { bad in
+    static let registers: [ViolationCase] = [
+        ViolationCase(.registerDefined, .at(.status, nil).moved(to: 0x28)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .reset)
             if bad { driver.write(at: 0x28, width: 4, 4096) } else { driver.write(.queueSel, 0) }
             return driver
         },
-        Offence(.registerWritable, .at(.interruptStatus, 1)) { bad in
+        ViolationCase(.registerWritable, .at(.interruptStatus, 1)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
             driver.backend.complete()
-            let seen = driver.interruptStatus.rawValue
-            driver.write(bad ? .interruptStatus : .interruptACK, seen)
+            let tracedLoad = driver.interruptStatus.rawValue
+            driver.write(bad ? .interruptStatus : .interruptACK, tracedLoad)
             return driver
         },
-        Offence(.registerReadable, .at(.queueNotify)) { bad in
+        ViolationCase(.registerReadable, .at(.queueNotify)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             _ = driver.read(bad ? .queueNotify : .status)
             return driver
         },
-        Offence(.registerWidth, .at(.status, 1)) { bad in
+        ViolationCase(.registerWidth, .at(.status, 1)) { bad in
             let driver = BlockDriver()
             _ = driver.read(at: 0x70, width: bad ? 1 : 4)
             return driver
         },
-        Offence(.deviceFeaturesSelected, .at(.deviceFeatures, 0)) { bad in
+        ViolationCase(.deviceFeaturesSelected, .at(.deviceFeatures, 0)) { bad in
             let driver = BlockDriver()
             if !bad { driver.write(.deviceFeaturesSel, 0) }
             _ = driver.read(.deviceFeatures)
             return driver
         },
-        Offence(.driverFeaturesSelected, .at(.driverFeatures, 0)) { bad in
+        ViolationCase(.driverFeaturesSelected, .at(.driverFeatures, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .driver)
             if !bad { driver.write(.driverFeaturesSel, 0) }
             driver.write(.driverFeatures, 0)
             return driver
         },
-        Offence(.queueSelected, .at(.queueSizeMax, 0)) { bad in
+        ViolationCase(.queueSelected, .at(.queueSizeMax, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             if !bad { driver.write(.queueSel, 0) }
             _ = driver.read(.queueSizeMax)
             return driver
         },
-        Offence(.queueSizeAllowed, .at(.queueSize, 512, queue: 0)) { bad in
+        ViolationCase(.queueSizeAllowed, .at(.queueSize, 512, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             driver.write(.queueSel, 0)
             driver.write(.queueSize, bad ? 512 : 256)
             return driver
         },
-        Offence(.readyQueueLeftAlone, .at(.queueSize, 8, queue: 0)) { bad in
+        ViolationCase(.readyQueueLeftAlone, .at(.queueSize, 8, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             if !bad {
@@ -164,7 +166,7 @@ extension Offence {
             driver.write(.queueSize, 8)
             return driver
         },
-        Offence(.queueStopReadBack, .at(.queueSize, 8, queue: 0)) { bad in
+        ViolationCase(.queueStopReadBack, .at(.queueSize, 8, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             driver.write(.queueReady, 0)
@@ -174,25 +176,25 @@ extension Offence {
             if !bad { driver.write(.queueReady, 0) }
             return driver
         },
-        Offence(.eventPending, .at(.interruptACK, 3)) { bad in
+        ViolationCase(.eventPending, .at(.interruptACK, 3)) { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.write(.interruptACK, bad ? 3 : 1)
             return driver
         },
-        Offence(.definedEvents, .at(.interruptACK, 5)) { bad in
+        ViolationCase(.definedEvents, .at(.interruptACK, 5)) { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.write(.interruptACK, bad ? 5 : 1)
             return driver
         },
-        Offence(.interruptStatusRead, .at(.interruptACK, 1)) { bad in
+        ViolationCase(.interruptStatusRead, .at(.interruptACK, 1)) { bad in
             let driver = interrupted()
             if !bad { _ = driver.interruptStatus }
             driver.write(.interruptACK, 1)
             return driver
         },
-        Offence(.queueResetAwaited, .at(.queueReady, 1, queue: 0)) { bad in
+        ViolationCase(.queueResetAwaited, .at(.queueReady, 1, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(.queueReset, 1)
@@ -206,19 +208,19 @@ extension Offence {
             driver.write(.queueReady, 1)
             return driver
         },
-        Offence(.noSharedMemory, .at(.shmSel, 0)) { bad in
+        ViolationCase(.noSharedMemory, .at(.shmSel, 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             if bad { driver.write(.shmSel, 0) }
             return driver
         },
-        Offence(.notifiedQueueExists, .at(.queueNotify, 1, queue: 1)) { bad in
+        ViolationCase(.notifiedQueueExists, .at(.queueNotify, 1, queue: 1)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(.queueNotify, bad ? 1 : 0)
             return driver
         },
-        Offence(.notifiedQueueReady, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.notifiedQueueReady, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             if bad {
@@ -230,28 +232,28 @@ extension Offence {
         },
     ]
 
-    static let configuration: [Offence] = [
-        Offence(.fieldOffered, .field(20)) { bad in
+    static let configuration: [ViolationCase] = [
+        ViolationCase(.fieldOffered, .field(20)) { bad in
             let driver = BlockDriver(withholding: bad ? BlockFeature.blockSize : [])
             _ = driver.configuration(BlockConfiguration.blockSize)
             return driver
         },
-        Offence(.registerDefined, .field(12), "behind the last field") { bad in
+        ViolationCase(.registerDefined, .field(12), "behind the last field") { bad in
             let driver = ConsoleDriver()
             _ = driver.configuration(bad ? 12 : 8)
             return driver
         },
-        Offence(.fieldWidth, .field(0), "a 64-bit field at once") { bad in
+        ViolationCase(.fieldWidth, .field(0), "a 64-bit field at once") { bad in
             let driver = BlockDriver()
             _ = driver.configuration(BlockConfiguration.capacity, width: bad ? 8 : 4)
             return driver
         },
-        Offence(.fieldWidth, .field(0), "16 bits as 32") { bad in
+        ViolationCase(.fieldWidth, .field(0), "16 bits as 32") { bad in
             let driver = ConsoleDriver()
             _ = driver.configuration(ConsoleConfiguration.columns, width: bad ? 4 : 2)
             return driver
         },
-        Offence(.registerWritable, .field(0, 1), "a field") { bad in
+        ViolationCase(.registerWritable, .field(0, 1), "a field") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(at: bad ? 0x100 : 0x120, width: bad ? 4 : 1, 1)

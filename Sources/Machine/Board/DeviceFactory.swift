@@ -4,11 +4,11 @@ import Virtio
 import VirtioABI
 
 /// The devices' maker.
-struct Parts {
+struct DeviceFactory {
     let configuration: Machine.Configuration
-    let wiring: any Wiring
+    let connections: any BoardConnections
     /// Kicks may bypass the bus as events.
-    let kicksAreEvents: Bool
+    let usesIOEventFDs: Bool
     /// The clock of drain deadlines.
     let time: any TimeSource
     /// The run's trace, if there is one.
@@ -25,7 +25,7 @@ struct Parts {
         var features = configuration.consoleFeatures
         if configuration.kernel == nil { features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
         let transport = MMIOTransport(
-            device: device, memory: wiring.guestMemory, suspend: configuration.suspend, adding: features.adding,
+            device: device, memory: connections.guestMemory, suspend: configuration.suspend, adding: features.adding,
             withholding: features.withholding, conform: configuration.conform, tracing: trace == nil ? .off : .on)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
@@ -33,7 +33,7 @@ struct Parts {
                 longestChain: transport.longestChain)
         }
         return try ConsoleSlot(
-            name: "console0", transport: transport, place: place(slot), streams: streams, onKey: onKey)
+            name: "console0", transport: transport, context: context(slot), streams: streams, onKey: onKey)
     }
 
     /// Disk `number` in slot `slot`.
@@ -44,18 +44,19 @@ struct Parts {
         return try BlockSlot(
             name: "blk\(number)",
             transport: MMIOTransport(
-                device: device, memory: wiring.guestMemory, suspend: image.suspend.dialect(or: configuration.suspend),
+                device: device, memory: connections.guestMemory,
+                suspend: image.suspend.dialect(or: configuration.suspend),
                 freeze: image.freeze, adding: image.features.adding, withholding: image.features.withholding,
                 conform: configuration.conform, tracing: trace == nil ? .off : .on),
-            place: place(slot), backend: image.backend, identity: image.id ?? "blk\(number)",
+            context: context(slot), backend: image.backend, identity: image.id ?? "blk\(number)",
             mode: image.mode, workers: Host.processors)
     }
 
-    private func place(_ slot: Int) -> Place {
-        Place(
-            line: wiring.line(slot: slot), drainDeadline: configuration.drainDeadline,
+    private func context(_ slot: Int) -> SlotContext {
+        SlotContext(
+            line: connections.line(slot: slot), drainDeadline: configuration.drainDeadline,
             reportsViolations: configuration.reportsViolations, onDeferredEvent: configuration.onDeferredEvent,
-            time: time, kicks: kicksAreEvents ? KickPath(wiring: wiring, slot: slot) : nil,
+            time: time, ioEventFDs: usesIOEventFDs ? IOEventFDRegistrar(connections: connections, slot: slot) : nil,
             trace: trace.map { DeviceTrace(writer: $0, device: slot) }, wakesGuest: configuration.serial != nil)
     }
 }

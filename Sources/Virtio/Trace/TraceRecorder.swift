@@ -1,15 +1,15 @@
 // Where a device model's events are noted, or, when it goes through them once more, where it reads guest memory from. A device without
 // one pays a comparison a load.
 //
-// The unsafe code here rests on this: a reel is made with its transport and freed with it, and whoever holds a tape is part of that
+// The unsafe code here rests on this: a storage is made with its transport and freed with it, and whoever holds a tape is part of that
 // transport.
 
 import Synchronization
 
 /// A device's tape, or none.
-@safe struct Tape: @unchecked Sendable {
+@safe struct TraceRecorder: @unchecked Sendable {
     /// What is on a tape.
-    @safe struct Reel: ~Copyable {
+    @safe struct Storage: ~Copyable {
         /// Guest memory, to name places in it.
         let memory: GuestMemory
         let isReplay: Bool
@@ -35,32 +35,32 @@ import Synchronization
         deinit { unsafe events.deallocate() }
     }
 
-    private let reel: UnsafeMutablePointer<Reel>?
+    private let storage: UnsafeMutablePointer<Storage>?
 
     /// No tape.
-    init() { unsafe reel = nil }
+    init() { unsafe storage = nil }
 
     /// A tape for a device over `memory`.
     init(memory: GuestMemory, isReplay: Bool) {
-        let made = UnsafeMutablePointer<Reel>.allocate(capacity: 1)
-        unsafe made.initialize(to: Reel(memory: memory, capacity: 1 << 16, isReplay: isReplay))
-        unsafe reel = made
+        let made = UnsafeMutablePointer<Storage>.allocate(capacity: 1)
+        unsafe made.initialize(to: Storage(memory: memory, capacity: 1 << 16, isReplay: isReplay))
+        unsafe storage = made
     }
 
     /// Frees what `init` made. Nothing may use the tape, or a copy of it, any more.
     func free() {
-        guard let reel = unsafe reel else { return }
-        unsafe reel.deinitialize(count: 1)
-        unsafe reel.deallocate()
+        guard let storage = unsafe storage else { return }
+        unsafe storage.deinitialize(count: 1)
+        unsafe storage.deallocate()
     }
 
     /// Whether there is one.
-    var isOn: Bool { unsafe reel != nil }
+    var isOn: Bool { unsafe storage != nil }
 
     /// Notes an event.
     @inline(__always)
     func record(_ event: @autoclosure () -> Event) {
-        guard unsafe reel != nil else { return }
+        guard unsafe storage != nil else { return }
         append(event())
     }
 
@@ -79,40 +79,40 @@ import Synchronization
     }
 
     private func append(_ event: Event) {
-        guard let reel = unsafe reel else { return }
-        guard unsafe reel.pointee.count < reel.pointee.capacity else {
-            unsafe reel.pointee.dropped += 1
+        guard let storage = unsafe storage else { return }
+        guard unsafe storage.pointee.count < storage.pointee.capacity else {
+            unsafe storage.pointee.dropped += 1
             return
         }
-        unsafe (reel.pointee.events + reel.pointee.count).initialize(to: event)
-        unsafe reel.pointee.count += 1
+        unsafe (storage.pointee.events + storage.pointee.count).initialize(to: event)
+        unsafe storage.pointee.count += 1
     }
 
     /// Calls `body` with the events noted since the last time, and forgets them. Events are plain values.
     func drain(_ body: (Event) -> Void) {
-        guard let reel = unsafe reel else { return }
-        for index in 0..<(unsafe reel.pointee.count) { unsafe body(reel.pointee.events[index]) }
-        unsafe reel.pointee.count = 0
-        let dropped = unsafe reel.pointee.dropped
+        guard let storage = unsafe storage else { return }
+        for index in 0..<(unsafe storage.pointee.count) { unsafe body(storage.pointee.events[index]) }
+        unsafe storage.pointee.count = 0
+        let dropped = unsafe storage.pointee.dropped
         if dropped > 0 { body(.dropped(dropped)) }
-        unsafe reel.pointee.dropped = 0
+        unsafe storage.pointee.dropped = 0
     }
 
     // MARK: Guest memory
 
     /// A word of guest memory, fetched once by whoever calls: noted or, in a replay, what was noted.
     @inline(__always)
-    func seen<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
-        guard unsafe reel != nil else { return value }
+    func load<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
+        guard unsafe storage != nil else { return value }
         return unsafe Word(truncatingIfNeeded: exchange(UInt64(value), Word.bitWidth / 8, place))
     }
 
     private func exchange(_ value: UInt64, _ width: Int, _ place: UnsafeRawPointer) -> UInt64 {
-        guard let reel = unsafe reel else { return value }
-        let address = unsafe reel.pointee.memory.guestAddress(of: place) ?? 0
+        guard let storage = unsafe storage else { return value }
+        let address = unsafe storage.pointee.memory.guestAddress(of: place) ?? 0
         var value = value
-        if unsafe reel.pointee.isReplay {
-            value = unsafe reel.pointee.next(address, width) ?? value
+        if unsafe storage.pointee.isReplay {
+            value = unsafe storage.pointee.next(address, width) ?? value
         }
         append(.load(address: address, width: UInt8(width), value: value))
         return value
@@ -122,18 +122,18 @@ import Synchronization
 
     /// From here on the model reads what `events` say it read.
     func play(_ events: [Event]) {
-        guard let reel = unsafe reel else { return }
-        unsafe reel.pointee.script = events
-        unsafe reel.pointee.position = 0
+        guard let storage = unsafe storage else { return }
+        unsafe storage.pointee.script = events
+        unsafe storage.pointee.position = 0
     }
 
     /// Where the model first read another place than the script says, or more than it has.
-    var divergence: String? { unsafe reel?.pointee.divergence }
+    var divergence: String? { unsafe storage?.pointee.divergence }
     /// It read more than the script has.
-    var isExhausted: Bool { unsafe reel?.pointee.isExhausted ?? false }
+    var isExhausted: Bool { unsafe storage?.pointee.isExhausted ?? false }
 }
 
-extension Tape.Reel {
+extension TraceRecorder.Storage {
     /// What was read at `address`, if the script goes on with that.
     mutating func next(_ address: UInt64, _ width: Int) -> UInt64? {
         while position < script.count {

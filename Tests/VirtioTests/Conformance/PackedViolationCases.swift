@@ -4,7 +4,7 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A running disk with a packed ring of 8 descriptors.
     static func packed(withholding: Features = []) -> BlockDriver {
         let driver = BlockDriver(form: .plainPacked, withholding: withholding)
@@ -53,20 +53,20 @@ extension Offence {
         return Part(address: address, length: UInt32(16 * parts.count), writable: false)
     }
 
-    static let packedRings: [Offence] = [
-        Offence(.packedAlignment, Evidence(queue: 0)) { bad in
+    static let packedRings: [ViolationCase] = [
+        ViolationCase(.packedAlignment, Evidence(queue: 0)) { bad in
             let driver = BlockDriver(form: .plainPacked)
             driver.bringUp(to: .featuresOK)
             ready(driver, size: 12, available: bad ? 0x2002 : 0x2004)
             return driver
         },
-        Offence(.queueSizeAllowed, Evidence(queue: 0), "a packed ring of none") { bad in
+        ViolationCase(.queueSizeAllowed, Evidence(queue: 0), "a packed ring of none") { bad in
             let driver = BlockDriver(form: .plainPacked)
             driver.bringUp(to: .featuresOK)
             ready(driver, size: bad ? 0 : 1)
             return driver
         },
-        Offence(.packedDescriptorKept, .chain(0)) { bad in
+        ViolationCase(.packedDescriptorKept, .chain(0)) { bad in
             let driver = packed()
             let table = packedTable(driver)
             describe(driver, 0, table, flags: Flags.indirect)
@@ -76,7 +76,7 @@ extension Offence {
             if !bad { driver.memory.store(UInt8(0xff), at: table.address + 8) }
             return driver
         },
-        Offence(.packedLength, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedLength, Evidence(queue: 0)) { bad in
             let driver = packed()
             let parts = tableOfFlush(driver)
             var all = [parts[0]]
@@ -87,7 +87,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.packedNoLoop, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedNoLoop, Evidence(queue: 0)) { bad in
             let driver = packed()
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
             let (empty, status) = (Part(address: 0, length: 0, writable: false), driver.writable(1))
@@ -100,12 +100,12 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.packedWritableLast, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedWritableLast, Evidence(queue: 0)) { bad in
             let driver = packed()
             packedFlush(driver) { header, status in if bad { (header.writable, status.writable) = (true, false) } }
             return driver
         },
-        Offence(.packedRoom, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedRoom, Evidence(queue: 0)) { bad in
             let driver = packed()
             driver.submit(BlockRequest.Kind.flush, kick: true)
             // Two of eight descriptors are taken: a list of seven goes over them.
@@ -122,7 +122,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.packedWholeList, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedWholeList, Evidence(queue: 0)) { bad in
             let driver = packed()
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
             let status = driver.writable(1)
@@ -132,21 +132,21 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.packedIndirectNegotiated, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedIndirectNegotiated, Evidence(queue: 0)) { bad in
             let driver = packed(withholding: bad ? .indirectDescriptors : [])
             describe(driver, 0, packedTable(driver), flags: Flags.indirect)
             driver.kick(0)
             driver.backend.complete()
             return driver
         },
-        Offence(.packedTableFlags, .chain(0)) { bad in
+        ViolationCase(.packedTableFlags, .chain(0)) { bad in
             let driver = packed()
             describe(driver, 0, packedTable(driver, flags: bad ? .next : []), flags: Flags.indirect)
             driver.kick(0)
             driver.backend.complete()
             return driver
         },
-        Offence(.packedTableAlone, Evidence(queue: 0)) { bad in
+        ViolationCase(.packedTableAlone, Evidence(queue: 0)) { bad in
             let driver = packed()
             let table = packedTable(driver)
             if bad {

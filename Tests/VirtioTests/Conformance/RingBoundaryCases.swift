@@ -4,7 +4,7 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A running disk whose ring of 8 entries has room between its areas.
     private static func spread(packed: Bool) -> BlockDriver {
         let driver = BlockDriver(form: Form(packed: packed))
@@ -25,7 +25,7 @@ extension Offence {
     }
 
     /// A buffer right before or behind each area of a ring, or a byte into it. Nobody fills it.
-    static let buffersAtRings: [Offence] = [false, true].flatMap { packed in
+    static let buffersAtRings: [ViolationCase] = [false, true].flatMap { packed in
         let sizes: [UInt64] =
             packed
             ? [8 * PackedRing.descriptorSize, PackedRing.eventSize, PackedRing.eventSize]
@@ -33,7 +33,7 @@ extension Offence {
         return (0..<3).flatMap { area in
             [true, false].map { before in
                 let name = "\(packed ? "packed" : "split"), \(before ? "before" : "behind") area \(area)"
-                return Offence(.bufferOffRings, .chain(0), name) { bad in
+                return ViolationCase(.bufferOffRings, .chain(0), name) { bad in
                     let driver = spread(packed: packed)
                     let start = driver.ring(0).areas[area]
                     let legal = before ? start - 20 : start + sizes[area]
@@ -47,8 +47,8 @@ extension Offence {
     }
 
     /// A read of 2^32 bytes beside its header, or of a sector less. Nobody does it.
-    private static func longRead(_ check: Check, packed: Bool) -> Offence {
-        Offence(check, Evidence(queue: 0), "2^32 bytes") { bad in
+    private static func longRead(_ check: Check, packed: Bool) -> ViolationCase {
+        ViolationCase(check, Evidence(queue: 0), "2^32 bytes") { bad in
             let driver = BlockDriver(
                 queueSize: 8192, form: Form(packed: packed), memory: FakeMemory(low: 1 << 19, high: 1 << 20))
             driver.backend.change { $0.capacity = 1 << 24 }
@@ -64,8 +64,8 @@ extension Offence {
     }
 
     /// A ring of one more entry than the device has.
-    private static func largeRing(packed: Bool) -> Offence {
-        Offence(.queueSizeAllowed, Evidence(queue: 0), "\(packed ? "packed" : "split"), made ready") { bad in
+    private static func largeRing(packed: Bool) -> ViolationCase {
+        ViolationCase(.queueSizeAllowed, Evidence(queue: 0), "\(packed ? "packed" : "split"), made ready") { bad in
             let driver = BlockDriver(form: Form(packed: packed))
             driver.bringUp(to: .featuresOK)
             ready(driver, size: bad ? 512 : 256)
@@ -77,8 +77,8 @@ extension Offence {
     private static func ringAt(
         _ check: Check, _ name: String, packed: Bool, size: (bad: UInt32, legal: UInt32) = (8, 8),
         bad: (UInt64, UInt64, UInt64), legal: (UInt64, UInt64, UInt64)
-    ) -> Offence {
-        Offence(check, Evidence(queue: 0), name) { isBad in
+    ) -> ViolationCase {
+        ViolationCase(check, Evidence(queue: 0), name) { isBad in
             let driver = BlockDriver(form: Form(packed: packed))
             driver.bringUp(to: .featuresOK)
             let areas = isBad ? bad : legal
@@ -88,7 +88,7 @@ extension Offence {
         }
     }
 
-    static let ringPlaces: [Offence] = [
+    static let ringPlaces: [ViolationCase] = [
         ringAt(
             .splitSize, "none", packed: false, size: (0, 1), bad: (0x1000, 0x2000, 0x3000),
             legal: (0x1000, 0x2000, 0x3000)),
@@ -114,13 +114,13 @@ extension Offence {
         longRead(.packedNoLoop, packed: true),
     ]
 
-    static let splitEdges: [Offence] = [
-        Offence(.addressInMemory, Evidence(queue: 0), "a buffer's last byte") { bad in
+    static let splitEdges: [ViolationCase] = [
+        ViolationCase(.addressInMemory, Evidence(queue: 0), "a buffer's last byte") { bad in
             let driver = split()
             flush(driver) { _, last in last.address = bad ? 1 << 20 : 1 << 20 - 1 }
             return driver
         },
-        Offence(.addressInMemory, Evidence(queue: 0), "a table's last descriptor") { bad in
+        ViolationCase(.addressInMemory, Evidence(queue: 0), "a table's last descriptor") { bad in
             let driver = split()
             let parts = tableOfFlush(driver)
             let table: UInt64 = 1 << 20 - 32
@@ -135,18 +135,18 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.splitWritableLast, Evidence(queue: 0), "in a table") { bad in
+        ViolationCase(.splitWritableLast, Evidence(queue: 0), "in a table") { bad in
             let driver = split()
             flushByTable(
                 driver, { if bad { ($0[0].flags, $0[1].flags) = ([.next, .write], []) } })
             return driver
         },
-        Offence(.splitNextInTable, Evidence(queue: 0), "of two") { bad in
+        ViolationCase(.splitNextInTable, Evidence(queue: 0), "of two") { bad in
             let driver = split()
             flushByTable(driver, { $0[0].next = bad ? 2 : 1 })
             return driver
         },
-        Offence(.splitNoLoop, Evidence(queue: 0), "from the last descriptor to the first") { bad in
+        ViolationCase(.splitNoLoop, Evidence(queue: 0), "from the last descriptor to the first") { bad in
             let driver = split()
             let queue = driver[queue: 0]
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
@@ -161,7 +161,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.splitInOrder, .chain(7), "round the end of the table") { bad in
+        ViolationCase(.splitInOrder, .chain(7), "round the end of the table") { bad in
             let driver = split(Form(eventIndex: false, inOrder: true))
             let queue = driver[queue: 0]
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
@@ -173,7 +173,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.splitLength, Evidence(queue: 0), "more than any queue of the device may have") { bad in
+        ViolationCase(.splitLength, Evidence(queue: 0), "more than any queue of the device may have") { bad in
             let driver = split(size: 256)
             flushByTable(
                 driver,
@@ -187,12 +187,12 @@ extension Offence {
                 })
             return driver
         },
-        Offence(.tableWhole, Evidence(queue: 0), "of nothing") { bad in
+        ViolationCase(.tableWhole, Evidence(queue: 0), "of nothing") { bad in
             let driver = split()
             flushByTable(driver, reference: { if bad { $0.length = 0 } })
             return driver
         },
-        Offence(.availableIndexAdvances, Evidence(queue: 0), "one more than fits") { bad in
+        ViolationCase(.availableIndexAdvances, Evidence(queue: 0), "one more than fits") { bad in
             let driver = split()
             driver.layout = .table(shift: 0)
             for _ in 0..<8 { driver.submit(BlockRequest.Kind.flush, kick: false) }
@@ -201,7 +201,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.headInTable, Evidence(queue: 0), "the last") { bad in
+        ViolationCase(.headInTable, Evidence(queue: 0), "the last") { bad in
             let driver = split()
             driver[queue: 0].setDescriptor(7, table(driver, tableOfFlush(driver)))
             driver[queue: 0].publish(bad ? 8 : 7)
@@ -209,7 +209,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.splitDescriptorKept, .chain(0), "of a table") { bad in
+        ViolationCase(.splitDescriptorKept, .chain(0), "of a table") { bad in
             let driver = split()
             driver.layout = .table(shift: 0)
             driver.submit(BlockRequest.Kind.flush)
@@ -222,13 +222,13 @@ extension Offence {
         },
     ]
 
-    static let packedEdges: [Offence] = [
-        Offence(.addressInMemory, Evidence(queue: 0), "a packed buffer's last byte") { bad in
+    static let packedEdges: [ViolationCase] = [
+        ViolationCase(.addressInMemory, Evidence(queue: 0), "a packed buffer's last byte") { bad in
             let driver = packed()
             packedFlush(driver) { _, status in status.address = bad ? 1 << 20 : 1 << 20 - 1 }
             return driver
         },
-        Offence(.tableWhole, Evidence(queue: 0), "packed") { bad in
+        ViolationCase(.tableWhole, Evidence(queue: 0), "packed") { bad in
             let driver = packed()
             var table = packedTable(driver)
             if bad { table.length -= 1 }
@@ -237,7 +237,7 @@ extension Offence {
             driver.backend.complete()
             return driver
         },
-        Offence(.packedWritableLast, Evidence(queue: 0), "in a table") { bad in
+        ViolationCase(.packedWritableLast, Evidence(queue: 0), "in a table") { bad in
             let driver = packed()
             var parts = tableOfFlush(driver)
             if bad { (parts[0].flags, parts[1].flags) = (.write, []) }

@@ -4,9 +4,9 @@
 import Virtio
 
 /// A batch of requests with the backend.
-final class RequestBox {
+final class RequestBatch {
     let id: Int
-    var batch: Batch<Block.Request>
+    var requests: Batch<Block.Request>
     /// Requests that are not finished.
     var open = 0
     /// Of the two runs between resets that can overlap, the one they belong to.
@@ -14,16 +14,16 @@ final class RequestBox {
 
     init(id: Int, longestChain: UInt16) {
         self.id = id
-        batch = Batch(longestChain: longestChain)
+        requests = Batch(longestChain: longestChain)
     }
 }
 
 /// One request of a box.
-struct BoxedRequest {
-    let box: RequestBox
+struct BatchedRequest {
+    let batch: RequestBatch
     let index: Int
 
-    var work: Work<Block.Request> { box.batch[index] }
+    var work: Work<Block.Request> { batch.requests[index] }
     /// The request as a number, for a kernel that gives it back.
-    var name: UInt64 { UInt64(box.id) << 32 | UInt64(index) }
+    var name: UInt64 { UInt64(batch.id) << 32 | UInt64(index) }
 }

@@ -81,10 +81,10 @@ extension LegalDriver {
                 for rest in BlockDriver.Stage.allCases where rest > stage { driver.perform(rest) }
                 driver.submitRead()
                 driver.backend.complete()
-                let seen = driver.interruptStatus
+                let tracedLoad = driver.interruptStatus
                 move()
                 _ = driver.takeUsed(0)
-                driver.write(.interruptACK, seen.rawValue)
+                driver.write(.interruptACK, tracedLoad.rawValue)
                 driver.write(.queueSel, 0)
                 move()
                 driver.write(.queueReady, 0)

@@ -4,10 +4,10 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A request of a type that needs a feature, which the device offers or not.
-    private static func unknown(_ name: String, _ kind: UInt32, needs feature: Features) -> Offence {
-        Offence(.requestNegotiated, .chain(0), name) { bad in
+    private static func unknown(_ name: String, _ kind: UInt32, needs feature: Features) -> ViolationCase {
+        ViolationCase(.requestNegotiated, .chain(0), name) { bad in
             let driver = disk(withholding: bad ? feature : [])
             driver.submit(kind, data: kind == BlockRequest.Kind.flush ? [] : range())
             return driver
@@ -15,8 +15,8 @@ extension Offence {
     }
 
     /// A request of a type that no feature of this device allows.
-    private static func foreign(_ name: String, _ kind: UInt32) -> Offence {
-        Offence(.requestNegotiated, .chain(0), name) { bad in
+    private static func foreign(_ name: String, _ kind: UInt32) -> ViolationCase {
+        ViolationCase(.requestNegotiated, .chain(0), name) { bad in
             let driver = disk()
             driver.submit(bad ? kind : BlockRequest.Kind.discard, data: range())
             return driver
@@ -26,8 +26,8 @@ extension Offence {
     /// A request on one sector at the end of the disk, or the one behind it.
     private static func atEnd(
         _ name: String, _ kind: UInt32, _ request: @escaping @Sendable (UInt64) -> (UInt64, [UInt8])
-    ) -> Offence {
-        Offence(.requestOnDisk, .chain(0), name) { bad in
+    ) -> ViolationCase {
+        ViolationCase(.requestOnDisk, .chain(0), name) { bad in
             let driver = disk()
             let (sector, data) = request(bad ? 64 : 63)
             driver.submit(kind, sector: sector, data: data)
@@ -35,50 +35,50 @@ extension Offence {
         }
     }
 
-    static let blockEdges: [Offence] = [
+    static let blockEdges: [ViolationCase] = [
         unknown("a flush", BlockRequest.Kind.flush, needs: BlockFeature.flush),
         unknown("write zeroes", BlockRequest.Kind.writeZeroes, needs: BlockFeature.writeZeroes),
         foreign("a secure erase", BlockRequest.Kind.secureErase), foreign("a lifetime", BlockRequest.Kind.getLifetime),
         foreign("a type that does not exist", 99),
         atEnd("a write", BlockRequest.Kind.write) { ($0, [UInt8](repeating: 1, count: 512)) },
         atEnd("write zeroes", BlockRequest.Kind.writeZeroes) { (0, range(sector: $0)) },
-        Offence(.requestOnDisk, .chain(0), "the last sector there can be") { bad in
+        ViolationCase(.requestOnDisk, .chain(0), "the last sector there can be") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.read, sector: bad ? .max : 63, room: 512)
             return driver
         },
-        Offence(.requestOnDisk, .chain(0), "a disk that shrank") { bad in
+        ViolationCase(.requestOnDisk, .chain(0), "a disk that shrank") { bad in
             let driver = disk()
             driver.backend.change { $0.capacity = bad ? 1 : 2 }
             driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)
             return driver
         },
-        Offence(.wholeSectors, .chain(0), "of a write") { bad in
+        ViolationCase(.wholeSectors, .chain(0), "of a write") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.write, data: [UInt8](repeating: 1, count: bad ? 511 : 512))
             return driver
         },
-        Offence(.flushWithoutData, .chain(0), "room") { bad in
+        ViolationCase(.flushWithoutData, .chain(0), "room") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.flush, room: bad ? 1 : 0)
             return driver
         },
-        Offence(.identityLength, .chain(0), "too few") { bad in
+        ViolationCase(.identityLength, .chain(0), "too few") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.getID, room: bad ? 19 : 20)
             return driver
         },
-        Offence(.wholeRanges, .chain(0), "none") { bad in
+        ViolationCase(.wholeRanges, .chain(0), "none") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.writeZeroes, data: bad ? [] : range())
             return driver
         },
-        Offence(.wholeRanges, .chain(0), "one and a half") { bad in
+        ViolationCase(.wholeRanges, .chain(0), "one and a half") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.discard, data: bad ? range() + [UInt8](repeating: 0, count: 8) : range())
             return driver
         },
-        Offence(.rangeLength, .chain(0), "of a discard") { bad in
+        ViolationCase(.rangeLength, .chain(0), "of a discard") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             // Large enough; nobody does the request.
@@ -86,12 +86,12 @@ extension Offence {
             driver.submit(BlockRequest.Kind.discard, data: range(count: bad ? (1 << 16) + 1 : 1 << 16))
             return driver
         },
-        Offence(.discardUnmapZero, .chain(0), "a reserved flag") { bad in
+        ViolationCase(.discardUnmapZero, .chain(0), "a reserved flag") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.discard, data: range(flags: bad ? 1 << 31 : 0))
             return driver
         },
-        Offence(.writebackAfterFeatures, .field(32), also: [.featureOffered], "refused") { bad in
+        ViolationCase(.writebackAfterFeatures, .field(32), also: [.featureOffered], "refused") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features, accepting: bad ? [.version1, Features(bit: 0)] : .version1)
             driver.write(.status, 0x0b)
@@ -110,30 +110,30 @@ extension Offence {
         return driver
     }
 
-    static let consoleEdges: [Offence] = [
-        Offence(.receiveWritable, .chain(0, queue: 4), "of another port") { bad in
+    static let consoleEdges: [ViolationCase] = [
+        ViolationCase(.receiveWritable, .chain(0, queue: 4), "of another port") { bad in
             let driver = ports()
             driver.type([1], port: 1)
             driver.add(driver.parts(bad ? [0] : [], room: 8), to: ConsoleQueue.receive(port: 1))
             return driver
         },
-        Offence(.receiveWritable, .chain(0, queue: 2), "for control messages") { bad in
+        ViolationCase(.receiveWritable, .chain(0, queue: 2), "for control messages") { bad in
             let driver = ports()
             driver.add(driver.parts(bad ? [0] : [], room: 80), to: ConsoleQueue.controlReceive)
             return driver
         },
-        Offence(.transmitReadable, .chain(0, queue: 5), "of another port") { bad in
+        ViolationCase(.transmitReadable, .chain(0, queue: 5), "of another port") { bad in
             let driver = ports()
             driver.add(driver.parts([1], room: bad ? 1 : 0), to: ConsoleQueue.transmit(port: 1))
             return driver
         },
-        Offence(.controlMessageMeansSomething, .chain(0, queue: 3), "the device's own") { bad in
+        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "the device's own") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.send(bad ? .deviceAdd : .portReady, port: 1)
             return driver
         },
-        Offence(.controlMessageMeansSomething, .chain(0, queue: 3), "an event that does not exist") { bad in
+        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "an event that does not exist") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.sendControl(UInt32(1).bytes + UInt16(bad ? 8 : 6).bytes + UInt16(1).bytes)

@@ -5,17 +5,17 @@ import Testing
 @testable import Machine
 
 @Suite("A worker that waits for its driver")
-struct VigilTests {
-    private var vigil = Vigil()
+struct AdaptivePollingTests {
+    private var polling = AdaptivePolling()
 
     /// Nothing is there from `start` on, and something `pause` later, both in microseconds; how long the worker stayed awake of that.
     private mutating func wait(from start: UInt64, _ pause: UInt64) -> UInt64 {
         var awake: UInt64 = 0
         for moment in 0..<pause {
-            guard vigil.goesOn(at: Instant(nanoseconds: (start + moment) * 1000)) else { break }
+            guard polling.shouldPoll(at: Instant(nanoseconds: (start + moment) * 1000)) else { break }
             awake += 1
         }
-        vigil.end(at: Instant(nanoseconds: (start + pause) * 1000))
+        polling.end(at: Instant(nanoseconds: (start + pause) * 1000))
         return awake
     }
 
@@ -38,7 +38,7 @@ struct VigilTests {
     @Test("does not count the time of work as waiting")
     mutating func work() {
         _ = wait(from: 0, 10)
-        vigil.end(at: Instant(nanoseconds: 5_000_000))
+        polling.end(at: Instant(nanoseconds: 5_000_000))
         #expect(wait(from: 6000, 400) == 80)
     }
 }

@@ -12,24 +12,24 @@ protocol InterruptLine: Sendable {
 }
 
 /// The connections of a board's devices.
-protocol Wiring: Sendable {
+protocol BoardConnections: Sendable {
     /// Guest memory as the device model sees it. It stays mapped for as long as the wiring lives.
     var guestMemory: GuestMemory { get }
     /// The interrupt line of slot `slot`.
     func line(slot: Int) -> any InterruptLine
     /// From now on a write of `value`, 32 bits wide, at guest-physical `address` may signal `event` instead of reaching the bus.
-    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError)
+    func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError)
 }
 
 /// The way of a slot's kicks.
-struct KickPath: Sendable {
-    let wiring: any Wiring
+struct IOEventFDRegistrar: Sendable {
+    let connections: any BoardConnections
     let slot: Int
 
     /// From now on a kick of `queue` signals `event`, if the host can do that. If not, kicks go on as they did.
-    func divert(_ queue: Int, to event: borrowing EventFD) {
+    func registerIOEventFD(_ queue: Int, to event: borrowing EventFD) {
         let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
-        try? wiring.divert(register, value: UInt64(queue), to: event)
+        try? connections.registerIOEventFD(register, value: UInt64(queue), to: event)
     }
 }
 
@@ -44,7 +44,7 @@ extension RAM {
 }
 
 /// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
-final class SharedVM: Wiring {
+final class SharedVM: BoardConnections {
     let machine: VirtualMachine
     private let ram: RAM
 
@@ -66,7 +66,7 @@ final class SharedVM: Wiring {
     /// The line of a global system interrupt.
     func line(gsi: UInt32) -> any InterruptLine { IOAPICLine(vm: self, gsi: gsi) }
 
-    func divert(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError) {
+    func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError) {
         do throws(KVMError) {
             try machine.attach(event, address: address, length: 4, match: value)
         } catch { throw .kvm(error) }

@@ -4,27 +4,27 @@
 import Glibc
 
 /// A few threads and the requests that wait for them.
-final class SlowLane: @unchecked Sendable {
+final class BlockingIOPool: @unchecked Sendable {
     private static let maximumThreads = 4
 
     private let name: String
-    private let perform: @Sendable (BoxedRequest) -> Void
+    private let perform: @Sendable (BatchedRequest) -> Void
     private let lock = Lock()
 
     // Under the lock:
-    private var waiting: [BoxedRequest] = []
+    private var waiting: [BatchedRequest] = []
     private var idle = 0
     private var threads = 0
     private var stopping = false
 
     /// Threads that are called `name` and carry requests out by `perform`.
-    init(_ name: String, perform: @escaping @Sendable (BoxedRequest) -> Void) {
+    init(_ name: String, perform: @escaping @Sendable (BatchedRequest) -> Void) {
         self.name = name
         self.perform = perform
     }
 
     /// Hands `request` to a thread; false if the host has none for us.
-    func add(_ request: BoxedRequest) -> Bool {
+    func add(_ request: BatchedRequest) -> Bool {
         lock.locked {
             if idle <= waiting.count, threads < Self.maximumThreads, (try? start()) == nil, threads == 0 {
                 return false
@@ -53,7 +53,7 @@ final class SlowLane: @unchecked Sendable {
         while let request = next() { perform(request) }
     }
 
-    private func next() -> BoxedRequest? {
+    private func next() -> BatchedRequest? {
         lock.locked {
             idle += 1
             while waiting.isEmpty, !stopping { lock.wait() }

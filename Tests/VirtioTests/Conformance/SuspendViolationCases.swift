@@ -4,7 +4,7 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A running disk that offers SUSPEND.
     static func running(_ dialect: SuspendDialect?) -> BlockDriver {
         let driver = BlockDriver(suspend: dialect)
@@ -26,48 +26,48 @@ extension Offence {
         _ = driver.status
     }
 
-    static let drafts: [Offence] = [
-        Offence(.draftBitKept, .at(.status, 0x0e)) { bad in
+    static let drafts: [ViolationCase] = [
+        ViolationCase(.draftBitKept, .at(.status, 0x0e)) { bad in
             let driver = suspended(.draft)
             driver.write(.status, bad ? 0x0e : 0x0f)
             _ = driver.status
             return driver
         },
-        Offence(.draftNegotiated, .at(.status, 0x1f)) { bad in
+        ViolationCase(.draftNegotiated, .at(.status, 0x1f)) { bad in
             let driver = BlockDriver(suspend: .draft)
             driver.bringUp(accepting: bad ? .version1 : [.version1, .suspendDraft])
             driver.write(.status, 0x1f)
             _ = driver.status
             return driver
         },
-        Offence(.draftAfterDriverOK, .at(.status, 0x1b)) { bad in
+        ViolationCase(.draftAfterDriverOK, .at(.status, 0x1b)) { bad in
             let driver = BlockDriver(suspend: .draft)
             driver.bringUp(to: bad ? .queues : .driverOK)
             driver.write(.status, bad ? 0x1b : 0x1f)
             _ = driver.status
             return driver
         },
-        Offence(.draftAwaited, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.draftAwaited, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = suspended(.draft)
             driver.write(.status, 0x0f)
             if !bad { _ = driver.status }
             driver.kick(0)
             return driver
         },
-        Offence(.draftAwaited, .field(0), "a field") { bad in
+        ViolationCase(.draftAwaited, .field(0), "a field") { bad in
             let driver = suspended(.draft)
             driver.write(.status, 0x0f)
             if !bad { _ = driver.status }
             _ = driver.configuration(0)
             return driver
         },
-        Offence(.draftConfigurationLeftAlone, .field(0)) { bad in
+        ViolationCase(.draftConfigurationLeftAlone, .field(0)) { bad in
             let driver = suspended(.draft)
             if !bad { resume(driver) }
             _ = driver.configuration(0)
             return driver
         },
-        Offence(.draftBuffersKept, .chain(0), also: [.splitDescriptorKept]) { bad in
+        ViolationCase(.draftBuffersKept, .chain(0), also: [.splitDescriptorKept]) { bad in
             let driver = running(.draft)
             let chain = driver.submit(BlockRequest.Kind.flush)
             driver.write(.status, 0x1f)
@@ -80,26 +80,26 @@ extension Offence {
             if !bad { driver.memory.store(UInt32(2), at: length) }
             return driver
         },
-        Offence(.draftNoNewBuffers, Evidence(queue: 0, value: 1)) { bad in
+        ViolationCase(.draftNoNewBuffers, Evidence(queue: 0, value: 1)) { bad in
             let driver = suspended(.draft)
             if bad { driver.submit(BlockRequest.Kind.flush, kick: false) }
             resume(driver)
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        Offence(.draftNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.draftNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = suspended(.draft)
             if !bad { resume(driver) }
             driver.kick(0)
             return driver
         },
-        Offence(.draftNoReadModifyWrite, .at(.status, 0x0f)) { bad in
+        ViolationCase(.draftNoReadModifyWrite, .at(.status, 0x0f)) { bad in
             let driver = running(.draft)
             driver.submit(BlockRequest.Kind.flush)
             driver.write(.status, 0x1f)
             // Some other path adds a bit that is set already, and the driver polls on; who means to abort does not.
-            let seen = driver.status
-            driver.write(.status, UInt32(seen.rawValue) | 0x04)
+            let tracedLoad = driver.status
+            driver.write(.status, UInt32(tracedLoad.rawValue) | 0x04)
             for _ in 0..<(bad ? 16 : 15) { _ = driver.status }
             driver.backend.complete()
             _ = driver.interruptStatus
@@ -108,21 +108,21 @@ extension Offence {
         },
     ]
 
-    static let ratified: [Offence] = [
-        Offence(.ratifiedAfterDriverOK, .at(.status, 0x1b)) { bad in
+    static let ratified: [ViolationCase] = [
+        ViolationCase(.ratifiedAfterDriverOK, .at(.status, 0x1b)) { bad in
             let driver = BlockDriver(suspend: .ratified)
             driver.bringUp(to: bad ? .queues : .driverOK)
             driver.write(.status, bad ? 0x1b : 0x1f)
             _ = driver.status
             return driver
         },
-        Offence(.ratifiedAfterDriverOK, .at(.status, 0x1f), "without the feature") { bad in
+        ViolationCase(.ratifiedAfterDriverOK, .at(.status, 0x1f), "without the feature") { bad in
             let driver = running(bad ? nil : .ratified)
             driver.write(.status, 0x1f)
             _ = driver.status
             return driver
         },
-        Offence(.ratifiedVerified, .at(.status, 0x1f)) { bad in
+        ViolationCase(.ratifiedVerified, .at(.status, 0x1f)) { bad in
             let driver = running(.ratified)
             driver.write(.status, 0x1f)
             if !bad { _ = driver.status }
@@ -130,14 +130,14 @@ extension Offence {
             _ = driver.status
             return driver
         },
-        Offence(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1)) { bad in
+        ViolationCase(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1)) { bad in
             let driver = suspended(.ratified)
             if bad { driver.submit(BlockRequest.Kind.flush, kick: false) }
             resume(driver)
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        Offence(.ratifiedNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.ratifiedNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = running(.ratified)
             driver.submit(BlockRequest.Kind.flush)
             driver.write(.status, 0x1f)
@@ -148,20 +148,20 @@ extension Offence {
             driver.kick(0)
             return driver
         },
-        Offence(.ratifiedConfigurationKept, .field(32, 0)) { bad in
+        ViolationCase(.ratifiedConfigurationKept, .field(32, 0)) { bad in
             let driver = suspended(.ratified)
             if !bad { resume(driver) }
             driver.write(at: 0x120, width: 1, 0)
             return driver
         },
-        Offence(.ratifiedResumeAwaited, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.ratifiedResumeAwaited, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = suspended(.ratified)
             driver.write(.status, 0x1f)
             if !bad { _ = driver.status }
             driver.kick(0)
             return driver
         },
-        Offence(.ratifiedBitKept, .at(.status, 0x0f)) { bad in
+        ViolationCase(.ratifiedBitKept, .at(.status, 0x0f)) { bad in
             let driver = suspended(.ratified)
             driver.write(.status, bad ? 0x0f : 0x1f)
             _ = driver.status

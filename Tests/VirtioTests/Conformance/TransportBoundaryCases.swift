@@ -4,10 +4,10 @@ import Testing
 import Virtio
 import VirtioABI
 
-extension Offence {
+extension ViolationCase {
     /// A kick for queue 0 that comes by no register.
     private static func kickFromAfar(_ driver: BlockDriver) {
-        driver.backend.call { $0.kicked(QueueSet(queue: 0)) }
+        driver.backend.call { $0.notified(QueueSet(queue: 0)) }
     }
 
     /// A register access without a value, or a kick that is none.
@@ -17,8 +17,8 @@ extension Offence {
 
     private static let afar = place(UInt64(Register.queueNotify.rawValue))
 
-    static let statusEdges: [Offence] = [
-        Offence(.featureOffered, Evidence(value: 1 << 32), "bit 64") { bad in
+    static let statusEdges: [ViolationCase] = [
+        ViolationCase(.featureOffered, Evidence(value: 1 << 32), "bit 64") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features, accepting: .version1)
             driver.write(.driverFeaturesSel, 2)
@@ -26,13 +26,13 @@ extension Offence {
             driver.perform(.featuresOK)
             return driver
         },
-        Offence(.initialisationOrder, .at(.status, 7), "DRIVER_OK without FEATURES_OK") { bad in
+        ViolationCase(.initialisationOrder, .at(.status, 7), "DRIVER_OK without FEATURES_OK") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .features : .featuresOK)
             driver.write(.status, bad ? 7 : 0x0f)
             return driver
         },
-        Offence(
+        ViolationCase(
             .initialisationOrder, .at(.status, 0x0b), also: [.version1Accepted], "FEATURES_OK together with DRIVER"
         ) { bad in
             let driver = BlockDriver()
@@ -40,14 +40,14 @@ extension Offence {
             driver.write(.status, 0x0b)
             return driver
         },
-        Offence(.statusBitKept, .at(.status, 0x0b), "FAILED taken back") { bad in
+        ViolationCase(.statusBitKept, .at(.status, 0x0b), "FAILED taken back") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             driver.write(.status, 0x8b)
             driver.write(.status, bad ? 0x0b : 0x8b)
             return driver
         },
-        Offence(.featuresOKReadBack, .at(.status, 0x0f), "read before, not after") { bad in
+        ViolationCase(.featuresOKReadBack, .at(.status, 0x0f), "read before, not after") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features)
             if bad { _ = driver.status }
@@ -56,7 +56,7 @@ extension Offence {
             driver.write(.status, 0x0f)
             return driver
         },
-        Offence(.deadDeviceLeftAlone, afar, "by no register") { bad in
+        ViolationCase(.deadDeviceLeftAlone, afar, "by no register") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             if !bad { kickFromAfar(driver) }
@@ -64,13 +64,13 @@ extension Offence {
             if bad { kickFromAfar(driver) }
             return driver
         },
-        Offence(.kickAfterDriverOK, afar, "by no register") { bad in
+        ViolationCase(.kickAfterDriverOK, afar, "by no register") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .queues : .driverOK)
             kickFromAfar(driver)
             return driver
         },
-        Offence(.notifiedQueueReady, afar, "by no register") { bad in
+        ViolationCase(.notifiedQueueReady, afar, "by no register") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .featuresOK : .queues)
             driver.perform(.driverOK)
@@ -79,32 +79,32 @@ extension Offence {
         },
     ]
 
-    static let registerEdges: [Offence] = [
-        Offence(.registerWidth, place(0x80, 8), "64 bits for a pair of registers") { bad in
+    static let registerEdges: [ViolationCase] = [
+        ViolationCase(.registerWidth, place(0x80, 8), "64 bits for a pair of registers") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             driver.write(.queueSel, 0)
             if bad { driver.write(at: 0x80, width: 8, 0x1000) } else { driver.write(.queueDescLow, 0x1000) }
             return driver
         },
-        Offence(.registerWidth, place(0x72, 4), "between two registers") { bad in
+        ViolationCase(.registerWidth, place(0x72, 4), "between two registers") { bad in
             let driver = BlockDriver()
             _ = driver.read(at: bad ? 0x72 : 0x70, width: 4)
             return driver
         },
-        Offence(.registerDefined, place(0xf8), "read") { bad in
+        ViolationCase(.registerDefined, place(0xf8), "read") { bad in
             let driver = BlockDriver()
             _ = driver.read(at: bad ? 0xf8 : 0xfc, width: 4)
             return driver
         },
-        Offence(.queueSelected, .at(.queueReady, 0), "read") { bad in
+        ViolationCase(.queueSelected, .at(.queueReady, 0), "read") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
             if !bad { driver.write(.queueSel, 0) }
             _ = driver.read(.queueReady)
             return driver
         },
-        Offence(.queueSelected, .at(.queueSize, 8), "written, after a reset") { bad in
+        ViolationCase(.queueSelected, .at(.queueSize, 8), "written, after a reset") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.bringUp(to: .featuresOK)
@@ -112,7 +112,7 @@ extension Offence {
             driver.write(.queueSize, 8)
             return driver
         },
-        Offence(.deviceFeaturesSelected, .at(.deviceFeatures, 0), "after a reset") { bad in
+        ViolationCase(.deviceFeaturesSelected, .at(.deviceFeatures, 0), "after a reset") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(.status, 0)
@@ -120,14 +120,14 @@ extension Offence {
             _ = driver.read(.deviceFeatures)
             return driver
         },
-        Offence(.readyQueueLeftAlone, .at(.queueDeviceHigh, 0, queue: 0), "an address") { bad in
+        ViolationCase(.readyQueueLeftAlone, .at(.queueDeviceHigh, 0, queue: 0), "an address") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .queues : .featuresOK)
             driver.write(.queueSel, 0)
             driver.write(.queueDeviceHigh, 0)
             return driver
         },
-        Offence(.queueStopReadBack, .at(.queueReady, 1, queue: 0), "made ready again") { bad in
+        ViolationCase(.queueStopReadBack, .at(.queueReady, 1, queue: 0), "made ready again") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(.queueReady, 0)
@@ -135,7 +135,7 @@ extension Offence {
             driver.write(.queueReady, 1)
             return driver
         },
-        Offence(.queueStopReadBack, .at(.queueDescLow, 0, queue: 0), "read too early") { bad in
+        ViolationCase(.queueStopReadBack, .at(.queueDescLow, 0, queue: 0), "read too early") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
@@ -146,7 +146,7 @@ extension Offence {
             driver.write(.queueDescLow, 0)
             return driver
         },
-        Offence(.queueResetAwaited, .at(.queueSize, 8, queue: 0), "read too early") { bad in
+        ViolationCase(.queueResetAwaited, .at(.queueSize, 8, queue: 0), "read too early") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
@@ -157,14 +157,14 @@ extension Offence {
             driver.write(.queueSize, 8)
             return driver
         },
-        Offence(.eventPending, .at(.interruptACK, 3), "one that came after the look") { bad in
+        ViolationCase(.eventPending, .at(.interruptACK, 3), "one that came after the look") { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.backend.change { $0.capacity = 1 }
             driver.write(.interruptACK, bad ? 3 : 1)
             return driver
         },
-        Offence(.eventPending, .at(.interruptACK, 2), "one that is acknowledged already") { bad in
+        ViolationCase(.eventPending, .at(.interruptACK, 2), "one that is acknowledged already") { bad in
             let driver = interrupted()
             driver.backend.change { $0.capacity = 1 }
             _ = driver.interruptStatus
@@ -172,7 +172,7 @@ extension Offence {
             driver.write(.interruptACK, 2)
             return driver
         },
-        Offence(.interruptStatusRead, .at(.interruptACK, 1), "for the interrupt before") { bad in
+        ViolationCase(.interruptStatusRead, .at(.interruptACK, 1), "for the interrupt before") { bad in
             let driver = interrupted()
             driver.handleInterrupt()
             driver.submit(BlockRequest.Kind.flush)
@@ -181,40 +181,41 @@ extension Offence {
             driver.write(.interruptACK, 1)
             return driver
         },
-        Offence(.noSharedMemory, .at(.shmLenLow, 0), "read") { bad in
+        ViolationCase(.noSharedMemory, .at(.shmLenLow, 0), "read") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             if bad { _ = driver.read(.shmLenLow) }
             return driver
         },
-        Offence(.notifiedQueueExists, .at(.queueNotify, 0x5_0001, queue: 1), "with data") { bad in
+        ViolationCase(.notifiedQueueExists, .at(.queueNotify, 0x5_0001, queue: 1), "with data") { bad in
             let driver = BlockDriver(adding: .notificationData)
             driver.bringUp()
             driver.write(.queueNotify, bad ? 0x5_0001 : 0x5_0000)
             return driver
         },
-        Offence(.notifiedQueueExists, .at(.queueNotify, 0x5_0000, queue: 0), "with data that nobody agreed on") { bad in
+        ViolationCase(.notifiedQueueExists, .at(.queueNotify, 0x5_0000, queue: 0), "with data that nobody agreed on") {
+            bad in
             let driver = BlockDriver(adding: bad ? [] : .notificationData)
             driver.bringUp()
             driver.write(.queueNotify, 0x5_0000)
             return driver
         },
-        Offence(.fieldWidth, place(0x102, 4), "in the middle of two fields") { bad in
+        ViolationCase(.fieldWidth, place(0x102, 4), "in the middle of two fields") { bad in
             let driver = BlockDriver()
             _ = driver.read(at: bad ? 0x102 : 0x104, width: 4)
             return driver
         },
-        Offence(.fieldWidth, .field(0), "16 bits by halves") { bad in
+        ViolationCase(.fieldWidth, .field(0), "16 bits by halves") { bad in
             let driver = ConsoleDriver()
             _ = driver.configuration(ConsoleConfiguration.columns, width: bad ? 1 : 2)
             return driver
         },
-        Offence(.fieldOffered, .field(4), "of a console with one port") { bad in
+        ViolationCase(.fieldOffered, .field(4), "of a console with one port") { bad in
             let driver = ConsoleDriver(ports: bad ? [] : ["a"])
             _ = driver.configuration(ConsoleConfiguration.maximumPorts)
             return driver
         },
-        Offence(.registerWritable, .field(32, 0), "writeback, which was not negotiated") { bad in
+        ViolationCase(.registerWritable, .field(32, 0), "writeback, which was not negotiated") { bad in
             let driver = BlockDriver()
             driver.bringUp(accepting: bad ? [.version1] : [.version1, BlockFeature.configWCE])
             driver.write(at: 0x120, width: 1, 0)
