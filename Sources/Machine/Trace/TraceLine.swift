@@ -54,7 +54,8 @@ struct TraceLine: Decodable, Sendable {
     var queue: UInt16?
     var room: UInt16?
     var segments: UInt32?
-    var requestsNotification: Bool?
+    /// Of `take`: the model asked its driver for available buffer notifications.
+    var asksForKick: Bool?
     var name: UInt16?
     var epoch: UInt32?
     var result: String?
@@ -139,7 +140,7 @@ struct TraceLine: Decodable, Sendable {
         add("ports", ports.map { .array($0.map { .string($0) }) })
         number("room", room)
         number("segments", segments)
-        flag("asksForKick", requestsNotification)
+        flag("asksForKick", asksForKick)
         text("result", result)
         number("written", written)
         number("port", port)
@@ -166,7 +167,7 @@ struct TraceLine: Decodable, Sendable {
             ev = "kick"
             self.queues = queues.rawValue
         case .take(let queue, let room, let segments, let requestsNotification):
-            (ev, self.queue, self.room, self.segments, self.requestsNotification) = (
+            (ev, self.queue, self.room, self.segments, asksForKick) = (
                 "take", queue, room, segments, requestsNotification
             )
         case .finish(let token, let outcome):
@@ -217,8 +218,8 @@ struct TraceLine: Decodable, Sendable {
         case "write": access.map { .write(offset: $0.0, width: $0.1, value: $0.2) }
         case "kick": queues.map { .notified(QueueSet(rawValue: $0)) }
         case "take":
-            if let queue, let room, let segments, let requestsNotification {
-                .take(queue: queue, room: room, segments: segments, requestsNotification: requestsNotification)
+            if let queue, let room, let segments, let asksForKick {
+                .take(queue: queue, room: room, segments: segments, requestsNotification: asksForKick)
             } else {
                 nil
             }
