@@ -47,74 +47,102 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
-/// The features a device can be told to offer, or not to, by the names that QEMU and Linux give them.
-private let featureNames: [Substring: Features] = [
-    "indirect": .indirectDescriptors, "event_idx": .eventIndex, "packed": .ringPacked, "in_order": .inOrder,
-    "notification_data": .notificationData, "ring_reset": .ringReset,
-    "size_max": BlockFeature.sizeMax, "seg_max": BlockFeature.segmentMax, "blk_size": BlockFeature.blockSize,
-    "flush": BlockFeature.flush, "topology": BlockFeature.topology, "config_wce": BlockFeature.configWCE,
-    "mq": BlockFeature.multiqueue, "discard": BlockFeature.discard, "write_zeroes": BlockFeature.writeZeroes,
-]
+/// What is wrong with the value of an option.
+struct OptionError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
 
-extension Machine.Configuration.FeatureChoice {
-    /// Takes `features=+NAME`, or a further `+NAME` or `-NAME` of that option, whose commas are its own; nil if it is neither,
-    /// false if there is no such feature.
-    mutating func change(_ part: Substring) -> Bool? {
-        let isOption = part.hasPrefix("features=")
-        guard isOption || part.first == "+" || part.first == "-" else { return nil }
-        let change = isOption ? part.dropFirst("features=".count) : part
-        guard let feature = featureNames[change.dropFirst()] else { return false }
-        switch change.first {
-        case "+": adding.insert(feature)
-        case "-": withholding.insert(feature)
-        default: return false
+extension DeviceKind {
+    /// The names that `features=` takes, for the help text.
+    var featureNames: String { selectableFeatures.map(\.name).joined(separator: ", ") }
+}
+
+/// The value of a device's option: what is in front of the first comma, and the parts behind it.
+struct DeviceOption {
+    let value: String
+    private(set) var offer = Machine.Configuration.Offer()
+    /// Parts that are the device type's own: a key, and what is behind `=`, if anything.
+    private(set) var parts: [(key: String, value: String?)] = []
+
+    /// Reads `text`, the value of the option of `kind`.
+    init(_ text: String, of kind: DeviceKind) throws(OptionError) {
+        let pieces = text.split(separator: ",", omittingEmptySubsequences: false)
+        value = String(pieces[0])
+        for piece in pieces.dropFirst() {
+            let pair = piece.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let (key, value) = (String(pair.first ?? ""), pair.count == 2 ? String(pair[1]) : nil)
+            switch (key, value) {
+            case ("features", let change?): try choose(change[...], of: kind)
+            // The commas between features are the option's own.
+            case (_, nil) where key.hasPrefix("+") || key.hasPrefix("-"): try choose(key[...], of: kind)
+            case ("suspend", let name?):
+                guard let option = SuspendOption(argument: name) else { throw .choose("suspend", SuspendOption.all) }
+                offer.suspend = .own(option.dialect)
+            case ("freeze", "wide"): offer.freeze = .wide
+            case ("freeze", "narrow"): offer.freeze = .narrow
+            case ("freeze", _): throw .choose("freeze", ["wide", "narrow"])
+            default: parts.append((key, value))
+            }
         }
-        return true
+    }
+
+    /// Takes `+NAME` or `-NAME`.
+    private mutating func choose(_ change: Substring, of kind: DeviceKind) throws(OptionError) {
+        let features = kind.selectableFeatures
+        guard let feature = features.first(where: { $0.name == change.dropFirst() })?.feature else {
+            throw OptionError(
+                "a \(kind.option) has no feature \(change.dropFirst()); it has "
+                    + features.map(\.name).joined(separator: " "))
+        }
+        switch change.first {
+        case "+": offer.features.adding.insert(feature)
+        case "-": offer.features.withholding.insert(feature)
+        default: throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
+        }
     }
 }
 
-/// A disk image: `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE][,suspend=DIALECT][,freeze=SCOPE][,features=+NAME,-NAME]`.
-struct DiskOption: ExpressibleByArgument {
-    let disk: Machine.Configuration.Disk
-
-    init?(argument: String) {
-        var parts = argument.split(separator: ",", omittingEmptySubsequences: false)[...]
-        guard let path = parts.popFirst(), !path.isEmpty else { return nil }
-        var disk = Machine.Configuration.Disk(path: String(path))
-        for part in parts {
-            if let isKnown = disk.features.change(part) {
-                guard isKnown else { return nil }
-                continue
-            }
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard Self.set(String(pair[0]), pair.count == 2 ? String(pair[1]) : nil, in: &disk) else { return nil }
-        }
-        self.disk = disk
+extension OptionError {
+    /// The value of `key` is none of `values`.
+    static func choose(_ key: String, _ values: [String]) -> OptionError {
+        OptionError("\(key)= takes \(values.joined(separator: ", "))")
     }
 
-    /// Takes one option; false if it is none.
-    private static func set(_ key: String, _ value: String?, in disk: inout Machine.Configuration.Disk) -> Bool {
-        switch (key, value) {
-        case ("ro", nil): disk.readOnly = true
-        case ("id", let name?) where name.utf8.count <= 20: disk.id = name
-        case ("queues", let text?):
-            guard let count = UInt16(text), 1...32 ~= count else { return false }
-            disk.queues = count
-        case ("queue-size", let text?):
-            guard let size = UInt16(text), size.nonzeroBitCount == 1 else { return false }
-            disk.queueSize = size
-        case ("direct", nil): disk.direct = true
-        case ("io", let name?):
-            guard let mode = IOMode(rawValue: name) else { return false }
-            disk.mode = mode
-        case ("freeze", "wide"): disk.freeze = .wide
-        case ("freeze", "narrow"): disk.freeze = .narrow
-        case ("suspend", let name?):
-            guard let option = SuspendOption(argument: name) else { return false }
-            disk.suspend = .own(option.dialect)
-        default: return false
+    /// There is no part `key` here.
+    static func unknown(_ key: String, of kind: DeviceKind) -> OptionError {
+        OptionError("a \(kind.option) has no option \(key.isEmpty ? "without a name" : key); see vmm --help")
+    }
+}
+
+extension Machine.Configuration.Disk {
+    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    init(option: String) throws(OptionError) {
+        let option = try DeviceOption(option, of: .block)
+        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        self.init(path: option.value)
+        offer = option.offer
+        for (key, value) in option.parts {
+            switch (key, value) {
+            case ("ro", nil): readOnly = true
+            case ("direct", nil): direct = true
+            case ("id", let name?):
+                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
+                id = name
+            case ("queues", let text?):
+                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
+                queues = count
+            case ("queue-size", let text?):
+                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
+                    throw OptionError("queue-size= takes a power of two up to 32768")
+                }
+                queueSize = size
+            case ("io", let name?):
+                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
+                self.mode = mode
+            default: throw .unknown(key, of: .block)
+            }
         }
-        return true
     }
 }
 
@@ -134,17 +162,17 @@ extension ConsoleTarget {
 }
 
 /// What the console is connected to, and what it offers: `TARGET[,features=+NAME,-NAME]`.
-struct ConsoleOption: ExpressibleByArgument {
+struct ConsoleOption {
     let target: ConsoleTarget
-    let features: Machine.Configuration.FeatureChoice
+    let offer: Machine.Configuration.Offer
 
-    init?(argument: String) {
-        var parts = argument.split(separator: ",", omittingEmptySubsequences: false)[...]
-        guard let target = parts.popFirst().flatMap({ ConsoleTarget($0) }) else { return nil }
-        var features = Machine.Configuration.FeatureChoice()
-        for part in parts { guard features.change(part) == true else { return nil } }
-        self.target = target
-        self.features = features
+    init(_ text: String) throws(OptionError) {
+        let option = try DeviceOption(text, of: .console)
+        guard let target = ConsoleTarget(option.value[...]) else {
+            throw OptionError("a console is connected to stdio, null, pty, file=PATH or unix=PATH")
+        }
+        if let part = option.parts.first { throw .unknown(part.key, of: .console) }
+        (self.target, offer) = (target, option.offer)
     }
 }
 
@@ -240,7 +268,8 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
         }
     }
     var defaultValueDescription: String { description }
-    static var allValueStrings: [String] { ["draft", "1.4", "off"] }
+    static let all = ["draft", "1.4", "off"]
+    static var allValueStrings: [String] { all }
 }
 
 extension ConformanceMode: ExpressibleByArgument {}

@@ -71,11 +71,10 @@ struct Run: ParsableCommand {
             """
             A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
             [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
-            size. Features: indirect, event_idx, packed, in_order, notification_data, ring_reset, size_max, seg_max, \
-            blk_size, flush, topology, config_wce, mq, discard, write_zeroes.
+            size. Features: \(DeviceKind.block.featureNames).
             """,
-            valueName: "disk"))
-    var disk: [DiskOption] = []
+            valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
+    var disk: [Machine.Configuration.Disk] = []
 
     @Option(
         help: ArgumentHelp(
@@ -83,7 +82,7 @@ struct Run: ParsableCommand {
             What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
             ,features=+packed,-event_idx. (default: stdio)
             """,
-            valueName: "target"))
+            valueName: "target"), transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
 
     @Option(
@@ -301,7 +300,7 @@ struct Run: ParsableCommand {
         configuration.initrd = initrd
         configuration.append = append
         configuration.memory = memory.bytes
-        configuration.disks = disk.map(\.disk)
+        configuration.disks = disk
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform
@@ -309,7 +308,7 @@ struct Run: ParsableCommand {
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
         configuration.console = console?.target ?? .stdio
-        configuration.consoleFeatures = console?.features ?? Machine.Configuration.FeatureChoice()
+        configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port.map(\.port)
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
         // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.

@@ -86,7 +86,7 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
             sound.write(at: offset, width: width, value: value)
             write(.status, UInt64(DeviceStatus.running.union(.suspend).rawValue))
         case (.forgetsRescan, .queueNotify) where !isSuspended:
-            (sound as? any DeviceControl)?.perform(.release(count: nil))
+            try? (sound as? any DeviceControl)?.perform(.release(count: nil))
             sound.write(at: offset, width: width, value: value)
         case (.takesConfigurationWrites, nil) where offset >= UInt64(Register.configuration):
             for index in 0..<UInt64(width) {
@@ -109,7 +109,7 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
         case .ignoresResetWhileSuspended: return written.isEmpty && isSuspended
         case .resumesOnlyInName: if isSuspended && !asksSuspend && !written.isEmpty { shown = .suspend }
         case .forgetsRescan:
-            if isSuspended && !asksSuspend { (sound as? any DeviceControl)?.perform(.hold) }
+            if isSuspended && !asksSuspend { try? (sound as? any DeviceControl)?.perform(.hold) }
         default: break
         }
         return false

@@ -321,7 +321,7 @@ import VirtioABI
         #expect(message() == [7, 1, 0] && client.say("read 0x41008 5") == "OK 0x6167656e74")
         #expect(client.say("x-open console0 1 1") == "OK" && message() == [6, 1, 1])
         #expect(client.say("x-open console0 1 0") == "OK" && message() == [6, 1, 0])
-        #expect(client.say("x-open console0 2 1") == "FAIL console0 has no such thing")
+        #expect(client.say("x-open console0 2 1") == "FAIL console0 has no such port")
 
         client.say("write 0x30000 2 0x6869")
         client.offer(console, ConsoleQueue.transmit(port: 1), first: 0, [(0x3_0000, 2, false)])

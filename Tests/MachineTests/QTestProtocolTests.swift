@@ -120,16 +120,31 @@ private struct Noise: RandomNumberGenerator {
             ("x-fail blk0 EIO -1", "FAIL '-1' is not a number of 63 bits"),
             ("x-size console0 65536 1", "FAIL '65536' is not a number of 16 bits"),
             ("x-input console0 61", "FAIL '61' is not bytes in hexadecimal"),
-            ("x-size blk0 80 25", "FAIL blk0 has no such thing"), ("x-output blk0", "FAIL blk0 has no such output"),
+            ("x-output blk0", "FAIL blk0 has no such output"),
             ("x-output console0 1", "FAIL console0 has no such output"),
-            ("x-input console0 0x61 1", "FAIL console0 has no such thing"),
-            ("x-open console0 0 1", "FAIL console0 has no such thing"),
-            ("x-capacity console0 1", "FAIL console0 has no such thing"),
-            ("x-fail console0 5", "FAIL console0 has no such thing"),
+            ("x-input console0 0x61 1", "FAIL console0 has no such port"),
+            ("x-open console0 0 1", "FAIL console0 has no such port"),
         ])
     func refusals(line: String, answer: String) {
         #expect(client.say(line) == answer)
         #expect(client.say("endianness") == "OK little")
+    }
+
+    @Test("a device performs the test commands of its type's row and no others, and a refusal lists them")
+    func commandsOfTheRegistry() {
+        let verbs = [
+            "x-hold": "", "x-release": "", "x-fail": " EIO 0", "x-input": " 0x 0", "x-open": " 1 1", "x-size": " 80 25",
+            "x-capacity": " 32768", "x-hold-resume": "", "x-ready": "", "x-deadline": "", "x-fatal": "",
+        ]
+        for kind in DeviceKind.all {
+            let all = kind.commands + TestCommand.common
+            for (verb, words) in verbs {
+                let answer = client.say("\(verb) \(kind.name)0\(words)")
+                let isRefused = answer == "FAIL \(kind.name)0 takes only " + all.joined(separator: " ")
+                #expect(isRefused != all.contains(verb), "\(verb) \(kind.name)0: \(answer)")
+            }
+            #expect(Set(all).subtracting(["x-output", "x-state"]).isSubset(of: verbs.keys))
+        }
     }
 
     @Test("a word of the client's is not repeated at length")

@@ -67,8 +67,8 @@ private struct NoLine: InterruptLine {
     private func answer(_ queue: UInt32) -> UInt8? { ram.read(at: UInt64(base(queue)) + 0x400, count: 1)?.first }
 
     @Test("a queue that is reset takes its own held requests along, and no other's")
-    func reset() {
-        slot.perform(.hold)
+    func reset() throws {
+        try slot.perform(.hold)
         flush(0)
         flush(1)
         while slot.step() {}
@@ -76,7 +76,7 @@ private struct NoLine: InterruptLine {
         set(.queueReset, 1)
         #expect(get(.queueReset) == 0 && get(.queueReady) == 0)
         #expect(answer(0) == 0xff && answer(1) == 0xff)
-        slot.perform(.release(count: nil))
+        try slot.perform(.release(count: nil))
         while slot.step() {}
         #expect(answer(0) == 0 && answer(1) == 0xff)
     }

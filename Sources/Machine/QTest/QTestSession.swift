@@ -58,7 +58,7 @@ public final class QTestSession {
         case .endianness: return "OK little"
         case .perform(let name, let command): try perform(name, command)
         case .output(let name, let port):
-            guard try device(name) === machine.console, let bytes = machine.console.takeOutput(port: port) else {
+            guard let bytes = try device(name).takeOutput(port: port) else {
                 throw QTestRefusal("\(name) has no such output")
             }
             return "OK 0x" + bytes.hexadecimal
@@ -87,11 +87,16 @@ public final class QTestSession {
     }
 
     private func perform(_ name: String, _ command: TestCommand) throws(QTestRefusal) {
-        guard try !device(name).perform(command) else { return }
-        if case .input(_, let port) = command, try device(name) === machine.console, port < machine.ports {
-            throw QTestRefusal("\(name) has no room for so much input")
+        let device = try device(name)
+        do throws(TestCommandError) { try device.perform(command) } catch {
+            switch error {
+            case .unknown:
+                let commands = DeviceKind.all.first { $0.id == device.deviceID }?.commands ?? []
+                throw QTestRefusal("\(name) takes only \((commands + TestCommand.common).joined(separator: " "))")
+            case .noPort: throw QTestRefusal("\(name) has no such port")
+            case .noRoom: throw QTestRefusal("\(name) has no room for so much input")
+            }
         }
-        throw QTestRefusal("\(name) has no such thing")
     }
 }
 

@@ -26,8 +26,11 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Goes through one call: `events` has the event that began it, and all that followed up to the next of that kind. Returns how it
     /// went another way; nil if it went the same. Violations are not compared: the model finds them itself. Of a trace's last
     /// call, some may be missing.
+    ///
+    /// A device type that takes input from its host has it offered by `onInput`.
     public mutating func play(
-        _ events: [Event], isLast: Bool, onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void
+        _ events: [Event], isLast: Bool = false,
+        onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void = { _, _, _ in }
     ) -> Divergence? {
         guard let call = events.first else { return nil }
         for event in events {
@@ -74,24 +77,17 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
     }
 }
 
-extension Replay where Device == Block {
-    /// Goes through one call of a disk's.
-    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
-        play(events, isLast: isLast) { _, _, _ in }
-    }
-}
-
 extension Replay where Device == Console {
-    /// Goes through one call of a console's.
-    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
-        play(events, isLast: isLast) { transport, call, input in
-            switch call {
-            case .receive(let port):
-                var accepted = 0
-                _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
-            case .open(let port, let isOpen): _ = transport.setOpen(isOpen, port: Int(port))
-            default: break
-            }
+    /// Offers `input` to a port of the console, or opens or closes one, as `call` says.
+    public static func offerInput(
+        _ transport: inout MMIOTransport<Console>, _ call: Event, _ input: [UInt8]
+    ) {
+        switch call {
+        case .receive(let port):
+            var accepted = 0
+            _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
+        case .open(let port, let isOpen): _ = transport.setOpen(isOpen, port: Int(port))
+        default: break
         }
     }
 }
