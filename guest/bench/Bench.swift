@@ -12,7 +12,7 @@ struct Bench {
         board = Board(commandLine)
         // Without a console the lines go to the serial port.
         if let console = board.console {
-            LastResort.use(console)
+            EmergencyConsole.use(console)
             output = try? ConsoleDriver(console, benchmark.form, &board.arena)
         }
     }
@@ -58,7 +58,7 @@ struct Bench {
 
     private mutating func send(_ line: Line) throws(Failure) {
         guard output != nil else {
-            for index in 0..<line.count { LastResort.put(line.bytes[index]) }
+            for index in 0..<line.count { EmergencyConsole.put(line.bytes[index]) }
             return
         }
         guard let buffer = output?.buffer else { return }
@@ -67,7 +67,7 @@ struct Bench {
     }
 
     /// Why there is no end.
-    mutating func tell(_ failure: Failure) {
+    mutating func report(_ failure: Failure) {
         var line = Line()
         line.put("bench ")
         line.put(benchmark.name)
@@ -129,15 +129,15 @@ struct Bench {
         output = nil
         let depth = min(Int(truncatingIfNeeded: benchmark.depth), Int(console.transmit.size))
         var left = benchmark.count
-        var places = 0
+        var nextTag = 0
         var inFlight = 0
         console.transmit.setInterrupts(false)
         while left > 0 || inFlight > 0 {
             while left > 0, inFlight < depth {
                 let bytes = min(left, benchmark.size)
                 console.transmit.append(text, bytes)
-                try console.transmit.offer(places)
-                places = (places + 1) % depth
+                try console.transmit.offer(nextTag)
+                nextTag = (nextTag + 1) % depth
                 left &-= bytes
                 inFlight += 1
             }

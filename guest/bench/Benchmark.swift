@@ -51,7 +51,7 @@ struct Benchmark {
 
     /// Runs it in its ring.
     func begin(_ startInfo: UInt64) -> Never {
-        if name.equals(Text("exit")) { Ending.success() }
+        if name.equals(Text("exit")) { ProgramExit.success() }
         if ring == 3 { enterRing3(startInfo) }
         benchMain(startInfo: startInfo)
     }
@@ -61,13 +61,13 @@ struct Benchmark {
 @c(benchMain)
 func benchMain(startInfo: UInt64) -> Never {
     let commandLine = KernelCommandLine(startInfo: startInfo)
-    guard let benchmark = Benchmark(commandLine) else { Ending.failure() }
+    guard let benchmark = Benchmark(commandLine) else { ProgramExit.failure() }
     var bench = Bench(benchmark, commandLine)
     do {
         try bench.run()
     } catch {
-        bench.tell(error)
-        Ending.failure()
+        bench.report(error)
+        ProgramExit.failure()
     }
-    Ending.success()
+    ProgramExit.success()
 }

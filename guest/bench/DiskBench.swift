@@ -19,9 +19,9 @@ private struct DiskLoad {
         self.benchmark = benchmark
         self.sequentially = sequentially
         let features = try disk.negotiate([.version1, BlockFeature.readOnly, benchmark.form.features])
-        let places = Int(truncatingIfNeeded: benchmark.depth)
-        queue = try VirtQueue(disk, 0, features, size: benchmark.form.queueSize ?? 256, places: places, &arena)
-        if queue.depth(3) < places { throw .skipped("the queue has too few entries for the depth") }
+        let tagCount = Int(truncatingIfNeeded: benchmark.depth)
+        queue = try VirtQueue(disk, 0, features, size: benchmark.form.queueSize ?? 256, tagCount: tagCount, &arena)
+        if queue.depth(3) < tagCount { throw .skipped("the queue has too few entries for the depth") }
         requests = arena.take(32 &* benchmark.depth)
         data = BulkMemory.take(benchmark.depth &* benchmark.size)
         let sectors = load32(disk.configuration(BlockConfiguration.capacity))
@@ -43,8 +43,8 @@ private struct DiskLoad {
         return random % blocks
     }
 
-    mutating func offer(_ place: Int) throws(Failure) {
-        let index = UInt64(truncatingIfNeeded: place)
+    mutating func offer(_ tag: Int) throws(Failure) {
+        let index = UInt64(truncatingIfNeeded: tag)
         let header = requests &+ 32 &* index
         store32(header, BlockRequest.Kind.read)
         store32(header &+ 4, 0)
@@ -53,23 +53,23 @@ private struct DiskLoad {
         queue.append(header, UInt64(BlockRequest.headerSize))
         queue.append(data &+ benchmark.size &* index, benchmark.size, .write)
         queue.append(header &+ 16, 1, .write)
-        try queue.offer(place)
+        try queue.offer(tag)
     }
 
     func expectRead(_ used: Used) throws(Failure) {
-        let status = load8(requests &+ 32 &* UInt64(truncatingIfNeeded: used.place) &+ 16)
+        let status = load8(requests &+ 32 &* UInt64(truncatingIfNeeded: used.tag) &+ 16)
         try expect(status, BlockRequest.Status.ok.rawValue, "status byte of the request")
     }
 
     /// Waits for an interrupt, unless something was used before it could come.
     mutating func waitInterrupt() throws(Failure) {
-        let tracedLoad = interruptsTaken()
+        let before = interruptsTaken()
         queue.setInterrupts(true)
         if queue.hasUsed { return }
         let deadline = Deadline()
-        while interruptsTaken() == tracedLoad {
+        while interruptsTaken() == before {
             if deadline.passed { throw .timeout("the interrupt of a used request") }
-            if benchmark.halts { haltUnlessInterrupted(tracedLoad) } else { pauseBriefly() }
+            if benchmark.halts { haltUnlessInterrupted(before) } else { pauseBriefly() }
         }
     }
 
@@ -89,7 +89,7 @@ private struct DiskLoad {
                 try expectRead(used)
                 done &+= 1
                 guard offered < benchmark.count else { continue }
-                try offer(used.place)
+                try offer(used.tag)
                 offered &+= 1
             }
             if offered != before { queue.kick() }

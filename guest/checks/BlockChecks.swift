@@ -27,7 +27,7 @@ private func blockWriteRead(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     disk.fill(0, seed: 1, bytes: 1024)
     try expect(disk.run(BlockRequest.Kind.write, sector: 5, bytes: 1024), 1, "used length of a write")
-    try expect(disk.run(BlockRequest.Kind.read, sector: 5, bytes: 1024, place: 1), 1025, "used length of a read")
+    try expect(disk.run(BlockRequest.Kind.read, sector: 5, bytes: 1024, tag: 1), 1025, "used length of a read")
     try disk.verify(1, seed: 1, bytes: 1024)
 }
 
@@ -67,8 +67,8 @@ private func blockReadOnly(_ board: inout Board) throws(Failure) {
     try disk.run(BlockRequest.Kind.read, bytes: 512)
     let word = load64(disk.data(0))
     disk.fill(1, seed: word &+ 1, bytes: 512)
-    try disk.run(BlockRequest.Kind.write, bytes: 512, place: 1, .ioError)
-    try disk.run(BlockRequest.Kind.read, bytes: 512, place: 2)
+    try disk.run(BlockRequest.Kind.write, bytes: 512, tag: 1, .ioError)
+    try disk.run(BlockRequest.Kind.read, bytes: 512, tag: 2)
     try expect(load64(disk.data(2)), word, "first word after a refused write")
 }
 
@@ -112,8 +112,8 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
     try disk.verify(3, seed: 8, bytes: bytes)
 }
 
-private func finishFramed(_ disk: inout BlockDriver, _ place: Int) throws(Failure) {
-    try disk.offer(place)
+private func finishFramed(_ disk: inout BlockDriver, _ tag: Int) throws(Failure) {
+    try disk.offer(tag)
     disk.queue.kick()
     try disk.finish()
 }
@@ -124,8 +124,8 @@ private func blockInFlight(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     let requests = try disk.needDepth(1)
     board.command(.hold, disk.device)
-    for place in 0..<requests {
-        try disk.offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
+    for tag in 0..<requests {
+        try disk.offer(tag, BlockRequest.Kind.read, sector: UInt64(tag), bytes: 512)
     }
     disk.queue.kick()
     try expectUnchanged(disk.device, "used index while requests are held") { UInt64(disk.queue.deviceIndex) }

@@ -14,7 +14,7 @@ private func interruptDelivery(_ board: inout Board) throws(Failure) {
     try disk.leaveInterruptPending()
     enableInterrupts()
     try wait("an interrupt") { Interrupts.count(disk.device) != before }
-    try expect(Interrupts.takeSeen(disk.device).rawValue, 1, "InterruptStatus in the handler")
+    try expect(Interrupts.takePendingStatus(disk.device).rawValue, 1, "InterruptStatus in the handler")
     try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
     try disk.run(BlockRequest.Kind.read, bytes: 512)
     try wait("a second interrupt") { Interrupts.count(disk.device) == before &+ 2 }
@@ -46,7 +46,7 @@ private func queueFault(_ board: inout Board) throws(Failure) {
     disk.queue.notify()
     try wait("Status 0x4f") { disk.device.status == 0x4f }
     try wait("a configuration change notification") {
-        Interrupts.takeSeen(disk.device).contains(.configurationChange)
+        Interrupts.takePendingStatus(disk.device).contains(.configurationChange)
     }
     disk = try board.startDisk()
     try disk.run(BlockRequest.Kind.read, bytes: 512)

@@ -22,9 +22,9 @@ extension BlockDriver {
         let width = try needDepth(1)
         var entries = 0
         while entries <= max(Int(queue.size), 64) {
-            for place in 0..<width {
-                try offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
-                entries += Int(queue.descriptors(usualElements))
+            for tag in 0..<width {
+                try offer(tag, BlockRequest.Kind.read, sector: UInt64(tag), bytes: 512)
+                entries += Int(queue.descriptors(defaultElements))
             }
             queue.kick()
             for _ in 0..<width { try finish() }
@@ -89,7 +89,7 @@ private func indirectAfterDirect(_ board: inout Board) throws(Failure) {
 }
 
 extension BlockDriver {
-    /// A read of sector 3 in place 1, whose elements stand in `table` at the places `order`.
+    /// A read of sector 3 in place 1, whose elements stand in `table` at the tags `order`.
     @inline(never)
     fileprivate mutating func runTable(
         _ table: UInt64, order: [3 of UInt16], flags: Descriptor.Flags
@@ -130,7 +130,7 @@ private func eventInterrupt(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
     try wait("the first interrupt") { Interrupts.count(device) != before }
 
-    disk.queue.interruptAfter(1, elements: disk.usualElements)
+    disk.queue.interruptAfter(1, elements: disk.defaultElements)
     try disk.expectWorks()
     try expectUnchanged(device, "interrupts before the event") { Interrupts.count(device) }
     try expect(Interrupts.count(device), before &+ 1, "interrupts before the event")
@@ -152,8 +152,8 @@ private func eventKick(_ board: inout Board) throws(Failure) {
     let width = try disk.needDepth(1)
     for round in 0..<16 {
         let requests = 1 + round / 2 % width
-        for place in 0..<requests {
-            try disk.offer(place, BlockRequest.Kind.read, bytes: 512)
+        for tag in 0..<requests {
+            try disk.offer(tag, BlockRequest.Kind.read, bytes: 512)
             disk.queue.kick()
         }
         for _ in 0..<requests { try disk.finish() }
@@ -199,8 +199,8 @@ private func inOrder(_ board: inout Board) throws(Failure) {
         try expect(disk.queue.pending, 0, "used entries while the first is held")
         try expect(load8(disk.statusByte(0)), 0xff, "status byte of the request that is held")
         board.command(.release, disk.device)
-        try expect(disk.finish().place, 0, "place of the first used request")
-        try expect(disk.finish(.unsupported).place, 1, "place of the second used request")
+        try expect(disk.finish().tag, 0, "tag of the first used request")
+        try expect(disk.finish(.unsupported).tag, 1, "tag of the second used request")
     }
 }
 

@@ -51,7 +51,7 @@ extension BlockDriver {
 
     /// One request, to show that the device works.
     @inline(never)
-    mutating func expectWorks() throws(Failure) { try run(BlockRequest.Kind.read, bytes: 512, place: 7) }
+    mutating func expectWorks() throws(Failure) { try run(BlockRequest.Kind.read, bytes: 512, tag: 7) }
 }
 
 private func suspendIdle(_ board: inout Board) throws(Failure) {
@@ -182,14 +182,14 @@ private func suspendReset(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
     try disk.suspendWithRequestHeld(suspend, board)
-    try expectForgotten(&disk, suspend, board)
+    try expectReset(&disk, suspend, board)
 
     var (second, _) = try board.startSuspendableDisk()
     try expect(second.features.rawValue, disk.features.rawValue, "features accepted after the reset")
     try suspend.suspend()
     try second.offer(0, BlockRequest.Kind.read, bytes: 512)
     second.queue.notify()
-    try expectForgotten(&second, suspend, board)
+    try expectReset(&second, suspend, board)
 
     var third = try board.startDisk()
     try third.expectWorks()
@@ -197,7 +197,7 @@ private func suspendReset(_ board: inout Board) throws(Failure) {
     try expect(second.queue.pending, 0, "used entries in the second queue")
 }
 
-private func expectForgotten(_ disk: inout BlockDriver, _ suspend: Suspend, _ board: Board) throws(Failure) {
+private func expectReset(_ disk: inout BlockDriver, _ suspend: Suspend, _ board: Board) throws(Failure) {
     disk.device.write(.status, 0)
     try expect(disk.device.status, 0, "Status at the first read after a reset")
     board.command(.release, disk.device)

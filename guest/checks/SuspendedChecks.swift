@@ -202,12 +202,12 @@ private func suspendCycles(_ board: inout Board) throws(Failure) {
     let pairs = try disk.needDepth(2) < 4 ? 1 : 2
     enableInterrupts()
     for cycle in 0..<board.cycles {
-        for place in 0..<pairs {
-            let last = place == 1
-            disk.fill(place, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)
-            try disk.offer(place, BlockRequest.Kind.write, sector: sector(cycle, last), bytes: 512)
+        for tag in 0..<pairs {
+            let last = tag == 1
+            disk.fill(tag, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)
+            try disk.offer(tag, BlockRequest.Kind.write, sector: sector(cycle, last), bytes: 512)
             if cycle > 0 {
-                try disk.offer(2 + place, BlockRequest.Kind.read, sector: sector(cycle &- 1, last), bytes: 512)
+                try disk.offer(2 + tag, BlockRequest.Kind.read, sector: sector(cycle &- 1, last), bytes: 512)
             }
         }
         disk.queue.kick()
@@ -215,8 +215,8 @@ private func suspendCycles(_ board: inout Board) throws(Failure) {
         try suspend.resume()
         for _ in 0..<(cycle > 0 ? 2 * pairs : pairs) { try disk.finish() }
         guard cycle > 0 else { continue }
-        for place in 0..<pairs {
-            try disk.verify(2 + place, seed: 2 &* cycle &- (place == 1 ? 1 : 2), bytes: 512)
+        for tag in 0..<pairs {
+            try disk.verify(2 + tag, seed: 2 &* cycle &- (tag == 1 ? 1 : 2), bytes: 512)
         }
     }
     try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }

@@ -5,10 +5,10 @@
 
 /// The disk with its queue live.
 struct BlockDriver {
-    static let places = VirtQueue.places
+    static let tagCount = VirtQueue.tagCount
     static let dataSize: UInt64 = 1024
     static let headerSize = UInt64(BlockRequest.headerSize)
-    private static let placeSize: UInt64 = 1056
+    private static let requestSize: UInt64 = 1056
 
     let device: MMIODevice
     let features: Features
@@ -25,19 +25,19 @@ struct BlockDriver {
         self.device = device
         features = try device.negotiate([.version1, BlockFeature.readOnly, BlockFeature.flush, form.features])
         queue = try VirtQueue(device, 0, features, size: form.queueSize, &arena)
-        memory = arena.take(BlockDriver.placeSize &* UInt64(BlockDriver.places))
+        memory = arena.take(BlockDriver.requestSize &* UInt64(BlockDriver.tagCount))
         if live { try device.driverOK() }
     }
 
-    func header(_ place: Int) -> UInt64 { memory &+ BlockDriver.placeSize &* UInt64(truncatingIfNeeded: place) }
-    func data(_ place: Int) -> UInt64 { header(place) &+ BlockDriver.headerSize }
-    func statusByte(_ place: Int) -> UInt64 { data(place) &+ UInt64(dataBytes[place]) }
+    func header(_ tag: Int) -> UInt64 { memory &+ BlockDriver.requestSize &* UInt64(truncatingIfNeeded: tag) }
+    func data(_ tag: Int) -> UInt64 { header(tag) &+ BlockDriver.headerSize }
+    func statusByte(_ tag: Int) -> UInt64 { data(tag) &+ UInt64(dataBytes[tag]) }
 
     /// Elements of the usual request: header, data and status byte; two, if the queue has no room for three.
-    var usualElements: UInt16 { min(3, max(2, queue.longestBuffer)) }
+    var defaultElements: UInt16 { min(3, max(2, queue.longestBuffer)) }
 
     /// Usual requests that fit in the queue at once.
-    var depth: Int { min(BlockDriver.places, queue.depth(usualElements)) }
+    var depth: Int { min(BlockDriver.tagCount, queue.depth(defaultElements)) }
 
     /// The same, for a check that is about several requests.
     func needDepth(_ least: Int) throws(Failure) -> Int {
@@ -52,38 +52,38 @@ struct BlockDriver {
     }
 
     /// Writes the header, and a status byte no device answers with.
-    mutating func prepare(_ place: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) {
-        dataBytes[place] = UInt16(truncatingIfNeeded: bytes)
-        store32(header(place), kind)
-        store32(header(place) &+ 4, 0)
-        store64(header(place) &+ UInt64(BlockRequest.sectorOffset), sector)
-        store8(statusByte(place), 0xff)
+    mutating func prepare(_ tag: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) {
+        dataBytes[tag] = UInt16(truncatingIfNeeded: bytes)
+        store32(header(tag), kind)
+        store32(header(tag) &+ 4, 0)
+        store64(header(tag) &+ UInt64(BlockRequest.sectorOffset), sector)
+        store8(statusByte(tag), 0xff)
     }
 
     /// Makes a request available in the usual elements; no kick.
     @inline(never)
-    mutating func offer(_ place: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) throws(Failure) {
-        prepare(place, kind, sector: sector, bytes: bytes)
+    mutating func offer(_ tag: Int, _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0) throws(Failure) {
+        prepare(tag, kind, sector: sector, bytes: bytes)
         let isWrite = kind == BlockRequest.Kind.write
         // The data's descriptor is shared with whichever neighbour goes the same way, if there are only two.
-        let shares = usualElements < 3
+        let shares = defaultElements < 3
         let before = shares && isWrite ? bytes : 0
         let after = shares && !isWrite ? bytes : 0
-        queue.append(header(place), BlockDriver.headerSize &+ before)
-        if !shares, bytes > 0 { queue.append(data(place), bytes, isWrite ? [] : .write) }
-        queue.append(statusByte(place) &- after, after &+ 1, .write)
-        try offer(place)
+        queue.append(header(tag), BlockDriver.headerSize &+ before)
+        if !shares, bytes > 0 { queue.append(data(tag), bytes, isWrite ? [] : .write) }
+        queue.append(statusByte(tag) &- after, after &+ 1, .write)
+        try offer(tag)
     }
 
     /// Makes the buffer being built available as the request of `place`.
-    mutating func offer(_ place: Int) throws(Failure) { try queue.offer(place) }
+    mutating func offer(_ tag: Int) throws(Failure) { try queue.offer(tag) }
 
     /// Waits for a request, which the queue knows as one in flight, and checks its status byte.
     @inline(never)
     @discardableResult
     mutating func finish(_ status: BlockRequest.Status = .ok) throws(Failure) -> Used {
         let used = try queue.waitUsed("a used block request")
-        try expect(load8(statusByte(used.place)), status.rawValue, "status byte of the request")
+        try expect(load8(statusByte(used.tag)), status.rawValue, "status byte of the request")
         return used
     }
 
@@ -91,9 +91,9 @@ struct BlockDriver {
     @inline(never)
     @discardableResult
     mutating func run(
-        _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0, place: Int = 0, _ status: BlockRequest.Status = .ok
+        _ kind: UInt32, sector: UInt64 = 0, bytes: UInt64 = 0, tag: Int = 0, _ status: BlockRequest.Status = .ok
     ) throws(Failure) -> UInt32 {
-        try offer(place, kind, sector: sector, bytes: bytes)
+        try offer(tag, kind, sector: sector, bytes: bytes)
         queue.kick()
         return try finish(status).length
     }
@@ -103,9 +103,9 @@ struct BlockDriver {
 
     /// Fills a place's data with words only `seed` gives.
     @inline(never)
-    func fill(_ place: Int, seed: UInt64, bytes: UInt64) {
+    func fill(_ tag: Int, seed: UInt64, bytes: UInt64) {
         var word = seed << 32 &* BlockDriver.step
-        var address = data(place)
+        var address = data(tag)
         let end = address &+ bytes
         while address < end {
             store64(address, word)
@@ -116,9 +116,9 @@ struct BlockDriver {
 
     /// Fails unless a place's data are the words `seed` gives.
     @inline(never)
-    func verify(_ place: Int, seed: UInt64, bytes: UInt64) throws(Failure) {
+    func verify(_ tag: Int, seed: UInt64, bytes: UInt64) throws(Failure) {
         var word = seed << 32 &* BlockDriver.step
-        var address = data(place)
+        var address = data(tag)
         let end = address &+ bytes
         while address < end {
             let actual = load64(address)

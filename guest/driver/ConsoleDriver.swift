@@ -4,7 +4,7 @@
 struct ConsoleDriver {
     static let bufferSize: UInt64 = 256
     /// Receive buffers, as far as the queue has entries for them.
-    static let receiveBuffers = VirtQueue.places
+    static let receiveBuffers = VirtQueue.tagCount
     static let receiveSize: UInt64 = 16
 
     let device: MMIODevice
@@ -79,7 +79,7 @@ struct ConsoleDriver {
         while arrived < expected.count {
             let used = try receive.waitUsed("console input")
             try expect(used.length > 0 && UInt64(used.length) <= ConsoleDriver.receiveSize, "used length of input")
-            let bytes = Text(start: receiveBuffer(used.place), count: UInt64(used.length))
+            let bytes = Text(start: receiveBuffer(used.tag), count: UInt64(used.length))
             for index in 0..<bytes.count {
                 try expect(arrived < expected.count, "no more bytes than were sent")
                 try expect(bytes[index], expected[arrived], "byte of console input")

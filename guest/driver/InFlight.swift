@@ -57,9 +57,9 @@ struct InFlight {
     }
 
     /// Enters a buffer of `entries` entries of the descriptor table or ring.
-    mutating func add(_ id: UInt16, entries: UInt16, place: Int, writable: UInt32) {
+    mutating func add(_ id: UInt16, entries: UInt16, tag: Int, writable: UInt32) {
         store16(record(id), entries)
-        store16(record(id) &+ 2, UInt16(truncatingIfNeeded: place))
+        store16(record(id) &+ 2, UInt16(truncatingIfNeeded: tag))
         store32(record(id) &+ 4, writable)
         if inOrder { order.append(id) }
     }
@@ -69,7 +69,7 @@ struct InFlight {
     /// Entries the buffer takes, 0 if there is no such buffer.
     func entries(_ id: UInt16) -> UInt16 { load16(record(id)) }
     /// What the caller calls the buffer.
-    func place(_ id: UInt16) -> Int { Int(load16(record(id) &+ 2)) }
+    func tag(_ id: UInt16) -> Int { Int(load16(record(id) &+ 2)) }
     /// Bytes the device may write.
     func writable(_ id: UInt16) -> UInt32 { load32(record(id) &+ 4) }
 

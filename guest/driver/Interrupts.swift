@@ -36,12 +36,12 @@ enum Interrupts {
     static func count(_ device: MMIODevice) -> UInt64 { load64(record(device.input) &+ 8) }
 
     /// The bits seen since they were last taken.
-    static func takeSeen(_ device: MMIODevice) -> InterruptStatus {
+    static func takePendingStatus(_ device: MMIODevice) -> InterruptStatus {
         disableInterrupts()
         defer { enableInterrupts() }
-        let tracedLoad = load64(record(device.input) &+ 16)
+        let status = load64(record(device.input) &+ 16)
         store64(record(device.input) &+ 16, 0)
-        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: tracedLoad))
+        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: status))
     }
 
     static func taken(vector: UInt64) {

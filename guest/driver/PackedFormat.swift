@@ -88,9 +88,9 @@ struct PackedFormat {
     // MARK: Notifications
 
     /// One store, so that no device sees half of it.
-    func ask(_ wish: NotificationWish) {
+    func setUsedNotifications(_ mode: NotificationMode) {
         let event: (flags: UInt16, offset: UInt16) =
-            switch wish {
+            switch mode {
             case .always: (PackedRing.eventEnable, 0)
             case .never: (PackedRing.eventDisable, 0)
             case .at(let position): (PackedRing.eventDescriptor, word(position))
@@ -99,7 +99,7 @@ struct PackedFormat {
     }
 
     /// One load. Where its flags mean nothing the driver notifies.
-    var deviceWish: NotificationWish {
+    var availableNotifications: NotificationMode {
         let event = load32(deviceEvent)
         return switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
         case PackedRing.eventDisable: .never

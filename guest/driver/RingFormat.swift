@@ -1,4 +1,4 @@
-// What the two formats of a virtqueue have in common, to their driver: three areas of memory, places in them, and the
+// What the two formats of a virtqueue have in common, to their driver: three areas of memory, tags in them, and the
 // verbs below. The formats differ in bytes and in nothing else; everything else is in VirtQueue.swift.
 
 /// An entry the device has used.
@@ -10,7 +10,7 @@ struct UsedEntry {
 }
 
 /// When a side of the queue wants to hear of the other one's progress.
-enum NotificationWish {
+enum NotificationMode {
     case always
     case never
     /// When the entry at this position is made available, or used. Only with VIRTIO_F_EVENT_IDX.
@@ -109,18 +109,18 @@ enum RingFormat {
     }
 
     /// Tells the device when to notify the driver; `used` is where the next used entry will be.
-    func ask(_ wish: NotificationWish, used: RingPosition) {
+    func setUsedNotifications(_ mode: NotificationMode, used: RingPosition) {
         switch self {
-        case .split(let ring): ring.ask(wish, used: used)
-        case .packed(let ring): ring.ask(wish)
+        case .split(let ring): ring.setUsedNotifications(mode, used: used)
+        case .packed(let ring): ring.setUsedNotifications(mode)
         }
     }
 
     /// When the device wants to be notified.
-    var deviceWish: NotificationWish {
+    var availableNotifications: NotificationMode {
         switch self {
-        case .split(let ring): ring.deviceWish
-        case .packed(let ring): ring.deviceWish
+        case .split(let ring): ring.availableNotifications
+        case .packed(let ring): ring.availableNotifications
         }
     }
 

@@ -78,9 +78,9 @@ struct SplitFormat {
     // MARK: Notifications
 
     /// With VIRTIO_F_EVENT_IDX the flags stay 0, and "never" is the entry that comes last of all (2.7.7).
-    func ask(_ wish: NotificationWish, used: RingPosition) {
+    func setUsedNotifications(_ mode: NotificationMode, used: RingPosition) {
         guard eventIndex else {
-            if case .never = wish {
+            if case .never = mode {
                 store16(available &+ SplitRing.flags, SplitRing.noInterrupt)
             } else {
                 store16(available &+ SplitRing.flags, 0)
@@ -88,7 +88,7 @@ struct SplitFormat {
             return
         }
         let event =
-            switch wish {
+            switch mode {
             case .always: used
             case .never: used.behind(by: 1)
             case .at(let position): position
@@ -97,7 +97,7 @@ struct SplitFormat {
     }
 
     /// 2.7.10: with VIRTIO_F_EVENT_IDX the flags mean nothing, without it the event does not.
-    var deviceWish: NotificationWish {
+    var availableNotifications: NotificationMode {
         if eventIndex { return .at(position(load16(used &+ SplitRing.availableEvent(size: size)))) }
         return load16(used &+ SplitRing.flags) & SplitRing.noNotify == 0 ? .always : .never
     }

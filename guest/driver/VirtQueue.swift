@@ -5,7 +5,7 @@
 /// A buffer the device has used.
 struct Used {
     /// What the caller called it.
-    let place: Int
+    let tag: Int
     /// Bytes written, as the device says.
     let length: UInt32
     /// Whether anything was, as it says.
@@ -15,11 +15,11 @@ struct Used {
 /// A live queue of one device.
 struct VirtQueue {
     /// Entries where the command line names no size.
-    static let usualSize: UInt32 = 32
+    static let defaultSize: UInt32 = 32
     /// Most elements of a buffer.
-    static let mostElements: UInt16 = 8
+    static let maximumElements: UInt16 = 8
     /// Places of a queue whose driver wants no other number. With indirect tables each has one.
-    static let places = 8
+    static let tagCount = 8
 
     /// When the driver wants to be interrupted.
     enum Interrupts {
@@ -37,14 +37,14 @@ struct VirtQueue {
     private let format: RingFormat
     private var staged: StagedElements
     private let tables: UInt64
-    private let places: Int
+    private let tagCount: Int
     private var inFlight: InFlight
     /// Descriptors free.
     private var free: UInt16
     private var available: RingPosition
     private var used: RingPosition
     /// Positions that `available` has gone since the device was last thought of.
-    private var unannounced: UInt32 = 0
+    private var unnotified: UInt32 = 0
     /// The entry for the last buffer of a batch that is being taken (2.7.9, 2.8.8).
     private var batch: UsedEntry?
     private var taken: UInt16 = 0
@@ -52,11 +52,12 @@ struct VirtQueue {
 
     /// Step 7 of the initialisation: one queue (4.2.3.2), in the form of the features negotiated.
     init(
-        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?, places: Int = VirtQueue.places,
+        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?,
+        tagCount: Int = VirtQueue.tagCount,
         _ arena: inout Arena
     ) throws(Failure) {
         self.device = device
-        self.places = places
+        self.tagCount = tagCount
         self.features = features
         self.index = UInt32(truncatingIfNeeded: index)
         device.write(.queueSel, self.index)
@@ -64,7 +65,7 @@ struct VirtQueue {
         let most = device.read(.queueSizeMax)
         try expect(most != 0, "QueueSizeMax not 0")
         let isPacked = features.contains(.ringPacked)
-        let size = VirtQueue.size(min(most, wanted ?? VirtQueue.usualSize), isPacked: isPacked)
+        let size = VirtQueue.size(min(most, wanted ?? VirtQueue.defaultSize), isPacked: isPacked)
         self.size = size
         let eventIndex = features.contains(.eventIndex)
         format =
@@ -74,9 +75,9 @@ struct VirtQueue {
         (available, used) = (format.start, format.start)
         inFlight = InFlight(size: size, inOrder: features.contains(.inOrder), &arena)
         free = size
-        let table = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
+        let table = SplitRing.descriptorSize &* UInt64(VirtQueue.maximumElements)
         staged = StagedElements(memory: arena.take(table))
-        tables = features.contains(.indirectDescriptors) ? arena.take(table &* UInt64(places)) : 0
+        tables = features.contains(.indirectDescriptors) ? arena.take(table &* UInt64(tagCount)) : 0
         try goLive()
     }
 
@@ -109,7 +110,7 @@ struct VirtQueue {
     /// Most elements of a buffer. In a table there may be more than the queue has entries: a packed queue's driver may
     /// do what the device allows (2.8.19). In a split queue that is the queue's size by 2.7.5.3.1; devices allow more
     /// all the same, or a queue of one entry would be of no use to a disk.
-    var longestBuffer: UInt16 { isIndirect ? VirtQueue.mostElements : min(size, VirtQueue.mostElements) }
+    var longestBuffer: UInt16 { isIndirect ? VirtQueue.maximumElements : min(size, VirtQueue.maximumElements) }
 
     /// Whether a buffer of `elements` fits in what is free now.
     func hasRoom(for elements: UInt16) -> Bool { elements <= longestBuffer && descriptors(elements) <= free }
@@ -136,15 +137,17 @@ struct VirtQueue {
     /// Makes the buffer available under the caller's name for it: through an indirect table where they are negotiated,
     /// the buffer has two elements or more, and none of them is a table of the caller's.
     @inline(never)
-    mutating func offer(_ place: Int) throws(Failure) {
+    mutating func offer(_ tag: Int) throws(Failure) {
         defer { staged.count = 0 }
         let (elements, writable, hasTable) = survey()
-        if isIndirect, elements > 1, !hasTable { stageTable(place) }
+        if isIndirect, elements > 1, !hasTable { stageTable(tag) }
         try need(staged.count)
         try expect(staged.count <= free, "free descriptors for the buffer")
-        if case .each = interrupts, features.contains(.eventIndex) { format.ask(.at(used), used: used) }
+        if case .each = interrupts, features.contains(.eventIndex) {
+            format.setUsedNotifications(.at(used), used: used)
+        }
         let id = format.publish(staged, at: available, &inFlight.free)
-        inFlight.add(id, entries: staged.count, place: place, writable: writable)
+        inFlight.add(id, entries: staged.count, tag: tag, writable: writable)
         free &-= staged.count
         advance(by: format.stride(staged.count))
     }
@@ -163,10 +166,10 @@ struct VirtQueue {
     }
 
     /// Moves the staged elements to the table of `place`, and stages the one descriptor that refers to it.
-    private mutating func stageTable(_ place: Int) {
-        precondition(place < places)
-        let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
-        let table = tables &+ bytes &* UInt64(truncatingIfNeeded: place)
+    private mutating func stageTable(_ tag: Int) {
+        precondition(tag < tagCount)
+        let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.maximumElements)
+        let table = tables &+ bytes &* UInt64(truncatingIfNeeded: tag)
         let count = staged.count
         for n in 0..<count { writeIndirect(staged[n], table, n, next: n &+ 1 < count ? n &+ 1 : nil) }
         staged.count = 0
@@ -186,7 +189,7 @@ struct VirtQueue {
 
     private mutating func advance(by positions: UInt32) {
         available = available.advanced(by: positions)
-        unannounced &+= positions
+        unnotified &+= positions
     }
 
     // MARK: Available buffer notifications
@@ -198,20 +201,20 @@ struct VirtQueue {
         // device's barrier between its wish and its last look at the ring: one of the two sees the other.
         fence()
         let isWanted =
-            switch format.deviceWish {
+            switch format.availableNotifications {
             case .always: true
             case .never: false
             case .at(let position):
-                unannounced >= available.period
-                    || available.behind(by: unannounced).distance(to: position) < unannounced
+                unnotified >= available.period
+                    || available.behind(by: unnotified).distance(to: position) < unnotified
             }
-        unannounced = 0
+        unnotified = 0
         if isWanted { notify() }
     }
 
     /// Notifies the device, whatever it wants: spurious notifications are legal (2.7.10.2, 2.8.18).
     mutating func notify() {
-        unannounced = 0
+        unnotified = 0
         // 4.2.3.3 and 2.9: with VIRTIO_F_NOTIFICATION_DATA the value says how far the driver is, too.
         let data = features.contains(.notificationData) ? UInt32(format.word(available)) << 16 : 0
         device.write(.queueNotify, index | data)
@@ -222,18 +225,18 @@ struct VirtQueue {
     /// Asks for used-buffer notifications, or for none.
     mutating func setInterrupts(_ wanted: Bool) {
         interrupts = wanted ? .each : .never
-        ask(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
+        setUsedNotifications(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
     }
 
     /// Asks for one notification, by the use of the buffer after `buffers` others of `elements` elements each. Only
     /// with VIRTIO_F_EVENT_IDX, and in a packed queue for no more than a lap.
     mutating func interruptAfter(_ buffers: UInt32, elements: UInt16) {
         interrupts = .event
-        ask(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
+        setUsedNotifications(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
     }
 
-    private func ask(_ wish: NotificationWish) {
-        format.ask(wish, used: used)
+    private func setUsedNotifications(_ mode: NotificationMode) {
+        format.setUsedNotifications(mode, used: used)
         // The wish is out before the caller looks at the ring. Pairs with the device's barrier between a used entry and
         // the wish: one of the two sees the other (2.7.14, 2.8.22).
         fence()
@@ -280,7 +283,7 @@ struct VirtQueue {
     }
 
     private mutating func retire(_ id: UInt16, length: UInt32, isWritten: Bool) -> Used {
-        let result = Used(place: inFlight.place(id), length: length, isWritten: isWritten)
+        let result = Used(tag: inFlight.tag(id), length: length, isWritten: isWritten)
         let entries = inFlight.entries(id)
         used = used.advanced(by: format.stride(entries))
         free &+= entries

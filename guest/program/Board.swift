@@ -22,9 +22,9 @@ struct Board {
     private let chosenDisk: UInt64?
     private var disks: UInt64 = 0
     /// What the command line says of the load checks.
-    let load: Load
+    let load: LoadOptions
     /// What the running check wants to be printed with its line.
-    var notes = Notes()
+    var measurements = Measurements()
     var arena = Arena()
     /// The device whose Status a failure shows.
     var subject: MMIODevice?
@@ -38,7 +38,7 @@ struct Board {
         (form, choosesFeatures) = commandLine.form()
         cycles = commandLine.number("cycles=") ?? 200
         chosenDisk = commandLine.number("disk=")
-        load = Load(commandLine)
+        load = LoadOptions(commandLine)
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 
@@ -69,7 +69,7 @@ struct Board {
                 command(.release, slots[slot])
                 command(.ready, slots[slot])
             }
-            _ = Interrupts.takeSeen(slots[slot])
+            _ = Interrupts.takePendingStatus(slots[slot])
         }
         if hasTestDevice, let disk, capacity(disk) != sectors {
             command(.capacity, disk, UInt16(truncatingIfNeeded: sectors))

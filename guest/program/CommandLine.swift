@@ -91,14 +91,14 @@ struct Slots {
     /// Keeps the order; a device's slot is its rank.
     mutating func insert(_ device: MMIODevice) {
         guard count < Slots.capacity else { return }
-        var place = count
-        while place > 0, devices[place - 1].base > device.base {
-            devices[place] = devices[place - 1]
-            devices[place].slot = UInt8(place)
-            place -= 1
+        var index = count
+        while index > 0, devices[index - 1].base > device.base {
+            devices[index] = devices[index - 1]
+            devices[index].slot = UInt8(index)
+            index -= 1
         }
-        devices[place] = device
-        devices[place].slot = UInt8(place)
+        devices[index] = device
+        devices[index].slot = UInt8(index)
         count += 1
     }
 }

@@ -9,7 +9,7 @@ func guestMain(startInfo: UInt64) -> Never {
     enableInterrupts()
     if let benchmark = Benchmark(commandLine) { benchmark.begin(startInfo) }
     let board = Board(commandLine)
-    if let console = board.console { LastResort.use(console) }
+    if let console = board.console { EmergencyConsole.use(console) }
     var suite = Suite(commandLine, board)
     if board.load.isWanted {
         suite.run(board.load)
@@ -23,6 +23,6 @@ func guestMain(startInfo: UInt64) -> Never {
         suite.run(suspendedChecks)
     }
     suite.finish()
-    if suite.failed { Ending.failure() }
-    Ending.success()
+    if suite.failed { ProgramExit.failure() }
+    ProgramExit.success()
 }

@@ -78,11 +78,11 @@ struct Suite {
         guard commandLine.selects(check.name) else { return }
         number &+= 1
         output = nil
-        board.notes = Notes()
+        board.measurements = Measurements()
         let failure = failure(of: check)
         let status = board.subject?.status
         openOutput()
-        put(board.notes, of: check.name)
+        put(board.measurements, of: check.name)
         report(check.name, failure, status)
     }
 
@@ -115,23 +115,23 @@ struct Suite {
 
     @inline(never)
     private func bailOut(_ why: StaticString) -> Never {
-        LastResort.resetConsole()
-        LastResort.put(Text("Bail out! "))
-        LastResort.put(Text(why))
-        LastResort.put(UInt8(ascii: "\n"))
-        Ending.failure()
+        EmergencyConsole.resetConsole()
+        EmergencyConsole.put(Text("Bail out! "))
+        EmergencyConsole.put(Text(why))
+        EmergencyConsole.put(UInt8(ascii: "\n"))
+        ProgramExit.failure()
     }
 
-    private mutating func put(_ notes: Notes, of name: StaticString) {
-        guard notes.count > 0 else { return }
+    private mutating func put(_ measurements: Measurements, of name: StaticString) {
+        guard measurements.count > 0 else { return }
         put("# ")
         put(name)
         put(":")
-        for index in 0..<notes.count {
+        for index in 0..<measurements.count {
             put(" ")
-            put(notes[index].name)
+            put(measurements[index].name)
             put("=")
-            put(decimal: notes[index].value)
+            put(decimal: measurements[index].value)
         }
         put("\n")
     }

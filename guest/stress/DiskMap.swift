@@ -9,11 +9,11 @@
 /// Sectors the check writes and reads, and what it knows of them.
 struct DiskMap {
     static let chunkSectors: UInt64 = 8
-    private static let mostChunks: UInt64 = 64
+    private static let maximumChunks: UInt64 = 64
     /// What may be in a sector, where that is not the number of a request.
-    static let anything: UInt32 = 0
+    static let unknown: UInt32 = 0
     static let zeroes: UInt32 = .max
-    private static let written: UInt8 = .max
+    private static let exclusive: UInt8 = .max
 
     private let chunks: UInt64
     private let capacity: UInt64
@@ -27,7 +27,7 @@ struct DiskMap {
     init(capacity: UInt64, seed: UInt64, _ arena: inout Arena) {
         self.capacity = capacity
         self.seed = seed
-        chunks = max(1, min(DiskMap.mostChunks, capacity / DiskMap.chunkSectors))
+        chunks = max(1, min(DiskMap.maximumChunks, capacity / DiskMap.chunkSectors))
         contents = arena.take(4 &* chunks &* DiskMap.chunkSectors)
         users = arena.take(chunks &* DiskMap.chunkSectors)
     }
@@ -53,14 +53,14 @@ struct DiskMap {
     func isFree(_ first: UInt64, _ count: UInt64, changing: Bool) -> Bool {
         for index in first..<first &+ count {
             let users = load8(self.users &+ index)
-            if changing ? users != 0 : users >= DiskMap.written &- 1 { return false }
+            if changing ? users != 0 : users >= DiskMap.exclusive &- 1 { return false }
         }
         return true
     }
 
     func begin(_ first: UInt64, _ count: UInt64, changing: Bool) {
         for index in first..<first &+ count {
-            store8(users &+ index, changing ? DiskMap.written : load8(users &+ index) &+ 1)
+            store8(users &+ index, changing ? DiskMap.exclusive : load8(users &+ index) &+ 1)
         }
     }
 
@@ -81,7 +81,7 @@ struct DiskMap {
 
     /// Whether the contents of all these sectors are known.
     func isKnown(_ first: UInt64, _ count: UInt64) -> Bool {
-        for index in first..<first &+ count where load32(contents &+ 4 &* index) == DiskMap.anything { return false }
+        for index in first..<first &+ count where load32(contents &+ 4 &* index) == DiskMap.unknown { return false }
         return true
     }
 
@@ -91,12 +91,12 @@ struct DiskMap {
         let mix = mix(sector, number)
         store64(memory, sector)
         store64(memory &+ 8, UInt64(number) | seed << 32)
-        store64(memory &+ DiskMap.somewhere(number), mix)
+        store64(memory &+ DiskMap.middleOffset(number), mix)
         store64(memory &+ 504, ~mix)
     }
 
     /// Makes sure that what is found there later came from the disk.
-    func spoil(_ memory: UInt64) {
+    func poison(_ memory: UInt64) {
         store64(memory, ~0)
         store64(memory &+ 8, ~0)
         store64(memory &+ 504, 1)
@@ -112,18 +112,18 @@ struct DiskMap {
 
     private func verify(_ memory: UInt64, _ index: UInt64) throws(Failure) {
         let number = load32(contents &+ 4 &* index)
-        if number == DiskMap.anything { return }
+        if number == DiskMap.unknown { return }
         // What the sector should hold.
         let isZero = number == DiskMap.zeroes
         let sector = sector(index)
         let mix = mix(sector, number)
         try expect(load64(memory), isZero ? 0 : sector, "sector number in the sector")
         try expect(load64(memory &+ 8), isZero ? 0 : UInt64(number) | seed << 32, "request number in the sector")
-        try expect(load64(memory &+ DiskMap.somewhere(number)), isZero ? 0 : mix, "word in the middle of the sector")
+        try expect(load64(memory &+ DiskMap.middleOffset(number)), isZero ? 0 : mix, "word in the middle of the sector")
         try expect(load64(memory &+ 504), isZero ? 0 : ~mix, "last word of the sector")
     }
 
-    private static func somewhere(_ number: UInt32) -> UInt64 { 16 &+ 8 &* UInt64(number % 61) }
+    private static func middleOffset(_ number: UInt32) -> UInt64 { 16 &+ 8 &* UInt64(number % 61) }
 
     private func mix(_ sector: UInt64, _ number: UInt32) -> UInt64 {
         (sector << 32 ^ UInt64(number) ^ seed << 48) &* 0x9e37_79b9_7f4a_7c15

@@ -13,24 +13,24 @@ func suspendLatency(_ board: inout Board) throws(Failure) {
     let depth = min(64, disk.depth)
     for round in 0..<rounds / 4 {
         for n in 0..<UInt64(depth) {
-            guard let place = disk.takePlace(0) else { break }
+            guard let tag = disk.takeTag(0) else { break }
             let sector = (n &* 8 &+ round) % (disk.capacity &- 8)
             try disk.offer(
-                place, StressRequest(kind: .read, count: disk.mostSectors), sector: sector, cut: 0)
+                tag, StressRequest(kind: .read, count: disk.maximumSectors), sector: sector, cut: 0)
         }
         disk.queues[0].kick()
         loaded.add(try duration(suspend, clock))
         for _ in 0..<depth {
             let used = try disk.queues[0].waitUsed("a used read")
-            try expect(load8(disk.statusByte(used.place)), 0, "status byte of a read")
-            disk.giveBack(used.place)
+            try expect(load8(disk.statusByte(used.tag)), 0, "status byte of a read")
+            disk.release(used.tag)
         }
     }
-    board.notes.add("idle-us", idle.mean)
-    board.notes.add("idle-us-max", idle.longest)
-    board.notes.add("depth", UInt64(depth))
-    board.notes.add("loaded-us", loaded.mean)
-    board.notes.add("loaded-us-max", loaded.longest)
+    board.measurements.add("idle-us", idle.mean)
+    board.measurements.add("idle-us-max", idle.longest)
+    board.measurements.add("depth", UInt64(depth))
+    board.measurements.add("loaded-us", loaded.mean)
+    board.measurements.add("loaded-us-max", loaded.longest)
     try stuck(&board, clock)
 }
 
@@ -51,7 +51,7 @@ private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
     try disk.suspendWithRequestHeld(suspend, board)
     let end: UInt32 = suspend.dialect == .draft ? suspend.suspended : 0x4f
     try suspend.awaitStatus(end, from: Suspend.running, "Status until the drain deadline")
-    board.notes.add("stuck-us", clock.microseconds(since: start))
+    board.measurements.add("stuck-us", clock.microseconds(since: start))
     if suspend.dialect == .ratified { return board.command(.release, disk.device) }
     try suspend.resume()
     board.command(.release, disk.device)
@@ -79,5 +79,5 @@ func suspendQuiet(_ board: inout Board) throws(Failure) {
     }
     for slot in 0..<devices.count { try suspend.with(devices[slot]).resume() }
     try disk.expectWorks()
-    board.notes.add("devices", UInt64(devices.count))
+    board.measurements.add("devices", UInt64(devices.count))
 }

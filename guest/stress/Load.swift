@@ -11,7 +11,7 @@
 //   errors=N          N requests may fail with an I/O error; no further one may, and none without this
 
 /// What the command line says of the load checks.
-struct Load {
+struct LoadOptions {
     let requests: UInt64?
     let records: UInt64?
     let latency: UInt64?
@@ -28,7 +28,7 @@ struct Load {
         latency = commandLine.number("latency=")
         quiet = commandLine.number("quiet=")
         seed = commandLine.number("seed=") ?? 1
-        queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.mostQueues))
+        queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.maximumQueues))
         depth = max(commandLine.number("depth=") ?? .max, 1)
         suspendEvery = commandLine.number("suspend-every=") ?? 40
         errors = commandLine.number("errors=") ?? 0
@@ -40,7 +40,7 @@ struct Load {
 
 extension Suite {
     /// Runs the checks that the command line names.
-    mutating func run(_ load: Load) {
+    mutating func run(_ load: LoadOptions) {
         if load.requests != nil { run([Check("stress", stress)]) }
         if load.records != nil { run([Check("records", records)]) }
         if load.latency != nil { run([Check("suspend-latency", suspendLatency)]) }

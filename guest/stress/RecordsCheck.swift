@@ -24,9 +24,9 @@ func records(_ board: inout Board) throws(Failure) {
     while number < records {
         let count = min(batch, records &- number)
         for n in 0..<count {
-            let place = Int(n)
-            disk.fill(place, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
-            try disk.offer(place, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
+            let tag = Int(n)
+            disk.fill(tag, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
+            try disk.offer(tag, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
         }
         let distant = (number &+ capacity / 2) % capacity
         try disk.offer(Int(batch), BlockRequest.Kind.read, sector: distant, bytes: 512)
@@ -41,17 +41,17 @@ func records(_ board: inout Board) throws(Failure) {
         try disk.offer(Int(batch), BlockRequest.Kind.flush)
         disk.queue.kick()
         _ = try disk.queue.waitUsed("a flush")
-        try tell(&output, disk, number, count, unread: isUnread ? distant : nil, &errors)
+        try report(&output, disk, number, count, unread: isUnread ? distant : nil, &errors)
         number &+= count
         let most = board.load.errors
         if errors > most { throw .unexpected("failed records", expected: most, actual: errors) }
     }
-    board.notes.add("records", number)
-    board.notes.add("errors", errors)
+    board.measurements.add("records", number)
+    board.measurements.add("errors", errors)
 }
 
 /// Prints the lines of one batch.
-private func tell(
+private func report(
     _ output: inout ConsoleDriver, _ disk: BlockDriver, _ first: UInt64, _ count: UInt64, unread: UInt64?,
     _ errors: inout UInt64
 ) throws(Failure) {

@@ -1,7 +1,7 @@
 // Numbers a check found out beside whether it passed. They are printed on a comment line of the report before its own.
 
 /// Names and numbers, in their order, as many as there is room for.
-struct Notes {
+struct Measurements {
     private var names: [16 of StaticString]
     private var values = [16 of UInt64](repeating: 0)
     private(set) var count = 0

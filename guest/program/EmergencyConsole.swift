@@ -2,7 +2,7 @@
 // 1.4, 5.3.4), else the first serial port. Used before the console is up, and to tell of an exception.
 
 /// The way out that needs no queue and no interrupt.
-enum LastResort {
+enum EmergencyConsole {
     /// Text goes to this console from now on. Its feature is looked at here: a fault finds no selector to trust.
     static func use(_ console: MMIODevice) {
         if console.offered.contains(ConsoleFeature.emergencyWrite) { store64(sharedWords(), console.base) }
@@ -35,7 +35,7 @@ enum LastResort {
 }
 
 /// How the program ends.
-enum Ending {
+enum ProgramExit {
     /// Power-off where the board knows it; under QEMU, which does not, the debug-exit port.
     static func success() -> Never {
         out8(Ports.sleepControl, Ports.sleepTypeS5 | Ports.sleepEnable)
@@ -53,15 +53,15 @@ enum Ending {
 @c(exceptionTaken)
 func exceptionTaken(vector: UInt64, errorCode: UInt64, rip: UInt64) {
     // A fault while telling of one ends here: nothing is left to try.
-    guard load64(sharedWords() &+ 8) == 0 else { Ending.failure() }
+    guard load64(sharedWords() &+ 8) == 0 else { ProgramExit.failure() }
     store64(sharedWords() &+ 8, 1)
-    LastResort.resetConsole()
-    LastResort.put(Text("\nBail out! guest exception vector "))
-    LastResort.put(hexadecimal: vector)
-    LastResort.put(Text(" rip "))
-    LastResort.put(hexadecimal: rip)
-    LastResort.put(Text(" error code "))
-    LastResort.put(hexadecimal: errorCode)
-    LastResort.put(UInt8(ascii: "\n"))
-    Ending.failure()
+    EmergencyConsole.resetConsole()
+    EmergencyConsole.put(Text("\nBail out! guest exception vector "))
+    EmergencyConsole.put(hexadecimal: vector)
+    EmergencyConsole.put(Text(" rip "))
+    EmergencyConsole.put(hexadecimal: rip)
+    EmergencyConsole.put(Text(" error code "))
+    EmergencyConsole.put(hexadecimal: errorCode)
+    EmergencyConsole.put(UInt8(ascii: "\n"))
+    ProgramExit.failure()
 }
