@@ -1,7 +1,7 @@
-// The clauses of the device types.
+// Clauses on the device types.
 
 extension Check {
-    /// The clause, if it is about a device type.
+    /// The clause of a check on a device type; nil for other checks.
     var deviceTypeClause: Clause? {
         switch self {
         case .writebackAfterFeatures:

@@ -1,7 +1,7 @@
-// The clauses of the rings.
+// Clauses on virtqueues.
 
 extension Check {
-    /// The clause, if it is about rings.
+    /// The clause of a check on virtqueues; nil for other checks.
     var ringClause: Clause? {
         switch self {
         case .addressInMemory:

@@ -1,7 +1,7 @@
-// The clauses of SUSPEND, in both dialects (Suspend.md).
+// Clauses on SUSPEND, in both dialects (Suspend.md).
 
 extension Check {
-    /// The clause, if it is about SUSPEND.
+    /// The clause of a check on SUSPEND.
     var suspendClause: Clause {
         switch self {
         case .draftBitKept:

@@ -1,7 +1,7 @@
-// What the device looks at of its driver, and the clause behind each check: the transport's and the device types' here, the rings' and
-// SUSPEND's in files of their own. The order is that of the specification.
+// The conformance checks, and the clauses on the transport. Clauses on virtqueues, device types and SUSPEND are in
+// Check+*.swift. The cases are in the order of the specification.
 
-/// A clause that a driver is checked for.
+/// A conformance check: whether the driver keeps one clause.
 public enum Check: UInt8, CaseIterable, Sendable {
     // Status, features, reset
     case statusShowsSteps, statusBitKept, resetAfterFailed, deadDeviceLeftAlone
@@ -12,14 +12,14 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case deviceFeaturesSelected, driverFeaturesSelected, queueSelected, queueSizeAllowed, readyQueueLeftAlone
     case queueStopReadBack, eventPending, definedEvents, interruptStatusRead, queueResetAwaited, noSharedMemory
     case notifiedQueueExists, notifiedQueueReady
-    // Queues of both forms
+    // Virtqueues of both formats
     case addressInMemory, bufferOffRings
-    // Split rings
+    // Split virtqueues
     case splitSize, splitAlignment, splitWritableLast, splitDescriptorKept, splitNoLoop, splitNextInTable
     case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitTableEndsChain,
         tableWhole
     case availableIndexAdvances, headInTable, headFree, availableFlags, availableFlagsZero
-    // Packed rings
+    // Packed virtqueues
     case packedAlignment, packedDescriptorKept, packedLength, packedNoLoop, packedWritableLast, packedRoom
     case packedWholeList, packedIndirectNegotiated, packedTableFlags, packedTableAlone
     // Block
@@ -35,7 +35,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case ratifiedAfterDriverOK, ratifiedVerified, ratifiedNoNewBuffers, ratifiedNoKick, ratifiedConfigurationKept
     case ratifiedResumeAwaited, ratifiedBitKept
 
-    /// The clause.
+    /// The clause that this check covers.
     public var clause: Clause {
         switch self {
         case .statusShowsSteps:

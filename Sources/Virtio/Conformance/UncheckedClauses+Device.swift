@@ -1,4 +1,5 @@
-// Clauses on devices that no check covers: the device keeps them by construction, and its tests show that. Here those of chapter 2.
+// Clauses on devices that no check covers: the device keeps them by construction, and its tests show that. Here those
+// of chapter 2.
 
 extension Clause {
     /// All clauses on devices.
