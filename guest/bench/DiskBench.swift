@@ -1,7 +1,7 @@
-// Reads from a disk as an operating system's driver does them: requests in flight, an interrupt for what was used, none
-// while the driver looks at the queue anyway.
+// Disk reads as in an operating system's driver: several requests in flight, interrupts for used buffers, and no
+// interrupts while the driver polls the queue.
 
-/// A disk under load. A place has its header and status byte in the arena, its data in bulk memory.
+/// A disk under load. Each tag has its header and status byte in the arena, its data in bulk memory.
 private struct DiskLoad {
     let benchmark: Benchmark
     var queue: VirtQueue
@@ -31,7 +31,7 @@ private struct DiskLoad {
         try disk.driverOK()
     }
 
-    /// Which block is read next.
+    /// Returns the next block to read.
     private mutating func chooseBlock() -> UInt64 {
         if sequentially {
             next = next &+ 1 < blocks ? next &+ 1 : 0
@@ -61,7 +61,7 @@ private struct DiskLoad {
         try expect(status, BlockRequest.Status.ok.rawValue, "status byte of the request")
     }
 
-    /// Waits for an interrupt, unless something was used before it could come.
+    /// Waits for an interrupt, unless a used buffer is there already.
     mutating func waitInterrupt() throws(Failure) {
         let before = interruptsTaken()
         queue.setInterrupts(true)

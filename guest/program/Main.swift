@@ -1,5 +1,5 @@
-// The test guest: a bare-metal program that drives the board's virtio-mmio devices as the specification demands of a
-// driver, and says in TAP what it saw. No operating system, no allocation, one processor, ring 0.
+// The test guest: a bare-metal program that drives the board's virtio-mmio devices as a conforming driver and reports
+// the results in TAP. No operating system, no allocation, one processor, ring 0.
 
 /// Called by the entry code with the physical address of `hvm_start_info`.
 @c(guestMain)

@@ -1,16 +1,16 @@
-// What has to be on the disk: for each sector of some, the request that wrote it last, and the requests that use it now.
-// The sectors are chunks of eight, spread over the whole disk, the first and the last sector among them. What a sector
-// holds is made from its number, the request's number and the run's seed:
+// Expected contents of the disk: for each sector under test, the request that wrote it last, and the requests in flight
+// on it. The sectors are chunks of eight, spread over the whole disk, with the first and the last sector. The contents
+// of a sector are derived from its number, the request's number and the run's seed:
 //
-//   +0 sector     +8 request | seed << 32     ... one word somewhere, a mix of all three ...     +504 the same, inverted
+//   +0 sector    +8 request | seed << 32    ... one word in the middle, a hash of all three ...    +504 its complement
 //
-// The other words are whatever was in the buffer: looking at them all would cost more than the request.
+// The other words are not checked: that would take longer than the request.
 
-/// Sectors the check writes and reads, and what it knows of them.
+/// The sectors under test, with their expected contents.
 struct DiskMap {
     static let chunkSectors: UInt64 = 8
     private static let maximumChunks: UInt64 = 64
-    /// What may be in a sector, where that is not the number of a request.
+    /// Values of `contents` that are not the number of a request.
     static let unknown: UInt32 = 0
     static let zeroes: UInt32 = .max
     private static let exclusive: UInt8 = .max
@@ -18,12 +18,12 @@ struct DiskMap {
     private let chunks: UInt64
     private let capacity: UInt64
     private let seed: UInt64
-    /// For each sector, le32: the number of the request that wrote it, or one of the two above.
+    /// For each sector, le32: the number of the request that wrote it, `unknown` or `zeroes`.
     private let contents: UInt64
-    /// For each sector: how many requests read it, or `written` while one changes it.
+    /// For each sector: the number of requests that read it, or `exclusive` while one changes it.
     private let users: UInt64
 
-    /// For a disk of `capacity` sectors, of which there must be eight.
+    /// `capacity` in sectors, at least eight.
     init(capacity: UInt64, seed: UInt64, _ arena: inout Arena) {
         self.capacity = capacity
         self.seed = seed
@@ -32,14 +32,14 @@ struct DiskMap {
         users = arena.take(chunks &* DiskMap.chunkSectors)
     }
 
-    /// A random run of sectors in one chunk, `most` at most.
+    /// Returns a random run of at most `most` sectors in one chunk.
     func choose(_ random: inout Random, most: UInt64) -> (first: UInt64, count: UInt64) {
         let offset = random.below(DiskMap.chunkSectors)
         let count = 1 &+ random.below(min(most, DiskMap.chunkSectors &- offset))
         return (random.below(chunks) &* DiskMap.chunkSectors &+ offset, count)
     }
 
-    /// The place on the disk of a sector of the map.
+    /// The disk's sector number for a sector of the map.
     func sector(_ index: UInt64) -> UInt64 {
         let chunk = index / DiskMap.chunkSectors
         let start =
@@ -47,9 +47,9 @@ struct DiskMap {
         return start &+ index % DiskMap.chunkSectors
     }
 
-    // MARK: Who uses what
+    // MARK: Requests in flight
 
-    /// Whether a request may use these sectors beside those in flight: none overlaps with one that changes what is there.
+    /// Whether a request may use these sectors: no other request may use a sector that one changes.
     func isFree(_ first: UInt64, _ count: UInt64, changing: Bool) -> Bool {
         for index in first..<first &+ count {
             let users = load8(self.users &+ index)
@@ -64,12 +64,12 @@ struct DiskMap {
         }
     }
 
-    /// A request that changed nothing is over.
+    /// Ends a request that changed nothing.
     func endReading(_ first: UInt64, _ count: UInt64) {
         for index in first..<first &+ count { store8(users &+ index, load8(users &+ index) &- 1) }
     }
 
-    /// A request that left `content` is over.
+    /// Ends a request that wrote `content`.
     func endChanging(_ first: UInt64, _ count: UInt64, _ content: UInt32) {
         for index in first..<first &+ count {
             store8(users &+ index, 0)
@@ -77,7 +77,7 @@ struct DiskMap {
         }
     }
 
-    // MARK: What is there
+    // MARK: Contents
 
     /// Whether the contents of all these sectors are known.
     func isKnown(_ first: UInt64, _ count: UInt64) -> Bool {
@@ -85,7 +85,7 @@ struct DiskMap {
         return true
     }
 
-    /// Writes what request `number` leaves in sector `index` to memory.
+    /// Writes the contents of sector `index`, as written by request `number`, to memory.
     func fill(_ memory: UInt64, _ index: UInt64, _ number: UInt32) {
         let sector = sector(index)
         let mix = mix(sector, number)
@@ -95,15 +95,15 @@ struct DiskMap {
         store64(memory &+ 504, ~mix)
     }
 
-    /// Makes sure that what is found there later came from the disk.
+    /// Overwrites the words that `verify` checks, so that they match only after a read from the disk.
     func poison(_ memory: UInt64) {
         store64(memory, ~0)
         store64(memory &+ 8, ~0)
         store64(memory &+ 504, 1)
     }
 
-    /// Fails unless a read found what it should, and the used length is right. In order, a used entry may stand for
-    /// several buffers and tells the length of the last alone: then there is none to look at.
+    /// Fails unless a read returned the expected contents and used length. `length` is nil with VIRTIO_F_IN_ORDER,
+    /// where a used entry may stand for several buffers and holds the length of the last only.
     @inline(never)
     func verify(_ memory: UInt64, _ request: StressRequest, _ length: UInt32?) throws(Failure) {
         if let length { try expect(UInt64(length), 512 &* request.count &+ 1, "used length of a read") }
@@ -113,7 +113,6 @@ struct DiskMap {
     private func verify(_ memory: UInt64, _ index: UInt64) throws(Failure) {
         let number = load32(contents &+ 4 &* index)
         if number == DiskMap.unknown { return }
-        // What the sector should hold.
         let isZero = number == DiskMap.zeroes
         let sector = sector(index)
         let mix = mix(sector, number)

@@ -1,6 +1,6 @@
-// How long a suspend takes from the write to its acknowledgement: of an idle disk, of one with as many requests in
-// flight as there is room for, up to 64, and of one whose backend is stuck, where it is the drain deadline that ends it.
-// And a machine that is suspended as a whole, for a host that looks whether it is quiet.
+// Measures the time from a suspend request to its acknowledgement: of an idle disk, of one with up to 64 requests in
+// flight, and of one with a stuck backend, whose drain ends at the deadline. A second check suspends all devices, for a
+// host that measures the idle machine.
 
 func suspendLatency(_ board: inout Board) throws(Failure) {
     let rounds = board.load.latency ?? 0
@@ -34,7 +34,7 @@ func suspendLatency(_ board: inout Board) throws(Failure) {
     try stuck(&board, clock)
 }
 
-/// A suspend from the write to the acknowledgement; the device runs again afterwards.
+/// Microseconds from the suspend request to the acknowledgement. Resumes the device afterwards.
 private func duration(_ suspend: Suspend, _ clock: Clock) throws(Failure) -> UInt64 {
     let start = timestamp()
     try suspend.suspend()
@@ -43,7 +43,7 @@ private func duration(_ suspend: Suspend, _ clock: Clock) throws(Failure) -> UIn
     return duration
 }
 
-/// The draft's device is suspended with the request retained, 1.4's needs a reset; both when the host's patience ends.
+/// At the drain deadline a draft device suspends and retains the request; a 1.4 device sets NEEDS_RESET.
 private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
     guard board.hasTestDevice else { return }
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -58,9 +58,9 @@ private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
     try disk.finish()
 }
 
-/// Suspends every device, looks at each Status often, and resumes them all.
+/// Suspends all devices, reads each Status repeatedly, and resumes them.
 func suspendQuiet(_ board: inout Board) throws(Failure) {
-    let looks = board.load.quiet ?? 0
+    let reads = board.load.quiet ?? 0
     var devices = Slots()
     for slot in 0..<board.slots.count where board.slots[slot].isPresent { devices.insert(board.slots[slot]) }
     var console = try board.startSuspendableConsole().0
@@ -74,7 +74,7 @@ func suspendQuiet(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
     let suspend = try Suspend(disk.device, disk.features)
     for slot in 0..<devices.count { try suspend.with(devices[slot]).suspend() }
-    for _ in 0..<looks {
+    for _ in 0..<reads {
         for slot in 0..<devices.count { try expect(devices[slot].status, suspend.suspended, "Status while suspended") }
     }
     for slot in 0..<devices.count { try suspend.with(devices[slot]).resume() }

@@ -1,12 +1,11 @@
-// Numbered records, for a host that ends the machine at any moment and looks at what is on the disk. Four are written at
-// once, then the disk is flushed, and only then are they told of on the console, a line each:
+// Writes numbered records, for a host that kills the machine at any moment and checks the disk. Four are written at
+// once, then the disk is flushed, and then the console reports each on a line:
 //
-//   flushed N     record N is on the disk, whatever happens now
-//   failed N      its write or the flush after it was answered with an error, of which the command line allows some
-//   unread S      with each batch sector S, half the disk away from it, was read, and that was an error
+//   flushed N     record N is durable
+//   failed N      its write or flush failed; the command line allows a number of errors
+//   unread S      the read of sector S failed, which is half the disk away; one such read goes with each batch
 //
-// Record N is the sector N modulo the capacity, all words of which BlockDriver.fill makes from the run's seed and N. The
-// capacity is the one at the start, whatever becomes of it.
+// Record N is sector N modulo the initial capacity. BlockDriver.fill derives its words from the run's seed and N.
 
 private let batch: UInt64 = 4
 
@@ -31,7 +30,7 @@ func records(_ board: inout Board) throws(Failure) {
         let distant = (number &+ capacity / 2) % capacity
         try disk.offer(Int(batch), BlockRequest.Kind.read, sector: distant, bytes: 512)
         disk.queue.kick()
-        // Some records go through a suspend on their way.
+        // Every 64th record: suspends with the batch in flight.
         if let suspend, number % 64 == 0 {
             try suspend.suspend()
             try suspend.resume()
@@ -73,7 +72,7 @@ private func report(
     _ = try output.send(end &- output.buffer)
 }
 
-/// Adds a line of a word and a number.
+/// Appends a line with a word and a number.
 private func put(_ word: Text, _ number: UInt64, _ end: inout UInt64) {
     for index in 0..<word.count {
         store8(end, word[index])

@@ -1,8 +1,7 @@
-// Many requests of all kinds in flight, and suspends at any moment between. Every request is answered once, with what it
-// asked for: a read finds what the last request that wrote there left; where nothing that is known is free to be read,
-// something is written. Waits are by interrupt or by looking, in turns.
+// Stress check: many requests of all kinds in flight, with suspends at random moments. Each request must be used once,
+// and each read must return what the last write left. The waits alternate between interrupts and polling.
 
-/// The check and its books.
+/// State of the check.
 private struct Stress {
     private let load: LoadOptions
     private let hasTestDevice: Bool
@@ -11,7 +10,7 @@ private struct Stress {
     private let map: DiskMap
     private let suspend: Suspend?
     private let clock = Clock()
-    /// Used-buffer notifications are wanted.
+    /// Whether the driver wants used buffer notifications; otherwise it polls.
     private var waitsByInterrupt = true
     private var offered: UInt64 = 0
     private var inFlight: UInt64 = 0
@@ -33,7 +32,7 @@ private struct Stress {
         firstInterrupt = Interrupts.count(disk.device)
     }
 
-    /// Goes on until `requests` have been made and answered.
+    /// Runs until `requests` requests have been made available and used.
     mutating func run(_ requests: UInt64) throws(Failure) {
         while offered < requests {
             if random.once(in: 32) { toggleInterrupts() }
@@ -68,7 +67,8 @@ private struct Stress {
 
     // MARK: Requests
 
-    /// Makes a request available at `place`, of a kind that is possible now.
+    /// Makes a random request available with `tag`. Reads only known sectors; writes instead if no such sector is free,
+    /// flushes if none is free at all.
     private mutating func offer(_ tag: Int) throws(Failure) {
         var request = StressRequest(kind: chooseKind())
         for attempt in 0..<6 where request.kind != .flush {
@@ -107,7 +107,7 @@ private struct Stress {
         }
     }
 
-    /// Takes everything the device has used; how many requests those were.
+    /// Takes all used buffers; returns their number.
     private mutating func takeAll() throws(Failure) -> UInt64 {
         var taken: UInt64 = 0
         for queue in 0..<disk.queueCount {
@@ -141,7 +141,7 @@ private struct Stress {
         disk.release(tag)
     }
 
-    /// Waits until the device has used something, and takes it.
+    /// Waits until the device has used a buffer, and takes all used buffers.
     private mutating func awaitUsed() throws(Failure) {
         let deadline = Deadline()
         while inFlight > 0, !deadline.passed {
@@ -156,7 +156,7 @@ private struct Stress {
 
     // MARK: Suspends
 
-    /// A suspend and a resume with whatever is in flight. The draft's driver changes its mind now and then.
+    /// Suspends and resumes with the requests in flight. In the draft aborts one suspend in eight.
     private mutating func suspendAndResume() throws(Failure) {
         guard let suspend else { return }
         let start = timestamp()
@@ -168,7 +168,7 @@ private struct Stress {
         }
         try suspend.awaitSuspended()
         suspends.add(clock.microseconds(since: start))
-        // The draft's device finishes all it was given before; 1.4's leaves what it had not taken.
+        // A draft device uses all buffers made available before; a 1.4 device leaves those that it has not popped.
         let mustBeUsed = suspend.dialect == .draft && hasTestDevice
         if random.once(in: 2) { _ = try takeAll() }
         _ = disk.device.status
@@ -187,7 +187,7 @@ private struct Stress {
         return sum
     }
 
-    // MARK: The end
+    // MARK: Results
 
     func summarise(_ measurements: inout Measurements) {
         measurements.add("requests", offered)

@@ -1,10 +1,10 @@
-// A disk with several queues and as many requests in flight as they hold. A place is a request's memory; its parts:
+// A disk with several queues and up to as many requests in flight as they hold. Memory of a request, one per tag:
 //
-//   +0 header     +16 status byte     +24 the check's own record     +64 data, on a boundary of 512 at every other place
+//   +0 header     +16 status byte     +24 the StressRequest     +64 or more: data; aligned to 512 for every other tag
 //
-// The data of a write or read are one element or two, cut at any multiple of 16 bytes.
+// The data of a write or read are one element, or two that are split at a multiple of 16 bytes.
 
-/// What a request in flight is to the check.
+/// The check's record of a request.
 struct StressRequest {
     enum Kind: UInt32 {
         case none, read, write, flush, discard, writeZeroes
@@ -23,34 +23,34 @@ struct StressRequest {
     }
 
     var kind: Kind
-    /// Its number, from 1 on.
+    /// Number of the request, from 1 on.
     var number: UInt32 = 0
     /// Sectors of the map.
     var first: UInt64 = 0
     var count: UInt64 = 0
 }
 
-/// The disk with its queues live.
+/// A disk with its queues ready.
 struct StressDisk {
     static let maximumQueues = 4
     private static let headSize: UInt64 = 64
-    /// Left in the arena for what a check needs beside the disk.
+    /// Bytes of the arena reserved for the check's other data.
     private static let reserve: UInt64 = 64 * 1024
 
     let device: MMIODevice
     let features: Features
     let capacity: UInt64
     let queueCount: Int
-    /// Requests in flight in each queue, at most.
+    /// Maximum number of requests in flight per queue.
     let depth: Int
-    /// Sectors of a request, at most.
+    /// Maximum number of sectors per request.
     let maximumSectors: UInt64
     var queues: [4 of VirtQueue]
     private var free: [4 of NumberQueue]
     private let memory: UInt64
     private let requestSize: UInt64
 
-    /// Initialises the writable disk, with SUSPEND if it offers it.
+    /// Initialises the writable disk, with SUSPEND if the check suspends and the device offers it.
     @inline(never)
     init(_ board: inout Board) throws(Failure) {
         device = try board.needDisk()
@@ -96,9 +96,10 @@ struct StressDisk {
         try device.driverOK()
     }
 
-    // MARK: Places
+    // MARK: Tags
 
-    /// A free place of a queue, which is then taken; nil if none is left, or the ring has no room for a request.
+    /// Allocates a tag of `queue`; nil if none is free or the ring has no room for a request. Tags are numbered across
+    /// the queues: `depth` tags for each queue.
     mutating func takeTag(_ queue: Int) -> Int? {
         guard free[queue].count > 0, queues[queue].hasRoom(for: 3) else { return nil }
         return queue &* depth &+ Int(free[queue].removeFirst())
@@ -112,7 +113,7 @@ struct StressDisk {
         header(tag) &+ (tag & 1 == 0 ? 512 : StressDisk.headSize &+ 16 &* UInt64(truncatingIfNeeded: tag & 14))
     }
 
-    /// What is in flight at a place.
+    /// The request in flight with `tag`.
     func request(_ tag: Int) -> StressRequest {
         let record = header(tag) &+ 24
         return StressRequest(
@@ -130,8 +131,8 @@ struct StressDisk {
 
     // MARK: Requests
 
-    /// Makes the request of `place` available, at `sector` of the disk; `cut` says where its data are cut in two, if at
-    /// all. No kick.
+    /// Makes the request of `tag` available, at `sector` of the disk, without a notification. `cut` is the offset at
+    /// which its data are split, 0 for no split.
     @inline(never)
     mutating func offer(_ tag: Int, _ request: StressRequest, sector: UInt64, cut: UInt64) throws(Failure) {
         setRequest(tag, request)
@@ -148,7 +149,7 @@ struct StressDisk {
         case .write: appendData(queue, data(tag), 512 &* request.count, cut, [])
         }
         queues[queue].append(statusByte(tag), 1, .write)
-        // The queue's own name for it, below its number of tags.
+        // The queue's own tag.
         try queues[queue].offer(tag % depth)
     }
 
