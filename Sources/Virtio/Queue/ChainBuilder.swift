@@ -20,33 +20,33 @@ struct ChainRules {
 }
 
 /// Where a queue's rules are; they stay there for as long as the queue lives.
-@safe struct ChainRulesPlace: @unchecked Sendable {
-    private let place: UnsafeMutablePointer<ChainRules>
+@safe struct ChainRulesPointer: @unchecked Sendable {
+    private let pointer: UnsafeMutablePointer<ChainRules>
 
     init(_ rules: ChainRules) {
-        unsafe place = .allocate(capacity: 1)
-        unsafe place.initialize(to: rules)
+        unsafe pointer = .allocate(capacity: 1)
+        unsafe pointer.initialize(to: rules)
     }
 
     /// Frees the place; nobody uses it any more.
-    func free() { unsafe place.deallocate() }
+    func free() { unsafe pointer.deallocate() }
 
-    var value: ChainRules { _read { yield unsafe place.pointee } }
+    var value: ChainRules { _read { yield unsafe pointer.pointee } }
 }
 
 /// A chain in the making. Descriptors are added in order, each judged from its copy.
 struct ChainBuilder {
-    private let rules: ChainRulesPlace
+    private let rules: ChainRulesPointer
     private var readable = (count: 0, bytes: 0)
     private var writable = (count: 0, bytes: 0)
     private var isWriting = false
     private var descriptors: UInt16 = 0
     private var digest = Digest()
-    private var seenTable: GuestBuffer?
+    private var indirectTable: GuestBuffer?
     let findings: ChainFindingsPointer
 
     /// A chain that is laid out in `segments`.
-    init(_ rules: ChainRulesPlace, _ segments: borrowing SegmentStorage) {
+    init(_ rules: ChainRulesPointer, _ segments: borrowing SegmentStorage) {
         self.rules = rules
         findings = rules.value.checksDriver ? segments.newFindings() : ChainFindingsPointer()
     }
@@ -68,7 +68,7 @@ struct ChainBuilder {
         guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         guard readable.bytes + writable.bytes + buffer.count <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
-        if findings.isOn { lookAt(buffer) }
+        if findings.isOn { checkOverlap(buffer) }
         if writes {
             writable = (writable.count + 1, writable.bytes + buffer.count)
         } else {
@@ -76,7 +76,7 @@ struct ChainBuilder {
         }
     }
 
-    private func lookAt(_ buffer: GuestBuffer) {
+    private func checkOverlap(_ buffer: GuestBuffer) {
         let start = unsafe UInt(bitPattern: buffer.base)
         let range = start..<start + UInt(buffer.count)
         var overlaps = false
@@ -93,13 +93,13 @@ struct ChainBuilder {
         guard !flags.contains(.next) else { throw .indirectMisplaced }
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }
         guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
-        seenTable = buffer
+        indirectTable = buffer
         return IndirectTable(buffer, rules.value.memory.recorder)
     }
 
     /// The chain, which took `slots` entries of the ring's descriptors, and whose segments are the last of `segments`.
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
-        findings.set(ChainFingerprint(digest: digest.value, table: seenTable))
+        findings.set(ChainFingerprint(digest: digest.value, table: indirectTable))
         return DescriptorChain(
             id: id, slots: slots,
             readable: segments.last(

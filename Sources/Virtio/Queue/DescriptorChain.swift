@@ -5,17 +5,17 @@ public struct UsedLength: Hashable, Sendable {
     /// The used length: bytes from the start of the writable part without a gap (2.7.8.2).
     public let length: UInt32
     /// Whether there are any bytes, behind a gap or not: VIRTQ_DESC_F_WRITE of a used descriptor (2.8.5).
-    public let anything: Bool
+    public let wroteAnything: Bool
 
     /// The first `length` bytes, and no others.
     public init(_ length: UInt32 = 0) {
         self.length = length
-        anything = length > 0
+        wroteAnything = length > 0
     }
 
     fileprivate init(answerAfter length: UInt32) {
         self.length = length
-        anything = true
+        wroteAnything = true
     }
 }
 

@@ -51,7 +51,7 @@ struct LiveQueue: ~Copyable {
 
     private var ring: Ring
     /// `eventIndex` of them: both sides say where in the ring they want to be notified.
-    private let rules: ChainRulesPlace
+    private let rules: ChainRulesPointer
     /// Where the next chain is popped and the next one is put.
     var positions = RingPositions()
     var parked: ParkedChains
@@ -73,7 +73,7 @@ struct LiveQueue: ~Copyable {
             checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
-        self.rules = ChainRulesPlace(rules)
+        self.rules = ChainRulesPointer(rules)
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
     }

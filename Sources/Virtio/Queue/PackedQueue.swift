@@ -66,7 +66,7 @@ import VirtioABI
 
     /// Pops the next chain, for which the ring must have room beside those in `parked`; nil if there is none.
     func next(
-        at start: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
+        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
@@ -104,7 +104,7 @@ import VirtioABI
     ) throws(QueueFault) {
         for index in 0..<table.count {
             let (low, high) = table.fetch(index)
-            let descriptor = Fetched(low: low, high: high)
+            let descriptor = DescriptorCopy(low: low, high: high)
             chain.note(low, high)
             chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
             try chain.add(
@@ -125,7 +125,7 @@ import VirtioABI
     }
 
     /// A descriptor's copy.
-    private struct Fetched {
+    private struct DescriptorCopy {
         let address: UInt64
         let length: UInt32
         let id: UInt16
@@ -140,9 +140,9 @@ import VirtioABI
     }
 
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
-    private func fetch(_ slot: UInt16) -> Fetched {
+    private func fetch(_ slot: UInt16) -> DescriptorCopy {
         let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe Fetched(
+        return unsafe DescriptorCopy(
             low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
             high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
@@ -164,7 +164,7 @@ import VirtioABI
             .store(written.length, ordering: .relaxed)
         unsafe word(entry + PackedRing.id).pointee.store(id, ordering: .relaxed)
         var flags = position.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
-        if written.anything { flags |= Descriptor.Flags.write.rawValue }
+        if written.wroteAnything { flags |= Descriptor.Flags.write.rawValue }
         // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's read
         // barrier after it saw them (2.8.21.3).
         unsafe word(entry + PackedRing.flags).pointee.store(flags, ordering: .releasing)
@@ -197,9 +197,9 @@ import VirtioABI
 
     /// Descriptors from one place to another, within the two laps that the wrap counter tells apart.
     private func distance(_ from: RingPosition, _ to: RingPosition) -> Int {
-        func place(_ position: RingPosition) -> Int { Int(position.slot) + (position.wrap ? 0 : Int(size)) }
+        func offset(_ position: RingPosition) -> Int { Int(position.slot) + (position.wrap ? 0 : Int(size)) }
         let laps = 2 * Int(size)
-        return (place(to) - place(from) + laps) % laps
+        return (offset(to) - offset(from) + laps) % laps
     }
 
     private func descriptor(_ slot: UInt16) -> UnsafeMutableRawPointer {

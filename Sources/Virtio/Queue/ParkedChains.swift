@@ -50,13 +50,13 @@
     private var order: NameQueue
     /// Names are heads; otherwise those that are free are here.
     private let namedByHead: Bool
-    private var names: NameQueue
+    private var freeNames: NameQueue
 
     init(size: UInt16, inOrder: Bool, namedByHead: Bool) {
         self.size = size
         self.namedByHead = namedByHead
-        names = NameQueue(size: namedByHead ? 0 : size)
-        if !namedByHead { for name in 0..<size { names.append(name) } }
+        freeNames = NameQueue(size: namedByHead ? 0 : size)
+        if !namedByHead { for name in 0..<size { freeNames.append(name) } }
         unsafe parked = .allocate(capacity: Int(size))
         unsafe parked.initialize(repeating: Parked(), count: Int(size))
         self.inOrder = inOrder
@@ -91,7 +91,7 @@
     }
 
     private mutating func add(_ chain: Parked) -> UInt16 {
-        let name = namedByHead ? chain.id : names.removeFirst()
+        let name = namedByHead ? chain.id : freeNames.removeFirst()
         unsafe parked[Int(name)] = chain
         slots += Int(chain.slots)
         if inOrder { order.append(name) }
@@ -130,7 +130,7 @@
         let chain = chain(name)
         slots -= Int(chain.slots)
         unsafe parked[Int(name)].state = .free
-        if !namedByHead { names.append(name) }
+        if !namedByHead { freeNames.append(name) }
         return chain
     }
 
@@ -151,7 +151,7 @@
 
     /// Puts back a chain that `forEachFinished` gave of this queue in another place.
     mutating func restore(_ chain: Chain, _ answer: Answer) {
-        guard namedByHead ? chain.id < size && isFree(chain.id) : names.count > 0 else { return }
+        guard namedByHead ? chain.id < size && isFree(chain.id) : freeNames.count > 0 else { return }
         finished += 1
         _ = add(Parked(state: .finished(answer), id: chain.id, slots: chain.slots, reply: chain.reply))
     }

@@ -130,7 +130,7 @@ struct QueueSlot: ~Copyable {
     }
 
     /// The end that a snapshot was in the middle of, and what was left of its drain.
-    mutating func continueAs(_ ending: QueueEnding, drainLeft: UInt16?) {
+    mutating func restoreEnding(_ ending: QueueEnding, drainLeft: UInt16?) {
         self.ending = ending
         self.drainLeft = drainLeft
     }

@@ -57,7 +57,7 @@ import VirtioABI
 
     /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
     func next(
-        at position: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
+        at position: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         let pending = availableIndex &- position.count
@@ -84,7 +84,7 @@ import VirtioABI
 
     /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors is its end (2.7.5.3).
     private func walk(
-        from head: UInt16, _ rules: ChainRulesPlace, _ segments: inout SegmentStorage
+        from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
         var chain = ChainBuilder(rules, segments)
         var index = head
@@ -114,7 +114,7 @@ import VirtioABI
     /// Follows the chain in `table` from its first descriptor, and says how many there are. It ends: `chain` takes no more than its
     /// rules allow.
     private func walk(
-        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPlace,
+        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPointer,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> Int {
         var index = 0

@@ -93,14 +93,14 @@ extension MMIOTransport where Device: ~Copyable {
     public func inspect() -> Inspection {
         var states: [Inspection.Queue] = []
         for index in 0..<queueCount { states.append(queues[index].inspect(isWanted: device.wantsBuffer(queue: index))) }
-        var later: ConfigurationBytes?
-        if let staged { later = device.bytes(of: staged) }
+        var stagedBytes: ConfigurationBytes?
+        if let staged { stagedBytes = device.bytes(of: staged) }
         return Inspection(
             deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
             interruptStatus: interruptStatus, acknowledged: acknowledged, acknowledgements: acknowledgements,
             generation: generation, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
-            configuration: device.bytes(of: configuration), staged: later, deviceState: device.savedState,
+            configuration: device.bytes(of: configuration), staged: stagedBytes, deviceState: device.savedState,
             hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault,
             violations: Check.allCases.compactMap { conformance.violation($0) }, queues: states)
     }

@@ -186,7 +186,7 @@ extension MMIOTransport where Device == Console {
         defer { closeCall() }
         accepted = 0
         while accepted < bytes.count, device.accept(bytes[accepted], port: port) { accepted += 1 }
-        return hasSomething(accepted > 0, for: ConsoleQueue.receive(port: port))
+        return offerData(accepted > 0, queue: ConsoleQueue.receive(port: port))
     }
 
     /// The host's end of `port` was opened or closed. Port 0 is open from the start.
@@ -194,12 +194,12 @@ extension MMIOTransport where Device == Console {
         memory.recorder.record(.open(port: UInt8(port), isOpen: isOpen))
         defer { closeCall() }
         let owed = device.setOpen(isOpen, port: port)
-        return hasSomething(owed, for: ConsoleQueue.controlReceive)
+        return offerData(owed, queue: ConsoleQueue.controlReceive)
     }
 
     /// The device has something for its driver, by queue `index`.
-    private mutating func hasSomething(_ hasIt: Bool, for index: Int) -> Effects {
-        guard hasIt else { return Effects() }
+    private mutating func offerData(_ hasData: Bool, queue index: Int) -> Effects {
+        guard hasData else { return Effects() }
         if lifecycle.isFrozen { return deferredEvent() }
         return Effects(queues: index < queueCount ? QueueSet(queue: index) : [])
     }

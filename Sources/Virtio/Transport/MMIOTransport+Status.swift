@@ -29,7 +29,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .die(let notify):
             endDrain()
             if notify { interruptStatus.insert(.configurationChange) }
-            return beginPendedResets()
+            return beginDeferredResets()
         }
     }
 
@@ -102,7 +102,7 @@ extension MMIOTransport where Device: ~Copyable {
         defer { closeCall() }
         guard lifecycle.resumed() else { return Effects() }
         compareAvailable()
-        var effects = beginPendedResets()
+        var effects = beginDeferredResets()
         effects.events.insert(.resumed)
         conformance.history.isDelivering = lifecycle.dialect == .draft
         for index in 0..<queueCount { deliverFinished(index) }
@@ -116,7 +116,7 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// Carries out the queue resets that came during the suspension. A driver waits for them, also where the device died.
-    private mutating func beginPendedResets() -> Effects {
+    private mutating func beginDeferredResets() -> Effects {
         var effects = Effects()
         for index in 0..<queueCount where queues[index].ending == .resetPended {
             effects.merge(endQueue(index, as: .reset))

@@ -73,7 +73,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// A suspended device has told the host that something waits for the resume.
     var toldDeferred = false
     /// What the tape was last told of Status, what is behind it, and InterruptStatus.
-    private var shown = Shown()
+    private var recorded = RecordedState()
 
     /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
     /// what of the register file is configuration space in the sense of SUSPEND's rules.
@@ -233,15 +233,15 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The end of a call: what can be seen from outside is noted if it is another.
     mutating func closeCall() {
         guard memory.recorder.isOn else { return }
-        let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
-        let (toldOfInterrupt, toldOfLife) = (
-            now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase
+        let now = RecordedState(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
+        let (sameInterrupt, sameLifecycle) = (
+            now.interrupt == recorded.interrupt, now.status == recorded.status && now.phase == recorded.phase
         )
         // As it was: what a drain has to tell is told before the device is suspended, all else after (D-4, D-17).
-        if !toldOfInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        if !toldOfLife { memory.recorder.record(.lifecycle(now.status, now.phase)) }
-        if !toldOfInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        shown = now
+        if !sameInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
+        if !sameLifecycle { memory.recorder.record(.lifecycle(now.status, now.phase)) }
+        if !sameInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
+        recorded = now
     }
 }
 
@@ -253,7 +253,7 @@ public enum Tracing: Sendable {
 }
 
 /// What can be seen of a device from outside.
-private struct Shown {
+private struct RecordedState {
     var status: DeviceStatus = []
     var phase = Lifecycle.Phase.notLive
     var interrupt: UInt32 = 0

@@ -111,7 +111,7 @@ extension QueueSlot {
             try queue.restore(snapshot.finished, memory)
             live = consume queue
         }
-        continueAs(snapshot.ending, drainLeft: snapshot.drainLeft)
+        restoreEnding(snapshot.ending, drainLeft: snapshot.drainLeft)
     }
 }
 
