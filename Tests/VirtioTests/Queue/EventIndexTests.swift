@@ -36,8 +36,8 @@ struct EventIndexTests {
                         if queue.positions.used.count == wanted { passed = true }
                         queue.put(0, slots: 1, written: UsedLength(0))
                     }
-                    let told = [queue.wantsInterrupt(), queue.wantsInterrupt()]
-                    #expect(told == [passed, false], "from \(start), \(count) used, event at \(event)")
+                    let interrupts = [queue.wantsInterrupt(), queue.wantsInterrupt()]
+                    #expect(interrupts == [passed, false], "from \(start), \(count) used, event at \(event)")
                 }
             }
         }
@@ -51,19 +51,19 @@ struct EventIndexTests {
         for event in stride(from: 0, through: 0xffff, by: 257) {
             memory.store(UInt16(event), at: 1024 + SplitRing.usedEvent(size: 4))
             queue.positions = RingPositions()
-            var told: [Int] = []
+            var interrupts: [Int] = []
             for index in 0...0xffff {
                 queue.positions.used.count = UInt16(truncatingIfNeeded: index + 1)
-                if queue.wantsInterrupt() { told.append(index) }
+                if queue.wantsInterrupt() { interrupts.append(index) }
             }
-            #expect(told == [event])
+            #expect(interrupts == [event])
         }
     }
 
     /// What a driver event structure asks for.
-    struct Wish: Sendable {
+    struct DriverEvent: Sendable {
         let flags: UInt16
-        let place: FakePackedQueue.Position
+        let position: FakePackedQueue.Position
     }
 
     @Test(
@@ -74,29 +74,29 @@ struct EventIndexTests {
         var queue = try queue(negotiated ? [.ringPacked, .eventIndex] : .ringPacked, size: size, memory)
         for start in 0..<Int(2 * size) {
             for chains in Self.chains(upTo: Int(size)) {
-                for wish in Self.wishes(size) {
+                for event in Self.driverEvents(size) {
                     var position = RingPosition()
                     for _ in 0..<start { position.advance(by: 1, size: size) }
                     (queue.positions.used, queue.positions.notified) = (position, position)
-                    memory.store(wish.place.word, at: 1024)
-                    memory.store(wish.flags, at: 1026)
+                    memory.store(event.position.word, at: 1024)
+                    memory.store(event.flags, at: 1026)
                     var here = FakePackedQueue.Position(slot: position.slot, wrap: position.wrap)
                     var passed = false
                     for slots in chains {
                         for _ in 0..<slots {
-                            if here == wish.place { passed = true }
+                            if here == event.position { passed = true }
                             here.advance(by: 1, size: size)
                         }
                         queue.put(0, slots: UInt16(slots), written: UsedLength(0))
                     }
                     let wanted =
-                        switch wish.flags & 3 {
+                        switch event.flags & 3 {
                         case 1: false
-                        case 2 where negotiated && wish.place.slot < size: passed
+                        case 2 where negotiated && event.position.slot < size: passed
                         default: true
                         }
                     let got = queue.wantsInterrupt()
-                    #expect(got == wanted, "size \(size), from \(start), chains of \(chains), \(wish)")
+                    #expect(got == wanted, "size \(size), from \(start), chains of \(chains), \(event)")
                 }
             }
         }
@@ -107,10 +107,12 @@ struct EventIndexTests {
         (1...size).flatMap { total in [[total], Array(repeating: 1, count: total), [1, total - 1].filter { $0 > 0 }] }
     }
 
-    static func wishes(_ size: UInt16) -> [Wish] {
+    static func driverEvents(_ size: UInt16) -> [DriverEvent] {
         [UInt16(0), 1, 2, 3, 0xfffe].flatMap { flags in
             (0...size).flatMap { slot in
-                [true, false].map { Wish(flags: flags, place: FakePackedQueue.Position(slot: slot, wrap: $0)) }
+                [true, false].map {
+                    DriverEvent(flags: flags, position: FakePackedQueue.Position(slot: slot, wrap: $0))
+                }
             }
         }
     }
@@ -289,9 +291,9 @@ struct EventIndexTests {
         var asked: Bool?
         let parts = [driver.writable(1)]
         let caught = driver.memory.catchStore(at: page) {
-            // The device has looked at the ring for the last time, and its wish is not out yet.
+            // The device has looked at the ring for the last time, and its event is not out yet.
             _ = ring.add(parts)
-            asked = ring.takeKick()
+            asked = ring.prepareKick()
         } in: {
             driver.offer()
         }

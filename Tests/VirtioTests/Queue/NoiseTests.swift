@@ -22,7 +22,7 @@ struct Noise: RandomNumberGenerator {
 
 @Suite("Noise")
 struct NoiseTests {
-    func expectHealth(_ driver: BlockDriver) {
+    func expectWorksAfterReset(_ driver: BlockDriver) {
         driver.backend.fail()
         driver.bringUp(queueSize: 8)
         let chain = driver.submit(BlockRequest.Kind.read, sector: 3, room: 512)
@@ -54,7 +54,7 @@ struct NoiseTests {
             }
             #expect([0x0f, 0x4f].contains(driver.status.rawValue), driver.state)
         }
-        expectHealth(driver)
+        expectWorksAfterReset(driver)
     }
 
     @Test("Registers written at random", arguments: UInt64(1)...8, [SuspendDialect?.none, .draft, .ratified])
@@ -74,6 +74,6 @@ struct NoiseTests {
             if noise.next() % 16 == 0 { driver.backend.fail(1) }
             if noise.next() % 64 == 0 { driver.backend.change { $0.capacity = 64 } }
         }
-        expectHealth(driver)
+        expectWorksAfterReset(driver)
     }
 }

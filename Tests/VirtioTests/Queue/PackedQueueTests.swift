@@ -144,7 +144,7 @@ struct PackedQueueTests {
     // MARK: A driver that breaks the ring
 
     /// What a driver publishes that it must not.
-    struct Broken: Sendable {
+    struct InvalidBuffer: Sendable {
         let fault: QueueFault
         var parts: [Part] = [header, status]
         var id: UInt16 = 4
@@ -155,22 +155,22 @@ struct PackedQueueTests {
         static let end = Part(address: (1 << 20) - 8, length: 16, writable: true)
 
         static let all = [
-            Broken(
+            InvalidBuffer(
                 fault: .endlessChain, parts: [header] + Array(repeating: status, count: 4),
                 extra: FakePackedQueue.next),
-            Broken(fault: .readableAfterWritable, parts: [status, header]),
-            Broken(fault: .readableAfterWritable, parts: [header, status, header]),
-            Broken(fault: .bufferOutsideMemory, parts: [header, end]),
-            Broken(
+            InvalidBuffer(fault: .readableAfterWritable, parts: [status, header]),
+            InvalidBuffer(fault: .readableAfterWritable, parts: [header, status, header]),
+            InvalidBuffer(fault: .bufferOutsideMemory, parts: [header, end]),
+            InvalidBuffer(
                 fault: .bufferOutsideMemory,
                 parts: [Part(address: .max - 3, length: 16, writable: false), status]),
-            Broken(fault: .indirectNotNegotiated, extra: FakePackedQueue.indirect),
-            Broken(fault: .noRoomForStatus, parts: [header]),
+            InvalidBuffer(fault: .indirectNotNegotiated, extra: FakePackedQueue.indirect),
+            InvalidBuffer(fault: .noRoomForStatus, parts: [header]),
         ]
     }
 
     /// What every fault comes to: DEVICE_NEEDS_RESET and a configuration change notification, and no more.
-    func expectDeath(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
+    func expectNeedsReset(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
         #expect(driver.backend.transport.lastFault == fault, driver.state)
         #expect(driver.status.rawValue == 0x4f, driver.state)
         driver.kick(0)
@@ -182,17 +182,19 @@ struct PackedQueueTests {
         for _ in 0..<5 { driver.expectWorks() }
     }
 
-    @Test("Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: Broken.all, 0..<5)
-    func broken(_ broken: Broken, _ laps: Int) {
+    @Test(
+        "Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: InvalidBuffer.all,
+        0..<5)
+    func broken(_ buffer: InvalidBuffer, _ laps: Int) {
         let driver = BlockDriver(form: .plainPacked, withholding: .indirectDescriptors)
         driver.bringUp(queueSize: 5)
         for _ in 0..<laps { driver.expectWorks() }
         driver.acknowledge()
-        driver[packed: 0].publish(broken.parts, id: broken.id, extra: broken.extra)
+        driver[packed: 0].publish(buffer.parts, id: buffer.id, extra: buffer.extra)
         let memory = driver.memory.snapshot()
         driver.kick(0)
         #expect(driver.backend.requests.isEmpty, driver.state)
-        expectDeath(driver, broken.fault, unchangedSince: memory)
+        expectNeedsReset(driver, buffer.fault, unchangedSince: memory)
     }
 
     @Test("A descriptor that is in flight may not come again")
@@ -202,10 +204,10 @@ struct PackedQueueTests {
         for _ in 0..<2 { driver.submit(BlockRequest.Kind.read, rooms: []) }
         #expect(driver.backend.requests.count == 2 && driver.status.rawValue == 0x0f, driver.state)
         // One descriptor is free, and two are said to be available.
-        driver[packed: 0].publish([Broken.header, Broken.status], id: 4)
+        driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 4)
         let memory = driver.memory.snapshot()
         driver.kick(0)
-        expectDeath(driver, .headInFlight, unchangedSince: memory)
+        expectNeedsReset(driver, .headInFlight, unchangedSince: memory)
     }
 
     @Test("A chain does not go on in a descriptor that is not available, used or never filled", arguments: [0, 1])
@@ -215,10 +217,10 @@ struct PackedQueueTests {
         // After a read of three descriptors the place behind a chain of two is the used one.
         for _ in 0..<used { driver.expectWorks() }
         driver.acknowledge()
-        driver[packed: 0].publish([Broken.header, Broken.status], id: 1, extra: FakePackedQueue.next)
+        driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 1, extra: FakePackedQueue.next)
         let memory = driver.memory.snapshot()
         driver.kick(0)
-        expectDeath(driver, .descriptorNotAvailable, unchangedSince: memory)
+        expectNeedsReset(driver, .descriptorNotAvailable, unchangedSince: memory)
     }
 
     @Test(
@@ -226,7 +228,7 @@ struct PackedQueueTests {
     func anyID(id: UInt16) {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
-        for _ in 0..<2 { driver[packed: 0].publish([Broken.header, Broken.status], id: id) }
+        for _ in 0..<2 { driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: id) }
         driver.kick(0)
         for slot: UInt16 in [0, 2] {
             let used: UInt16 = driver.memory.load(at: driver[packed: 0].address(slot) + 12)
@@ -239,7 +241,7 @@ struct PackedQueueTests {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
         driver.submit(0xdead, kick: false)
-        driver[packed: 0].publish([Broken.status, Broken.header], id: 0xffff)
+        driver[packed: 0].publish([InvalidBuffer.status, InvalidBuffer.header], id: 0xffff)
         driver.kick(0)
         #expect(driver.takeUsed(0).count == 1 && driver.status.rawValue == 0x4f, driver.state)
         #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)

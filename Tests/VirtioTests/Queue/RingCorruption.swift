@@ -9,12 +9,12 @@ struct RingCorruption: CustomTestStringConvertible, Sendable {
     let fault: QueueFault
     let name: String
     /// Leaves the broken ring in memory. The kick comes after it.
-    let commit: @Sendable (BlockDriver) -> Void
+    let corrupt: @Sendable (BlockDriver) -> Void
 
-    init(_ fault: QueueFault, _ name: String, _ commit: @escaping @Sendable (BlockDriver) -> Void) {
+    init(_ fault: QueueFault, _ name: String, _ corrupt: @escaping @Sendable (BlockDriver) -> Void) {
         self.fault = fault
         self.name = name
-        self.commit = commit
+        self.corrupt = corrupt
     }
 
     var testDescription: String { "\(fault): \(name)" }

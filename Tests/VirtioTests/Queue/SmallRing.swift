@@ -12,7 +12,7 @@ import VirtioABI
 @testable import Virtio
 
 /// A device with one queue that fills what it may write, at once.
-struct Filler: VirtioDevice, ~Copyable {
+struct FillingDevice: VirtioDevice, ~Copyable {
     struct Configuration: Equatable, Sendable {}
     typealias Request = Never
 
@@ -37,7 +37,7 @@ struct Filler: VirtioDevice, ~Copyable {
 }
 
 /// A descriptor's two words, and which bytes of the data area it lets the device write.
-struct Cell: Sendable {
+struct DescriptorWords: Sendable {
     let low: UInt64
     let high: UInt64
     var writable: UInt64 = 0
@@ -53,12 +53,12 @@ struct Cell: Sendable {
         writable = mask << (address - SmallRing.data)
     }
 
-    static func split(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16 = 0) -> Cell {
-        Cell(address, length, upper: UInt32(flags) | UInt32(next) << 16, writes: flags & 2 != 0)
+    static func split(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16 = 0) -> DescriptorWords {
+        DescriptorWords(address, length, upper: UInt32(flags) | UInt32(next) << 16, writes: flags & 2 != 0)
     }
 
-    static func packed(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ id: UInt16 = 0) -> Cell {
-        Cell(address, length, upper: UInt32(id) | UInt32(flags) << 16, writes: flags & 2 != 0)
+    static func packed(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ id: UInt16 = 0) -> DescriptorWords {
+        DescriptorWords(address, length, upper: UInt32(id) | UInt32(flags) << 16, writes: flags & 2 != 0)
     }
 }
 
@@ -67,15 +67,15 @@ struct Cell: Sendable {
     static let data: UInt64 = 4096 + 0x200
     static let table: UInt64 = 0x300
     /// Not all in memory.
-    static let nowhere: UInt64 = 2 * 4096 - 8
+    static let outsideMemory: UInt64 = 2 * 4096 - 8
 
     let size: UInt16
     let packed: Bool
     private let memory = FakeMemory(low: 2 * 4096, high: 4096)
-    private var transport: MMIOTransport<Filler>
+    private var transport: MMIOTransport<FillingDevice>
     private var batch = Batch<Never>(longestChain: 128)
     /// What the two pages hold before a content is laid out and before the device runs, and where they are.
-    private let pristine: UnsafeMutableRawPointer
+    private let initialPages: UnsafeMutableRawPointer
     private let before: UnsafeMutableRawPointer
     private let pages: UnsafeMutableRawPointer
     private var writable: UInt64 = 0
@@ -93,16 +93,16 @@ struct Cell: Sendable {
         self.size = size
         self.packed = packed
         deviceBytes = packed ? 4 : Int(SplitRing.usedBytes(size: size))
-        transport = MMIOTransport(device: Filler(), memory: memory.guest, adding: packed ? .ringPacked : [])
+        transport = MMIOTransport(device: FillingDevice(), memory: memory.guest, adding: packed ? .ringPacked : [])
         guard let low = memory.guest.resolve(0, 2 * 4096) else { preconditionFailure("there is no memory at 0") }
         unsafe pages = low.base
-        unsafe pristine = .allocate(byteCount: 2 * 4096, alignment: 4096)
-        unsafe memcpy(pristine, pages, 2 * 4096)
+        unsafe initialPages = .allocate(byteCount: 2 * 4096, alignment: 4096)
+        unsafe memcpy(initialPages, pages, 2 * 4096)
         unsafe before = .allocate(byteCount: 2 * 4096, alignment: 4096)
     }
 
     deinit {
-        unsafe pristine.deallocate()
+        unsafe initialPages.deallocate()
         unsafe before.deallocate()
     }
 
@@ -113,18 +113,18 @@ struct Cell: Sendable {
     }
 
     /// Descriptor `index` of the ring.
-    func setRing(_ index: Int, _ cell: Cell) { set(ringAddress + 16 * UInt64(index), cell) }
+    func setRing(_ index: Int, _ descriptor: DescriptorWords) { set(ringAddress + 16 * UInt64(index), descriptor) }
     /// Descriptor `index` of the table.
-    func setTable(_ index: Int, _ cell: Cell) {
-        set(Self.table + 16 * UInt64(index), cell)
+    func setTable(_ index: Int, _ descriptor: DescriptorWords) {
+        set(Self.table + 16 * UInt64(index), descriptor)
         // In a packed ring's table the indirect flag means nothing: this is a buffer.
-        if packed && cell.low == Self.table && cell.high >> 49 & 1 == 1 { tableIsWritable = true }
+        if packed && descriptor.low == Self.table && descriptor.high >> 49 & 1 == 1 { tableIsWritable = true }
     }
 
-    private func set(_ address: UInt64, _ cell: Cell) {
-        store(cell.low, at: address)
-        store(cell.high, at: address + 8)
-        writable |= cell.writable
+    private func set(_ address: UInt64, _ descriptor: DescriptorWords) {
+        store(descriptor.low, at: address)
+        store(descriptor.high, at: address + 8)
+        writable |= descriptor.writable
     }
 
     /// The available ring's first four words: flags, index, two entries; and two entries more.
@@ -135,7 +135,7 @@ struct Cell: Sendable {
 
     /// Before the first cell of a content: the device area, the table, the data and the ring as at first.
     func begin() {
-        unsafe memcpy(pages, pristine, 2 * 4096)
+        unsafe memcpy(pages, initialPages, 2 * 4096)
         unsafe memset(pages + 0x200, 0, 16)
         unsafe memset(pages + 4096 + 0x100, 0, 64)
         writable = 0

@@ -79,10 +79,10 @@ struct UsedBufferInterruptTests {
         let driver = BlockDriver()
         driver.bringUp()
         driver.backend.change { $0.capacity = 1 }
-        let tracedLoad = driver.interruptStatus
+        let status = driver.interruptStatus
         driver.submit(BlockRequest.Kind.flush)
         driver.backend.complete()
-        driver.write(.interruptACK, tracedLoad.rawValue)
+        driver.write(.interruptACK, status.rawValue)
         #expect(driver.interruptStatus == .usedBuffer && driver.backend.line.level, driver.state)
     }
 }

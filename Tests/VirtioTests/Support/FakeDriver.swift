@@ -111,9 +111,9 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// What an interrupt handler does first: reads InterruptStatus and acknowledges what it saw.
     @discardableResult
     func acknowledge() -> InterruptStatus {
-        let tracedLoad = interruptStatus
-        write(.interruptACK, tracedLoad.rawValue)
-        return tracedLoad
+        let status = interruptStatus
+        write(.interruptACK, status.rawValue)
+        return status
     }
 
     /// How often the model saw the driver break the clause of `check`.
@@ -256,7 +256,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
         let ring = ring(index)
         let chain = ring.add(arrange(parts, for: ring), whole: parts)
-        if kick && ring.takeKick() {
+        if kick && ring.prepareKick() {
             kicks += 1
             write(.queueNotify, UInt32(index))
         }
@@ -286,7 +286,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// Kicks, whether the device wants that or not.
     @discardableResult
     func kick(_ index: Int) -> Effects {
-        if let ring = rings[index] { _ = ring.takeKick() }
+        if let ring = rings[index] { _ = ring.prepareKick() }
         return write(.queueNotify, UInt32(index))
     }
 

@@ -129,7 +129,7 @@ final class FakePackedQueue: FakeRing {
 
     func askForInterrupt() { setDriverEvent(2, nextUsed.word) }
 
-    func takeKick() -> Bool {
+    func prepareKick() -> Bool {
         defer { notified = nextAvailable }
         let (wanted, mode) = deviceEventWords
         switch mode & 3 {

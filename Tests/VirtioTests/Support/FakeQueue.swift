@@ -110,7 +110,7 @@ final class FakeQueue: FakeRing {
 
     func askForInterrupt() { setUsedEvent(nextUsed) }
 
-    func takeKick() -> Bool {
+    func prepareKick() -> Bool {
         defer { notified = nextAvailable }
         guard features.contains(.eventIndex) else { return usedFlags & SplitRing.noNotify == 0 }
         var index = notified

@@ -101,7 +101,7 @@ protocol FakeRing: AnyObject {
     /// Asks to be notified of the next used buffer (2.7.10, 2.8.10).
     func askForInterrupt()
     /// Whether the device wants to be notified of what was made available since the last call.
-    func takeKick() -> Bool
+    func prepareKick() -> Bool
     /// `parts` as a table of indirect descriptors.
     func table(_ parts: [Part]) -> [UInt8]
     /// The same queue in another memory with the same contents.

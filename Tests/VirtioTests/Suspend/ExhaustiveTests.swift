@@ -68,8 +68,8 @@ private final class MirroredDisk {
         interrupt.insert(.usedBuffer)
     }
 
-    private func settle(_ owed: Oracle.DeferredEvent) {
-        switch owed {
+    private func settle(_ action: Oracle.Action) {
+        switch action {
         case .reset:
             (busy, held, acceptable, interrupt) = (false, false, false, [])
         case .deliver where held:
@@ -94,24 +94,24 @@ private final class MirroredDisk {
 @Suite("Suspend: exhaustive")
 struct SuspendExhaustiveTests {
     /// How a device gets where it is to be, from a stage of its initialisation.
-    private struct SuspendCase {
+    private struct InitialState {
         let stage: FakeDriver<Block>.Stage
         let inputs: [Oracle.Input]
     }
 
-    private func situations(_ dialect: SuspendDialect?) -> [SuspendCase] {
+    private func initialStates(_ dialect: SuspendDialect?) -> [InitialState] {
         let resume = Oracle.Input.write(dialect == .draft ? 0x0f : 0x1f)
         let suspended: [Oracle.Input] = [.write(0x1f), .drained]
-        let lives: [[Oracle.Input]] = [
+        let running: [[Oracle.Input]] = [
             [], [.write(0x1f)], suspended, [.write(0x1f), .deadline], suspended + [resume],
             [.write(0x1f), .deadline, resume], [.fail], suspended + [.fail], suspended + [resume, .fail],
         ]
         let early = [
-            SuspendCase(stage: .reset, inputs: []), SuspendCase(stage: .features, inputs: []),
-            SuspendCase(stage: .queues, inputs: []), SuspendCase(stage: .queues, inputs: [.fail]),
+            InitialState(stage: .reset, inputs: []), InitialState(stage: .features, inputs: []),
+            InitialState(stage: .queues, inputs: []), InitialState(stage: .queues, inputs: [.fail]),
         ]
-        let plain = early + lives.map { SuspendCase(stage: .driverOK, inputs: $0) }
-        return plain + plain.map { SuspendCase(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
+        let plain = early + running.map { InitialState(stage: .driverOK, inputs: $0) }
+        return plain + plain.map { InitialState(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
     }
 
     @Test(
@@ -119,15 +119,15 @@ struct SuspendExhaustiveTests {
         .covers("D-2", "D-3", "D-13", "D-14", "D-18", "V5-DEV-2", "V5-DEV-3", "V14-DEV-1"), arguments: Pairing.all)
     func everyWord(_ pairing: Pairing) {
         var columns: [Oracle.Column: Int] = [:]
-        for situation in situations(pairing.dialect) {
+        for initial in initialStates(pairing.dialect) {
             for busy in [false, true] {
                 for word in SuspendLifecycleTests.words {
-                    let device = MirroredDisk(pairing, at: situation.stage, busy: busy)
-                    let reached = situation.inputs.allSatisfy { device.apply($0) }
+                    let device = MirroredDisk(pairing, at: initial.stage, busy: busy)
+                    let reached = initial.inputs.allSatisfy { device.apply($0) }
                     columns[device.column, default: 0] += 1
                     // What follows the word shows what it left behind.
                     guard reached, device.apply(.write(word)), device.apply(.drained), device.apply(.ready) else {
-                        Issue.record("\(situation), busy \(busy), word \(word): \(device.difference)")
+                        Issue.record("\(initial), busy \(busy), word \(word): \(device.difference)")
                         return
                     }
                 }

@@ -6,22 +6,22 @@ import Virtio
 import VirtioABI
 
 extension Lifecycle {
-    /// One input, and what is owed for it in the oracle's words.
-    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.DeferredEvent {
+    /// Applies one input; returns the action due, in the oracle's terms.
+    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.Action {
         let phaseBefore = phase
         switch input {
         case .write(let word):
-            let owed = Oracle.DeferredEvent(write(word, features: features, acceptable: acceptable))
-            if owed == .reset { reset() }
-            return owed
+            let action = Oracle.Action(write(word, features: features, acceptable: acceptable))
+            if action == .reset { reset() }
+            return action
         case .drained: return drained() ? .acknowledge : .nothing
         case .deadline:
-            let owed = Oracle.DeferredEvent(deadlinePassed())
-            return phase == .suspended && phaseBefore == .suspending ? .acknowledge : owed
+            let action = Oracle.Action(deadlinePassed())
+            return phase == .suspended && phaseBefore == .suspending ? .acknowledge : action
         case .ready: return resumed() ? .deliver : .nothing
         case .fail:
-            let owed = Oracle.DeferredEvent(fail())
-            return latchedError ? .latch : owed
+            let action = Oracle.Action(fail())
+            return latchedError ? .latch : action
         }
     }
 
@@ -45,7 +45,7 @@ extension Lifecycle {
     }
 }
 
-extension Oracle.DeferredEvent {
+extension Oracle.Action {
     init(_ action: Lifecycle.Action) {
         self =
             switch action {
@@ -54,8 +54,8 @@ extension Oracle.DeferredEvent {
             case .goLive: .live
             case .beginSuspend: .drain
             case .abortSuspend: .rescan
-            case .beginResume: .askBackend
-            case .abortResume: .calmBackend
+            case .beginResume: .resumeBackend
+            case .abortResume: .cancelBackendResume
             case .die(notify: true): .notifiedDeath
             case .die(notify: false): .quietDeath
             }
@@ -98,10 +98,11 @@ struct SuspendLifecycleTests {
                 for acceptable in [true, false] {
                     var (oracle, next) = (from, device)
                     let expected = oracle.apply(input, acceptable: acceptable, accepts: pairing.accepts)
-                    let owed = next.apply(input, acceptable: acceptable, features: pairing.features)
+                    let action = next.apply(input, acceptable: acceptable, features: pairing.features)
                     transitions += 1
-                    guard owed == expected, next.agrees(with: oracle), known[oracle, default: next] == next else {
-                        Issue.record("\(input) in \(from): \(owed), \(next), but the tables say \(expected), \(oracle)")
+                    guard action == expected, next.agrees(with: oracle), known[oracle, default: next] == next else {
+                        Issue.record(
+                            "\(input) in \(from): \(action), \(next), but the tables say \(expected), \(oracle)")
                         return
                     }
                     if known.updateValue(next, forKey: oracle) == nil { open.append(oracle) }
@@ -143,8 +144,8 @@ struct SuspendLifecycleTests {
         for input in alphabet {
             var (nextDevice, nextOracle) = (device, oracle)
             let expected = nextOracle.apply(input)
-            let owed = nextDevice.apply(input, acceptable: true, features: device.dialect?.feature ?? [])
-            guard owed == expected, nextDevice.agrees(with: nextOracle) else { return [input] }
+            let action = nextDevice.apply(input, acceptable: true, features: device.dialect?.feature ?? [])
+            guard action == expected, nextDevice.agrees(with: nextOracle) else { return [input] }
             if let rest = follow(nextDevice, nextOracle, length - 1, &count) { return [input] + rest }
         }
         return nil

@@ -1,6 +1,6 @@
-// What the lifecycle has to do, as two tables, one a dialect: a row for each input, a column for each state, written
-// down from the texts and the decisions of the Suspend article, and not from the implementation. It holds no device:
-// what a drain or a resume does is not its business, only that one is owed.
+// The expected lifecycle as two tables, one per dialect: a row for each input, a column for each state. The tables are
+// derived from the specifications and the decisions of the Suspend article, not from the implementation. The oracle
+// models no device: it only says that a drain or a resume is due.
 
 import Virtio
 import VirtioABI
@@ -13,8 +13,8 @@ struct Oracle: Hashable {
     }
 
     /// What the transport owes the driver or its host after an input.
-    enum DeferredEvent: Hashable {
-        case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver
+    enum Action: Hashable {
+        case nothing, reset, live, drain, rescan, resumeBackend, cancelBackendResume, acknowledge, deliver
         case notifiedDeath, quietDeath
         /// The draft keeps a fatal error to itself until the resume.
         case latch
@@ -34,7 +34,7 @@ struct Oracle: Hashable {
 
     private struct Cell {
         let next: Column?
-        let owed: DeferredEvent
+        let action: Action
     }
 
     let dialect: SuspendDialect?
@@ -48,23 +48,23 @@ struct Oracle: Hashable {
 
     // MARK: The tables
 
-    private static let stay = Cell(next: nil, owed: .nothing)
-    private static func go(_ next: Column, _ owed: DeferredEvent) -> Cell { Cell(next: next, owed: owed) }
+    private static let stay = Cell(next: nil, action: .nothing)
+    private static func go(_ next: Column, _ action: Action) -> Cell { Cell(next: next, action: action) }
 
     // Columns:       notLive, running, suspending, suspended, resuming, dead, deadSuspended
     private static let draft: [Row: [Cell]] = {
         let set = [
-            stay, go(.suspending, .drain), stay, stay, go(.suspended, .calmBackend), stay, stay,
+            stay, go(.suspending, .drain), stay, stay, go(.suspended, .cancelBackendResume), stay, stay,
         ]
         let clear = [
-            stay, stay, go(.running, .rescan), go(.resuming, .askBackend), stay, stay, stay,
+            stay, stay, go(.running, .rescan), go(.resuming, .resumeBackend), stay, stay, stay,
         ]
         return [
             .suspendAndOK: set,
             .suspendOnly: set,
             .okOnly: clear,
             .neither: clear,
-            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -76,13 +76,13 @@ struct Oracle: Hashable {
     }()
 
     private static let ratified: [Row: [Cell]] = {
-        let resume = go(.resuming, .askBackend)
+        let resume = go(.resuming, .resumeBackend)
         return [
             .suspendAndOK: [stay, go(.suspending, .drain), stay, resume, stay, stay, stay],
             .suspendOnly: [stay, go(.suspending, .drain), stay, stay, stay, stay, stay],
             .okOnly: [stay, stay, stay, resume, stay, stay, stay],
             .neither: [stay, stay, stay, stay, stay, stay, stay],
-            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.dead, .notifiedDeath), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -113,7 +113,7 @@ struct Oracle: Hashable {
     // MARK: Inputs
 
     /// One input. `acceptable`: FEATURES_OK can be granted; `accepts`: the driver accepted the dialect's feature bit.
-    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> DeferredEvent {
+    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Action {
         switch input {
         case .write(0):
             self = Oracle(dialect: dialect)
@@ -126,7 +126,7 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> DeferredEvent {
+    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> Action {
         sticky |= byte & 0x83
         if byte & 0x08 != 0 && sticky & 0x08 == 0 && acceptable {
             sticky |= 0x08
@@ -149,7 +149,7 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func enter(_ row: Row) -> DeferredEvent {
+    private mutating func enter(_ row: Row) -> Action {
         let table = dialect == .draft ? Self.draft : Self.ratified
         guard let cell = table[row]?[column.rawValue], let next = cell.next else { return .nothing }
         if next == .resuming && latched {
@@ -157,8 +157,8 @@ struct Oracle: Hashable {
             (column, latched) = (.dead, false)
             return .notifiedDeath
         }
-        latched = cell.owed == .latch
+        latched = cell.action == .latch
         column = next
-        return cell.owed
+        return cell.action
     }
 }

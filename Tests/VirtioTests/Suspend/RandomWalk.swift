@@ -24,27 +24,27 @@ struct WalkKind<Device: VirtioDevice & ~Copyable> {
 }
 
 /// A walk under way.
-final class Walker<Device: VirtioDevice & ~Copyable> {
+final class RandomWalk<Device: VirtioDevice & ~Copyable> {
     let kind: WalkKind<Device>
     let driver: FakeDriver<Device>
     let dialect: SuspendDialect
     /// The first thing that was not as it must be.
     private(set) var failure: String?
     /// What the walk has seen: steps that ended in a state, chains used, outcomes held at the end of a step.
-    private(set) var tracedLoad = (states: [Oracle.Column: Int](), used: 0, held: 0)
+    private(set) var statistics = (states: [Oracle.Column: Int](), used: 0, held: 0)
 
     private let parts: [[Part]]
     private var areas: [FakeQueue] = []
     /// Chains with the device: by queue, the head and the descriptors it takes.
     private var owned: [[UInt16: Int]]
     /// What the driver reads of the configuration, and what the host wants it to be.
-    private var (shown, wanted): (UInt16, UInt16)
+    private var (visibleValue, hostValue): (UInt16, UInt16)
     private var generation: UInt32
     private var changed = false
     private var phase = Lifecycle.Phase.notLive
     private var interrupt: InterruptStatus = []
     /// Guest memory of a suspended device; the driver's own stores are put in.
-    private var still: FakeMemory.Snapshot?
+    private var suspendedMemory: FakeMemory.Snapshot?
 
     init(_ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope) {
         (self.kind, self.dialect) = (kind, dialect)
@@ -56,7 +56,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         parts = (0..<count).map { kind.parts(driver, $0) }
         areas = (0..<count).map { driver[queue: $0] }
         owned = Array(repeating: [:], count: count)
-        (shown, wanted) = (kind.initialValue, kind.initialValue)
+        (visibleValue, hostValue) = (kind.initialValue, kind.initialValue)
         generation = driver.read(.configGeneration)
         phase = driver.backend.transport.lifecycle.phase
     }
@@ -112,7 +112,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         guard isReady(queue), ending(queue) == .none, parts[queue].count <= room else { return }
         let chain = driver.add(parts[queue], to: queue, kick: false)
         owned[queue][chain.head] = parts[queue].count
-        if still != nil { still = driver.memory.snapshot() }
+        if suspendedMemory != nil { suspendedMemory = driver.memory.snapshot() }
     }
 
     private func reset() {
@@ -158,8 +158,8 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     private func change(_ value: UInt16) {
         driver.backend.change { kind.change(&$0, value) }
         // What makes no difference is no change.
-        changed = changed || value != wanted
-        wanted = value
+        changed = changed || value != hostValue
+        hostValue = value
     }
 
     // MARK: What must hold
@@ -167,12 +167,12 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     private func check(after step: WalkStep) {
         let (before, now) = (phase, driver.backend.transport.lifecycle.phase)
         phase = now
-        tracedLoad.states[driver.backend.transport.lifecycle.column, default: 0] += 1
+        statistics.states[driver.backend.transport.lifecycle.column, default: 0] += 1
         checkStatus()
         checkConfiguration(before, now, wasReset: step.kind == .reset || step.kind == .bringUp)
         checkInterrupt(before, now)
         checkQueues(before)
-        checkStillness(before, now)
+        checkSuspendedMemory(before, now)
         expect(driver.backend.transport.lastFault == nil, "a good ring is found broken")
     }
 
@@ -200,11 +200,13 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
             expect(generation == old + 1, "the change is missing, or came more than once")
             let silent = now == .notLive || wasReset
             expect(silent || driver.interruptStatus.contains(.configurationChange), "nobody told of the change")
-            (shown, changed) = (wanted, false)
+            (visibleValue, changed) = (hostValue, false)
         } else {
             expect(generation == old, "the generation changed by itself")
         }
-        expect(kind.value(driver) == UInt64(shown), "the configuration reads \(kind.value(driver)), not \(shown)")
+        expect(
+            kind.value(driver) == UInt64(visibleValue),
+            "the configuration reads \(kind.value(driver)), not \(visibleValue)")
     }
 
     private func checkInterrupt(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
@@ -229,13 +231,13 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
             }
             for element in driver.takeUsed(queue) {
                 let known = owned[queue].removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) != nil
-                tracedLoad.used += 1
+                statistics.used += 1
                 expect(known, "queue \(queue) used chain \(element.id), which it does not have")
             }
             let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
             let held = driver.backend.transport.queues[queue].live?.parked.finished ?? 0
             let inFlight = driver.backend.transport.queues[queue].inFlight
-            tracedLoad.held += held
+            statistics.held += held
             if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
                 let sum = Int(waiting) + held + inFlight
                 expect(ending(queue) != .none || sum == owned[queue].count, "queue \(queue) lost a chain")
@@ -254,19 +256,19 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     }
 
     /// A suspended device changes no byte but the data of retained reads.
-    private func checkStillness(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
+    private func checkSuspendedMemory(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
         guard isFrozen else {
-            still = nil
+            suspendedMemory = nil
             return
         }
-        if let still {
+        if let suspendedMemory {
             let allowed = parts.map(kind.data)
-            let moved = driver.memory.changes(since: still).filter { run in
+            let moved = driver.memory.changes(since: suspendedMemory).filter { run in
                 !allowed.contains { $0.lowerBound <= run.lowerBound && run.upperBound <= $0.upperBound }
             }
             expect(moved.isEmpty, "a suspended device wrote to \(moved)")
         } else {
-            still = driver.memory.snapshot()
+            suspendedMemory = driver.memory.snapshot()
         }
     }
 }
