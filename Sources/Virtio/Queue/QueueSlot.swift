@@ -8,8 +8,7 @@ enum QueueEnding: Sendable {
     case disabled
     /// QueueReset was written 1; QueueReset and QueueReady read 1 until no request of the queue is in flight.
     case reset
-    /// QueueReset was written 1 while the device is suspended: it reads 1, and the reset begins first after the resume
-    /// (D-16).
+    /// QueueReset was written 1 while the device is suspended: it reads 1, and the resume begins with the reset (D-16).
     case resetPended
 }
 

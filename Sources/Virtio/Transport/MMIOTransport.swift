@@ -185,7 +185,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return Effects()
     }
 
-    /// Something is deferred until the resume. Only the first time in a suspension the effects report it (D-20).
+    /// Reports that something is deferred until the resume, but only the first time in a suspension (D-20).
     mutating func deferredEvent() -> Effects {
         defer { toldDeferred = true }
         return toldDeferred ? Effects() : Effects(.deferred)
