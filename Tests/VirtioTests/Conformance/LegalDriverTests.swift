@@ -18,7 +18,8 @@ struct LegalDriver: Sendable, CustomTestStringConvertible {
 }
 
 extension FakeDriver where Device: ~Copyable {
-    /// Acts as an interrupt handler: reads InterruptStatus, takes all used buffers, and acknowledges the events that it read.
+    /// Acts as an interrupt handler: reads InterruptStatus, takes all used buffers, and acknowledges the events that it
+    /// read.
     func handleInterrupt() {
         let events = interruptStatus
         for index in rings.keys { _ = takeUsed(index) }
