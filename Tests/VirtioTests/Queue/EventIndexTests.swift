@@ -1,6 +1,6 @@
-// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side says where in the ring it wants to be notified.
-// Interrupts are compared with a driver that walks the ring entry by entry; kicks are given only where the device
-// asked for them.
+// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side gives the ring position at which it wants a
+// notification. Interrupts are compared with a walk of the ring, entry by entry; the driver notifies the device only
+// where the device asked for it.
 
 import Testing
 import VirtioABI
@@ -9,7 +9,7 @@ import VirtioABI
 
 @Suite("Event indices")
 struct EventIndexTests {
-    /// A queue without a transport, somewhere in its life.
+    /// A queue without a transport, whose positions a test sets.
     func queue(_ features: Features, size: UInt16, _ memory: FakeMemory) throws -> LiveQueue {
         memory.fill(0, at: 0, count: memory.lowSize)
         var configuration = QueueConfiguration(sizeMax: 16)
@@ -60,7 +60,7 @@ struct EventIndexTests {
         }
     }
 
-    /// What a driver event structure asks for.
+    /// The contents of a driver event suppression structure.
     struct DriverEvent: Sendable {
         let flags: UInt16
         let position: FakePackedQueue.Position
@@ -102,7 +102,7 @@ struct EventIndexTests {
         }
     }
 
-    /// Lengths of chains that fill a ring of `size` in part or whole.
+    /// Lists of chain lengths that fill a ring of `size` in part or completely.
     static func chains(upTo size: Int) -> [[Int]] {
         (1...size).flatMap { total in [[total], Array(repeating: 1, count: total), [1, total - 1].filter { $0 > 0 }] }
     }
@@ -150,9 +150,9 @@ struct EventIndexTests {
         }
     }
 
-    // MARK: Kicks
+    // MARK: Available buffer notifications
 
-    /// Where the device wants the next kick, as its event says.
+    /// The device's event: the position at which it wants the next notification.
     func event(_ driver: FakeDriver<Block>, packed: Bool) -> UInt32 {
         packed
             ? driver.memory.load(at: driver[packed: 0].deviceEvent) : UInt32(driver[queue: 0].availEvent)
@@ -173,7 +173,7 @@ struct EventIndexTests {
         }
     }
 
-    @Test("While there is more to take the event stays where it was", arguments: [false, true])
+    @Test("The event does not move while buffers are left to take", arguments: [false, true])
     func notArmedEarly(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp()
@@ -190,7 +190,7 @@ struct EventIndexTests {
         #expect(driver.backend.requests.count == 3 && event(driver, packed: packed) != before, driver.state)
     }
 
-    @Test("A host that looks again before it rests asks for a kick only then", arguments: [false, true])
+    @Test("A take that requests no notification leaves the event unchanged", arguments: [false, true])
     func asksWhenItRests(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp()
@@ -242,7 +242,7 @@ struct EventIndexTests {
     }
 
     @Test(
-        "A driver that kicks only when asked never waits in vain, whatever the order of things", arguments: Form.rings)
+        "A driver that notifies only when asked has every buffer used, in any order of events", arguments: Form.rings)
     func neverStuck(form: Form) {
         var noise = Noise(seed: 5)
         let driver = FourQueuesDriver(form: form)
@@ -256,7 +256,7 @@ struct EventIndexTests {
                 driver.offer(descriptors: Int.random(in: 1...2, using: &noise))
                 (waiting, offered) = (waiting + 1, offered + 1)
             case 2:
-                // The device is busy elsewhere for a while.
+                // The device serves the queue later.
                 driver.backend.servesAtOnce.toggle()
                 driver.backend.serve()
             default:
@@ -275,7 +275,7 @@ struct EventIndexTests {
     func lostWakeUp(packed: Bool) {
         let driver = FourQueuesDriver(form: Form(packed: packed))
         driver.bringUp(to: .featuresOK)
-        // The device area has a page of its own.
+        // The device area is on its own page.
         let (size, rings, page) = (UInt16(8), UInt64(0x8000), UInt64(0x9000))
         let ring: any FakeRing =
             packed
@@ -291,7 +291,7 @@ struct EventIndexTests {
         var asked: Bool?
         let parts = [driver.writable(1)]
         let caught = driver.memory.catchStore(at: page) {
-            // The device has looked at the ring for the last time, and its event is not out yet.
+            // The device has found the ring empty and has not written its event yet.
             _ = ring.add(parts)
             asked = ring.prepareKick()
         } in: {

@@ -1,6 +1,6 @@
-// A driver that breaks its rings: every QueueFault ends in DEVICE_NEEDS_RESET and a configuration change notification,
-// the queues stop, no byte of guest memory changes, and a reset makes the device whole (VIRTIO 1.4, 2.1.2; traps 1, 2,
-// 3, 16).
+// A driver that corrupts its rings: every QueueFault ends in DEVICE_NEEDS_RESET and a configuration change
+// notification, the queues stop, no byte of guest memory changes, and the device works after a reset (VIRTIO 1.4,
+// 2.1.2; traps 1, 2, 3, 16).
 
 import Testing
 import Virtio
@@ -8,7 +8,7 @@ import VirtioABI
 
 @Suite("Hostile rings")
 struct HostileRingTests {
-    /// What every fault comes to, for a running device.
+    /// Fails unless the running device needs a reset because of `fault` and does nothing more.
     func expectNeedsReset(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
         #expect(driver.backend.transport.lastFault == fault, driver.state)
         #expect(driver.status.rawValue == 0x4f, driver.state)
@@ -102,7 +102,7 @@ struct HostileRingTests {
         #expect(driver.memory.load(UInt8.self, at: 1 << 20 - 17) == 1, "the status byte: too many sectors")
     }
 
-    @Test("The lists leave no fault out")
+    @Test("The lists contain every fault")
     func complete() {
         let elsewhere: [QueueFault] = [
             .badSize, .misalignedRing, .ringOutsideMemory, .headInFlight, .chainTooLarge, .descriptorNotAvailable,

@@ -1,17 +1,17 @@
-// Tables of indirect descriptors (VIRTIO 1.4, 2.7.5.3 and 2.8.7) that keep the rules, and those that do not.
+// Valid and invalid tables of indirect descriptors (VIRTIO 1.4, 2.7.5.3 and 2.8.7).
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A table that no driver may make available.
+/// A table that a driver must not make available.
 struct InvalidTable: Sendable, CustomTestStringConvertible {
     let fault: QueueFault
     let testDescription: String
-    /// The rings in which it is broken: split, packed.
+    /// The ring formats in which it is invalid: false is split, true is packed.
     var rings = [false, true]
     var withholding: Features = []
-    /// The ring's descriptors, by a driver whose queue has 8 of QueueSizeMax 256.
+    /// The ring's descriptors, for a queue of size 8 with QueueSizeMax 256.
     let parts: @Sendable (BlockDriver) -> [Part]
 
     /// A read of no sectors.
@@ -23,7 +23,7 @@ struct InvalidTable: Sendable, CustomTestStringConvertible {
         driver.table(parts ?? request(driver), for: driver.ring(0))
     }
 
-    /// A good table, referred to by a descriptor of another address or length.
+    /// A valid table, referred to by a descriptor that `change` modifies.
     static func reference(
         _ fault: QueueFault, _ name: String, _ change: @escaping @Sendable (inout Part) -> Void
     ) -> InvalidTable {
@@ -34,7 +34,7 @@ struct InvalidTable: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// A split ring's table of two in which descriptor 0 names `next`.
+    /// A split ring's table of two descriptors; `next` of descriptor 0 is as given.
     static func next(_ fault: QueueFault, _ next: UInt16) -> InvalidTable {
         InvalidTable(fault: fault, testDescription: "next is \(next) in a table of 2", rings: [false]) { driver in
             let part = table(driver)
@@ -87,7 +87,7 @@ struct InvalidTable: Sendable, CustomTestStringConvertible {
             },
         ]
 
-    /// With the ring it is tried in.
+    /// Each table with each ring format in which it is invalid.
     static let inRings = all.flatMap { table in table.rings.map { (table, $0) } }
 }
 

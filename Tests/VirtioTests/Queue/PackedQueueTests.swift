@@ -1,4 +1,4 @@
-// A packed virtqueue (VIRTIO 1.4, 2.8) in the hands of a driver that keeps the rules, and of one that does not.
+// A packed virtqueue (VIRTIO 1.4, 2.8) with a conforming driver and with a hostile one.
 
 import Testing
 import Virtio
@@ -6,7 +6,7 @@ import VirtioABI
 
 @Suite("Packed virtqueue")
 struct PackedQueueTests {
-    // MARK: A driver that keeps the rules
+    // MARK: A conforming driver
 
     @Test("Buffers are taken in ring order, and used in the order of completion")
     func completionOrder() {
@@ -33,7 +33,7 @@ struct PackedQueueTests {
             random = random &* 1_664_525 &+ 1_013_904_223
             return Int(random >> 16) % bound
         }
-        // Requests come to the backend in ring order: the chains with it are in the order of its list.
+        // Requests reach the backend in ring order, so `waiting` has the order of `backend.requests`.
         var waiting: [Chain] = []
         for _ in 0..<600 {
             let room = driver[packed: 0].room
@@ -59,7 +59,7 @@ struct PackedQueueTests {
         for _ in 0..<3 {
             let chains = (0..<(Int(size) / 2)).map { _ in driver.add(parts, to: 0, kick: false) }
             driver.kick(0)
-            // Compared out here: a failure is not to print what differs of 16384 elements.
+            // Compared outside #expect: a failure would print the differences of 16384 elements.
             let isWhole = driver.takeUsed(0) == chains.map { UsedElement(id: UInt32($0.head), length: 1) }
             #expect(isWhole, driver.state)
             if !isWhole { return }
@@ -141,9 +141,9 @@ struct PackedQueueTests {
         }
     }
 
-    // MARK: A driver that breaks the ring
+    // MARK: A driver that corrupts the ring
 
-    /// What a driver publishes that it must not.
+    /// A buffer that a driver must not make available.
     struct InvalidBuffer: Sendable {
         let fault: QueueFault
         var parts: [Part] = [header, status]
@@ -169,7 +169,7 @@ struct PackedQueueTests {
         ]
     }
 
-    /// What every fault comes to: DEVICE_NEEDS_RESET and a configuration change notification, and no more.
+    /// Fails unless `fault` sets DEVICE_NEEDS_RESET, sends a configuration change notification and has no other effect.
     func expectNeedsReset(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
         #expect(driver.backend.transport.lastFault == fault, driver.state)
         #expect(driver.status.rawValue == 0x4f, driver.state)
@@ -203,7 +203,7 @@ struct PackedQueueTests {
         driver.bringUp(queueSize: 5)
         for _ in 0..<2 { driver.submit(BlockRequest.Kind.read, rooms: []) }
         #expect(driver.backend.requests.count == 2 && driver.status.rawValue == 0x0f, driver.state)
-        // One descriptor is free, and two are said to be available.
+        // One descriptor is free, and two are marked available.
         driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 4)
         let memory = driver.memory.snapshot()
         driver.kick(0)
@@ -214,7 +214,7 @@ struct PackedQueueTests {
     func chainEndsNowhere(used: Int) {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
-        // After a read of three descriptors the place behind a chain of two is the used one.
+        // After a read of three descriptors the descriptor after a chain of two is the used one.
         for _ in 0..<used { driver.expectWorks() }
         driver.acknowledge()
         driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 1, extra: FakePackedQueue.next)
@@ -247,7 +247,7 @@ struct PackedQueueTests {
         #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)
     }
 
-    // MARK: A driver that sets the queue up wrongly
+    // MARK: A driver that configures an invalid queue
 
     struct Layout: Sendable {
         var fault: QueueFault?

@@ -1,13 +1,13 @@
-// A worker uses one batch again and again. What a broken chain left in it must not take room from the chains of the next driver.
+// A worker thread reuses one batch. An invalid chain must leave nothing in it that would reduce its room.
 
 import Testing
 import VirtioABI
 
 @testable import Virtio
 
-@Suite("One batch for ever")
+@Suite("Reused batch")
 struct ReusedBatchTests {
-    /// Ways to fill a batch with a chain that comes to nothing: as long as a chain may be, and then wrong.
+    /// Chains of the maximum length that are invalid at their end.
     static let invalidChains: [(fault: QueueFault, parts: @Sendable (BlockDriver) -> [Part])] = [
         (.noRoomForStatus, { driver in (0..<256).map { _ in driver.readable([1]) } }),
         (

@@ -1,8 +1,8 @@
-// A model small enough to be explored whole: a ring of 2 or 4 entries in two pages of guest memory, and a device that
-// answers every chain at once by filling all it may write. It is brought up, given one content of the ring, and
-// judged, a hundred thousand times.
+// A configuration small enough for an exhaustive test: a ring of 2 or 4 entries in two pages of guest memory, and a
+// device that completes every chain at once by filling its writable buffers. For each content of the ring, the test
+// initialises the device, lets it process the ring, and checks the result.
 //
-//   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      the device only reads here
+//   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      read-only for the device
 //   page 1   0x100 device area           0x200 data, 64 bytes                 0x300 descriptors (packed)
 
 import Glibc
@@ -11,7 +11,7 @@ import VirtioABI
 
 @testable import Virtio
 
-/// A device with one queue that fills what it may write, at once.
+/// A device with one queue that fills all writable buffers and completes at once.
 struct FillingDevice: VirtioDevice, ~Copyable {
     struct Configuration: Equatable, Sendable {}
     typealias Request = Never
@@ -36,13 +36,13 @@ struct FillingDevice: VirtioDevice, ~Copyable {
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength { UsedLength() }
 }
 
-/// A descriptor's two words, and which bytes of the data area it lets the device write.
+/// A descriptor's two words, and a mask of the bytes of the data area that it makes writable.
 struct DescriptorWords: Sendable {
     let low: UInt64
     let high: UInt64
     var writable: UInt64 = 0
 
-    /// A buffer at `address`; `split` has the flags and `next`, `packed` has the id and the flags.
+    /// A buffer at `address`. `upper` is flags and `next` in a split ring, id and flags in a packed ring.
     init(_ address: UInt64, _ length: UInt32, upper: UInt32, writes: Bool) {
         low = address
         high = UInt64(length) | UInt64(upper) << 32
@@ -62,11 +62,11 @@ struct DescriptorWords: Sendable {
     }
 }
 
-/// The rig.
+/// The device, its memory and the checks of a test.
 @safe final class SmallRing {
     static let data: UInt64 = 4096 + 0x200
     static let table: UInt64 = 0x300
-    /// Not all in memory.
+    /// Address of buffers that extend beyond the two pages.
     static let outsideMemory: UInt64 = 2 * 4096 - 8
 
     let size: UInt16
@@ -74,7 +74,7 @@ struct DescriptorWords: Sendable {
     private let memory = FakeMemory(low: 2 * 4096, high: 4096)
     private var transport: MMIOTransport<FillingDevice>
     private var batch = Batch<Never>(longestChain: 128)
-    /// What the two pages hold before a content is laid out and before the device runs, and where they are.
+    /// Copies of the two pages as initialised and as before the device runs, and the pages themselves.
     private let initialPages: UnsafeMutableRawPointer
     private let before: UnsafeMutableRawPointer
     private let pages: UnsafeMutableRawPointer
@@ -106,7 +106,7 @@ struct DescriptorWords: Sendable {
         unsafe before.deallocate()
     }
 
-    // MARK: Laying a content out
+    // MARK: Ring contents
 
     private func store(_ word: UInt64, at address: UInt64) {
         unsafe pages.storeBytes(of: word, toByteOffset: Int(address), as: UInt64.self)
@@ -117,7 +117,7 @@ struct DescriptorWords: Sendable {
     /// Descriptor `index` of the table.
     func setTable(_ index: Int, _ descriptor: DescriptorWords) {
         set(Self.table + 16 * UInt64(index), descriptor)
-        // In a packed ring's table the indirect flag means nothing: this is a buffer.
+        // In a packed ring's table the indirect flag is ignored: the element is a writable buffer at the table.
         if packed && descriptor.low == Self.table && descriptor.high >> 49 & 1 == 1 { tableIsWritable = true }
     }
 
@@ -127,13 +127,13 @@ struct DescriptorWords: Sendable {
         writable |= descriptor.writable
     }
 
-    /// The available ring's first four words: flags, index, two entries; and two entries more.
+    /// Writes the available ring: flags 0, `index`, and up to four entries.
     func setAvailable(index: UInt16, _ entries: UInt64) {
         store(UInt64(index) << 16 | entries << 32, at: 0x200)
         store(entries >> 32, at: 0x208)
     }
 
-    /// Before the first cell of a content: the device area, the table, the data and the ring as at first.
+    /// Restores the initial contents of both pages. Called before each content is written.
     func begin() {
         unsafe memcpy(pages, initialPages, 2 * 4096)
         unsafe memset(pages + 0x200, 0, 16)
@@ -167,15 +167,15 @@ struct DescriptorWords: Sendable {
 
     private var status: UInt64 { transport.read(at: UInt64(Register.status.rawValue), width: 4) }
 
-    /// Lets the device loose on the content from `position` on, and judges what it did.
+    /// Initialises the device at `position`, lets it process the ring, and checks the result.
     func run(from position: RingPosition = RingPosition()) {
         contents += 1
         bringUp(at: position)
-        guard status == 0x0f else { return fail("a reset does not heal: \(status)") }
-        // The driver's pages as they are now; the device may write to its area, to data and to a packed ring.
+        guard status == 0x0f else { return fail("status \(status) after a reset and initialisation") }
+        // The device may write to the device area, the data and a packed ring only.
         unsafe memcpy(before, pages, 2 * 4096)
         batch.removeAll()
-        for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("it goes on for ever") }
+        for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("take does not end") }
         // Chains, or descriptors of a packed ring.
         let used = (transport.queues[0].live?.positions.used.count ?? position.count) &- position.count
         if used > (packed ? 2 * size : size) { fail("\(used) used in a ring of \(size)") }
@@ -183,10 +183,12 @@ struct DescriptorWords: Sendable {
         case 0x0f: served += 1
         case 0x4f:
             if let fault = transport.lastFault { faults.insert(fault) }
-            if !transport.interruptStatus.contains(.configurationChange) { fail("nobody was told") }
+            if !transport.interruptStatus.contains(.configurationChange) {
+                fail("no configuration change notification")
+            }
         default: fail("status \(status)")
         }
-        if !isUntouched { fail("memory was written that is not the device's") }
+        if !isUntouched { fail("the device wrote to memory that it must not write") }
     }
 
     private var isUntouched: Bool {
@@ -216,7 +218,7 @@ struct DescriptorWords: Sendable {
         Issue.record("\(what); content \(contents), fault \(String(describing: transport.lastFault)), ring \(words)")
     }
 
-    /// What was explored, for the log.
+    /// Prints a summary of the contents tested.
     func report(_ name: String) {
         let names = faults.map { "\($0)" }.sorted().joined(separator: ", ")
         print("\(name): \(contents) contents, \(served) served whole; faults: \(names)")

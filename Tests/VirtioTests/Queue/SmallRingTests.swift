@@ -1,18 +1,17 @@
-// Every content that a small ring can have, out of alphabets that hold each good and bad value there is: addresses in
-// and out of memory, no bytes, one, many and 2^32 - 1, every flag, next and id in and out of range. Nothing is left
-// to chance.
+// Exhaustive tests of a small ring, over all combinations of sets of valid and invalid values: addresses inside and
+// outside memory, lengths 0, 1, many and 2^32 - 1, every flag, and next and id inside and outside their range.
 
 import Testing
 import VirtioABI
 
 @testable import Virtio
 
-@Suite("Small rings, whole", .serialized)
+@Suite("Small rings, exhaustive", .serialized)
 struct SmallRingTests {
     static let (next, write, indirect) = (UInt16(1), UInt16(2), UInt16(4))
     static let (data, table, outsideMemory) = (SmallRing.data, SmallRing.table, SmallRing.outsideMemory)
 
-    /// Split descriptors for a ring or table of `size`.
+    /// Split descriptors to combine in a ring or table of `size`.
     static func split(_ size: UInt16) -> [DescriptorWords] {
         let last = size - 1
         return [
@@ -28,7 +27,7 @@ struct SmallRingTests {
         ]
     }
 
-    /// Packed descriptors for a ring of `size`; what is available is so in the first lap.
+    /// Packed descriptors to combine in a ring of `size`; available means available in the first lap.
     static func packed(_ size: UInt16) -> [DescriptorWords] {
         let (available, used) = (FakePackedQueue.available, FakePackedQueue.used)
         return [
@@ -47,7 +46,7 @@ struct SmallRingTests {
         ]
     }
 
-    /// A good table of three: two to read and one to write.
+    /// Writes a valid table of three: two readable and one writable.
     func setTable(_ ring: SmallRing) {
         if ring.packed {
             for index in 0..<3 { ring.setTable(index, .packed(Self.data, 1, index == 2 ? 2 : 0)) }

@@ -1,5 +1,5 @@
-// Used buffer notifications: when the driver wants them, and what the interrupt line does (VIRTIO 1.4, 2.7.7 and
-// 4.2.3.4; traps 4 and 11).
+// Used buffer notifications: suppression by the driver, and the interrupt line (VIRTIO 1.4, 2.7.7 and 4.2.3.4; traps 4
+// and 11).
 
 import Testing
 import Virtio
