@@ -1,25 +1,26 @@
-// A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every
-// sequence of inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the
-// used ring count here.
+// Compares a complete device with the oracle: every Status word in every state, idle and with a request in flight, and
+// every sequence of inputs of a length. Unlike SuspendLifecycleTests, it also compares registers, interrupts and the
+// used ring.
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A disk and its oracle, given the same inputs.
+/// A disk and its oracle, which receive the same inputs.
 private final class MirroredDisk {
     let driver: BlockDriver
     private let accepts: Bool
     private var oracle: Oracle
-    /// What the oracle does not know of the device: its request, the used ring and InterruptStatus.
+    /// Expected state that the oracle does not model: the request, the used ring and InterruptStatus.
     private var busy = false
     private var held = false
     private var used: UInt16 = 0
     private var interrupt: InterruptStatus = []
-    /// The driver accepted features that FEATURES_OK can be granted for: until a reset, after which it does not again.
+    /// Whether FEATURES_OK can be set with the accepted features. False after a reset: the driver does not accept
+    /// again.
     private var acceptable: Bool
 
-    /// A disk at `stage` of its initialisation; a running one with a read in the backend, if `busy`.
+    /// A disk at `stage` of its initialisation; at DRIVER_OK with a read in flight if `busy`.
     init(_ pairing: Pairing, at stage: FakeDriver<Block>.Stage, busy: Bool) {
         accepts = pairing.accepts
         acceptable = stage >= .features
@@ -39,7 +40,7 @@ private final class MirroredDisk {
 
     var column: Oracle.Column { oracle.column }
 
-    /// One input for both; `drained` is the backend's completion of the request. Whether they still agree.
+    /// Applies one input to both and returns whether they agree. `drained` completes the request in flight.
     func apply(_ input: Oracle.Input) -> Bool {
         switch input {
         case .write(let word): driver.write(.status, word)
@@ -93,7 +94,7 @@ private final class MirroredDisk {
 
 @Suite("Suspend: exhaustive")
 struct SuspendExhaustiveTests {
-    /// How a device gets where it is to be, from a stage of its initialisation.
+    /// A state to test: a stage of the initialisation, and the inputs after it.
     private struct InitialState {
         let stage: FakeDriver<Block>.Stage
         let inputs: [Oracle.Input]
@@ -125,7 +126,7 @@ struct SuspendExhaustiveTests {
                     let device = MirroredDisk(pairing, at: initial.stage, busy: busy)
                     let reached = initial.inputs.allSatisfy { device.apply($0) }
                     columns[device.column, default: 0] += 1
-                    // What follows the word shows what it left behind.
+                    // Further inputs show the effects of the word that are not visible yet.
                     guard reached, device.apply(.write(word)), device.apply(.drained), device.apply(.ready) else {
                         Issue.record("\(initial), busy \(busy), word \(word): \(device.difference)")
                         return

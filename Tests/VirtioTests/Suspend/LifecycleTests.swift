@@ -1,5 +1,5 @@
-// The lifecycle against the oracle: every state that can be reached with every input, so sequences of any length, and
-// besides every sequence up to a length, which says the same without any argument about states.
+// Compares the lifecycle with the oracle: every input in every reachable state, which covers sequences of any length.
+// Every sequence of a fixed length is tested as well, without the assumption that states are compared completely.
 
 import Testing
 import Virtio
@@ -25,7 +25,7 @@ extension Lifecycle {
         }
     }
 
-    /// The oracle's name of the phase.
+    /// The oracle's column for the phase.
     var column: Oracle.Column {
         switch phase {
         case .notLive: .notLive
@@ -38,7 +38,7 @@ extension Lifecycle {
         }
     }
 
-    /// Whether everything that can be asked is what `oracle` says.
+    /// Whether all properties equal those of `oracle`.
     func agrees(with oracle: Oracle) -> Bool {
         status.rawValue == oracle.status && column == oracle.column && mayTake == oracle.pops && mayUse == oracle.uses
             && isFrozen == oracle.frozen && suspendNegotiated == oracle.negotiated && latchedError == oracle.latched
@@ -62,7 +62,7 @@ extension Oracle.Action {
     }
 }
 
-/// Which device meets which driver.
+/// A device's dialect, and whether the driver accepts it.
 struct Pairing: CustomTestStringConvertible, Sendable {
     let dialect: SuspendDialect?
     /// The driver accepted the dialect's bit.
@@ -80,7 +80,7 @@ struct Pairing: CustomTestStringConvertible, Sendable {
 
 @Suite("Suspend: lifecycle")
 struct SuspendLifecycleTests {
-    /// Every byte, and words whose low byte is not the whole of it.
+    /// Every byte, and words with bits above the low byte.
     static let words =
         Array(UInt32(0)...255) + [0x100, 0x110, 0x180, 0xffff_ff00, 0xffff_ff0f, 0x0001_001f, 0xffff_ffff]
 
@@ -89,7 +89,7 @@ struct SuspendLifecycleTests {
         let events: [Oracle.Input] = [.drained, .deadline, .ready, .fail]
         let inputs = Self.words.map { Oracle.Input.write($0) } + events
         let start = Oracle(dialect: pairing.dialect)
-        // A state of the oracle belongs to one state of the implementation: then sequences of any length agree.
+        // Each oracle state must correspond to exactly one lifecycle state. Then sequences of any length agree.
         var known = [start: Lifecycle(dialect: pairing.dialect)]
         var open = [start]
         var transitions = 0
@@ -113,7 +113,7 @@ struct SuspendLifecycleTests {
         #expect(known.count > (pairing.accepts ? 30 : 10))
     }
 
-    /// The bytes a driver of either dialect uses, with the ones it must not, and everything that happens in the device.
+    /// Status words that drivers of either dialect write, words that they must not write, and all events of the device.
     static let alphabet: [Oracle.Input] = [
         .write(0), .write(0x0b), .write(0x0f), .write(0x1f), .write(0x1b), .write(0x8f), .write(0x100),
         .drained, .deadline, .ready, .fail,
@@ -133,7 +133,7 @@ struct SuspendLifecycleTests {
         print("lifecycle, \(dialect): \(count) sequences of \(Self.length) inputs from a running device")
     }
 
-    /// Tries every continuation of `length` inputs; the inputs that led to a difference, or nil.
+    /// Tries every continuation of `length` inputs; returns the inputs that led to a difference, or nil.
     private static func follow(
         _ device: Lifecycle, _ oracle: Oracle, _ length: Int, _ count: inout Int
     ) -> [Oracle.Input]? {

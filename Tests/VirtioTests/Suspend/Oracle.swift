@@ -5,28 +5,28 @@
 import Virtio
 import VirtioABI
 
-/// The lifecycle of a device as its two tables have it.
+/// The expected lifecycle of a device.
 struct Oracle: Hashable {
-    /// A column. 1.4 has two ways to be dead, the draft uses the first only.
+    /// A column. 1.4 has two dead states; the draft uses the first only.
     enum Column: Int, CaseIterable {
         case notLive, running, suspending, suspended, resuming, dead, deadSuspended
     }
 
-    /// What the transport owes the driver or its host after an input.
+    /// The action that the transport must perform after an input.
     enum Action: Hashable {
         case nothing, reset, live, drain, rescan, resumeBackend, cancelBackendResume, acknowledge, deliver
         case notifiedDeath, quietDeath
-        /// The draft keeps a fatal error to itself until the resume.
+        /// The draft latches a fatal error until the resume.
         case latch
     }
 
-    /// A row.
+    /// An input.
     enum Input: Hashable {
         case write(UInt32)
         case drained, deadline, ready, fail
     }
 
-    /// A row, with the Status writes sorted by what the tables tell apart.
+    /// A row of the tables; Status writes are classified by the bits that matter.
     private enum Row: Hashable {
         case suspendAndOK, suspendOnly, okOnly, neither, failed
         case drained, deadline, ready, fail
@@ -41,7 +41,7 @@ struct Oracle: Hashable {
     private(set) var column = Column.notLive
     private(set) var negotiated = false
     private(set) var latched = false
-    /// ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128: what the driver ever set since the reset.
+    /// Bits that the driver set since the reset: ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128.
     private(set) var sticky: UInt8 = 0
 
     init(dialect: SuspendDialect?) { self.dialect = dialect }
@@ -93,7 +93,7 @@ struct Oracle: Hashable {
         ]
     }()
 
-    /// Row "Status read".
+    /// Row "Status read": the expected value of Status.
     var status: UInt8 {
         let dead: UInt8 = column == .dead || column == .deadSuspended ? 0x40 : 0
         switch (column, dialect) {
@@ -103,16 +103,18 @@ struct Oracle: Hashable {
         }
     }
 
-    /// Rows "QueueNotify" and "Backend input arrives": whether a buffer may be popped.
+    /// Rows "QueueNotify" and "Backend input arrives": whether the device may pop a buffer.
     var pops: Bool { column == .running || column == .suspending && dialect == .draft }
-    /// Row "Backend completion": whether it is written to the used ring; in a frozen device it is held, else dropped.
+    /// Row "Backend completion": whether a completion is written to the used ring. Otherwise a frozen device holds it,
+    /// any other drops it.
     var uses: Bool { column == .running || column == .suspending }
-    /// Rows "Config window write", "Config change event" and "Sel registers".
+    /// Rows "Config window write", "Config change event" and "Sel registers": whether the device is frozen.
     var frozen: Bool { column == .suspended || column == .resuming }
 
     // MARK: Inputs
 
-    /// One input. `acceptable`: FEATURES_OK can be granted; `accepts`: the driver accepted the dialect's feature bit.
+    /// Applies one input and returns the action due. `acceptable`: FEATURES_OK can be set; `accepts`: the driver
+    /// accepted the dialect's feature bit.
     mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Action {
         switch input {
         case .write(0):
@@ -133,7 +135,7 @@ struct Oracle: Hashable {
             negotiated = dialect != nil && accepts
         }
         if column == .notLive {
-            // Row "One write: DRIVER_OK + SUSPEND": live if FEATURES_OK held and FAILED clear, SUSPEND ignored.
+            // Row "One write: DRIVER_OK + SUSPEND": live if FEATURES_OK is set and FAILED is clear; SUSPEND is ignored.
             guard byte & 0x04 != 0, sticky & 0x88 == 0x08 else { return .nothing }
             sticky |= 0x04
             column = .running

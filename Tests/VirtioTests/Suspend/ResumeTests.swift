@@ -1,4 +1,4 @@
-// T46 to T55 and T57: from the driver's resume request to a device that runs as if nothing had been (D-4, D-7, D-17).
+// T46 to T55 and T57: from the resume request to a running device (D-4, D-7, D-17).
 
 import Testing
 import Virtio
@@ -29,7 +29,7 @@ struct SuspendResumeTests {
         driver.bringUpSuspended()
         #expect(driver.write(.status, word).events == .resumeRequested)
         for _ in 0..<10 { #expect(driver.statusByte == 0x1b) }
-        // No abort of a resume in 1.4, and a repetition asks for nothing new.
+        // 1.4 has no abort of a resume, and a repeated request has no effect.
         for repeated: UInt32 in [0x1b, 0x1f, 0x0b] {
             #expect(driver.write(.status, repeated).events == [])
             #expect(driver.statusByte == 0x1b, driver.state)
@@ -143,7 +143,7 @@ struct SuspendResumeTests {
         driver.requestResume()
         driver.write(.status, 0x1f)
         driver.expectUntouched(since: before)
-        // The backend of the aborted resume gets ready after all: nobody waits for it.
+        // The backend becomes ready for the aborted resume: no effect.
         driver.backend.ready()
         driver.expectUntouched(since: before)
         driver.requestResume()
@@ -190,7 +190,7 @@ struct SuspendResumeTests {
             let byte = UInt8(truncatingIfNeeded: round)
             disk.memory.fill(byte, at: write[0].address + 16, count: 512)
             console.memory.fill(byte, at: output[0].address, count: 1)
-            // By turns before and after the SUSPEND write, with a completion on either side of the acknowledgement.
+            // Alternates between a completion before and after the SUSPEND write.
             disk.add(write, to: 0)
             if round % 2 == 0 { disk.backend.complete() }
             disk.requestSuspend()
@@ -224,7 +224,7 @@ struct SuspendResumeTests {
         }
         driver.requestSuspend()
         driver.backend.deadline()
-        // In another order than they were taken.
+        // Completes in reverse order.
         while !driver.backend.requests.isEmpty { driver.backend.complete(at: driver.backend.requests.count - 1) }
         #expect(driver.backend.line.risingEdges == 0)
         driver.resume()

@@ -1,4 +1,4 @@
-// T58 to T65: resets, errors and odd Status words around a suspension (D-2, D-10, D-13, D-14).
+// T58 to T65: resets, errors and unusual Status words around a suspension (D-2, D-10, D-13, D-14).
 
 import Testing
 import Virtio
@@ -6,7 +6,8 @@ import VirtioABI
 
 @Suite("Suspend: failure and reset")
 struct SuspendFailureTests {
-    /// Fails unless a reset was complete when its Status write returned, and stays so when `chain` completes late.
+    /// Resets the device; fails unless the reset is complete when its Status write returns, and late completions have
+    /// no effect.
     private func expectReset(_ driver: BlockDriver, _ location: SourceLocation = #_sourceLocation) {
         let edges = driver.backend.line.risingEdges
         driver.write(.status, 0)
@@ -40,7 +41,7 @@ struct SuspendFailureTests {
         let (driver, _) = BlockDriver.busy(dialect)
         driver.requestSuspend()
         driver.bringUp()
-        // The same head, in the next epoch: the older completion comes first.
+        // The same head in the next epoch: the completion of the previous epoch comes first.
         let chain = driver.submitRead()
         let used = driver[queue: 0].usedIndex
         driver.backend.complete(1)
@@ -206,7 +207,7 @@ struct SuspendFailureTests {
         driver.bringUp()
         driver[queue: 0].setAvailableIndex(0x4000)
         driver.requestSuspend()
-        // 1.4 no longer looks at the ring, so it finds out after the resume.
+        // 1.4 does not read the ring while suspending, so it finds the fault after the resume.
         if dialect == .ratified {
             #expect(driver.statusByte == 0x1b, driver.state)
             driver.requestResume()
@@ -264,7 +265,7 @@ struct SuspendFailureTests {
             driver.write(.status, word)
             #expect(driver.statusByte == 0x0f, driver.state)
         }
-        // The register has 32 bits: what a wider bus carries beyond them is nothing.
+        // The register has 32 bits: higher bits of the access are ignored.
         driver.write(at: 0x70, width: 4, 0x1_0000_000f)
         #expect(driver.statusByte == 0x0f, driver.state)
         for width in [1, 2, 8] { driver.write(at: 0x70, width: width, 0) }

@@ -1,5 +1,5 @@
-// Random walks over the real transport: queues that come and go, requests in flight and held, changes, errors, resets,
-// and SUSPEND all the while. A walk that fails prints its seed and the shortest list of steps that still fails.
+// Random walks over the transport: queue stops and starts, requests in flight and held, changes, errors, resets and
+// suspends. A walk that fails prints its seed and a shortened list of steps that still fails.
 
 import Glibc
 import Testing
@@ -10,7 +10,7 @@ import VirtioABI
 @Suite("Suspend: walks")
 struct SuspendWalkTests {
     private static let length = 250
-    /// Steps of all walks together; VMM_STEPS asks for another number.
+    /// Steps of all walks together; VMM_STEPS changes the number.
     private static let steps = unsafe getenv("VMM_STEPS").flatMap { unsafe Int(String(cString: $0)) } ?? 120_000
     private static var walks: Int { max(1, steps / length / 6) }
 
@@ -82,7 +82,7 @@ struct SuspendWalkTests {
                 + "\(statistics.used) chains used, \(statistics.held) seen held")
     }
 
-    /// What goes wrong on a walk, or nil.
+    /// The failure of a walk, or nil.
     private static func failure<Device: VirtioDevice & ~Copyable>(
         of steps: [WalkStep], _ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope
     ) -> String? {
