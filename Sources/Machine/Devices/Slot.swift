@@ -158,7 +158,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// What the driver broke and nobody has been told; with the lock held, to be printed without it.
     private func takeReports() -> [String] {
         var reports: [String] = []
-        while let violation = transport.conformance.nextDue() { reports.append(violation.sentence) }
+        while let violation = transport.conformance.nextReport() { reports.append(violation.sentence) }
         return reports
     }
 

@@ -44,12 +44,14 @@ public final class QTestSession {
                 outcome = outcome ?? end
             }
         case .readBytes(let address, let count, let encoding):
-            guard let bytes = machine.ram.read(at: address, count: count) else { throw notRAM(address, UInt64(count)) }
+            guard let bytes = machine.ram.read(at: address, count: count) else {
+                throw notAllRAM(address, UInt64(count))
+            }
             return encoding == .base64 ? "OK " + bytes.base64 : "OK 0x" + bytes.hexadecimal
         case .writeBytes(let address, let bytes):
-            guard machine.ram.write(bytes, at: address) else { throw notRAM(address, UInt64(bytes.count)) }
+            guard machine.ram.write(bytes, at: address) else { throw notAllRAM(address, UInt64(bytes.count)) }
         case .fill(let address, let count, let byte):
-            guard machine.ram.fill(byte, at: address, count: count) else { throw notRAM(address, count) }
+            guard machine.ram.fill(byte, at: address, count: count) else { throw notAllRAM(address, count) }
         case .interceptIn(let path): try intercept(path)
         case .interceptOut:
             throw QTestRefusal("no device here has an interrupt output of its own: irq_intercept_in ioapic")
@@ -67,7 +69,7 @@ public final class QTestSession {
         return "OK"
     }
 
-    private func notRAM(_ address: UInt64, _ count: UInt64) -> QTestRefusal {
+    private func notAllRAM(_ address: UInt64, _ count: UInt64) -> QTestRefusal {
         QTestRefusal("\(count) bytes at 0x\(hex(address, digits: 1)) are not all RAM")
     }
 

@@ -45,10 +45,10 @@ extension [ConformanceReport] {
 
     /// Clauses that were put to the test, and clauses that never were, by their ids.
     public var coverage: (covered: [String], never: [String]) {
-        let tracedLoad = covered
+        let covered = covered
         return (
-            Check.allCases.filter { tracedLoad.contains($0) }.map { "\($0.clause.id)" },
-            Check.allCases.filter { !tracedLoad.contains($0) }.map { "\($0.clause.id)" }
+            Check.allCases.filter { covered.contains($0) }.map { "\($0.clause.id)" },
+            Check.allCases.filter { !covered.contains($0) }.map { "\($0.clause.id)" }
         )
     }
 

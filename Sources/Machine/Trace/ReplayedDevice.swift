@@ -40,7 +40,7 @@ final class ReplayedTransport<Device: VirtioDevice & ~Copyable>: ReplayedDevice 
         onInput: @escaping InputHandler = { _, _, _ in }
     ) {
         self.onInput = onInput
-        let all = MMIOTransport<Device>.canOffer
+        let all = MMIOTransport<Device>.offerableFeatures
         replay = Replay(
             MMIOTransport(
                 device: device, memory: memory, suspend: traced.dialect, freeze: traced.freeze,

@@ -1,33 +1,33 @@
-// A trace gone through once more: the model is told what it was told then, reads of guest memory what it read then, and does the
-// same again. No KVM, no guest, no disk.
+// Replay of a trace: the model gets the recorded inputs and the recorded reads of guest memory, and its outcomes are
+// compared with the recorded ones. Needs no KVM, guest or disk.
 
-/// A device that goes through a trace.
+/// Replays a trace on a device.
 public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
-    /// The device, made as the traced one was, with `tracing: .replay`, over memory of the same extent.
+    /// The device, created like the traced one, with `tracing: .replay`, and with guest memory of the same extent.
     public var transport: MMIOTransport<Device>
-    /// Input that was announced and not offered yet.
+    /// Input of `.input` events not yet passed to the device.
     private var input: [UInt8] = []
 
-    /// Begins with a device that nothing has happened to.
+    /// Starts a replay on a new device.
     public init(_ transport: consuming MMIOTransport<Device>) { self.transport = transport }
 
-    /// How the model left the trace.
+    /// How the replay differs from the trace.
     public enum Divergence: Equatable, Sendable {
-        /// It read other places of guest memory.
+        /// The model read other addresses of guest memory.
         case memory(String)
-        /// Something else came of the call: what did, and what should have; nil for nothing.
+        /// The call had another outcome; nil for none.
         case outcome(Event?, expected: Event?)
         /// The trace ends within the call.
         case cut
-        /// Events are missing, here or before.
+        /// The number of events missing in this call or before it.
         case lost(UInt64)
     }
 
-    /// Goes through one call: `events` has the event that began it, and all that followed up to the next of that kind. Returns how it
-    /// went another way; nil if it went the same. Violations are not compared: the model finds them itself. Of a trace's last
-    /// call, some may be missing.
+    /// Replays one call: `events` is an input and all events up to the next input. Returns the first difference; nil if
+    /// there is none. Violations are not compared: the model finds them again. The last call of a trace may be
+    /// incomplete.
     ///
-    /// A device type that takes input from its host has it offered by `onInput`.
+    /// A device type that takes input from its host receives it through `onInput`.
     public mutating func play(
         _ events: [Event], isLast: Bool = false,
         onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void = { _, _, _ in }
@@ -68,10 +68,10 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if isLast, transport.memory.recorder.isExhausted || produced.count > expected.count { return .cut }
         if let divergence = transport.memory.recorder.divergence { return .memory(divergence) }
         for index in 0..<max(produced.count, expected.count) {
-            let (now, then) = (
+            let (actual, recorded) = (
                 index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil
             )
-            if now != then { return .outcome(now, expected: then) }
+            if actual != recorded { return .outcome(actual, expected: recorded) }
         }
         return nil
     }
@@ -93,7 +93,7 @@ extension Replay where Device == Console {
 }
 
 extension Event {
-    /// Whether it came of a call, and does not only tell of the driver.
+    /// Whether the replay compares the event: the outcome of a call, except violations.
     fileprivate var isOutcome: Bool {
         switch self {
         case .read, .available, .request, .used, .interrupt, .lifecycle: true

@@ -114,7 +114,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             for stream in streams {
                 let listens =
                     stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
-                    || wakesGuest && transport.wantsToHearOfInput
+                    || wakesGuest && transport.shouldReportInput
                 let source = listens ? stream.end.input ?? stream.end.door ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
@@ -156,7 +156,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         guard stream.keys != nil else {
             // The thread may have begun to listen before the device was suspended.
             guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
-                return withTransport { apply(transport.inputWaits()) }
+                return withTransport { apply(transport.inputPending()) }
             }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
@@ -165,7 +165,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
         withTransport {
             stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
-            if !stream.backlog.isEmpty { apply(transport.inputWaits()) }
+            if !stream.backlog.isEmpty { apply(transport.inputPending()) }
         }
         actions.forEach(onKey)
     }
