@@ -47,150 +47,6 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
     var defaultValueDescription: String { description }
 }
 
-/// What is wrong with the value of an option.
-struct OptionError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
-
-extension DeviceKind {
-    /// The names that `features=` takes, for the help text.
-    var featureNames: String { selectableFeatures.map(\.name).joined(separator: ", ") }
-}
-
-/// The value of a device's option: what is in front of the first comma, and the parts behind it.
-struct DeviceOption {
-    let value: String
-    private(set) var offer = Machine.Configuration.Offer()
-    /// Parts that are the device type's own: a key, and what is behind `=`, if anything.
-    private(set) var parts: [(key: String, value: String?)] = []
-
-    /// Reads `text`, the value of the option of `kind`.
-    init(_ text: String, of kind: DeviceKind) throws(OptionError) {
-        let pieces = text.split(separator: ",", omittingEmptySubsequences: false)
-        value = String(pieces[0])
-        for piece in pieces.dropFirst() {
-            let pair = piece.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let (key, value) = (String(pair.first ?? ""), pair.count == 2 ? String(pair[1]) : nil)
-            switch (key, value) {
-            case ("features", let change?): try choose(change[...], of: kind)
-            // The commas between features are the option's own.
-            case (_, nil) where key.hasPrefix("+") || key.hasPrefix("-"): try choose(key[...], of: kind)
-            case ("suspend", let name?):
-                guard let option = SuspendOption(argument: name) else { throw .choose("suspend", SuspendOption.all) }
-                offer.suspend = .own(option.dialect)
-            case ("freeze", "wide"): offer.freeze = .wide
-            case ("freeze", "narrow"): offer.freeze = .narrow
-            case ("freeze", _): throw .choose("freeze", ["wide", "narrow"])
-            default: parts.append((key, value))
-            }
-        }
-    }
-
-    /// Takes `+NAME` or `-NAME`.
-    private mutating func choose(_ change: Substring, of kind: DeviceKind) throws(OptionError) {
-        let features = kind.selectableFeatures
-        guard let feature = features.first(where: { $0.name == change.dropFirst() })?.feature else {
-            throw OptionError(
-                "a \(kind.option) has no feature \(change.dropFirst()); it has "
-                    + features.map(\.name).joined(separator: " "))
-        }
-        switch change.first {
-        case "+": offer.features.adding.insert(feature)
-        case "-": offer.features.withholding.insert(feature)
-        default: throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
-        }
-    }
-}
-
-extension OptionError {
-    /// The value of `key` is none of `values`.
-    static func choose(_ key: String, _ values: [String]) -> OptionError {
-        OptionError("\(key)= takes \(values.joined(separator: ", "))")
-    }
-
-    /// There is no part `key` here.
-    static func unknown(_ key: String, of kind: DeviceKind) -> OptionError {
-        OptionError("a \(kind.option) has no option \(key.isEmpty ? "without a name" : key); see vmm --help")
-    }
-}
-
-extension Machine.Configuration.Disk {
-    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
-    init(option: String) throws(OptionError) {
-        let option = try DeviceOption(option, of: .block)
-        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
-        self.init(path: option.value)
-        offer = option.offer
-        for (key, value) in option.parts {
-            switch (key, value) {
-            case ("ro", nil): readOnly = true
-            case ("direct", nil): direct = true
-            case ("id", let name?):
-                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
-                id = name
-            case ("queues", let text?):
-                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
-                queues = count
-            case ("queue-size", let text?):
-                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
-                    throw OptionError("queue-size= takes a power of two up to 32768")
-                }
-                queueSize = size
-            case ("io", let name?):
-                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
-                self.mode = mode
-            default: throw .unknown(key, of: .block)
-            }
-        }
-    }
-}
-
-extension ConsoleTarget {
-    /// `stdio`, `null`, `pty`, `file=PATH` or `unix=PATH`.
-    init?(_ text: Substring) {
-        let pair = text.split(separator: "=", maxSplits: 1)
-        switch (pair.first, pair.count == 2 ? String(pair[1]) : nil) {
-        case ("stdio", nil): self = .stdio
-        case ("null", nil): self = .null
-        case ("pty", nil): self = .pty
-        case ("file", let path?): self = .file(path)
-        case ("unix", let path?): self = .unix(path)
-        default: return nil
-        }
-    }
-}
-
-/// What the console is connected to, and what it offers: `TARGET[,features=+NAME,-NAME]`.
-struct ConsoleOption {
-    let target: ConsoleTarget
-    let offer: Machine.Configuration.Offer
-
-    init(_ text: String) throws(OptionError) {
-        let option = try DeviceOption(text, of: .console)
-        guard let target = ConsoleTarget(option.value[...]) else {
-            throw OptionError("a console is connected to stdio, null, pty, file=PATH or unix=PATH")
-        }
-        if let part = option.parts.first { throw .unknown(part.key, of: .console) }
-        (self.target, offer) = (target, option.offer)
-    }
-}
-
-/// A further port of the console: `TARGET[,name=NAME]`.
-struct PortOption: ExpressibleByArgument {
-    let port: Machine.Configuration.Port
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let target = ConsoleTarget(parts[0]) else { return nil }
-        let option = parts.count == 2 ? parts[1] : "name="
-        guard option.hasPrefix("name="), option.utf8.count <= "name=".count + Console.maximumNameLength else {
-            return nil
-        }
-        port = Machine.Configuration.Port(target, name: String(option.dropFirst("name=".count)))
-    }
-}
-
 /// `off`, `stdio` or `file=PATH`.
 struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
     let target: ConsoleTarget?
@@ -252,12 +108,8 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
     init(dialect: SuspendDialect?) { self.dialect = dialect }
 
     init?(argument: String) {
-        switch argument {
-        case "draft": dialect = .draft
-        case "1.4": dialect = .ratified
-        case "off": dialect = nil
-        default: return nil
-        }
+        guard case .own(let dialect)? = Machine.Configuration.SuspendChoice(argument) else { return nil }
+        self.dialect = dialect
     }
 
     var description: String {
@@ -268,8 +120,7 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
         }
     }
     var defaultValueDescription: String { description }
-    static let all = ["draft", "1.4", "off"]
-    static var allValueStrings: [String] { all }
+    static var allValueStrings: [String] { Machine.Configuration.SuspendChoice.names }
 }
 
 extension ConformanceMode: ExpressibleByArgument {}

@@ -88,8 +88,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "A further port of the console: TARGET[,name=NAME], with a target as of --console. Repeatable.",
-            valueName: "port"))
-    var port: [PortOption] = []
+            valueName: "port"), transform: { try Machine.Configuration.Port(option: $0) })
+    var port: [Machine.Configuration.Port] = []
 
     @Option(
         help: ArgumentHelp(
@@ -171,7 +171,7 @@ struct Run: ParsableCommand {
         guard 1...254 ~= cpus else {
             throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
         }
-        let targets = port.map(\.port.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
+        let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if targets.filter({ $0 == .stdio }).count > 1 {
             throw ValidationError(
                 "Standard input and output serve one port: give the others, or the console, another target.")
@@ -191,7 +191,7 @@ struct Run: ParsableCommand {
                 With --qtest no kernel runs: name no kernel, no initial RAM disk, no command line, no processors and no serial port.
                 """)
         }
-        if (port.map(\.port.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
+        if (port.map(\.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
         }
     }
@@ -309,7 +309,7 @@ struct Run: ParsableCommand {
         configuration.stallAfter = stallAfter?.duration
         configuration.console = console?.target ?? .stdio
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
-        configuration.ports = port.map(\.port)
+        configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
         // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
         configuration.escapeKeys = !builtIn

@@ -56,6 +56,37 @@ extension OpenedDisk {
     }
 }
 
+extension Machine.Configuration.Disk {
+    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    public init(option: String) throws(OptionError) {
+        let option = try DeviceOption(option, of: .block)
+        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        self.init(path: option.value)
+        offer = option.offer
+        for (key, value) in option.parts {
+            switch (key, value) {
+            case ("ro", nil): readOnly = true
+            case ("direct", nil): direct = true
+            case ("id", let name?):
+                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
+                id = name
+            case ("queues", let text?):
+                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
+                queues = count
+            case ("queue-size", let text?):
+                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
+                    throw OptionError("queue-size= takes a power of two up to 32768")
+                }
+                queueSize = size
+            case ("io", let name?):
+                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
+                self.mode = mode
+            default: throw .unknown(key, of: .block)
+            }
+        }
+    }
+}
+
 extension FileDisk {
     /// Opens the image of `disk`; refuses io_uring where the host does not have it.
     fileprivate convenience init(_ disk: Machine.Configuration.Disk) throws(MachineError) {
