@@ -106,18 +106,44 @@ suspendOf() { cut -c 43-44 "/sys/block/$1/device/features"; }
 # readDisk DISK SECTOR: past the page cache.
 readDisk() { dd if=/dev/"$1" of=/dev/null bs=4k count=1 skip="$2" iflag=direct 2> /dev/null; }
 
-# Cycles, with a file system in use and, with load=fio, verified writes all the time.
+# fioOn NAME FIO-ARGUMENT...: verified direct reads and writes until /tmp/stop, 16 requests at a time, in the background.
+fioOn() {
+    name=$1
+    shift
+    while [ ! -e /tmp/stop ]; do
+        LD_LIBRARY_PATH=$(cat /ld-path) /bin/fio --name="$name" --rw=randrw --bsrange=512-64k --ioengine=libaio --direct=1 --iodepth=16 \
+            --size=2m --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread "$@" > "/tmp/fio.$name" 2>&1 ||
+            { cat "/tmp/fio.$name"; touch /tmp/failed; }
+        echo >> "/tmp/rounds.$name"
+    done &
+}
+# readOn DISK MEBIBYTE: reads one MiB of a disk until /tmp/stop, through the page cache, with a read-ahead that keeps more requests waiting
+# than the ring has places, and compares it with what was written; in the background.
+readOn() {
+    echo 32768 > "/sys/block/$1/queue/read_ahead_kb"
+    dd if=/dev/urandom of="/tmp/$1.$2" bs=64k count=16 2> /dev/null
+    dd if="/tmp/$1.$2" of="/dev/$1" bs=64k seek=$(($2 * 16)) conv=fsync 2> /dev/null
+    while [ ! -e /tmp/stop ]; do
+        echo 1 > /proc/sys/vm/drop_caches
+        dd if="/dev/$1" bs=64k count=16 skip=$(($2 * 16)) 2> /dev/null | cmp - "/tmp/$1.$2" || touch /tmp/failed
+        echo >> "/tmp/rounds.$1"
+    done &
+}
+
+# Cycles, with a file system in use and, with load=disks, verified reads and writes of all disks all the time.
 suspending() {
     count=$(sed 's/.*cycles=\([0-9]*\).*/\1/' /proc/cmdline)
-    if grep -q load=fio /proc/cmdline; then
-        LD_LIBRARY_PATH=$(cat /ld-path)
-        export LD_LIBRARY_PATH
-        while [ ! -e /tmp/stop ]; do
-            /bin/fio --name=verify --directory=/mnt --rw=randrw --bsrange=512-64k --ioengine=libaio --direct=1 --iodepth=16 \
-                --size=2m --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread > /tmp/fio 2>&1 || { cat /tmp/fio; touch /tmp/failed; }
-            echo >> /tmp/rounds
-        done &
+    if grep -q load=disks /proc/cmdline; then
+        fioOn vda --directory=/mnt
         load=$!
+        fioOn tiny --filename=/dev/vdb --offset=48m
+        load="$load $!"
+        for number in 1 5; do
+            for disk in vdb vdc; do
+                readOn $disk $number
+                load="$load $!"
+            done
+        done
     fi
     began=$(cut -d' ' -f1 /proc/uptime)
     slept=0
@@ -132,7 +158,7 @@ suspending() {
     if [ -n "$load" ]; then
         touch /tmp/stop
         wait $load
-        check "fio --verify meanwhile, $(wc -l < /tmp/rounds) rounds" [ ! -e /tmp/failed ]
+        check "all that was read meanwhile is right, in rounds of: $(wc -l /tmp/rounds.* | tr '\n' ' ')" [ ! -e /tmp/failed ]
         rm -f /mnt/*
     fi
     check "the file system" sync
@@ -177,11 +203,64 @@ stuck() {
     holdARead
     check "the suspend fails" not sleepFor 3000
     dmesg > /tmp/log
-    check "and the transport says why" grep -q "did not suspend (-5), with requests in flight; it is broken" /tmp/log
+    check "and the transport says why" grep -q "did not suspend (-5) and has requests; it is broken" /tmp/log
     board 2 2 0
     check "its requests fail from here on" not readDisk vdb 16
     check "the other disk works" readDisk vda 16
     check "the next suspend is one" sleepFor 200
+}
+
+# When SUSPEND is written the ring of /dev/vdb, in slot 2, is full and more requests wait; then they are released, and the ring drains.
+waiting() {
+    export LD_LIBRARY_PATH
+    LD_LIBRARY_PATH=$(cat /ld-path)
+    fio="/bin/fio --name=waiting --filename=/dev/vdb --bs=4k --size=1m --ioengine=libaio --direct=1 --verify=crc32c --minimal --thread"
+    echo 2 > /sys/block/vdb/queue/nomerges
+    check "a disk is written" $fio --rw=write --do_verify=0
+    for number in 1 2 3; do
+        board 1 2 0
+        $fio --rw=randread --iodepth=12 > /tmp/waiting 2>&1 &
+        reader=$!
+        until [ "$(awk '{ print $9 }' /sys/block/vdb/stat)" -gt 8 ]; do usleep 50000; done
+        echo 1000 > $parameters/board_ms
+        board 2 2 0
+        check "it suspends while requests wait" sleepFor 100
+        echo 0 > $parameters/board_ms
+        check "which are read right afterwards" wait $reader
+    done
+}
+
+# The kernel prints while its console is suspended, and lines are typed all the time: numbers in letters, which the terminal echoes. What
+# is printed meanwhile are numbers in digits.
+talking() {
+    echo Y > $parameters/message
+    echo "type now"
+    {
+        number=0
+        while read -r line && [ "$line" != end ]; do
+            number=$((number + 1))
+            [ "$line" = "$(echo $number | tr 0-9 a-j)" ] || echo "$line instead of line $number" >> /tmp/wrong
+        done
+        echo $number > /tmp/typed
+    } < /dev/hvc0 &
+    typed=$!
+    {
+        number=0
+        until [ -e /tmp/stop ]; do
+            number=$((number + 1))
+            echo "<$number>"
+        done
+    } > /dev/hvc0 &
+    printed=$!
+    slept=0
+    while [ $slept -lt 10 ] && sleepFor 40; do slept=$((slept + 1)); done
+    touch /tmp/stop
+    wait $printed
+    echo "type no more"
+    wait $typed
+    check "10 suspends and resumes" is $slept 10
+    check "the $(cat /tmp/typed) lines that were typed are there" [ ! -e /tmp/wrong ]
+    check "the kernel's messages are in its log" is "$(dmesg | grep -c "all devices are suspended")" 10
 }
 
 # The backend is not ready after the resume: the driver loses patience.

@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # The root disk, and one with the kernels.
 mke2fs -q -t ext4 -d "$dir/root" "$work/root.img" 256M
 mkdir "$work/kernels"
-for file in cloud cloud.cpio generic generic.cpio vmlinux virtio_mmio_suspend.cpio broken_no_wait.cpio broken_kick.cpio broken_status.cpio; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
+for file in cloud cloud.cpio generic generic.cpio vmlinux virtio_mmio_suspend.cpio broken_no_hold.cpio broken_no_wait.cpio broken_kick.cpio broken_status.cpio; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
 mke2fs -q -t ext4 -d "$work/kernels" "$work/kernels.img" 128M
 mkdir "$work/payload"
 cp "$vmm" "$work/payload/vmm"

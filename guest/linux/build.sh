@@ -38,6 +38,7 @@ form() {
     cp "build.$1/$1.ko" .
 }
 form virtio_mmio_suspend ""
+form broken_no_hold -DBROKEN_NO_HOLD
 form broken_no_wait -DBROKEN_NO_WAIT
 form broken_kick -DBROKEN_KICK
 form broken_status -DBROKEN_STATUS
