@@ -397,8 +397,8 @@ static bool vms_is_broken(struct vms_device *vms)
 }
 
 /*
- * Runs while every other processor is stopped: no driver is inside a section that holds a spin lock, so none is adding a buffer
- * or, as virtio_console does, polling for the end of one.
+ * Runs while every other processor is stopped: none is inside a section that holds a spin lock, so virtio_console is neither
+ * adding a buffer nor polling until one is used.
  */
 static int vms_break_queues(void *opaque)
 {
@@ -406,8 +406,8 @@ static int vms_break_queues(void *opaque)
 	struct virtqueue *vq;
 
 	/*
-	 * The one exception: virtio_console handles a control message without a lock, then answers it and gives the buffer back.
-	 * At all other times all buffers of its control receive queue, the queue 2, are in the ring.
+	 * virtio_console handles a control message without a lock, and then answers it and makes its buffer available again. When
+	 * it handles none, all buffers of its control receive queue, queue 2, are in the ring.
 	 */
 	if (__virtio_test_bit(&vms->vdev, VIRTIO_CONSOLE_F_MULTIPORT)) {
 		virtio_device_for_each_vq(&vms->vdev, vq)
@@ -424,19 +424,18 @@ static int vms_is_disk(struct device *dev, void *unused)
 }
 
 /*
- * Holds the driver: from here to vms_unhold() it makes no buffer available and sends no notification, whichever thread,
- * worker or interrupt wants it to. Parking notifications alone does not do that: virtqueue_add() is between the driver and the
- * ring, and the device reads the ring.
+ * Holds the driver: until vms_unhold() no thread, worker or interrupt handler makes a buffer available or sends a notification.
+ * Parking notifications is not enough: virtqueue_add() writes the ring without calling the transport.
  *
- * virtio_blk does not survive a virtqueue_add() that fails with -EIO: the request fails. Its disk's request queue is quiesced:
- * requests in flight complete, later ones wait in the block layer. It is not frozen, as freezing waits for requests in flight,
- * and the device decides how long these take.
+ * Block: the disk's request queue is quiesced. Requests in flight complete, later ones wait in the block layer. The request
+ * queue is not frozen: that would wait for the requests in flight, however long the device takes. The queues are not marked
+ * broken: a request that virtqueue_add() refuses fails.
  *
- * virtio_console sends a character with interrupts disabled until it is used, and so must not add one that is not used before
- * the resume. It does survive a virtqueue_add() that fails: hvc keeps the characters and sends them later. Its queues are marked
- * broken: nothing is added, no callback is called, used buffers stay in the ring.
+ * Console: the queues are marked broken. Nothing is added, no callback is called, and used buffers stay in the ring. hvc keeps
+ * the characters that virtqueue_add() refuses and sends them later. They cannot be left in the ring for the resume: virtio_console
+ * polls, with interrupts disabled, until they are used.
  *
- * Returns -EBUSY if the driver is not to be held within patience_ms.
+ * Returns -EBUSY if that is not possible within patience_ms, or if the system is woken.
  */
 static int vms_hold(struct vms_device *vms)
 {
@@ -479,9 +478,10 @@ static void vms_unhold(struct vms_device *vms)
 	struct virtqueue *vq;
 	unsigned long flags;
 
+	/* Before anything can be added: a notification that is still parked would not end virtio_console's polling. */
+	vms_park(vms, false);
 	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
 		__virtio_unbreak_device(&vms->vdev);
-	vms_park(vms, false);
 	virtio_device_for_each_vq(&vms->vdev, vq) {
 		vms_notify(vq);
 		local_irq_save(flags);
