@@ -6,7 +6,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs tmp /tmp
 
-# check WHAT COMMAND...: one line of what came of it.
+# check WHAT COMMAND...: runs the command and prints one line with its result.
 check() {
     what=$1
     shift
@@ -17,7 +17,7 @@ check() {
         sed 's/^/#   /' /tmp/output
     fi
 }
-# offered DISK BIT: whether the driver of /dev/DISK accepted a feature bit.
+# accepted DISK BIT: whether the driver of /dev/DISK accepted a feature bit.
 accepted() { [ "$(cut -c $(($2 + 1)) "/sys/block/$1/device/features")" = 1 ]; }
 not() { ! "$@"; }
 is() { [ "$1" = "$2" ] || { echo "$1, not $2"; false; }; }
@@ -56,7 +56,7 @@ devices() {
     check "the console's input" is "$line" "typed on the console"
 }
 
-# T08 of the SUSPEND tests: the bit is offered, and this kernel takes neither.
+# T08 of the SUSPEND tests: a SUSPEND bit is offered, and this kernel's own transport accepts none.
 suspendOffered() {
     for device in /sys/bus/virtio/devices/*; do
         check "no SUSPEND is accepted by $(basename "$device")" is "$(cut -c 43-44 "$device/features")" 00
@@ -99,10 +99,8 @@ sleepFor() {
     echo "$1" > $parameters/wake_ms
     echo freeze > /sys/power/state
 }
-# board VERB SLOT ARGUMENT: steers the backend of a device; 1 hold, 2 release, 7 hold the resume, 8 ready.
+# board VERB SLOT ARGUMENT: controls the backend of a device; 1 hold, 2 release, 7 hold the resume, 8 ready.
 board() { echo $(($1 << 24 | $2 << 16 | $3)) > $parameters/board; }
-# The SUSPEND that a disk's driver has accepted: 10 the draft's, 01 that of 1.4, 00 none.
-suspendOf() { cut -c 43-44 "/sys/block/$1/device/features"; }
 # readDisk DISK SECTOR: past the page cache.
 readDisk() { dd if=/dev/"$1" of=/dev/null bs=4k count=1 skip="$2" iflag=direct 2> /dev/null; }
 
@@ -188,7 +186,7 @@ aborted() {
     check "and the disk works" readDisk vdb 16
 }
 
-# The drain's time is over: the draft's device suspends with the read retained.
+# The drain deadline passes: the draft's device suspends with the read retained.
 retained() {
     holdARead
     check "it suspends with a read in flight" sleepFor 1500
@@ -197,7 +195,7 @@ retained() {
     check "the disk works" readDisk vdb 16
 }
 
-# The drain's time is over: a device of 1.4 needs a reset, and with a request in flight this kernel's driver cannot do that.
+# The drain deadline passes: a device of 1.4 needs a reset, which this kernel's driver cannot do with a request in flight.
 stuck() {
     holdARead
     check "the suspend fails" not sleepFor 3000
@@ -261,7 +259,7 @@ talking() {
     check "the kernel's messages are in its log" is "$(dmesg | grep -c "all devices are suspended")" 10
 }
 
-# The backend is not ready after the resume: the driver loses patience.
+# The backend is not ready after the resume: the transport's wait times out.
 refusing() {
     echo 1000 > /sys/module/virtio_mmio_suspend/parameters/patience_ms
     board 7 2 0
@@ -273,18 +271,18 @@ refusing() {
     check "so does the other" readDisk vda 16
 }
 
-# Somebody types while the console is suspended; what wakes the system is the telephone at the serial port.
+# Input arrives while the console is suspended; the serial port's ring indicator wakes the system.
 wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
     echo "somebody wake me"
-    check "the system sleeps until somebody types" sh -c 'echo freeze > /sys/power/state'
+    check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"
 }
 
-# For drivers that are wrong.
+# For drivers with a mistake.
 suspendOnce() { sleepFor 300 || :; }
 heldAndSuspended() {
     holdARead
@@ -303,7 +301,7 @@ case $test in
     shell) exec sh ;;
     *) "$test" ;;
 esac
-# What the kernel had to say, from warnings up.
+# The kernel's messages, from warnings up.
 dmesg -r | grep '^<[0-4]>' | sed 's/^/# kernel: /'
 echo "end of $test"
 sync

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stock Debian Linux under vmm, in the nested host: kernels, devices, ways to end. Afterwards the root disk is looked at here.
+# Stock Debian Linux under vmm, in the nested host: kernels, devices, ways to end. Afterwards the root disk is checked here.
 #
 # usage: run.sh VMM DIR NESTED
 set -eu
@@ -24,7 +24,7 @@ cp "$here/suspend-tests.sh" "$here/frozen.awk" "$work/payload/"
 "$here/../nested/run.sh" "$nested" "$work/payload" "${SECONDS_MOST:-1200}" 2048 "$work/root.img" "$work/kernels.img" > "$work/output" || true
 grep -aE '^(ok|not ok|#)' "$work/output" || { cat "$work/output"; exit 1; }
 
-# What Linux left on the disk.
+# The disk as Linux left it.
 judge() { if "$@" > "$work/judgement" 2>&1; then echo "ok - $what"; else echo "not ok - $what"; sed 's/^/#   /' "$work/judgement"; fi; }
 {
     what="the root disk is clean"
