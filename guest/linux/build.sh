@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the modules of this folder for a Debian kernel, whose headers are downloaded and unpacked, not installed, in DIR/headers: what
-# comes out is in DIR, the transport driver also in three broken forms.
+# Builds the modules of this folder for a Debian kernel, into DIR. The kernel's headers are downloaded and unpacked in DIR/headers, not
+# installed. The transport driver is built with each of four mistakes, too.
 #
 # usage: build.sh DIR RELEASE        RELEASE as in 6.1.0-56-cloud-amd64
 set -eu
@@ -28,7 +28,7 @@ if [ ! -e headers/complete ]; then
     touch headers/complete
 fi
 
-# form NAME FLAG: the transport driver, built with a mistake, as NAME.ko.
+# form NAME FLAG: builds the transport driver, with a mistake if there is a FLAG, as NAME.ko.
 form() {
     rm -rf "build.$1"
     mkdir "build.$1"
@@ -38,6 +38,7 @@ form() {
     cp "build.$1/$1.ko" .
 }
 form virtio_mmio_suspend ""
+form broken_no_hold -DBROKEN_NO_HOLD
 form broken_no_wait -DBROKEN_NO_WAIT
 form broken_kick -DBROKEN_KICK
 form broken_status -DBROKEN_STATUS
