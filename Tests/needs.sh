@@ -51,7 +51,8 @@ lists_missing() { ! apt-cache show $kernel > /dev/null 2>&1; }
 
 all=$(missing)
 packages=$(echo "$all" | awk '$2 != "" && $2 != "-" { print $2 }' | sort -u | paste -sd ' ')
-if [ "$(id -u)" = 0 ]; then root=; else root="sudo "; fi
+root=
+if [ "$(id -u)" != 0 ] && command -v sudo > /dev/null; then root="sudo "; fi
 line="${root}apt-get update"
 [ -z "$packages" ] || line="$line && ${root}apt-get install -y --no-install-recommends $packages"
 
@@ -78,8 +79,8 @@ install)
     if ! command -v apt-get > /dev/null; then
         echo "setup: there is no apt-get here; install what is missing by this system's own means" >&2
         exit 1
-    elif [ -n "$root" ] && ! command -v sudo > /dev/null; then
-        printf 'setup: run as root, for there is no sudo here:\n    %s\n' "${line#sudo }" >&2
+    elif [ "$(id -u)" != 0 ] && [ -z "$root" ]; then
+        printf 'setup: this user is not root, and there is no sudo here; run as root:\n    %s\n' "$line" >&2
         exit 1
     fi
     export DEBIAN_FRONTEND=noninteractive
