@@ -26,9 +26,17 @@ ran) note "${4:-/dev/kvm}" "$2" "$3" ;;
 summary)
     awk -F '\t' '
         $2 == 0 { skipped[$1] = skipped[$1] (skipped[$1] == "" ? "" : ", ") $3; next }
-        { ran[$1] += $2; total += $2; parts[$1] = parts[$1] (parts[$1] == "" ? "" : ", ") $2 " " $3 }
+        !($1 in ran) { places[++n] = $1 }
+        !(($1, $3) in count) { parts[$1] = parts[$1] (parts[$1] == "" ? "" : FS) $3 }
+        { ran[$1] += $2; count[$1, $3] += $2; total += $2 }
         END {
-            for (place in ran) printf "KVM tests: %d ran on %s: %s\n", ran[place], place, parts[place]
+            for (i = 1; i <= n; i++) {
+                place = places[i]
+                line = "KVM tests: " ran[place] " ran on " place
+                number = split(parts[place], what)
+                for (j = 1; j <= number; j++) line = line (j == 1 ? ": " : ", ") count[place, what[j]] " " what[j]
+                print line
+            }
             for (why in skipped) printf "KVM tests: skipped, because %s: %s\n", why, skipped[why]
             if (!total) print "KVM tests: none ran anywhere"
             exit !total

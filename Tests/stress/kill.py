@@ -67,7 +67,7 @@ def main():
             for round in range(rounds):
                 told += one_round(vmm, image, engine, round % 4095 + 1, chance)
             print(f"kill{engine}: {rounds} rounds, {told} records told of, none missing")
-            ran_on_kvm(rounds, f"kills{engine}")
+            ran_on_kvm(rounds, "kills")
 
 
 try:
