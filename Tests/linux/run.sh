@@ -39,4 +39,5 @@ cat "$work/after" >> "$work/output"
 ended=$(grep -ac '^nested host: payload exited with 0' "$work/output" || true)
 passed=$(grep -acE '^ok ' "$work/output" || true) failed=$(grep -acE '^not ok' "$work/output" || true)
 echo "linux: $passed checks passed, $failed failed, in stock Debian kernels under kvm_amd"
+"$here/../kvm.sh" ran "$passed" "checks of stock Linux" "kvm_amd in a nested host"
 [ "$failed" = 0 ] && [ "$ended" = 1 ] || { [ "$ended" = 1 ] || tail -n 40 "$work/output"; exit 1; }

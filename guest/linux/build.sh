@@ -24,7 +24,8 @@ if [ ! -e headers/complete ]; then
         for package in *.deb; do dpkg -x "$package" ../headers; done
     )
     rm -rf packages
-    sed -i "s|/usr/src/|$PWD/headers/usr/src/|" "$headers/Makefile"
+    # The path that its Makefile includes is relative, so that the folder can be moved.
+    sed -i "s|/usr/src/|../|" "$headers/Makefile"
     touch headers/complete
 fi
 
