@@ -40,7 +40,7 @@ public struct Violation: Equatable, Sendable {
 
 /// What is known of a driver's manners.
 @safe public struct Conformance: ~Copyable, @unchecked Sendable {
-    private struct Record {
+    fileprivate struct Record {
         var counts = InlineArray<96, UInt64>(repeating: 0)
         var evidence = InlineArray<96, Evidence>(repeating: Evidence())
         var covered = CheckSet()
@@ -83,6 +83,17 @@ public struct Violation: Equatable, Sendable {
         return unsafe Violation(
             check: check, evidence: record.pointee.evidence[Int(check.rawValue)],
             count: record.pointee.counts[Int(check.rawValue)])
+    }
+
+    /// Everything that is known, as a value.
+    struct State {
+        fileprivate let record: Record
+    }
+
+    /// What is known now. A replay puts back what was known before a call that it could not follow.
+    var state: State {
+        get { unsafe State(record: record.pointee) }
+        set { unsafe record.pointee = newValue.record }
     }
 
     // MARK: For the model

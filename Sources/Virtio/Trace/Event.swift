@@ -48,6 +48,8 @@ public enum Event: Equatable, Sendable {
     case interrupt(UInt32)
     /// Status, or what is behind it, is another.
     case lifecycle(DeviceStatus, Lifecycle.Phase)
+    /// The live queue of that epoch is gone: it was disabled or reset. Its requests that were not used will not be.
+    case ended(queue: UInt16, epoch: UInt32)
     /// The driver broke a clause.
     case violation(Check, Evidence)
     /// So many events were lost here.
@@ -60,9 +62,12 @@ public enum Event: Equatable, Sendable {
             .open,
             .refuse:
             true
-        case .load, .available, .request, .used, .interrupt, .lifecycle, .violation, .dropped: false
+        case .load, .available, .request, .used, .interrupt, .lifecycle, .ended, .violation, .dropped: false
         }
     }
+
+    /// Most events of a call that are recorded. A `dropped` event counts the others.
+    public static var mostInCall: Int { 1 << 16 }
 }
 
 /// What a request is, in a few words.

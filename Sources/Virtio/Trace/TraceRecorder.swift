@@ -43,7 +43,7 @@ import Synchronization
     /// A tape for a device over `memory`.
     init(memory: GuestMemory, isReplay: Bool) {
         let made = UnsafeMutablePointer<Storage>.allocate(capacity: 1)
-        unsafe made.initialize(to: Storage(memory: memory, capacity: 1 << 16, isReplay: isReplay))
+        unsafe made.initialize(to: Storage(memory: memory, capacity: Event.mostInCall, isReplay: isReplay))
         unsafe storage = made
     }
 
@@ -62,6 +62,17 @@ import Synchronization
     func record(_ event: @autoclosure () -> Event) {
         guard unsafe storage != nil else { return }
         append(event())
+    }
+
+    /// Where the next event will stand.
+    var mark: Int { unsafe storage?.pointee.count ?? 0 }
+
+    /// Notes the event that began a call, known only now, before what has come of the call since `mark`.
+    func record(_ event: @autoclosure () -> Event, at mark: Int) {
+        guard let storage = unsafe storage else { return }
+        append(event())
+        let (events, count) = unsafe (storage.pointee.events, storage.pointee.count)
+        for index in (mark..<max(mark, count - 1)).reversed() { unsafe swap(&events[index], &events[index + 1]) }
     }
 
     /// Notes input, eight bytes an event.

@@ -233,6 +233,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The end of a call: what can be seen from outside is noted if it is another.
     mutating func closeCall() {
         guard memory.recorder.isOn else { return }
+        recordEndedQueues()
         let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
         let (toldOfInterrupt, toldOfLife) = (
             now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase
@@ -241,7 +242,18 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if !toldOfInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
         if !toldOfLife { memory.recorder.record(.lifecycle(now.status, now.phase)) }
         if !toldOfInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        shown = now
+        (shown.status, shown.phase, shown.interrupt) = (now.status, now.phase, now.interrupt)
+    }
+
+    /// Records which live queues are gone since the last call.
+    private mutating func recordEndedQueues() {
+        for index in 0..<queueCount {
+            let epoch = queues[index].isReady ? queues[index].epoch : nil
+            if let old = shown.liveEpochs[index], old != epoch {
+                memory.recorder.record(.ended(queue: UInt16(index), epoch: old))
+            }
+            shown.liveEpochs[index] = epoch
+        }
     }
 }
 
@@ -257,6 +269,8 @@ private struct Shown {
     var status: DeviceStatus = []
     var phase = Lifecycle.Phase.notLive
     var interrupt: UInt32 = 0
+    /// The epochs of the queues that are live.
+    var liveEpochs = InlineArray<32, UInt32?>(repeating: nil)
 }
 
 /// A value like any other: it may go from thread to thread, or into a lock. Two threads never call it at once.
