@@ -8,6 +8,7 @@ import VirtioABI
 /// A session with a machine, and a split-ring driver that speaks through it.
 final class QTestClient {
     private let session: QTestSession
+    private let machine: QTestMachine
     /// The interrupt lines that were told of, since this was emptied last.
     var interrupts: [String] = []
     /// Everything said and answered.
@@ -26,10 +27,16 @@ final class QTestClient {
         configuration.memory = 8 << 20
         configuration.reportsViolations = false
         edit(&configuration)
-        session = QTestSession(try QTestMachine(configuration))
+        machine = try QTestMachine(configuration)
+        session = QTestSession(machine)
     }
 
     var outcome: Machine.Outcome? { session.outcome }
+    /// What the checks found so far.
+    var conformance: [ConformanceReport] { machine.conformance }
+
+    /// Writes what is left of the trace, as at the end of a run.
+    func closeTrace() { machine.trace?.close() }
 
     /// Says a line and returns the answer, which is the last of the lines that come; the others are interrupts.
     @discardableResult

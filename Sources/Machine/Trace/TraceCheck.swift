@@ -39,12 +39,14 @@ public struct TraceCheck {
         unknown = devices.compactMap(\.unknown) + (reader.damage.map { [$0] } ?? [])
         caveat =
             reader.isNumbered
-            ? nil : "trace \(path) is of version 1, whose lines have no numbers: whether some are missing cannot be told"
+            ? nil
+            : "trace \(path) is of version 1, whose lines have no numbers: whether some are missing cannot be told"
     }
 
     /// All of it as JSON, on one line.
     public var json: String {
-        JSON.object(conformance.members + [JSON.Member(name: "unknown", value: .array(unknown.map { .string($0) }))]).text
+        JSON.object(conformance.members + [JSON.Member(name: "unknown", value: .array(unknown.map { .string($0) }))])
+            .text
     }
 }
 
