@@ -49,7 +49,7 @@ import VirtioABI
         let file = try TraceFile()
         let view = try TraceFile()
         var choices = Choices()
-        for _ in 0..<(Int(environment("VMM_ROUNDS") ?? "") ?? 150) {
+        for _ in 0..<(Int(environment("VMM_ROUNDS") ?? "") ?? 40) {
             var text = lines
             for _ in 0...choices.next(below: 3) {
                 let index = choices.next(below: text.count)

@@ -68,7 +68,7 @@ private func asVersion1(_ lines: [String]) -> [String] {
         let whole = Findings(try file.check().conformance)
         var cuts = [Int](lines.indices.dropLast()).map { lines[...$0].joined().utf8.count }
         var state: UInt64 = 1
-        for _ in 0..<200 {
+        for _ in 0..<70 {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             cuts.append(lines[0].utf8.count + Int(state >> 33) % (bytes.count - lines[0].utf8.count))
         }
