@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// What every Swift target of this package is compiled with.
+/// The settings of every Swift target of this package.
 let house: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -22,15 +22,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
-        // The device model. It imports neither KVM nor an operating system.
+        // The device model. It imports neither KVM nor an operating system's interface.
         .target(name: "VirtioABI", swiftSettings: house),
         .target(name: "Virtio", dependencies: ["VirtioABI"], swiftSettings: house),
 
-        // The hypervisor. It knows nothing of virtio.
+        // The wrapper of KVM. It does not import the device model.
         .systemLibrary(name: "CKVM"),
         .target(name: "KVM", dependencies: ["CKVM"], swiftSettings: house),
 
-        // The board, where both meet, and the command line.
+        // The board, which uses both, and the command line.
         .systemLibrary(name: "CLinux"),
         .target(
             name: "Machine", dependencies: ["CLinux", "KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
@@ -41,7 +41,7 @@ let package = Package(
             ],
             swiftSettings: house),
 
-        // The benchmarks. `peers` are the C programs that vmm is held against; the script compiles them.
+        // The benchmarks. `peers` holds the C programs that vmm is compared with; Tests/bench/run.sh compiles them.
         .executableTarget(
             name: "vmm-bench",
             dependencies: [
@@ -49,11 +49,11 @@ let package = Package(
             ],
             exclude: ["peers"], swiftSettings: house),
 
-        // The built-in guest: `guest/build.sh` makes an ELF, the plugin turns it into a Swift constant.
+        // The built-in guest: `guest/build.sh` builds an ELF file, the plugin turns it into a Swift constant.
         .plugin(name: "BuildGuest", capability: .buildTool(), path: "guest/plugin"),
         .target(name: "TestGuest", path: "guest/image", swiftSettings: house, plugins: ["BuildGuest"]),
 
-        // The kernel's headers, which hold the specification's numbers down.
+        // The kernel's UAPI headers, which the tests compare VirtioABI's constants with.
         .systemLibrary(name: "UAPI", path: "Tests/UAPI"),
         .testTarget(name: "VirtioABITests", dependencies: ["VirtioABI", "UAPI"], swiftSettings: house),
         .testTarget(

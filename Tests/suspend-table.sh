@@ -1,7 +1,7 @@
 #!/bin/sh
-# Writes the table of SUSPEND's requirements into the documentation, from Tests/VirtioTests/Suspend/requirements.tsv and the file of
-# `id<TAB>test` lines that the tests' `.covers` trait appends to VMM_COVERAGE. Fails when a requirement of the device or a decision
-# has no test that passed, when a test names a requirement that does not exist, or when a place in Sources does not.
+# Writes the table of SUSPEND's requirements to the documentation, from Tests/VirtioTests/Suspend/requirements.tsv and the file of
+# `id<TAB>test` lines that the tests' `.covers` trait appends to VMM_COVERAGE. Fails if a requirement of the device or a decision
+# has no passed test, if a test names a requirement that does not exist, or if a place in Sources does not exist.
 #
 #     VMM_COVERAGE=/tmp/coverage swift test --filter Suspend && Tests/suspend-table.sh /tmp/coverage
 set -eu
@@ -14,7 +14,7 @@ requirements=$root/Tests/VirtioTests/Suspend/requirements.tsv
 table=${2:-$root/Sources/Virtio/Documentation.docc/SuspendRequirements.md}
 mkdir -p "$(dirname "$table")"
 
-# Each place named is a file of the model, and the name occurs in it.
+# Checks that each place `FILE:NAME` is a file of the model that contains the name.
 places=$(awk -F '\t' 'NR > 1 && $7 ~ /\.swift:/ { print $7 }' "$requirements" | sort -u)
 missing=$(for place in $places; do
     grep -qs "[a-z]* ${place##*:}\|${place##*:}(" "$root/Sources/Virtio/${place%%:*}" || echo "no such place: $place"

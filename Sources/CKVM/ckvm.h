@@ -1,5 +1,5 @@
-// What Swift cannot import of <linux/kvm.h>: request numbers, a variadic call, one atomic store, offsets inside
-// anonymous unions. Not a wrapper: nothing here decides anything. See Documentation/virt/kvm/api.rst of the kernel.
+// The parts of <linux/kvm.h> that Swift cannot import: request numbers, variadic calls, one atomic store, offsets
+// inside anonymous unions. Nothing here makes a decision. See Documentation/virt/kvm/api.rst of the kernel.
 
 #ifndef CKVM_H
 #define CKVM_H
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Swift imports no macro that expands to a sizeof, as every _IOW and _IOR does.
+// Swift does not import macros that expand to a sizeof, as every _IOW and _IOR does.
 static const unsigned long CKVM_GET_API_VERSION = KVM_GET_API_VERSION;
 static const unsigned long CKVM_CHECK_EXTENSION = KVM_CHECK_EXTENSION;
 static const unsigned long CKVM_GET_VCPU_MMAP_SIZE = KVM_GET_VCPU_MMAP_SIZE;
@@ -33,24 +33,24 @@ static const unsigned long CKVM_SET_SREGS = KVM_SET_SREGS;
 static const unsigned long CKVM_GET_MP_STATE = KVM_GET_MP_STATE;
 static const unsigned long CKVM_RUN = KVM_RUN;
 
-// Swift imports no macro that shifts by an enumerator.
+// Swift does not import macros that shift by an enumerator.
 static const unsigned int CKVM_IOEVENTFD_FLAG_DATAMATCH = KVM_IOEVENTFD_FLAG_DATAMATCH;
 static const unsigned int CKVM_IOEVENTFD_FLAG_PIO = KVM_IOEVENTFD_FLAG_PIO;
 
-// MemoryLayout.offset(of:) sees no field of an anonymous union.
+// MemoryLayout.offset(of:) cannot name a field of an anonymous union.
 static const unsigned long CKVM_MMIO_DATA = offsetof(struct kvm_run, mmio.data);
 static const unsigned long CKVM_INSTRUCTION = offsetof(struct kvm_run, emulation_failure.insn_size);
 
-// ioctl() is variadic. A number goes as the pointer with its bits. The result is the kernel's own: a negative value is -errno, so nothing can run between the call
-// and the reading of errno.
+// ioctl() is variadic. A numeric argument is passed as the pointer with the same bits. Returns the ioctl's result, or
+// -errno, which is read here so that no other call can overwrite it.
 static inline int ckvm_ioctl(int fd, unsigned long request, void *argument)
 {
     int result = ioctl(fd, request, argument);
     return result < 0 ? -errno : result;
 }
 
-// Swift has no atomic view of a byte inside an imported struct. Sequentially consistent: the store pairs with the
-// reading of the vCPU's thread id that follows it.
+// Swift has no atomic view of a byte inside an imported struct. Sequentially consistent: the caller loads the vCPU's
+// thread id after this store, and the two must not be reordered.
 static inline void ckvm_set_immediate_exit(struct kvm_run *run, unsigned char value)
 {
     __atomic_store_n(&run->immediate_exit, value, __ATOMIC_SEQ_CST);

@@ -1,5 +1,5 @@
-// What Swift's Glibc leaves out of the host's system calls: fallocate and preadv2, which headers hide behind _GNU_SOURCE,
-// pseudo-terminals, inotify and io_uring. Not a wrapper: nothing here decides anything. Calls give a result or -errno.
+// The system calls that Swift's Glibc lacks: fallocate and preadv2, which headers declare only with _GNU_SOURCE,
+// pseudo-terminals, inotify and io_uring. Nothing here makes a decision. Functions return a result or -errno.
 
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// <asm-generic/fcntl.h>; <fcntl.h> has it for _GNU_SOURCE alone.
+// <asm-generic/fcntl.h>; <fcntl.h> defines it only with _GNU_SOURCE.
 static const int CLINUX_O_DIRECT = 040000;
 
 // syscall() is variadic.
@@ -21,7 +21,8 @@ static inline int clinux_fallocate(int fd, int mode, long offset, long length)
     return syscall(SYS_fallocate, fd, mode, offset, length) == 0 ? 0 : -errno;
 }
 
-// Unlocks the other end of the pseudo-terminal whose master is `fd`; its number. Swift imports no request that is a _IOW or _IOR.
+// Unlocks the slave of the pseudo-terminal whose master is `fd`, and returns the slave's number. Swift does not import
+// _IOW and _IOR requests.
 static inline int clinux_unlock_pty(int fd)
 {
     int unlocked = 0;
@@ -29,21 +30,22 @@ static inline int clinux_unlock_pty(int fd)
     return ioctl(fd, TIOCSPTLCK, &unlocked) < 0 || ioctl(fd, TIOCGPTN, &number) < 0 ? -errno : (int)number;
 }
 
-// <sys/inotify.h> and its kernel twin define types that Glibc has. `flags` are O_NONBLOCK and O_CLOEXEC, which are IN_'s too.
+// <sys/inotify.h> and <linux/inotify.h> define types that Glibc has too. `flags` are O_NONBLOCK and O_CLOEXEC, equal to
+// IN_NONBLOCK and IN_CLOEXEC.
 static inline int clinux_inotify(int flags)
 {
     int fd = (int)syscall(SYS_inotify_init1, flags);
     return fd < 0 ? -errno : fd;
 }
 
-// From now on `inotify` becomes readable when somebody opens `path`.
+// Adds a watch: `inotify` becomes readable when a process opens `path`.
 static inline int clinux_watch_opens(int inotify, const char *path)
 {
     const unsigned int in_open = 0x20;  // IN_OPEN
     return syscall(SYS_inotify_add_watch, inotify, path, in_open) < 0 ? -errno : 0;
 }
 
-// preadv2, or pwritev2 if `writes`, that gives -EAGAIN rather than wait for a device.
+// preadv2, or pwritev2 if `writes`, with RWF_NOWAIT: returns -EAGAIN instead of waiting for a device.
 static inline long clinux_transfer_now(int writes, int fd, const void *iov, int count, long offset)
 {
     const int nowait = 8;  // RWF_NOWAIT of <linux/fs.h>
@@ -57,7 +59,7 @@ static inline int clinux_uring_setup(unsigned entries, struct io_uring_params *p
     return fd < 0 ? -errno : fd;
 }
 
-// Submits, lets completions come that are there, and waits for `complete` of them: `nanoseconds` long at most, for ever if negative.
+// Submits entries and waits for `complete` completions, for at most `nanoseconds`; without a limit if that is negative.
 static inline int clinux_uring_enter(int fd, unsigned submit, unsigned complete, long long nanoseconds)
 {
     struct __kernel_timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
@@ -67,7 +69,7 @@ static inline int clinux_uring_enter(int fd, unsigned submit, unsigned complete,
     return result < 0 ? -errno : (int)result;
 }
 
-// io_uring_sqe has anonymous unions all over.
+// Swift cannot set the anonymous unions of io_uring_sqe.
 static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char operation, int fd, const void *address,
                                   unsigned length, unsigned long offset, unsigned long name)
 {

@@ -1,40 +1,43 @@
-// What the CPUID instruction answers in a guest. Not a policy: KVM's own table passes through, and only what depends on
-// the vCPU, on how many there are, or on being a guest at all is filled in. Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
+// The CPUID table of a guest. It sets no policy: KVM's own table passes through, and only the fields that depend on the
+// vCPU, on the number of vCPUs, or on running under a hypervisor are filled in. Intel SDM volume 2, CPUID; AMD APM
+// volume 3, appendix E.
 
 import CKVM
 
-/// A table of CPUID answers, as KVM_GET_SUPPORTED_CPUID gives it.
+/// A table of CPUID leaves, as KVM_GET_SUPPORTED_CPUID returns it.
 public struct CPUID: Sendable {
     private var entries: [kvm_cpuid_entry2] = []
 
-    /// KVM_MAX_CPUID_ENTRIES: no kernel gives or takes more.
+    /// KVM_MAX_CPUID_ENTRIES: the kernel's limit, in both directions.
     private static let capacity = 256
 
     init() {}
 
-    /// The leaves with this number, all subleaves.
+    /// Changes all subleaves of the leaf with this number.
     private mutating func update(_ leaf: UInt32, _ change: (inout kvm_cpuid_entry2) -> Void) {
         for index in entries.indices where entries[index].function == leaf { change(&entries[index]) }
     }
 
-    /// Leaf 1 ECX bit 24: the local APIC's timer takes a deadline.
+    /// Sets leaf 1 ECX bit 24: the local APIC's timer has TSC-deadline mode.
     mutating func setTSCDeadlineTimer() {
         update(1) { $0.ecx |= 1 << 24 }
     }
 
-    /// The table for the vCPU with this APIC id, one of `count`: cores of one package, a thread each, which share the last cache.
+    /// The table for the vCPU with this APIC id. The `count` vCPUs are cores of one package, with one thread each and a
+    /// shared last-level cache.
     func forVCPU(apicID: UInt32, of count: UInt32) -> CPUID {
         var table = self
-        // Bits of an APIC id that tell cores apart.
+        // Width of the core number in an APIC id.
         let bits = UInt32(32 - (count - 1).leadingZeroBitCount)
-        let many: UInt32 = count > 1 ? 1 : 0
+        let isMultiprocessor: UInt32 = count > 1 ? 1 : 0
         table.update(1) {
             $0.ecx.set(31...31, 1)  // a hypervisor is present
             $0.ebx.set(24...31, apicID)
             $0.ebx.set(16...23, count)
-            $0.edx.set(28...28, many)  // HTT: the count is valid
+            $0.edx.set(28...28, isMultiprocessor)  // HTT: the count is valid
         }
-        // Intel's caches, each with the size of an APIC id's part below who shares it and below the package, as numbers less one.
+        // Leaf 4, Intel's caches: the maximum number of APIC ids that share the cache, and that are in the package,
+        // each minus one.
         table.update(4) { cache in
             guard cache.isCache else { return }
             cache.eax.set(14...25, cache.isLastLevel ? (1 << bits) - 1 : 0)
@@ -43,12 +46,12 @@ public struct CPUID: Sendable {
         for leaf: UInt32 in [0xb, 0x1f] where table.entries.contains(where: { $0.function == leaf }) {
             table.setTopology(leaf, apicID, bits, count)
         }
-        table.update(0x8000_0001) { $0.ecx.set(1...1, many) }  // CmpLegacy: the count of leaf 1 is of cores
+        table.update(0x8000_0001) { $0.ecx.set(1...1, isMultiprocessor) }  // CmpLegacy: leaf 1 counts cores
         table.update(0x8000_0008) {
             $0.ecx.set(0...7, count - 1)
             $0.ecx.set(12...15, bits)
         }
-        // AMD's caches, with the number of those who share each, less one.
+        // AMD's caches: the number of processors that share the cache, minus one.
         table.update(0x8000_001d) { cache in
             if cache.isCache { cache.eax.set(14...25, cache.isLastLevel ? count - 1 : 0) }
         }
@@ -56,22 +59,23 @@ public struct CPUID: Sendable {
         return table
     }
 
-    /// The levels of an extended topology leaf: threads of a core (type 1), cores of the package (type 2), the end.
+    /// Writes the levels of an extended topology leaf: threads of a core (type 1), cores of the package (type 2), the
+    /// end.
     private mutating func setTopology(_ leaf: UInt32, _ apicID: UInt32, _ bits: UInt32, _ count: UInt32) {
         entries.removeAll { $0.function == leaf }
         let levels: [(type: UInt32, shift: UInt32, processors: UInt32)] = [(1, 0, 1), (2, bits, count), (0, 0, 0)]
-        for (level, about) in levels.enumerated() {
+        for (level, fields) in levels.enumerated() {
             var entry = kvm_cpuid_entry2()
             (entry.function, entry.index) = (leaf, UInt32(level))
             entry.flags = 1  // KVM_CPUID_FLAG_SIGNIFCANT_INDEX
-            (entry.eax, entry.ebx, entry.edx) = (about.shift, about.processors, apicID)
-            entry.ecx = about.type << 8 | UInt32(level)
+            (entry.eax, entry.ebx, entry.edx) = (fields.shift, fields.processors, apicID)
+            entry.ecx = fields.type << 8 | UInt32(level)
             entries.append(entry)
         }
     }
 
-    /// Calls `body` with the table in the kernel's form: a count, a pad word, then the entries. With no entries yet the
-    /// count tells the room there is. What the kernel writes there is taken over.
+    /// Calls `body` with the table in the kernel's layout (`struct kvm_cpuid2`: a count, a pad word, then the entries),
+    /// and stores the entries that the kernel wrote there. While the table is empty, the count passed is the capacity.
     mutating func withTable(_ body: (UnsafeMutableRawPointer) throws(KVMError) -> Void) throws(KVMError) {
         let header = MemoryLayout<kvm_cpuid2>.size
         let stride = MemoryLayout<kvm_cpuid_entry2>.stride
@@ -91,14 +95,14 @@ public struct CPUID: Sendable {
 }
 
 extension kvm_cpuid_entry2 {
-    /// A subleaf of leaf 4 or 0x8000001d that describes a cache.
+    /// Whether this subleaf of leaf 4 or 0x8000001d describes a cache.
     fileprivate var isCache: Bool { eax & 0x1f != 0 }
-    /// Its level is 3 or more.
+    /// Whether the cache's level is 3 or more.
     fileprivate var isLastLevel: Bool { eax >> 5 & 7 >= 3 }
 }
 
 extension UInt32 {
-    /// Puts the low bits of `value` into a field.
+    /// Writes the low bits of `value` into the field at `bits`.
     fileprivate mutating func set(_ bits: ClosedRange<UInt32>, _ value: UInt32) {
         let mask = UInt32.max >> (31 - bits.upperBound + bits.lowerBound)
         self = self & ~(mask << bits.lowerBound) | (value & mask) << bits.lowerBound

@@ -1,5 +1,5 @@
-// A kernel counter that wakes whoever waits for it: eventfd(2). Not a queue: signals that come before the counter is
-// read become one.
+// A kernel counter that wakes the threads that poll it: eventfd(2). It is not a queue: signals that arrive before the
+// counter is read are added up.
 
 import CKVM
 import Glibc
@@ -8,13 +8,13 @@ import Glibc
 public struct EventFD: ~Copyable, Sendable {
     private let owned: FileDescriptor
 
-    /// A new counter at 0.
+    /// Creates a counter with the value 0.
     public init() throws(KVMError) {
         let result = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         owned = try FileDescriptor(owning: result < 0 ? -errno : result, from: "eventfd")
     }
 
-    /// The descriptor, for epoll or poll: readable while the counter is not 0. It stays this value's property.
+    /// The descriptor, for epoll or poll: readable while the counter is not 0. This value keeps ownership.
     public var descriptor: Int32 { owned.number }
 
     /// Adds 1. A counter at its maximum is signalled already, so there is no failure to report.
@@ -23,7 +23,7 @@ public struct EventFD: ~Copyable, Sendable {
         unsafe write(descriptor, &one, 8)
     }
 
-    /// Sets the counter back to 0 and returns what it held; 0 if nobody has signalled.
+    /// Resets the counter to 0 and returns its value before; 0 if there was no signal.
     @discardableResult
     public borrowing func take() -> UInt64 {
         var count: UInt64 = 0

@@ -1,36 +1,36 @@
-// Why KVM_RUN returned, as a value, and the accesses an exit is made of. Kernel: Documentation/virt/kvm/api.rst,
-// "The kvm_run structure".
+// The exit reason of KVM_RUN as a value, and the accesses that one exit consists of. Kernel:
+// Documentation/virt/kvm/api.rst, "The kvm_run structure".
 
 import CKVM
 
 extension VCPU {
-    /// Why a vCPU stopped running the guest. Widths are in bytes: 1, 2 or 4 for ports, 1 to 8 for memory.
+    /// Why KVM_RUN returned. Widths are in bytes: 1, 2 or 4 for ports, 1 to 8 for memory.
     public enum Exit: Equatable, Sendable {
         /// The guest reads a port and waits for `complete`.
         case portIn(port: UInt16, width: Int)
         /// The guest wrote `value` to a port.
         case portOut(port: UInt16, width: Int, value: UInt32)
-        /// The guest reads where no memory is, and waits for `complete`.
+        /// The guest reads an address without memory, and waits for `complete`.
         case mmioRead(address: UInt64, width: Int)
-        /// The guest wrote `value` where no memory is.
+        /// The guest wrote `value` to an address without memory.
         case mmioWrite(address: UInt64, width: Int, value: UInt64)
-        /// HLT, which only a machine without in-kernel interrupt controllers reports.
+        /// HLT. KVM reports it only for a machine without in-kernel interrupt controllers.
         case hlt
-        /// A triple fault, or something as final.
+        /// A triple fault, or another condition that the vCPU cannot continue from (KVM_EXIT_SHUTDOWN).
         case shutdown
-        /// The processor refused the vCPU's state; `reason` is the processor's.
+        /// The processor refused the vCPU's state; `reason` is the hardware's code.
         case failEntry(reason: UInt64)
-        /// KVM could not go on: KVM_INTERNAL_ERROR_*, and the instruction it could not emulate where it tells.
+        /// KVM failed: KVM_INTERNAL_ERROR_*, and the instruction that it could not emulate, if KVM reports it.
         case internalError(suberror: UInt32, instruction: Instruction?)
-        /// A signal, a stop request, or a vCPU not yet started: look at what is asked, then run again.
+        /// A signal, a stop request, or a vCPU not yet started. The caller checks what was requested, then runs again.
         case interrupted
-        /// The guest asked the platform: KVM_SYSTEM_EVENT_*.
+        /// The guest made a request to the platform: KVM_SYSTEM_EVENT_*.
         case systemEvent(type: UInt32)
         /// An exit that this package does not enable: KVM_EXIT_*.
         case unknown(reason: UInt32)
     }
 
-    /// The bytes at the instruction pointer, up to 15. More than the instruction may be there.
+    /// The bytes at the instruction pointer, up to 15. Bytes of later instructions may follow.
     public struct Instruction: Equatable, Sendable {
         private let size: Int
         private let low: UInt64
@@ -50,14 +50,14 @@ extension VCPU {
     }
 }
 
-/// The part of a vCPU's last exit that is not over: elements of a string instruction yet to be handed out, and the read
-/// that waits for its answer. Offsets are bytes from the start of `kvm_run`.
+/// The unfinished part of a vCPU's last exit: the elements of a string instruction that `run` has yet to return, and
+/// the read that waits for its value. Offsets are in bytes from the start of `kvm_run`.
 struct PendingAccess: Sendable {
     private var offset = 0
     private var count: UInt32 = 0
     private var answer: (offset: Int, width: Int)?
 
-    /// The exit that `run` holds after KVM_RUN.
+    /// Reads the exit that `run` holds after KVM_RUN.
     mutating func take(_ run: UnsafeMutablePointer<kvm_run>) -> VCPU.Exit {
         switch unsafe Int32(bitPattern: run.pointee.exit_reason) {
         case KVM_EXIT_IO:
@@ -76,7 +76,7 @@ struct PendingAccess: Sendable {
         }
     }
 
-    /// The next element of a port access, if one is left.
+    /// The next element of a port access, or nil if none is left.
     mutating func next(in run: UnsafeMutablePointer<kvm_run>) -> VCPU.Exit? {
         answer = nil
         guard count > 0 else { return nil }
@@ -93,7 +93,7 @@ struct PendingAccess: Sendable {
         return .portIn(port: port, width: width)
     }
 
-    /// Stores the answer to the read that the last exit was.
+    /// Stores the value for the read that the last exit reported.
     mutating func complete(_ value: UInt64, in run: UnsafeMutablePointer<kvm_run>) {
         guard let (offset, width) = answer else { preconditionFailure("no read waits for an answer") }
         unsafe Self.store(run, offset, width, value)
@@ -112,14 +112,15 @@ struct PendingAccess: Sendable {
 
     private func internalError(_ run: UnsafeMutablePointer<kvm_run>) -> VCPU.Exit {
         let failure = unsafe run.pointee.emulation_failure
-        // KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES is bit 0; the flags and the bytes are three words of data.
+        // KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES is bit 0; the flags and the bytes are three words of
+        // data.
         let told =
             failure.suberror == UInt32(KVM_INTERNAL_ERROR_EMULATION) && failure.ndata >= 3 && failure.flags & 1 != 0
         let field = unsafe UnsafeRawBufferPointer(start: UnsafeRawPointer(run) + Int(CKVM_INSTRUCTION), count: 16)
         return .internalError(suberror: failure.suberror, instruction: told ? unsafe VCPU.Instruction(field) : nil)
     }
 
-    /// All ones until somebody answers.
+    /// Sets the pending read's value to all ones, the value of an unclaimed address, until `complete` replaces it.
     private mutating func awaitAnswer(_ run: UnsafeMutablePointer<kvm_run>, _ offset: Int, _ width: Int) {
         unsafe Self.store(run, offset, width, .max)
         answer = (offset, width)

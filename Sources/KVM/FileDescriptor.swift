@@ -1,13 +1,13 @@
-// An owned file descriptor, and the way KVM is called through one.
+// An owned file descriptor, and the ioctl calls to KVM through one.
 
 import CKVM
 import Glibc
 
-/// A file descriptor that is closed when its owner goes away.
+/// A file descriptor that `deinit` closes.
 struct FileDescriptor: ~Copyable, Sendable {
     let number: Int32
 
-    /// Takes over the descriptor `result` holds; a negative `result` is -errno of `call`.
+    /// Takes ownership of the descriptor `result`; a negative `result` is -errno of `call`.
     init(owning result: Int32, from call: String) throws(KVMError) {
         guard result >= 0 else { throw KVMError(call: call, errno: -result) }
         number = result
@@ -15,13 +15,13 @@ struct FileDescriptor: ~Copyable, Sendable {
 
     deinit { close(number) }
 
-    /// An ioctl whose argument is a number.
+    /// Issues an ioctl whose argument is a number.
     @discardableResult
     borrowing func control(_ request: Request, _ value: UInt = 0) throws(KVMError) -> Int32 {
         unsafe try control(request, at: UnsafeMutableRawPointer(bitPattern: value))
     }
 
-    /// An ioctl whose argument is the address of a struct. A signal does not make it fail: it starts again.
+    /// Issues an ioctl whose argument is the address of a struct. It is restarted after EINTR.
     @discardableResult
     borrowing func control(_ request: Request, at argument: UnsafeMutableRawPointer?) throws(KVMError) -> Int32 {
         var result: Int32

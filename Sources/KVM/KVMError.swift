@@ -1,19 +1,18 @@
-// Why a call into the kernel failed. Not what to do about it: the caller knows what the call was for.
+// The error of a failed call into the kernel. What the user should do about it is up to the caller.
 
 import Glibc
 
 /// A call into the kernel that failed.
 ///
-/// `errno` keeps the cases of opening `/dev/kvm` apart: ENOENT (no such module), EACCES or EPERM (no permission), ENODEV
-/// (the module is there, the processor cannot). A kernel whose KVM is too old or lacks a capability gives EOPNOTSUPP, and
-/// `call` names what is lacking.
+/// When `/dev/kvm` cannot be opened, `errno` gives the reason: ENOENT (the module is not loaded), EACCES or EPERM (no
+/// permission), ENODEV (the module is loaded, the processor has no virtualization). For a KVM that is too old or lacks
+/// a capability it is EOPNOTSUPP, and `call` names the missing capability.
 public struct KVMError: Error, Equatable, CustomStringConvertible {
-    /// What was called, as the kernel's documentation names it.
+    /// The call, as the kernel's documentation names it.
     public let call: String
-    /// The error number the kernel gave, positive.
+    /// The kernel's error number, positive.
     public let errno: Int32
 
-    /// An error of `call`.
     public init(call: String, errno: Int32) {
         self.call = call
         self.errno = errno

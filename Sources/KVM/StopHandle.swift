@@ -1,26 +1,26 @@
-// How a thread inside KVM_RUN is made to come out, from any other thread. Kernel: Documentation/virt/kvm/api.rst,
-// "KVM_RUN" and kvm_run.immediate_exit.
+// Makes KVM_RUN return in another thread. Kernel: Documentation/virt/kvm/api.rst, "KVM_RUN" and kvm_run.immediate_exit.
 //
-//   who stops                              who runs
-//   ---------                              --------
-//   1. immediate_exit = 1                  a. thread = my id
+//   stopping thread                        vCPU thread
+//   ---------------                        -----------
+//   1. immediate_exit = 1                  a. thread = own id
 //   2. thread known? signal it             b. KVM_RUN: immediate_exit set, or a signal pending: EINTR
 //
-// Whatever the order, the stop is not lost: before a, b sees 1; after a, 2 sees the thread, and its signal ends b or was
-// too early, and then b sees 1. The flag stays set, so every later KVM_RUN returns too, until the runner clears it.
+// No order loses the stop. If 1 precedes a, b reads immediate_exit = 1. If 2 follows a, 2 signals the thread: the
+// signal interrupts b, or it arrives before b, and then b reads immediate_exit = 1. The flag stays set, so every later
+// KVM_RUN returns too, until the vCPU thread clears it.
 
 import CKVM
 import Glibc
 import Synchronization
 
-/// Stops one vCPU. It may be kept and used after the vCPU is gone; then it does nothing.
+/// Stops one vCPU. It may outlive the vCPU; then it does nothing.
 @safe public final class StopHandle: Sendable {
     /// The area shared with the kernel; mapped for as long as this handle lives.
     nonisolated(unsafe) let run: UnsafeMutablePointer<kvm_run>
     private let size: Int
-    /// The kernel's id of the thread that runs the vCPU; 0 before the first run and after the vCPU is gone. An id, since
-    /// a signal to a `pthread_t` that has ended is undefined, and one to an old id at worst interrupts a call of another
-    /// thread of this process.
+    /// The kernel's id of the thread that runs the vCPU; 0 before the first run and after the vCPU is destroyed. It is
+    /// an id because signalling a `pthread_t` that has ended is undefined, while a signal to a stale id at worst
+    /// interrupts a system call of another thread of this process.
     private let thread = Atomic<pid_t>(0)
 
     init(mapping vcpu: borrowing FileDescriptor, size: Int) throws(KVMError) {
@@ -35,21 +35,21 @@ import Synchronization
 
     deinit { unsafe munmap(run, size) }
 
-    /// Makes the present or the next `run` of the vCPU return `.interrupted`, and every later one until `clear`. Any thread
-    /// may ask, at any time.
+    /// Makes the current or the next `run` of the vCPU return `.interrupted`, and every later one until `clear`. Any
+    /// thread may call this at any time.
     public func requestStop() {
         unsafe ckvm_set_immediate_exit(run, 1)
         let thread = thread.load(ordering: .sequentiallyConsistent)
         if thread != 0 { ckvm_tgkill(getpid(), thread, Self.signal) }
     }
 
-    /// Lets the vCPU run again. Only the thread that runs it may call this, and only before it looks at what was asked for:
-    /// a stop requested later then stands.
+    /// Lets the vCPU run again. Only the vCPU's thread may call this, and only before it reads what was requested: a
+    /// stop that is requested later then stays in effect.
     public func clear() {
         unsafe ckvm_set_immediate_exit(run, 0)
     }
 
-    /// From now on the calling thread is the one to signal, and lets the signal through.
+    /// Makes the calling thread the one to signal, and unblocks the signal in it.
     func adoptCurrentThread() {
         var mask = sigset_t()
         unsafe sigemptyset(&mask)
@@ -58,15 +58,16 @@ import Synchronization
         thread.store(ckvm_gettid(), ordering: .sequentiallyConsistent)
     }
 
-    /// Nobody runs the vCPU any more.
+    /// Called when the vCPU is destroyed: no thread is signalled any more.
     func abandon() {
         thread.store(0, ordering: .sequentiallyConsistent)
     }
 
-    /// The signal that interrupts KVM_RUN: the first real-time one. Its handler belongs to this module.
+    /// The signal that interrupts KVM_RUN: the first real-time signal. This module installs its handler.
     public static let signal: Int32 = __libc_current_sigrtmin()
 
-    /// The handler does nothing, and has no SA_RESTART: that a signal came is what ends KVM_RUN. Installed once.
+    /// Installs the handler, once. The handler does nothing, and is installed without SA_RESTART: the signal's arrival
+    /// alone ends KVM_RUN.
     private static let installHandler: Void = {
         var action = sigaction()
         unsafe action.__sigaction_handler.sa_handler = { _ in }

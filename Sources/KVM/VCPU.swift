@@ -1,10 +1,11 @@
-// One virtual processor: its registers, and KVM_RUN. Not a thread: the caller brings one. What an exit looks like is in
-// Exit.swift, how a running vCPU is stopped in StopHandle.swift. Kernel: Documentation/virt/kvm/api.rst, "vcpu ioctls".
+// One virtual processor: its registers, and KVM_RUN. The caller provides the thread. Exits are in Exit.swift, stopping
+// a running vCPU is in StopHandle.swift. Kernel: Documentation/virt/kvm/api.rst, "vcpu ioctls".
 
 import CKVM
 import Glibc
 
-// A vCPU's registers are the kernel's structs, under the kernel's names; who imports KVM can read their fields.
+// A vCPU's registers are the kernel's structs, with the kernel's names; re-exported, so that their fields are visible
+// to importers of KVM.
 @_exported import struct CKVM.kvm_regs
 @_exported import struct CKVM.kvm_segment
 @_exported import struct CKVM.kvm_sregs
@@ -15,13 +16,13 @@ public struct VCPU: ~Copyable, Sendable {
     private let id: UInt32
     /// Stops this vCPU from any thread. It owns the area shared with the kernel, and may outlive the vCPU.
     public let stopHandle: StopHandle
-    /// `pthread_self` of the thread that ran last, which costs no system call to compare.
+    /// `pthread_self` of the thread that called `run` last. Comparing it needs no system call.
     private var runner: pthread_t = 0
-    /// What is left of an exit that holds several accesses, and where a pending read's answer goes.
+    /// The accesses left of the last exit, and the location of a pending read's value.
     private var access = PendingAccess()
 
-    /// Creates the vCPU number `id` of a machine; its local APIC has the same id. The first is 0 and runs at once, the
-    /// others wait for the guest to start them.
+    /// Creates the vCPU `id` of a machine; its local APIC has the same id. vCPU 0 runs at once, the others wait until
+    /// the guest starts them.
     public init(_ machine: borrowing VirtualMachine, id: UInt32) throws(KVMError) {
         let vcpu = try FileDescriptor(
             owning: try machine.descriptor.control(.createVCPU, UInt(id)), from: "KVM_CREATE_VCPU")
@@ -32,8 +33,8 @@ public struct VCPU: ~Copyable, Sendable {
 
     deinit { stopHandle.abandon() }
 
-    /// Gives the vCPU the processor features in `supported`, with its own APIC id, as one of `count` processors, and tells it that
-    /// it is a guest. Before the first `run`.
+    /// Sets the vCPU's CPUID: the features in `supported`, its own APIC id, the topology of `count` processors, and the
+    /// hypervisor bit. To be called before the first `run`.
     public borrowing func setCPUID(_ supported: CPUID, of count: Int = 1) throws(KVMError) {
         var table = supported.forVCPU(apicID: id, of: UInt32(count))
         unsafe try table.withTable { (table) throws(KVMError) in
@@ -41,16 +42,16 @@ public struct VCPU: ~Copyable, Sendable {
         }
     }
 
-    /// What a vCPU does between two instructions.
+    /// The state of a vCPU between two instructions (KVM_GET_MP_STATE).
     public enum Activity: Sendable {
         case running
-        /// It executed HLT, and waits for an interrupt.
+        /// It executed HLT and waits for an interrupt.
         case halted
         /// No other processor has started it yet.
         case notStarted
     }
 
-    /// What the vCPU is doing; meaningful while no thread runs it.
+    /// The vCPU's state; valid only while no thread runs it.
     public borrowing func activity() throws(KVMError) -> Activity {
         var state = kvm_mp_state()
         unsafe try descriptor.control(.getActivity, at: &state)
@@ -61,7 +62,8 @@ public struct VCPU: ~Copyable, Sendable {
         }
     }
 
-    /// The general registers, rip and rflags. After an access exit they are those from before the instruction completed.
+    /// The general registers, rip and rflags. After an access exit they hold the values from before the instruction
+    /// completed.
     public borrowing func registers() throws(KVMError) -> kvm_regs {
         var value = kvm_regs()
         unsafe try descriptor.control(.getRegisters, at: &value)
@@ -87,10 +89,11 @@ public struct VCPU: ~Copyable, Sendable {
         unsafe try descriptor.control(.setSpecialRegisters, at: &value)
     }
 
-    /// Runs the guest until something needs the caller, and says what.
+    /// Runs the guest until an exit needs the caller, and returns the exit.
     ///
-    /// After `.portIn` and `.mmioRead` the guest waits for a value: `complete` gives it; without, it reads all ones, as from a
-    /// bus where nobody answers. A string instruction's accesses come one at a time, in order.
+    /// After `.portIn` and `.mmioRead` the guest waits for a value, which `complete` provides; without it the guest
+    /// reads all ones, as from an unclaimed address. The accesses of a string instruction are returned one at a time,
+    /// in order.
     public mutating func run() throws(KVMError) -> Exit {
         let run = unsafe stopHandle.run
         if let exit = unsafe access.next(in: run) { return exit }
@@ -98,7 +101,7 @@ public struct VCPU: ~Copyable, Sendable {
             runner = pthread_self()
             stopHandle.adoptCurrentThread()
         }
-        // A signal ends this call, and is not a reason to start it again.
+        // Not restarted after EINTR: a signal is meant to end this call.
         let result = ckvm_ioctl(descriptor.number, CKVM_RUN, nil)
         switch result {
         case -EINTR, -EAGAIN: return .interrupted
@@ -107,7 +110,7 @@ public struct VCPU: ~Copyable, Sendable {
         }
     }
 
-    /// Answers the read that the last `run` returned: the low bytes of `value`, as many as the access is wide.
+    /// Completes the read that the last `run` returned, with the low bytes of `value`, as many as the access is wide.
     public mutating func complete(_ value: UInt64) {
         unsafe access.complete(value, in: stopHandle.run)
     }

@@ -1,24 +1,24 @@
-// One virtual machine: guest memory, interrupt controllers, event descriptors. Not its vCPUs, and no board: addresses
-// come from the caller. Kernel: Documentation/virt/kvm/api.rst, "VM ioctls".
+// One virtual machine: guest memory, interrupt controllers, ioeventfds. The caller chooses all addresses. Kernel:
+// Documentation/virt/kvm/api.rst, "VM ioctls".
 
 import CKVM
 import Glibc
 
-/// A virtual machine. Every method is one ioctl and may be called by any thread at any time.
+/// A virtual machine. Every method is one ioctl, and any thread may call it at any time.
 ///
-/// The kernel keeps the machine alive while one of its vCPUs is open, so the order in which the two are closed is free.
+/// The kernel keeps the machine alive while one of its vCPUs is open, so the two may be closed in any order.
 public struct VirtualMachine: ~Copyable, Sendable {
     let descriptor: FileDescriptor
     let runSize: Int
 
     /// Creates a machine with the in-kernel 8259s, IOAPIC (GSIs 0 to 23) and local APICs.
     ///
-    /// `reserved` is the guest-physical address, below 4 GiB, of four 4 KiB pages that KVM needs for itself on Intel
-    /// processors without unrestricted guest mode: one for the identity map, three for the TSS. No memory and no device
-    /// may be there.
+    /// - Parameter reserved: the guest-physical address, below 4 GiB, of four 4 KiB pages that KVM needs on Intel
+    ///   processors without unrestricted guest mode: one for the identity map, three for the TSS. They must hold no
+    ///   memory and no device.
     public init(_ hypervisor: borrowing Hypervisor, reserved: UInt32) throws(KVMError) {
         let machine = try FileDescriptor(owning: try hypervisor.descriptor.control(.createVM), from: "KVM_CREATE_VM")
-        // Both before the first vCPU, whatever the processor: KVM refuses them later.
+        // Both before the first vCPU, on every processor: KVM refuses them later.
         var identityMap = UInt64(reserved)
         unsafe try machine.control(.setIdentityMapAddress, at: &identityMap)
         try machine.control(.setTSSAddress, UInt(reserved) + 0x1000)
@@ -27,10 +27,10 @@ public struct VirtualMachine: ~Copyable, Sendable {
         runSize = hypervisor.runSize
     }
 
-    /// Makes `size` bytes at `host` the guest's memory at `guestAddress`. All three are multiples of 4096.
+    /// Maps `size` bytes at `host` as guest memory at `guestAddress`. All three are multiples of 4096.
     ///
-    /// `slot` is the caller's number for the mapping; the same number again replaces it, size 0 removes it. `host` must stay
-    /// mapped for as long as the machine or one of its vCPUs lives.
+    /// `slot` is the caller's number for the mapping; the same number replaces the mapping, size 0 removes it. `host`
+    /// must stay mapped while the machine or one of its vCPUs exists.
     public borrowing func mapMemory(
         slot: UInt32, guestAddress: UInt64, host: UnsafeMutableRawPointer, size: Int
     ) throws(KVMError) {
@@ -42,7 +42,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         unsafe try descriptor.control(.setMemoryRegion, at: &region)
     }
 
-    /// Drives an input of the interrupt controllers: `true` raises the line, `false` lowers it.
+    /// Sets the level of an input of the interrupt controllers: `true` raises the line, `false` lowers it.
     public borrowing func setInterruptLine(gsi: UInt32, level: Bool) throws(KVMError) {
         var line = kvm_irq_level()
         line.irq = gsi
@@ -50,7 +50,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         unsafe try descriptor.control(.irqLine, at: &line)
     }
 
-    /// Where a guest's write turns into a signal of an event instead of an exit.
+    /// The address space of an ioeventfd.
     public enum Space: Sendable {
         /// Guest-physical memory.
         case memory
@@ -58,8 +58,8 @@ public struct VirtualMachine: ~Copyable, Sendable {
         case ports
     }
 
-    /// From now on a guest's write of exactly `length` bytes (1, 2, 4 or 8) at `address` signals `event`, and no vCPU exits
-    /// for it. With `match`, only a write of that value does; others exit as before.
+    /// Registers an ioeventfd: a guest's write of exactly `length` bytes (1, 2, 4 or 8) at `address` signals `event`
+    /// without an exit. With `match` this holds only for writes of that value; other writes still exit.
     public borrowing func attach(
         _ event: borrowing EventFD, in space: Space = .memory, address: UInt64, length: UInt32, match: UInt64? = nil
     ) throws(KVMError) {

@@ -13,12 +13,8 @@ extension Machine {
             public var readOnly = false
             /// What GET_ID answers, at most 20 bytes; nil for the device's name on the board.
             public var id: String?
-            /// The SUSPEND it offers.
-            public var suspend = SuspendChoice.asTheMachine
-            /// What a suspension freezes of its registers.
-            public var freeze = FreezeScope.wide
-            /// The features it offers.
-            public var features = FeatureChoice()
+            /// What it offers.
+            public var offer = Offer()
             /// Request queues, 1 to 32.
             public var queues: UInt16 = 1
             /// Entries of a request queue, a power of two, 1 to 32768.
@@ -46,22 +42,28 @@ extension Machine {
             }
         }
 
-        /// The features a device offers, beside those it offers of itself.
+        /// What a device offers its driver.
+        public struct Offer: Equatable, Sendable {
+            /// The dialect of SUSPEND.
+            public var suspend = SuspendChoice.asTheMachine
+            /// The registers that a suspension freezes.
+            public var freeze = FreezeScope.wide
+            /// The other features.
+            public var features = FeatureChoice()
+
+            /// The dialect of the machine, and the device's own features.
+            public init() {}
+        }
+
+        /// Changes to the features that a device offers by default.
         public struct FeatureChoice: Equatable, Sendable {
-            /// To be offered too.
+            /// Offered too.
             public var adding: Features = []
-            /// Not to be offered.
+            /// Not offered.
             public var withholding: Features = []
 
-            /// What the device offers of itself, changed by nothing.
+            /// No change.
             public init() {}
-
-            /// Every form of a ring there is, for a driver that means to try them.
-            static var allRings: FeatureChoice {
-                var choice = FeatureChoice()
-                choice.adding = MMIOTransport<Block>.ringFeatures
-                return choice
-            }
         }
 
         /// The SUSPEND a device offers.
@@ -114,8 +116,8 @@ extension Machine {
         public var disks: [Disk] = []
         /// What the console is connected to.
         public var console = ConsoleTarget.stdio
-        /// The features the console offers.
-        public var consoleFeatures = FeatureChoice()
+        /// What the console offers.
+        public var consoleOffer = Offer()
         /// Further ports of the console, from port 1 on.
         public var ports: [Port] = []
         /// The console is a terminal in raw mode: the escape key is vmm's.
@@ -140,6 +142,9 @@ extension Machine {
 
         /// The built-in guest on a machine of 128 MiB.
         public init() {}
+
+        /// No device is named but the console, which every board has.
+        var hasNoDevices: Bool { disks.isEmpty }
 
         /// The kernel's command line: what the user appended, behind the places of `devices` devices if it finds them so.
         ///

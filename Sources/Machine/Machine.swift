@@ -17,8 +17,8 @@ public final class Machine: @unchecked Sendable {
     private let processors: Int
     private let serial: SerialPort?
     private let board: Board
-    private let console: ConsoleSlot
-    private let disks: [BlockSlot]
+    /// In the order of their slots.
+    private let devices: [BoardDevice]
     private let trace: TraceWriter?
     private let stallAfter: Duration?
     private let completion = RunCompletion()
@@ -28,15 +28,14 @@ public final class Machine: @unchecked Sendable {
         try self.init(configuration, hooks: TestHooks())
     }
 
-    init(_ configuration: Configuration, hooks between: TestHooks) throws(MachineError) {
-        // What the user got wrong comes first: it can be told without KVM.
-        let images = try Self.openDisks(configuration, memoryDisks: configuration.kernel == nil)
-        guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
+    init(_ configuration: Configuration, hooks: TestHooks) throws(MachineError) {
+        // Mistakes of the user come first: they are found without KVM.
+        let plan = try DevicePlan(
+            configuration, for: BoardPurpose(isQTest: false, hasTestDevices: configuration.kernel == nil))
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
-        let kernel = try Self.load(configuration, devices: images.count + 1, into: ram)
+        let kernel = try Self.load(configuration, devices: plan.count, into: ram)
         (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
-        let ends = try Self.openConsole(configuration)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
             try ConsolePort(target, name: "the serial port")
         }
@@ -52,7 +51,7 @@ public final class Machine: @unchecked Sendable {
         stallAfter = configuration.stallAfter
         var configuration = configuration
         let onDeferred = configuration.onDeferredEvent
-        // A suspended device may not tell its driver (D-20); a telephone may ring.
+        // A suspended device must not notify its driver (D-20); the serial port's ring indicator may wake the guest.
         configuration.onDeferredEvent = { device in
             onDeferred(device)
             serial?.ring()
@@ -60,29 +59,21 @@ public final class Machine: @unchecked Sendable {
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
-        let parts = DeviceFactory(
-            configuration: configuration, connections: vm, usesIOEventFDs: between.usesIOEventFDs,
-            time: MonotonicTime(),
-            trace: trace)
         let keys = EscapeKeyTarget()
-        console = try parts.console(ends, slot: 0) { [completion] action in
+        let factory = DeviceFactory(
+            configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
+            trace: trace, hooks: hooks
+        ) { [completion] action in
             switch action {
             case .quit: completion.report(.stopped(signal: 2))
             case .help: Log.say(EscapeKeys.text)
             case .inform: keys.machine?.diagnose()
             }
         }
-        var disks: [BlockSlot] = []
-        for var image in images {
-            image.backend = between.backend(image.backend)
-            disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1))
-        }
-        self.disks = disks
-
-        let regions: [any MMIORegion] = [console] + disks
+        devices = try plan.makeDevices(factory)
         board = Board(
-            regions: regions.enumerated().map { between.region($0.offset, $0.element) },
-            testDevice: configuration.kernel == nil || configuration.testDevice ? [console] + disks : nil,
+            regions: devices.enumerated().map { hooks.region($0.offset, $0.element) },
+            testDevice: configuration.kernel == nil || configuration.testDevice ? devices : nil,
             serial: serial)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
@@ -148,14 +139,8 @@ public final class Machine: @unchecked Sendable {
     /// What was seen of the devices' drivers.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
-    /// Tells the guest if the terminal's size changed.
-    public func rereadConsoleSize() { console.rereadSize() }
-
-    /// Tells the guest of disks whose size changed.
-    public func rereadDiskSizes() { for disk in disks { disk.rereadCapacity() } }
-
-    /// The devices in the order of their slots.
-    private var devices: [any DeviceControl] { [console] + disks }
+    /// Tells the guest of sizes that changed on the host: the terminal's, a disk's.
+    public func rereadSizes() { for device in devices { device.rereadSize() } }
 
     private func makeVCPU(_ id: Int, _ supported: CPUID) throws(MachineError) -> VCPU {
         do throws(KVMError) {
@@ -205,64 +190,12 @@ public final class Machine: @unchecked Sendable {
             return (commandLine, entry, boot)
         } catch { throw .kernel(error) }
     }
-
-    /// The host ends of the console's ports, by port.
-    private static func openConsole(_ configuration: Configuration) throws(MachineError) -> [ConsolePort] {
-        var ends = [try ConsolePort(configuration.console, name: "console0")]
-        for port in configuration.ports { ends.append(try ConsolePort(port.target, name: "port \(port.name)")) }
-        return ends
-    }
-
-    /// The disks the user named; with `memoryDisks`, before them the two that the built-in guest expects.
-    static func openDisks(_ configuration: Configuration, memoryDisks: Bool) throws(MachineError) -> [DiskImage] {
-        var images: [DiskImage] = []
-        if memoryDisks {
-            images.append(DiskImage(backend: try MemoryDisk(size: 16 << 20), readOnly: false, features: .allRings))
-            images.append(DiskImage(backend: try MemoryDisk(size: 1 << 20), readOnly: true, features: .allRings))
-        }
-        for disk in configuration.disks {
-            if disk.mode == .uring {
-                do throws(RingRefusal) { _ = try Ring(size: 1) } catch {
-                    throw .host("io_uring is not to be had; use io=auto", errno: error.errno)
-                }
-            }
-            let file = try FileDisk(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
-            images.append(
-                DiskImage(
-                    backend: file, readOnly: disk.readOnly, id: disk.id, suspend: disk.suspend, freeze: disk.freeze,
-                    features: disk.features, queues: disk.queues, queueSize: disk.queueSize, mode: disk.mode))
-        }
-        return images
-    }
 }
 
-/// Who hears of keys that are vmm's.
+/// The machine that the escape keys act on.
 private final class EscapeKeyTarget: @unchecked Sendable {
     /// Set before the guest runs.
     weak var machine: Machine?
-}
-
-/// What is put between the parts of a machine: nothing, or what a test breaks them with.
-struct TestHooks {
-    /// What the bus sees in a slot.
-    var region: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion = { $1 }
-    /// Kicks bypass the bus as events; false where what is between has to see them.
-    var usesIOEventFDs = true
-    /// What a disk uses for its bytes.
-    var backend: (any BlockBackend) -> any BlockBackend = { $0 }
-}
-
-/// A disk before it is a device.
-struct DiskImage {
-    var backend: any BlockBackend
-    let readOnly: Bool
-    var id: String?
-    var suspend = Machine.Configuration.SuspendChoice.asTheMachine
-    var freeze = FreezeScope.wide
-    var features = Machine.Configuration.FeatureChoice()
-    var queues: UInt16 = 1
-    var queueSize: UInt16 = 256
-    var mode = IOMode.auto
 }
 
 extension Machine.Configuration.Discovery {

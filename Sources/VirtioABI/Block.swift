@@ -1,4 +1,4 @@
-// The block device's numbers (VIRTIO 1.4, 5.2).
+// Constants of the block device (VIRTIO 1.4, 5.2).
 
 /// Feature bits of the block device (5.2.3).
 public enum BlockFeature {
@@ -20,7 +20,7 @@ public enum BlockFeature {
 
 /// A block request in guest memory: 16 readable bytes, data, one writable status byte (5.2.6).
 public enum BlockRequest {
-    /// The requests' type field, le32 at 0.
+    /// Values of the request's type field, le32 at offset 0.
     public enum Kind {
         public static let read: UInt32 = 0
         public static let write: UInt32 = 1
@@ -32,66 +32,68 @@ public enum BlockRequest {
         public static let secureErase: UInt32 = 14
     }
 
-    /// The status byte.
+    /// Values of the status byte.
     public enum Status: UInt8, Sendable {
         case ok = 0
         case ioError = 1
         case unsupported = 2
     }
 
-    /// Bytes of the header: type le32, reserved le32, sector le64.
+    /// Size of the header in bytes: type le32, reserved le32, sector le64.
     public static let headerSize = 16
     public static let typeOffset = 0
     public static let sectorOffset = 8
-    /// Bytes of a GET_ID answer, NUL-padded, not terminated when full.
+    /// Size of the GET_ID data in bytes. NUL-padded; no terminator if the ID fills it.
     public static let idSize = 20
-    /// Bytes of a sector, whatever `blk_size` says.
+    /// Size of a sector in bytes, independent of `blk_size`.
     public static let sectorSize = 512
 
-    /// A range of sectors, the data of discard, write zeroes and secure erase: sector le64, number of sectors le32, flags le32.
+    /// A sector range, the data of discard, write zeroes and secure erase: sector le64, number of sectors le32, flags
+    /// le32.
     public enum Range {
         public static let size = 16
         public static let sectorOffset = 0
         public static let countOffset = 8
         public static let flagsOffset = 12
-        /// Write zeroes may deallocate the range.
+        /// Flag of write zeroes: the device may deallocate the range.
         public static let unmap: UInt32 = 1
     }
 }
 
 /// Offsets in the block device's configuration space (5.2.4).
 public enum BlockConfiguration {
-    /// Sectors of 512 bytes, le64.
+    /// Capacity in sectors of 512 bytes, le64.
     public static let capacity = 0
     public static let sizeMax = 8
-    /// Most data segments in a request, le32.
+    /// Maximum number of data segments in a request, le32.
     public static let segmentMax = 12
     /// Cylinders le16, heads u8, sectors u8.
     public static let geometry = 16
     public static let blockSize = 20
-    /// Logical blocks in a physical one, log2, u8.
+    /// log2 of the number of logical blocks per physical block, u8.
     public static let physicalBlockExponent = 24
-    /// First aligned logical block, u8.
+    /// Index of the first aligned logical block, u8.
     public static let alignmentOffset = 25
-    /// In logical blocks, le16 and le32.
+    /// In logical blocks, le16.
     public static let minimumIOSize = 26
+    /// In logical blocks, le32.
     public static let optimalIOSize = 28
     /// 1 for a writeback cache, 0 for writethrough, u8; writable with VIRTIO_BLK_F_CONFIG_WCE.
     public static let writeback = 32
-    /// Request queues, le16.
+    /// Number of request queues, le16.
     public static let queues = 34
-    /// In sectors, segments and sectors, le32 each.
+    /// Limits of a discard, le32 each: in sectors, in segments, and the alignment in sectors.
     public static let maximumDiscardSectors = 36
     public static let maximumDiscardSegments = 40
     public static let discardSectorAlignment = 44
     public static let maximumWriteZeroesSectors = 48
     public static let maximumWriteZeroesSegments = 52
-    /// Write zeroes can deallocate, u8.
+    /// 1 if write zeroes can deallocate, u8.
     public static let writeZeroesMayUnmap = 56
     public static let maximumSecureEraseSectors = 60
     public static let maximumSecureEraseSegments = 64
     public static let secureEraseSectorAlignment = 68
     public static let zoned = 72
-    /// Bytes of the structure; what is not offered reads 0.
+    /// Size of the structure in bytes. Fields of features that are not offered read 0.
     public static let size = 96
 }

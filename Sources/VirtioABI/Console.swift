@@ -1,4 +1,4 @@
-// The console device's numbers (VIRTIO 1.4, 5.3).
+// Constants of the console device (VIRTIO 1.4, 5.3).
 
 /// Feature bits of the console device (5.3.3).
 public enum ConsoleFeature {
@@ -9,12 +9,12 @@ public enum ConsoleFeature {
 
 /// Offsets in the console's configuration space (5.3.4).
 public enum ConsoleConfiguration {
-    /// Columns, le16.
+    /// Width in columns, le16.
     public static let columns = 0
-    /// Rows, le16.
+    /// Height in rows, le16.
     public static let rows = 2
     public static let maximumPorts = 4
-    /// A byte written here comes out at once, virtqueues or not, le32.
+    /// Emergency write, le32: the low byte is output at once, without a virtqueue.
     public static let emergencyWrite = 8
     public static let size = 12
 }
@@ -34,17 +34,17 @@ public enum ConsoleQueue {
     public static func transmit(port: Int) -> Int { receive(port: port) + 1 }
 }
 
-/// A control message (5.3.6.2): port le32, event le16, value le16; then what the event brings.
+/// A control message (5.3.6.2): port le32, event le16, value le16, then the event's data.
 public enum ConsoleControl {
     public static let size = 8
     public static let eventOffset = 4
     public static let valueOffset = 6
 
-    /// The message's event field.
+    /// Values of the message's event field.
     public enum Event: UInt16, CaseIterable, Sendable {
         /// Driver: ready for control messages (value 1), or failed (0).
         case deviceReady = 0
-        /// Device: there is such a port.
+        /// Device: the port exists.
         case deviceAdd = 1
         /// Device: the port is gone.
         case deviceRemove = 2

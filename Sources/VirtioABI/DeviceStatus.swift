@@ -14,18 +14,18 @@ public struct DeviceStatus: OptionSet, Hashable, Sendable {
     public static let needsReset = DeviceStatus(rawValue: 64)
     public static let failed = DeviceStatus(rawValue: 128)
 
-    /// What a driver has written when its device runs: 0x0f.
+    /// Status of a running device: 0x0f.
     public static let running: DeviceStatus = [.acknowledge, .driver, .featuresOK, .driverOK]
 }
 
-/// The two protocols that share the name VIRTIO_F_SUSPEND and the status bit, and nothing else.
+/// The two SUSPEND protocols. They have the name VIRTIO_F_SUSPEND and the status bit in common, and nothing else.
 public enum SuspendDialect: UInt8, CaseIterable, Hashable, Sendable {
     /// The draft of 27 February 2024 (v5): feature bit 42; the driver clears SUSPEND to resume.
     case draft
     /// VIRTIO 1.4: feature bit 43; the device clears DRIVER_OK, the driver sets it to resume.
     case ratified
 
-    /// The feature bit a driver negotiates for this dialect.
+    /// The feature bit of this dialect.
     public var feature: Features {
         switch self {
         case .draft: .suspendDraft

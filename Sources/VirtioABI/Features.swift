@@ -1,11 +1,11 @@
 // Feature bits (VIRTIO 1.4, 2.2 and 6). Bits 0 to 23 belong to the device type: see Block.swift and Console.swift.
 
-/// A set of feature bits, bit n of the specification at bit n of `rawValue`. Bits 64 and up do not exist yet.
+/// A set of feature bits, bit n of the specification at bit n of `rawValue`. Bits 64 and above are not defined yet.
 public struct Features: OptionSet, Hashable, Sendable {
     public let rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-    /// The set of one bit, numbered as in the specification (0 to 63).
+    /// The set of one feature bit, numbered as in the specification (0 to 63).
     public init(bit: Int) { self.init(rawValue: 1 << UInt64(bit)) }
 
     public static let indirectDescriptors = Features(bit: 28)
@@ -22,7 +22,7 @@ public struct Features: OptionSet, Hashable, Sendable {
     /// VIRTIO_F_SUSPEND of VIRTIO 1.4.
     public static let suspend = Features(bit: 43)
 
-    /// The 32 bits a DeviceFeatures or DriverFeatures access with selector `word` moves; 0 from word 2 on.
+    /// The 32 bits that DeviceFeatures or DriverFeatures holds for selector `word`; 0 from word 2 on.
     public func word(_ word: UInt32) -> UInt32 {
         word < 2 ? UInt32(truncatingIfNeeded: rawValue >> (UInt64(word) * 32)) : 0
     }

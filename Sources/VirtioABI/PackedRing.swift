@@ -12,19 +12,19 @@ public enum PackedRing {
     public static let id = 12
     public static let flags = 14
 
-    /// Flags that tell, against a wrap counter, whose a descriptor is (2.8.1).
+    /// AVAIL and USED flags. Compared with the wrap counter, they tell which side owns a descriptor (2.8.1).
     public static let availableBit: UInt16 = 1 << 7
     public static let usedBit: UInt16 = 1 << 15
 
-    /// Bytes of an event suppression structure, and the offset of its flags, bits 0 and 1 of a le16.
+    /// Size of an event suppression structure in bytes, and the offset of its flags, bits 0 and 1 of a le16.
     public static let eventSize: UInt64 = 4
     public static let eventFlags = 2
     public static let eventFlagsMask: UInt16 = 3
-    /// The flags' values: notifications always, never, or at the descriptor that the first field names (with
-    /// VIRTIO_F_EVENT_IDX).
+    /// Values of the flags: notifications enabled, disabled, or enabled for the descriptor that the first field names
+    /// (with VIRTIO_F_EVENT_IDX).
     public static let eventEnable: UInt16 = 0
     public static let eventDisable: UInt16 = 1
     public static let eventDescriptor: UInt16 = 2
-    /// The structure's first field, le16: a descriptor's offset in the ring, and in this bit the wrap counter there.
+    /// The structure's first field, le16, is a descriptor's offset in the ring; this bit of it is the wrap counter.
     public static let eventWrapBit: UInt16 = 1 << 15
 }

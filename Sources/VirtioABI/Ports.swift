@@ -1,4 +1,4 @@
-// The board's I/O ports that a guest of ours uses. Addresses of the board, not of the specification.
+// I/O ports of the board that this project's guests use. The board defines the addresses, not the specification.
 
 /// I/O ports of the board.
 public enum Ports {
@@ -7,7 +7,7 @@ public enum Ports {
     public static let sleepStatus: UInt16 = 0x601
     /// Any write resets the board.
     public static let reset: UInt16 = 0x602
-    /// The command port of a PC's keyboard controller, of which this board has one command: pulse the reset line.
+    /// Command port of a PC's keyboard controller. The board implements one command: pulse the reset line.
     public static let keyboard: UInt16 = 0x64
     public static let keyboardReset: UInt8 = 0xfe
     /// A write of v ends `vmm` with exit code (v << 1) | 1, as QEMU's isa-debug-exit does.
@@ -15,6 +15,6 @@ public enum Ports {
 
     /// SLP_EN of the sleep control register (ACPI 6.5, 4.8.3.7).
     public static let sleepEnable: UInt8 = 1 << 5
-    /// SLP_TYP this board uses for S5, at bits 2 to 4.
+    /// SLP_TYP of S5 on this board, in bits 2 to 4.
     public static let sleepTypeS5: UInt8 = 5 << 2
 }

@@ -1,5 +1,5 @@
-// The virtio-mmio register map, version 2 (VIRTIO 1.4, 4.2.2). Numbers only: what a register does is in
-// Virtio/Transport. Shared with the guest, so it compiles as Embedded Swift.
+// The virtio-mmio register map, version 2 (VIRTIO 1.4, 4.2.2). Constants only: Virtio/Transport implements the
+// registers. Shared with the guest, so it compiles as Embedded Swift.
 
 /// A control register, by its byte offset from the device's base. All are 32 bits wide, aligned (4.2.2.2).
 public enum Register: UInt32, CaseIterable, Sendable {
@@ -33,23 +33,23 @@ public enum Register: UInt32, CaseIterable, Sendable {
     case queueReset = 0x0c0
     case configGeneration = 0x0fc
 
-    /// Registers of the legacy interface (version 1) at offsets that version 2 does not use: GuestPageSize, QueueAlign and
-    /// QueuePFN.
+    /// Registers of the legacy interface (version 1) at offsets that version 2 does not use: GuestPageSize, QueueAlign
+    /// and QueuePFN.
     public static let legacy: [UInt32] = [0x028, 0x03c, 0x040]
 
     /// MagicValue: "virt", little-endian.
     public static let magic: UInt32 = 0x7472_6976
-    /// Version of a device that is not legacy.
+    /// Version of a non-legacy device.
     public static let mmioVersion: UInt32 = 2
     /// Offset of the device-specific configuration space.
     public static let configuration: UInt32 = 0x100
-    /// Bytes of a device's window: one page.
+    /// Size of a device's MMIO window in bytes: one page.
     public static let window: UInt64 = 0x1000
 
-    /// Which way the specification lets a driver access the register.
+    /// Access directions of a register.
     public enum Direction: Sendable { case read, write, both }
 
-    /// Which way the specification lets a driver access the register (4.2.2, "Direction").
+    /// How a driver may access the register (4.2.2, "Direction").
     public var direction: Direction {
         switch self {
         case .magicValue, .version, .deviceID, .vendorID, .deviceFeatures, .queueSizeMax, .interruptStatus,
@@ -64,7 +64,7 @@ public enum Register: UInt32, CaseIterable, Sendable {
     }
 }
 
-/// InterruptStatus and InterruptACK (4.2.2, offsets 0x060 and 0x064).
+/// Bits of InterruptStatus and InterruptACK (4.2.2, offsets 0x060 and 0x064).
 public struct InterruptStatus: OptionSet, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -10,7 +10,7 @@
 public struct Descriptor: Equatable, Sendable {
     /// Guest-physical address of the buffer.
     public var address: UInt64
-    /// Bytes of the buffer.
+    /// Length of the buffer in bytes.
     public var length: UInt32
     public var flags: Flags
     /// Index of the chain's next descriptor, meaningful with `Flags.next`.
@@ -21,7 +21,7 @@ public struct Descriptor: Equatable, Sendable {
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
         public static let next = Flags(rawValue: 1)
-        /// The device may write the buffer, and not read it.
+        /// The buffer is device write-only; otherwise it is device read-only.
         public static let write = Flags(rawValue: 2)
         public static let indirect = Flags(rawValue: 4)
     }
@@ -33,7 +33,7 @@ public struct Descriptor: Equatable, Sendable {
         self.next = next
     }
 
-    /// A descriptor from its two little-endian halves.
+    /// Decodes a descriptor from its two little-endian halves.
     public init(low: UInt64, high: UInt64) {
         address = low
         length = UInt32(truncatingIfNeeded: high)
@@ -52,7 +52,7 @@ public enum SplitRing {
     public static let descriptorAlignment: UInt64 = 16
     public static let availableAlignment: UInt64 = 2
     public static let usedAlignment: UInt64 = 4
-    /// The largest legal queue (2.7).
+    /// Maximum queue size (2.7).
     public static let maximumSize: UInt32 = 32768
 
     /// Offset of `flags` in the available and in the used ring.
@@ -64,22 +64,22 @@ public enum SplitRing {
     public static let availableEntrySize: UInt64 = 2
     public static let usedEntrySize: UInt64 = 8
 
-    /// `flags` of the available ring: the driver asks for no used-buffer notification.
+    /// `flags` of the available ring: the driver wants no used buffer notification (VIRTQ_AVAIL_F_NO_INTERRUPT).
     public static let noInterrupt: UInt16 = 1
-    /// `flags` of the used ring: the device asks for no available-buffer notification.
+    /// `flags` of the used ring: the device wants no available buffer notification (VIRTQ_USED_F_NO_NOTIFY).
     public static let noNotify: UInt16 = 1
 
-    /// Offset of `used_event` in the available ring, le16: with VIRTIO_F_EVENT_IDX, the used index that the driver wants to
-    /// hear of.
+    /// Offset of `used_event` in the available ring, le16: with VIRTIO_F_EVENT_IDX, the used index at which the driver
+    /// wants a notification.
     public static func usedEvent(size: UInt16) -> UInt64 { ring + availableEntrySize * UInt64(size) }
-    /// Offset of `avail_event` in the used ring, le16: with VIRTIO_F_EVENT_IDX, the available index that the device wants to
-    /// hear of.
+    /// Offset of `avail_event` in the used ring, le16: with VIRTIO_F_EVENT_IDX, the available index at which the device
+    /// wants a notification.
     public static func availableEvent(size: UInt16) -> UInt64 { ring + usedEntrySize * UInt64(size) }
 
-    /// Bytes of the descriptor table.
+    /// Size of the descriptor table in bytes.
     public static func descriptorBytes(size: UInt16) -> UInt64 { descriptorSize * UInt64(size) }
-    /// Bytes of the available ring, `used_event` included.
+    /// Size of the available ring in bytes, including `used_event`.
     public static func availableBytes(size: UInt16) -> UInt64 { usedEvent(size: size) + 2 }
-    /// Bytes of the used ring, `avail_event` included.
+    /// Size of the used ring in bytes, including `avail_event`.
     public static func usedBytes(size: UInt16) -> UInt64 { availableEvent(size: size) + 2 }
 }

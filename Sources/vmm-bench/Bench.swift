@@ -1,5 +1,5 @@
-// The benchmarks of vmm and its peers, side by side in one run. What each row means, and why it is fair, is in the
-// documentation page "Benchmarks".
+// The benchmarks of vmm and of the programs it is compared with, in one run. The documentation page "Benchmarks"
+// explains each row.
 
 import ArgumentParser
 import Glibc
@@ -7,11 +7,11 @@ import Glibc
 @main
 struct VMMBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "vmm-bench", abstract: "Measures vmm and its peers with the same guest and the same disk.",
+        commandName: "vmm-bench", abstract: "Measures vmm and other programs with the same guest and the same disk.",
         subcommands: [Run.self, Chain.self], defaultSubcommand: Run.self)
 }
 
-/// Everything that can be measured, in the order of the table.
+/// The groups of rows, in the order of the table.
 private let groups: [(name: String, rows: @Sendable (Setup) -> [Row])] = [
     ("mmio", { $0.registerRows() }), ("start", { $0.startRows() }), ("memory", { $0.memoryRows() }),
     ("random-1", { $0.randomRows(depth: 1) }), ("random-32", { $0.randomRows(depth: 32) }),
@@ -27,15 +27,15 @@ struct Run: ParsableCommand {
     @Argument(help: "What to measure.") var rows: [String] = []
     @Option(help: "The vmm to measure.") var vmm = ".build/static/release/vmm"
     @Option(help: "The guest's ELF file.") var guest = ".build/guest/guest.elf"
-    @Option(help: "The disk's file, which is only read.") var disk = ".build/bench/disk"
-    @Option(help: "Where the programs loop, preadv and write are.") var peers = ".build/bench"
+    @Option(help: "The disk image, which is only read.") var disk = ".build/bench/disk"
+    @Option(help: "The directory of the programs loop, preadv and write.") var peers = ".build/bench"
     @Option(help: "The QEMU to measure.") var qemu = "qemu-system-x86_64"
     @Option(help: "Added to vmm's disk option.") var diskOptions = ""
     @Option(help: "What the guest's processor does while it waits for a disk: halt or pause.") var wait = "halt"
-    @Flag(help: "Disks with a packed ring, on both sides.") var packed = false
-    @Option(help: "Samples of each contestant.") var runs = 7
-    @Flag(help: "A twentieth of the work: to see that everything runs.") var quick = false
-    @Option(help: "Also writes everything to this file, as JSON.") var json: String?
+    @Flag(help: "Disks with packed rings, with vmm and with QEMU.") var packed = false
+    @Option(help: "Samples of each candidate.") var runs = 7
+    @Flag(help: "A twentieth of the work, to check that everything runs.") var quick = false
+    @Option(help: "Also writes the results to this file, as JSON.") var json: String?
 
     func validate() throws {
         for row in rows where !groups.contains(where: { $0.name == row }) {
@@ -81,18 +81,18 @@ struct Chain: ParsableCommand {
     @Option(help: "Requests made available at once, 1 to 64.") var inFlight = 8
     @Flag(help: "A packed ring.") var packed = false
     @Flag(help: "Indirect tables.") var indirect = false
-    @Flag(help: "Nobody looks at the driver.") var conformOff = false
+    @Flag(help: "Without conformance checks.") var conformOff = false
 
     func validate() throws {
-        guard 1...ChainLoop.mostInFlight ~= inFlight else { throw ValidationError("--in-flight is 1 to 64.") }
+        guard 1...ChainLoop.maximumInFlight ~= inFlight else { throw ValidationError("--in-flight is 1 to 64.") }
     }
 
     func run() throws {
         let form = ChainForm(
-            isPacked: packed, isIndirect: indirect, inFlight: inFlight, isLookedAt: !conformOff)
-        guard let answered = ChainLoop.run(form, requests: requests) else {
-            throw ValidationError("Requests were not answered.")
+            isPacked: packed, isIndirect: indirect, inFlight: inFlight, isChecked: !conformOff)
+        guard let completed = ChainLoop.run(form, requests: requests) else {
+            throw ValidationError("Requests were not completed.")
         }
-        print("\(answered) requests, \(form.name)")
+        print("\(completed) requests, \(form.name)")
     }
 }

@@ -1,23 +1,23 @@
-// The device model alone: requests through transport, ring and block device over a disk in memory, in one thread, without
-// KVM. The driver here does the least a driver can: what is timed is the device's side.
+// The device model alone: requests through transport, ring and block device to a disk in memory, in one thread, without
+// KVM. The driver does as little as possible, so that the device's side is what is timed.
 //
-// Memory: descriptors at 0, the driver's area at 0x4000, the device's at 0x6000, tables at 0x8000 (64 bytes each), headers
-// at 0xa000 (16), status bytes at 0xc000, data at 0x10000 (512).
+// Memory: descriptors at 0, the driver area at 0x4000, the device area at 0x6000, indirect tables at 0x8000 (64 bytes
+// each), headers at 0xa000 (16), status bytes at 0xc000, data at 0x10000 (512).
 
 import Virtio
 import VirtioABI
 
-/// How the requests come.
+/// The form of the ring and of the requests.
 struct ChainForm {
     var isPacked: Bool
     var isIndirect: Bool
     /// Requests made available at once.
     var inFlight: Int
-    /// The driver is looked at.
-    var isLookedAt = true
+    /// Whether the conformance checks are on.
+    var isChecked = true
 
     var name: String {
-        (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") + (isLookedAt ? "" : ", conform off")
+        (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") + (isChecked ? "" : ", conform off")
     }
 
     static let all: [ChainForm] = [false, true].flatMap { packed in
@@ -25,10 +25,10 @@ struct ChainForm {
     }
 }
 
-/// A disk and its driver.
+/// A disk in memory and its driver.
 @safe struct ChainLoop: ~Copyable {
     static let queueSize = 256
-    static let mostInFlight = 64
+    static let maximumInFlight = 64
 
     private let form: ChainForm
     private let memory: UnsafeMutableRawPointer
@@ -39,11 +39,11 @@ struct ChainForm {
     private var available: UInt16 = 0
     private var position = 0
     private var wrap = true
-    /// Requests answered.
-    private(set) var answered = 0
+    /// Requests completed.
+    private(set) var completed = 0
 
     init(_ form: ChainForm) {
-        precondition(1...Self.mostInFlight ~= form.inFlight)
+        precondition(1...Self.maximumInFlight ~= form.inFlight)
         self.form = form
         let size = 128 << 10
         unsafe memory = .allocate(byteCount: size, alignment: 4096)
@@ -51,10 +51,10 @@ struct ChainForm {
         let guest = unsafe GuestMemory([.init(guestAddress: 0, base: memory, size: UInt64(size))])
         transport = MMIOTransport(
             device: Block(capacity: 128), memory: guest, adding: .ringPacked,
-            conform: form.isLookedAt ? .report : .off)
+            conform: form.isChecked ? .report : .off)
         batch = Batch(longestChain: transport.longestChain)
         bringUp()
-        for request in 0..<Self.mostInFlight { prepare(request) }
+        for request in 0..<Self.maximumInFlight { prepare(request) }
     }
 
     deinit { unsafe memory.deallocate() }
@@ -80,7 +80,7 @@ struct ChainForm {
         ] { _ = write(register, value) }
     }
 
-    /// The header, and what of the descriptors never changes: indirect tables, and a split ring's chains.
+    /// Writes the header, and the descriptors that never change: indirect tables, and a split ring's chains.
     private func prepare(_ request: Int) {
         store((BlockRequest.Kind.read, UInt32(0), UInt64(request)), 0xa000 + 16 * request)
         for part in 0..<3 {
@@ -95,7 +95,7 @@ struct ChainForm {
         if form.isIndirect, !form.isPacked { store(reference(request), 16 * request) }
     }
 
-    /// Header, data or status byte. In a split ring `id` is the next one's.
+    /// The descriptor of header, data or status byte. In a split ring `id` is the index of the next descriptor.
     private func element(_ request: Int, _ part: Int, id: UInt16, isPacked: Bool) -> (UInt64, UInt64) {
         let addresses: [3 of Int] = [0xa000 + 16 * request, 0x10000 + 512 * request, 0xc000 + request]
         let lengths: [3 of UInt64] = [16, 512, 1]
@@ -109,7 +109,7 @@ struct ChainForm {
         (UInt64(0x8000 + 64 * request), high(48, id: UInt16(request), .indirect, form.isPacked))
     }
 
-    /// Bytes 8 to 15 of a descriptor: a packed ring has the flags last.
+    /// Bytes 8 to 15 of a descriptor. A packed ring has the flags last.
     private func high(_ length: UInt64, id: UInt16, _ flags: Descriptor.Flags, _ isPacked: Bool) -> UInt64 {
         let (id, flags) = (UInt64(id), UInt64(flags.rawValue))
         return length | (isPacked ? id << 32 | flags << 48 : flags << 32 | id << 48)
@@ -117,7 +117,8 @@ struct ChainForm {
 
     // MARK: A round
 
-    /// Makes the requests available, kicks, serves them, and acknowledges; how a host does it, without a lock.
+    /// Makes the requests available, notifies, serves them, and acknowledges the interrupt, as a host does, but without
+    /// a lock.
     mutating func round() {
         for request in 0..<form.inFlight { form.isPacked ? offerPacked(request) : offerSplit(request) }
         if !form.isPacked { store(available, 0x4002) }
@@ -128,7 +129,7 @@ struct ChainForm {
                 let work = batch[index]
                 let written = work.request.data.copy(from: disk.span, at: Int(work.request.offset))
                 queues.formUnion(transport.finish(work.token, .ok(written: UInt32(written))).queues)
-                answered += 1
+                completed += 1
             }
             batch.removeAll()
         }
@@ -155,7 +156,7 @@ struct ChainForm {
         }
     }
 
-    /// Whether all that was made available was answered well: the last status bytes are 0, data is there, no fault.
+    /// Whether the last requests completed correctly: status bytes 0, data present, no fault.
     var isSound: Bool {
         for request in 0..<form.inFlight {
             let status: UInt8 = load(0xc000 + request)
@@ -165,11 +166,11 @@ struct ChainForm {
         return transport.lastFault == nil
     }
 
-    /// Runs `requests` or a few more of them; nil unless every one was answered.
+    /// Runs `requests` requests, rounded up to whole rounds, and returns their number; nil unless all completed.
     static func run(_ form: ChainForm, requests: Int) -> Int? {
         var loop = ChainLoop(form)
         let rounds = (requests + form.inFlight - 1) / form.inFlight
         for _ in 0..<rounds { loop.round() }
-        return loop.answered == rounds * form.inFlight && loop.isSound ? loop.answered : nil
+        return loop.completed == rounds * form.inFlight && loop.isSound ? loop.completed : nil
     }
 }

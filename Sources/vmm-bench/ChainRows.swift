@@ -1,23 +1,23 @@
-// The rows about the device model alone: requests a second, and under callgrind what one request costs in instructions and
-// in allocations.
+// The rows of the device model alone: requests per second and, under callgrind, instructions and allocations per
+// request.
 
 import Glibc
 
 extension Setup {
-    /// Requests a second, by form and by requests in flight.
+    /// Requests per second, by ring form and by requests in flight.
     func chainRows() -> [Row] {
         ChainForm.all.map { form in
             Row(
                 name: "chain " + form.name, what: "512-byte reads through the model, no KVM", unit: "requests/s",
                 moreIsBetter: true, budget: .none,
-                isOfForms: true,
-                contestants: [1, 8, 64].map { inFlight in
+                comparesForms: true,
+                candidates: [1, 8, 64].map { inFlight in
                     var form = form
                     form.inFlight = inFlight
-                    return Peer("\(inFlight) in flight") { () throws(BenchError) in
+                    return Candidate("\(inFlight) in flight") { () throws(BenchError) in
                         let start = ContinuousClock.now
                         guard let count = ChainLoop.run(form, requests: count(200_000)) else {
-                            throw BenchError("requests were not answered")
+                            throw BenchError("requests were not completed")
                         }
                         return Double(count) / (ContinuousClock.now - start).seconds
                     }
@@ -25,47 +25,48 @@ extension Setup {
         }
     }
 
-    /// Two lengths of the same run: the difference is what requests cost, without the start of the program.
+    /// Instructions and allocations per request: the difference of two runs of different length, which excludes the
+    /// program's start.
     func costRows() -> [Row] {
         guard Self.isInstalled("valgrind") else {
             return [
                 Row(
                     name: "chain cost", what: "", unit: "", moreIsBetter: false, budget: .none,
-                    contestants: [Peer("vmm", missing: "valgrind is not installed")])
+                    candidates: [Candidate("vmm", missing: "valgrind is not installed")])
             ]
         }
-        var instructions: [Peer] = []
-        var allocations: [Peer] = []
-        let unseen = ChainForm.all.map {
+        var instructions: [Candidate] = []
+        var allocations: [Candidate] = []
+        let unchecked = ChainForm.all.map {
             var form = $0
-            form.isLookedAt = false
+            form.isChecked = false
             return form
         }
-        for form in unseen + ChainForm.all {
+        for form in unchecked + ChainForm.all {
             do throws(BenchError) {
                 let few = try Cost(form, requests: 2_000)
                 let many = try Cost(form, requests: 6_000)
-                guard few.allocations > 0 else { throw BenchError("callgrind saw no call of malloc at all") }
+                guard few.allocations > 0 else { throw BenchError("callgrind counted no call of malloc") }
                 let perRequest = { (more: Int, less: Int) in Double(more - less) / 4_000 }
-                instructions.append(Peer(form.name, count: perRequest(many.instructions, few.instructions)))
-                allocations.append(Peer(form.name, count: perRequest(many.allocations, few.allocations)))
+                instructions.append(Candidate(form.name, count: perRequest(many.instructions, few.instructions)))
+                allocations.append(Candidate(form.name, count: perRequest(many.allocations, few.allocations)))
             } catch {
-                instructions.append(Peer(form.name, missing: error.description))
-                allocations.append(Peer(form.name, missing: error.description))
+                instructions.append(Candidate(form.name, missing: error.description))
+                allocations.append(Candidate(form.name, missing: error.description))
             }
         }
         return [
             Row(
                 name: "chain instructions", what: "a 512-byte read, 8 in flight, callgrind", unit: "a request",
-                moreIsBetter: false, budget: .none, isOfForms: true, contestants: instructions),
+                moreIsBetter: false, budget: .none, comparesForms: true, candidates: instructions),
             Row(
-                name: "chain allocations", what: "the same, calls of malloc and its like", unit: "a request",
-                moreIsBetter: false, budget: .atMost(0), isOfForms: true, contestants: allocations),
+                name: "chain allocations", what: "the same, calls of allocation functions", unit: "a request",
+                moreIsBetter: false, budget: .atMost(0), comparesForms: true, candidates: allocations),
         ]
     }
 }
 
-/// What callgrind counted of a run of the chain loop.
+/// What callgrind counted in a run of the chain loop.
 struct Cost {
     let instructions: Int
     let allocations: Int
@@ -82,7 +83,7 @@ struct Cost {
         words += ["--requests", "\(requests)", "--in-flight", "\(form.inFlight)"]
         if form.isPacked { words.append("--packed") }
         if form.isIndirect { words.append("--indirect") }
-        if !form.isLookedAt { words.append("--conform-off") }
+        if !form.isChecked { words.append("--conform-off") }
         var child = try Child(words, deadline: .seconds(60))
         try child.finish()
 
@@ -101,7 +102,7 @@ struct Cost {
                 calls += Int(line.dropFirst("calls=".count).prefix { $0 != " " }) ?? 0
             }
         }
-        guard total > 0 else { throw BenchError("callgrind left no total") }
+        guard total > 0 else { throw BenchError("callgrind's output has no total") }
         (instructions, allocations) = (total, calls)
     }
 }

@@ -1,29 +1,30 @@
-// A program started by the benchmarks: its output through a pipe, its errors in a file, an end in any case.
+// A child process of the benchmarks: its standard output is a pipe, its standard error a file, and it always has a
+// deadline.
 
 import Glibc
 
-/// Why a sample could not be taken.
+/// The reason why a sample could not be taken.
 struct BenchError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
 }
 
-/// A running program, stopped at the latest when this goes away.
+/// A running child process; `deinit` kills it if it still runs.
 struct Child: ~Copyable {
     let process: pid_t
-    /// Its standard output.
+    /// The read end of its standard output's pipe.
     let output: Int32
     private let command: [String]
     private let deadline: ContinuousClock.Instant
     private var hasEnded = false
 
-    /// Linux's F_SETPIPE_SZ, which Swift's Glibc leaves out.
+    /// Linux's F_SETPIPE_SZ, which Swift's Glibc lacks.
     private static let setPipeSize: Int32 = 1031
 
-    /// Where programs leave what they have to say of errors.
+    /// The file that receives the standard error of every child.
     static let errors = "/tmp/vmm-bench-\(getpid()).stderr"
 
-    /// Starts `command`, whose first word is a path or is looked for in PATH.
+    /// Starts `command`; its first word is a path or is searched in PATH.
     init(_ command: [String], deadline: Duration = .seconds(30)) throws(BenchError) {
         (process, output) = try Self.start(command)
         self.command = command
@@ -36,7 +37,7 @@ struct Child: ~Copyable {
         guard unsafe span.withUnsafeMutableBufferPointer({ unsafe pipe($0.baseAddress) }) == 0 else {
             throw BenchError("no pipe: \(String(errno: errno))")
         }
-        // A pipe as large as may be: the reader is not what is measured.
+        // The largest pipe that is allowed, so that the reader does not limit what is measured.
         _ = fcntl(ends[1], Self.setPipeSize, 1 << 20)
         for index in ends.indices { _ = fcntl(ends[index], F_SETFD, FD_CLOEXEC) }
         var actions = unsafe posix_spawn_file_actions_t()
@@ -52,7 +53,7 @@ struct Child: ~Copyable {
         close(ends[1])
         guard error == 0 else {
             close(ends[0])
-            throw BenchError("\(command[0]) does not start: \(String(errno: error))")
+            throw BenchError("\(command[0]) cannot be started: \(String(errno: error))")
         }
         return (process, ends[0])
     }
@@ -65,18 +66,20 @@ struct Child: ~Copyable {
         close(output)
     }
 
-    /// Bytes of output, as many as there are up to the buffer's size; 0 at the end.
+    /// Waits for output and reads it into `buffer`. Returns the number of bytes; 0 at the end of the output.
     func read(into buffer: inout [UInt8]) throws(BenchError) -> Int {
         while true {
             var descriptor = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
             guard unsafe poll(&descriptor, 1, try millisecondsLeft()) > 0 else { continue }
             let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(output, $0.baseAddress, $0.count) }
             if count >= 0 { return count }
-            guard errno == EINTR else { throw BenchError("output cannot be read: \(String(errno: errno))") }
+            guard errno == EINTR else {
+                throw BenchError("the output of \(command[0]) cannot be read: \(String(errno: errno))")
+            }
         }
     }
 
-    /// The rest of its output as text, to its end.
+    /// Reads the rest of the output as text.
     mutating func readToEnd() throws(BenchError) -> String {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
@@ -87,33 +90,33 @@ struct Child: ~Copyable {
         }
     }
 
-    /// Waits for its end and expects one of the exit codes.
+    /// Waits until the process ends, and throws unless its exit code is one of `codes`.
     mutating func finish(_ codes: [Int32] = [0]) throws(BenchError) {
-        // The pipe's end comes with the program's, so that this does not have to poll for it.
+        // The pipe reports end of file when the process ends, so no polling for the process is needed.
         var buffer = [UInt8](repeating: 0, count: 4096)
         while try read(into: &buffer) > 0 {}
         var status: Int32 = 0
         while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
         hasEnded = true
         let code = status & 0x7f == 0 ? status >> 8 & 0xff : -(status & 0x7f)
-        if !codes.contains(code) { throw BenchError("\(command[0]) ended with \(code): \(complaint)") }
+        if !codes.contains(code) { throw BenchError("\(command[0]) ended with \(code): \(lastErrorLine)") }
     }
 
-    /// Ends it.
+    /// Kills the process.
     mutating func stop() {
         kill(process, SIGKILL)
         waitpid(process, nil, 0)
         hasEnded = true
     }
 
-    /// The last line it wrote to standard error.
-    var complaint: String {
-        String(file: Self.errors).split(separator: "\n").last.map(String.init) ?? "(it said nothing)"
+    /// The last line that the process wrote to standard error.
+    var lastErrorLine: String {
+        String(file: Self.errors).split(separator: "\n").last.map(String.init) ?? "(nothing on standard error)"
     }
 
     private func millisecondsLeft() throws(BenchError) -> Int32 {
         let left = deadline - .now
-        if left <= .zero { throw BenchError("\(command[0]): no end in time") }
+        if left <= .zero { throw BenchError("\(command[0]) timed out") }
         return Int32(clamping: left.components.seconds * 1000 + 1)
     }
 }
@@ -121,7 +124,7 @@ struct Child: ~Copyable {
 extension String {
     init(errno number: Int32) { self = unsafe String(cString: strerror(number)) }
 
-    /// What a file holds; nothing where there is none.
+    /// The content of a file; empty if it cannot be opened.
     init(file path: String) {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
@@ -135,7 +138,7 @@ extension String {
         self = String(decoding: text, as: UTF8.self)
     }
 
-    /// The first line a program prints; nil if it cannot be run.
+    /// The first line that a program prints; nil if it cannot be run.
     static func firstLine(of command: [String]) -> String? {
         guard var child = try? Child(command), let text = try? child.readToEnd() else { return nil }
         return text.split(separator: "\n").first.map(String.init)

@@ -1,21 +1,22 @@
-// One run of the guest's benchmark mode under a monitor, timed by the lines around its timed part (guest/bench).
+// One run of the guest's benchmark mode under a monitor, timed by the lines that the guest prints around its timed part
+// (guest/bench).
 
-/// What a run showed.
+/// The results of a run.
 struct GuestRun {
-    /// Between the two lines, by the host's clock.
+    /// The time between the two lines, by the host's clock.
     let seconds: Double
-    /// The same by the guest's time stamp counter.
+    /// The same time in ticks of the guest's time stamp counter.
     var ticks: Int { facts["ticks"] ?? 0 }
-    /// What the guest says it did.
+    /// The number of operations that the guest reports.
     let count: Int
-    /// What else it tells.
+    /// The other numbers that it reports, by name.
     let facts: [String: Int]
-    /// Bytes between the two lines.
+    /// Bytes of output between the two lines.
     let bytes: Int
-    /// What the monitor left on standard error.
+    /// The monitor's standard error.
     let errors: String
 
-    /// Runs `command`, whose guest does the benchmark `name`, and which may end with one of `codes`.
+    /// Runs `command`, whose guest runs the benchmark `name`. Its exit code has to be one of `codes`.
     init(_ name: String, _ command: [String], codes: [Int32]) throws(BenchError) {
         var child = try Child(command)
         var output = Output()
@@ -30,38 +31,38 @@ struct GuestRun {
         errors = String(file: Child.errors)
     }
 
-    /// A run whose `output` is a file's now: there are no seconds by the host's clock.
+    /// Reads the results from the finished output of a run. `seconds` is not a number then.
     init(_ name: String, output: String) throws(BenchError) {
         let (begin, end) = ("bench \(name) begin\n", "bench \(name) end ")
         let bytes = Array(output.utf8)
         guard output.hasPrefix(begin), let last = bytes.dropLast().lastIndex(of: UInt8(ascii: "\n")),
-            let place = (last + 1..<bytes.count).first(where: { bytes[$0...].starts(with: end.utf8) })
-        else { throw BenchError("the guest's two lines are not both in its output") }
-        let line = String(decoding: bytes[(place + end.utf8.count)...].dropLast(), as: UTF8.self)
+            let endStart = (last + 1..<bytes.count).first(where: { bytes[$0...].starts(with: end.utf8) })
+        else { throw BenchError("the guest's output lacks its begin or end line") }
+        let line = String(decoding: bytes[(endStart + end.utf8.count)...].dropLast(), as: UTF8.self)
         (count, facts) = try Self.parse(line)
-        (seconds, errors, self.bytes) = (.nan, "", place - begin.utf8.count)
+        (seconds, errors, self.bytes) = (.nan, "", endStart - begin.utf8.count)
     }
 
-    /// What stands behind `end`: a count, then words and numbers.
+    /// Parses the rest of the end line: a count, then pairs of a name and a number.
     private static func parse(_ line: String) throws(BenchError) -> (Int, [String: Int]) {
         let words = line.split(separator: " ").map(String.init)
         var facts: [String: Int] = [:]
         for index in stride(from: 1, to: words.count - 1, by: 2) { facts[words[index]] = Int(words[index + 1]) }
         guard let count = words.first.flatMap({ Int($0) }), facts["ticks"] != nil else {
-            throw BenchError("the guest's last line makes no sense: \(line)")
+            throw BenchError("the guest's end line cannot be parsed: \(line)")
         }
         return (count, facts)
     }
 }
 
-/// Output read so far, of which only what nobody looked at is kept.
+/// A search in a child's output, which keeps only the bytes that were not searched yet.
 private struct Output {
     private var pending: [UInt8] = []
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
-    /// Bytes up to and with what was found last.
+    /// The number of bytes up to the end of the last match.
     private(set) var passed = 0
 
-    /// Reads until `text` has come; gives what came before it, or the end of that.
+    /// Reads until `text` is found. Returns the output before it, at most the last 256 bytes.
     mutating func find(_ text: String, from child: borrowing Child) throws(BenchError) -> String {
         let wanted = Array(text.utf8)
         while true {
@@ -71,13 +72,13 @@ private struct Output {
                 passed += place + wanted.count
                 return before
             }
-            let useless = max(0, pending.count - 256)
-            pending.removeFirst(useless)
-            passed += useless
+            let searched = max(0, pending.count - 256)
+            pending.removeFirst(searched)
+            passed += searched
             let count = try child.read(into: &buffer)
             if count == 0 {
                 let last = String(decoding: pending, as: UTF8.self).split(separator: "\n").last ?? "(no output)"
-                throw BenchError("the guest ended early: \(last); \(child.complaint)")
+                throw BenchError("the guest ended early: \(last); \(child.lastErrorLine)")
             }
             pending += buffer[..<count]
         }

@@ -1,8 +1,8 @@
-// What the numbers were taken on.
+// The host that the results were measured on.
 
 import Glibc
 
-/// The machine, its kernel, and the versions of what was measured.
+/// The host's processor and kernel, and the versions of the programs that were measured.
 struct Host {
     let processor: String
     let processors: Int
@@ -23,7 +23,7 @@ struct Host {
         monitors = commands.map { ($0.0, String.firstLine(of: $0.1) ?? "not installed") }
     }
 
-    /// The load of the last minute: above the idle machine's, the numbers are about something else, too.
+    /// The load average of the last minute. If the host was not idle, other load affected the results.
     static var load: String { String(file: "/proc/loadavg").split(separator: " ").first.map(String.init) ?? "?" }
 
     func isInstalled(_ name: String) -> Bool {

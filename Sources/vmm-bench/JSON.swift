@@ -1,15 +1,15 @@
-// JSON (RFC 8259), written and never read.
+// A JSON writer (RFC 8259).
 
 /// A JSON value.
 enum JSON {
     case null
     case bool(Bool)
     case int(Int)
-    /// What is no number in JSON's sense, an infinity for one, becomes null.
+    /// A value that JSON cannot represent, such as an infinity, becomes null.
     case double(Double)
     case string(String)
     case array([JSON])
-    /// In this order; a name comes once.
+    /// Members keep their order; each name occurs once.
     case object([Member])
 
     /// A member of an object.
@@ -18,7 +18,7 @@ enum JSON {
         let value: JSON
     }
 
-    /// With line ends, two spaces a level.
+    /// The value as text with line breaks, indented by two spaces per level.
     func text(_ indent: String = "") -> String {
         switch self {
         case .null: "null"

@@ -1,11 +1,11 @@
-// The rows as a table for people and as JSON for programs.
+// The results as a text table and as JSON.
 
-/// What a run of the benchmarks found.
+/// The results of a run of the benchmarks.
 struct Report {
     let host: Host
     var rows: [Row] = []
 
-    /// A number with three digits that mean something, or all of a large one.
+    /// The number with three significant digits, or with all digits before the point if it is large.
     static func number(_ value: Double) -> String {
         guard value.isFinite else { return "-" }
         let size = abs(value)
@@ -24,23 +24,23 @@ struct Report {
     }
 
     static let head =
-        pad("row", 24) + pad("who", 18) + pad("n", 4) + left("median", 10) + left("p95", 10) + "  " + pad("unit", 12)
-        + left("ratio", 7) + "  " + pad("budget", 18) + "met"
+        pad("row", 24) + pad("candidate", 18) + pad("n", 4) + left("median", 10) + left("p95", 10) + "  "
+        + pad("unit", 12) + left("ratio", 7) + "  " + pad("budget", 18) + "met"
 
-    /// The lines of one row: one for each contestant.
+    /// The lines of one row: one for each candidate.
     static func lines(_ row: Row) -> [String] {
         var lines: [String] = []
-        for (index, one) in row.contestants.enumerated() {
-            let start = pad(index == 0 ? row.name : "", 24) + pad(one.name, 18)
-            if let missing = one.missing {
+        for (index, candidate) in row.candidates.enumerated() {
+            let start = pad(index == 0 ? row.name : "", 24) + pad(candidate.name, 18)
+            if let missing = candidate.missing {
                 lines.append(start + missing)
                 continue
             }
-            let ratio = index == 0 ? nil : row.ratio(to: one.name)
+            let ratio = index == 0 ? nil : row.ratio(to: candidate.name)
             let verdict = index == 0 ? row.isMet.map { $0 ? "yes" : "NO" } ?? "" : ""
             lines.append(
-                start + pad("\(one.samples.count)", 4) + left(number(one.samples.median), 10)
-                    + left(number(one.samples.p95(smallIsBad: row.moreIsBetter)), 10) + "  " + pad(row.unit, 12)
+                start + pad("\(candidate.samples.count)", 4) + left(number(candidate.samples.median), 10)
+                    + left(number(candidate.samples.p95(smallIsBad: row.moreIsBetter)), 10) + "  " + pad(row.unit, 12)
                     + left(ratio.map { fixed($0, 2) + "x" } ?? "", 7) + "  "
                     + pad(index == 0 ? row.budgetText : "", 18) + verdict)
         }
@@ -66,23 +66,25 @@ struct Report {
             ("row", .string(row.name)), ("what", .string(row.what)), ("unit", .string(row.unit)),
             ("moreIsBetter", .bool(row.moreIsBetter)), ("budget", .string(row.budgetText)),
             ("met", row.isMet.map { .bool($0) } ?? .null),
-            ("contestants", .array(row.contestants.map { json($0, in: row) })),
+            ("contestants", .array(row.candidates.map { json($0, in: row) })),
             ("notes", .members(row.notes.map { ($0.name, $0.value) })),
         ])
     }
 
-    private static func json(_ one: Peer, in row: Row) -> JSON {
-        var members: [(String, JSON)] = [("name", .string(one.name))]
-        if !one.command.isEmpty { members.append(("command", .string(one.command.joined(separator: " ")))) }
-        if let missing = one.missing {
+    private static func json(_ candidate: Candidate, in row: Row) -> JSON {
+        var members: [(String, JSON)] = [("name", .string(candidate.name))]
+        if !candidate.command.isEmpty {
+            members.append(("command", .string(candidate.command.joined(separator: " "))))
+        }
+        if let missing = candidate.missing {
             members.append(("missing", .string(missing)))
             return .members(members)
         }
         members += [
-            ("n", .int(one.samples.count)), ("median", .double(one.samples.median)),
-            ("p95", .double(one.samples.p95(smallIsBad: row.moreIsBetter))),
-            ("vmmToThis", row.ratio(to: one.name).map { .double($0) } ?? .null),
-            ("samples", .array(one.samples.map { .double($0) })),
+            ("n", .int(candidate.samples.count)), ("median", .double(candidate.samples.median)),
+            ("p95", .double(candidate.samples.p95(smallIsBad: row.moreIsBetter))),
+            ("vmmToThis", row.ratio(to: candidate.name).map { .double($0) } ?? .null),
+            ("samples", .array(candidate.samples.map { .double($0) })),
         ]
         return .members(members)
     }

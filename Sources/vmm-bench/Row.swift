@@ -1,92 +1,92 @@
-// A row of the table: what was measured of vmm and of others, and what was promised.
+// A row of the table: the measurements of vmm and of the programs it is compared with, and the budget.
 
-/// Something that is measured, with the samples taken so far.
-struct Peer {
+/// A program, or a form of one, that is measured, with the samples taken so far.
+struct Candidate {
     let name: String
-    /// What is run, for the report; the guest's words are in it.
+    /// The command that is run, for the report; it includes the guest's command line.
     let command: [String]
     /// Takes one sample, in the row's unit.
     let sample: (() throws(BenchError) -> Double)?
     var samples: [Double] = []
-    /// Why there are none.
+    /// Why there are no samples.
     var missing: String?
 
     init(_ name: String, _ command: [String] = [], sample: @escaping () throws(BenchError) -> Double) {
         (self.name, self.command, self.sample) = (name, command, sample)
     }
 
-    /// One that cannot take part.
+    /// A candidate that cannot be measured.
     init(_ name: String, missing: String) {
         (self.name, command, sample, self.missing) = (name, [], nil, missing)
     }
 
-    /// One whose number needs no second look: a count.
+    /// A candidate with one sample, a count, which is the same in every run.
     init(_ name: String, count: Double) {
         (self.name, command, sample, samples) = (name, [], nil, [count])
     }
 }
 
-/// What was promised.
+/// The limit that vmm's result has to keep.
 enum Budget {
-    /// vmm's median over that of the peer with this name.
+    /// vmm's median divided by that of the candidate with this name.
     case ratioAtMost(Double, to: String)
     case ratioAtLeast(Double, to: String)
-    /// vmm's median itself.
+    /// vmm's median.
     case atMost(Double)
     case none
 }
 
-/// A row.
+/// One quantity, measured of several candidates.
 struct Row {
     let name: String
     let what: String
     let unit: String
-    /// A rate, not a time or a size.
+    /// Whether the quantity is a rate, and not a time or a size.
     let moreIsBetter: Bool
     let budget: Budget
-    /// How many times as many samples are taken as of others, where one is short.
+    /// Multiplies the number of samples, for samples that take little time.
     var runsFactor = 1
-    /// All contestants are vmm, in several forms, and the worst has to keep the promise.
-    var isOfForms = false
-    /// vmm comes first.
-    var contestants: [Peer]
-    /// What else there is to say, by name.
+    /// Whether all candidates are forms of vmm; then the worst of them has to meet the budget.
+    var comparesForms = false
+    /// vmm is the first.
+    var candidates: [Candidate]
+    /// Additional results, by name.
     var notes: [(name: String, value: JSON)] = []
 
-    /// Takes `runs` samples of each, in turn, so that what disturbs the machine disturbs all.
+    /// Takes `runs` samples of each candidate, in turn, so that other load on the machine affects all of them.
     mutating func measure(runs: Int) {
         for _ in 0..<runs * runsFactor {
-            for index in contestants.indices where contestants[index].missing == nil {
-                guard let sample = contestants[index].sample else { continue }
+            for index in candidates.indices where candidates[index].missing == nil {
+                guard let sample = candidates[index].sample else { continue }
                 do throws(BenchError) {
-                    contestants[index].samples.append(try sample())
+                    candidates[index].samples.append(try sample())
                 } catch {
-                    contestants[index].missing = error.description
+                    candidates[index].missing = error.description
                 }
             }
         }
     }
 
     private func median(_ name: String) -> Double? {
-        contestants.first { $0.name == name && $0.missing == nil }?.samples.median
+        candidates.first { $0.name == name && $0.missing == nil }?.samples.median
     }
 
-    /// vmm's median over the peer's.
-    func ratio(to peer: String) -> Double? {
-        guard !isOfForms, let first = contestants.first, first.name != peer, let own = median(first.name),
-            let other = median(peer), other > 0
+    /// vmm's median divided by the candidate's.
+    func ratio(to name: String) -> Double? {
+        guard !comparesForms, let first = candidates.first, first.name != name, let own = median(first.name),
+            let other = median(name), other > 0
         else { return nil }
         return own / other
     }
 
-    /// Whether the promise was kept; nil where there is none, or something is missing.
+    /// Whether the budget was met; nil if there is none, or if a candidate is missing.
     var isMet: Bool? {
         switch budget {
-        case .ratioAtMost(let most, let peer): ratio(to: peer).map { $0 <= most }
-        case .ratioAtLeast(let least, let peer): ratio(to: peer).map { $0 >= least }
+        case .ratioAtMost(let most, let name): ratio(to: name).map { $0 <= most }
+        case .ratioAtLeast(let least, let name): ratio(to: name).map { $0 >= least }
         case .atMost(let most):
-            (isOfForms ? contestants[...] : contestants.prefix(1)).reduce(true) { met, one in
-                guard let met, let value = median(one.name), value.isFinite else { return nil }
+            (comparesForms ? candidates[...] : candidates.prefix(1)).reduce(true) { met, candidate in
+                guard let met, let value = median(candidate.name), value.isFinite else { return nil }
                 return met && value <= most
             }
         case .none: nil
@@ -95,8 +95,8 @@ struct Row {
 
     var budgetText: String {
         switch budget {
-        case .ratioAtMost(let most, let peer): "<= \(most)x \(peer)"
-        case .ratioAtLeast(let least, let peer): ">= \(least)x \(peer)"
+        case .ratioAtMost(let most, let name): "<= \(most)x \(name)"
+        case .ratioAtLeast(let least, let name): ">= \(least)x \(name)"
         case .atMost(let most): "<= \(Report.number(most)) \(unit)"
         case .none: ""
         }

@@ -1,24 +1,24 @@
-// What is run: the programs, the files, and the command lines that make two monitors do the same work.
+// The programs, the files, and the command lines that give vmm and QEMU the same work.
 
-/// Whether the host's page cache is used. The same on both sides of a row.
+/// Whether the host's page cache is used. The same for all candidates of a row.
 enum Cache: String, CaseIterable {
     case buffered, direct
 }
 
-/// How QEMU does a disk's I/O.
+/// A mode of QEMU's disk I/O.
 struct QEMUMode {
     let engine: String
     let hasThread: Bool
     var name: String { engine + (hasThread ? "+iothread" : "") }
 
-    /// What QEMU allows: Linux's native asynchronous I/O needs O_DIRECT.
+    /// The modes that QEMU allows: Linux's native asynchronous I/O needs O_DIRECT.
     static func all(_ cache: Cache) -> [QEMUMode] {
         let engines = ["threads", "io_uring"] + (cache == .direct ? ["native"] : [])
         return engines.flatMap { [QEMUMode(engine: $0, hasThread: false), QEMUMode(engine: $0, hasThread: true)] }
     }
 }
 
-/// The programs and files of a run, and how long it takes.
+/// The programs and files of a run, and its options.
 struct Setup {
     var vmm: String
     var qemu: String
@@ -27,21 +27,22 @@ struct Setup {
     var peers: String
     /// Added to vmm's disk option.
     var diskOptions = ""
-    /// What the guest's processor does while it waits.
+    /// What the guest's processor executes while it waits: "halt" or "pause".
     var wait = "halt"
     var runs = 7
-    /// Disks have a packed ring, on both sides.
+    /// Whether disks have packed rings, with vmm and with QEMU.
     var isPacked = false
-    /// Counts are a twentieth.
+    /// Whether counts are divided by 20.
     var isQuick = false
 
-    /// How much work a sample is.
+    /// The number of operations of a sample.
     func count(_ usual: Int) -> Int { isQuick ? max(usual / 20, 1) : usual }
 
-    /// What the guest is told of a disk's rows beside the benchmark.
+    /// The words on the guest's command line that all disk rows share.
     var diskWords: String { ",wait=\(wait)" + (isPacked ? " features=packed+indirect+event_idx" : "") }
 
-    /// The exit codes of a guest that was content: powered off, and under QEMU 0x55 at the debug-exit port.
+    /// The exit codes of a successful run: 0 after power-off, and under QEMU 171, for 0x55 written to the debug-exit
+    /// port.
     static let vmmCodes: [Int32] = [0]
     static let qemuCodes: [Int32] = [171]
 
@@ -50,12 +51,12 @@ struct Setup {
             + (diskOptions.isEmpty ? "" : ",\(diskOptions)")
     }
 
-    /// vmm with the guest, doing what `words` say.
+    /// vmm with the guest; `words` are on the guest's command line.
     func vmmCommand(_ words: String, memory: String = "128M", disk: String? = nil) -> [String] {
         [vmm, guest, "-m", memory, "-a", words] + (disk.map { ["-d", $0] } ?? [])
     }
 
-    /// QEMU's microvm, without what it need not have.
+    /// QEMU's microvm, without the devices that are not needed.
     func qemuCommand(
         _ words: String, memory: String = "128M", mode: QEMUMode? = nil, cache: Cache = .buffered,
         console: String = "stdio,signal=off"
@@ -75,27 +76,27 @@ struct Setup {
         return command + ["-device", device + (isPacked ? ",packed=on" : "")]
     }
 
-    /// The C program that only runs the guest; it has one window, which is no device.
+    /// The C program that only runs the guest; it has one MMIO window, without a device.
     func loopCommand(_ words: String) -> [String] {
         ["\(peers)/loop", guest, "\(words) virtio_mmio.device=4K@0xd0000000:5"]
     }
 
     /// vmm, measured by a run of the guest.
-    func vmmContestant(
+    func vmmCandidate(
         _ name: String, _ words: String, disk: String? = nil, _ value: @escaping (GuestRun) -> Double
-    ) -> Peer {
+    ) -> Candidate {
         let command = vmmCommand(words, disk: disk)
-        return Peer("vmm", command) { () throws(BenchError) in
+        return Candidate("vmm", command) { () throws(BenchError) in
             value(try GuestRun(name, command, codes: Self.vmmCodes))
         }
     }
 
-    /// A peer, measured in the same way.
-    func peer(
-        _ who: String, _ name: String, _ command: [String], codes: [Int32], _ value: @escaping (GuestRun) -> Double
-    ) -> Peer {
-        guard Self.isInstalled(command[0]) else { return Peer(who, missing: "not installed") }
-        return Peer(who, command) { () throws(BenchError) in value(try GuestRun(name, command, codes: codes)) }
+    /// Another program, measured in the same way.
+    func candidate(
+        _ label: String, _ name: String, _ command: [String], codes: [Int32], _ value: @escaping (GuestRun) -> Double
+    ) -> Candidate {
+        guard Self.isInstalled(command[0]) else { return Candidate(label, missing: "not installed") }
+        return Candidate(label, command) { () throws(BenchError) in value(try GuestRun(name, command, codes: codes)) }
     }
 
     static func isInstalled(_ program: String) -> Bool {

@@ -1,7 +1,7 @@
-// What is said of a list of samples.
+// Statistics of a list of samples.
 
 extension [Double] {
-    /// The middle one; of an even number, the mean of the two in the middle.
+    /// The median; of an even number of samples, the mean of the two in the middle.
     var median: Double {
         let sorted = sorted()
         guard let last = sorted.last else { return .nan }
@@ -9,7 +9,8 @@ extension [Double] {
         return count == 0 ? last : (sorted[count / 2 - 1] + sorted[count / 2]) / 2
     }
 
-    /// What 19 of 20 samples are no worse than: the nearest rank, so one of the samples. `smallIsBad` for rates.
+    /// The 95th percentile by nearest rank, so one of the samples. With `smallIsBad`, for rates, it is counted from the
+    /// largest.
     func p95(smallIsBad: Bool) -> Double {
         guard count > 0 else { return .nan }
         let sorted = smallIsBad ? sorted(by: >) : sorted()

@@ -71,11 +71,10 @@ struct Run: ParsableCommand {
             """
             A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
             [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
-            size. Features: indirect, event_idx, packed, in_order, notification_data, ring_reset, size_max, seg_max, \
-            blk_size, flush, topology, config_wce, mq, discard, write_zeroes.
+            size. Features: \(DeviceKind.block.featureNames).
             """,
-            valueName: "disk"))
-    var disk: [DiskOption] = []
+            valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
+    var disk: [Machine.Configuration.Disk] = []
 
     @Option(
         help: ArgumentHelp(
@@ -83,14 +82,14 @@ struct Run: ParsableCommand {
             What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
             ,features=+packed,-event_idx. (default: stdio)
             """,
-            valueName: "target"))
+            valueName: "target"), transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
 
     @Option(
         help: ArgumentHelp(
             "A further port of the console: TARGET[,name=NAME], with a target as of --console. Repeatable.",
-            valueName: "port"))
-    var port: [PortOption] = []
+            valueName: "port"), transform: { try Machine.Configuration.Port(option: $0) })
+    var port: [Machine.Configuration.Port] = []
 
     @Option(
         help: ArgumentHelp(
@@ -172,7 +171,7 @@ struct Run: ParsableCommand {
         guard 1...254 ~= cpus else {
             throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
         }
-        let targets = port.map(\.port.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
+        let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if targets.filter({ $0 == .stdio }).count > 1 {
             throw ValidationError(
                 "Standard input and output serve one port: give the others, or the console, another target.")
@@ -192,7 +191,7 @@ struct Run: ParsableCommand {
                 With --qtest no kernel runs: name no kernel, no initial RAM disk, no command line, no processors and no serial port.
                 """)
         }
-        if (port.map(\.port.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
+        if (port.map(\.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
         }
     }
@@ -301,7 +300,7 @@ struct Run: ParsableCommand {
         configuration.initrd = initrd
         configuration.append = append
         configuration.memory = memory.bytes
-        configuration.disks = disk.map(\.disk)
+        configuration.disks = disk
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform
@@ -309,8 +308,8 @@ struct Run: ParsableCommand {
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
         configuration.console = console?.target ?? .stdio
-        configuration.consoleFeatures = console?.features ?? Machine.Configuration.FeatureChoice()
-        configuration.ports = port.map(\.port)
+        configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
+        configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
         // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
         configuration.escapeKeys = !builtIn

@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// A host that is not this repository's: it knows the device model as a library and by its public names alone.
+/// A host outside this package: it uses the device model as a library, through its public interface.
 let package = Package(
     name: "embedding",
     dependencies: [.package(name: "vmm", path: "../..")],

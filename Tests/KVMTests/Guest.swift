@@ -1,11 +1,11 @@
-// A few pages of guest, a machine around them and one vCPU. Machine code is written out: these tests need no assembler.
+// A guest of a few pages with one vCPU. Its code is given as bytes, so these tests need no assembler.
 
 import Glibc
 import KVM
 import Synchronization
 import Testing
 
-/// Why the tests that need KVM do not run here; nil where they do.
+/// The reason why tests that need KVM are skipped; nil where they run.
 let kvmMissing: String? = {
     do throws(KVMError) {
         _ = try Hypervisor()
@@ -15,7 +15,7 @@ let kvmMissing: String? = {
     }
 }()
 
-/// Skips with the reason where there is no KVM.
+/// Skips the test where there is no KVM, and reports the reason.
 extension Trait where Self == ConditionTrait {
     static var needsKVM: Self { .enabled(if: kvmMissing == nil, Comment(rawValue: kvmMissing ?? "")) }
 }
@@ -39,7 +39,7 @@ extension Trait where Self == ConditionTrait {
         }
     }
 
-    /// A word that the guest changes while the test looks.
+    /// A word that the guest may change during the load.
     func word(at address: Int) -> UInt32 {
         unsafe (base + address).assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .relaxed)
     }
@@ -47,17 +47,17 @@ extension Trait where Self == ConditionTrait {
     func byte(at address: Int) -> UInt8 { unsafe base.load(fromByteOffset: address, as: UInt8.self) }
 }
 
-/// A machine with one vCPU that is about to run code at 0x1000: in 32-bit flat protected mode without paging.
+/// A machine with one vCPU, set up to run code at 0x1000 in 32-bit flat protected mode without paging.
 struct Guest: ~Copyable {
     static let entry = 0x1000
-    /// No memory is here.
+    /// An address without memory.
     static let device: UInt64 = 0xd000_0000
 
     let pages = GuestPages()
     let machine: VirtualMachine
     var vcpu: VCPU
 
-    /// The vCPU is told that it is the first of `count`.
+    /// Creates the guest; CPUID reports `count` processors.
     init(_ code: [UInt8], of count: Int = 1) throws(KVMError) {
         let hypervisor = try Hypervisor()
         let machine = try VirtualMachine(hypervisor, reserved: 0xfffb_c000)
@@ -88,7 +88,7 @@ struct Guest: ~Copyable {
         try vcpu.setRegisters(registers)
     }
 
-    /// Puts the vCPU into ring 3 of long mode, at the same code: 2 MiB of user pages at 0, port access for all.
+    /// Switches the vCPU to ring 3 of long mode, at the same code: 2 MiB of user pages at 0, I/O privilege level 3.
     func enterRing3() throws(KVMError) {
         let (present, large): (UInt8, UInt8) = (0x07, 0x87)
         pages.write([present, 0x50], at: 0x4000)

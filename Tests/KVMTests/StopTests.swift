@@ -1,17 +1,17 @@
-// Stopping a vCPU from another thread: before it runs, while it runs, again and again, and after it is gone.
+// Stopping a vCPU from another thread: before it runs, while it runs, repeatedly, and after it is destroyed.
 
 import Glibc
 import KVM
 import Synchronization
 import Testing
 
-/// A thread that runs a guest, counts its interruptions, and ends at the first one after `finish`.
+/// A thread that runs a guest, signals each interruption, and ends at the first one after `finish`.
 private final class Runner: @unchecked Sendable {
     let stopHandle: StopHandle
     let pages: GuestPages
     private let stopped: EventFD
     let finish = Atomic<Bool>(false)
-    /// Only the thread touches it once it runs.
+    /// Used only by the thread once it runs.
     private var guest: Guest
 
     init(_ guest: consuming Guest) throws(KVMError) {
@@ -38,7 +38,7 @@ private final class Runner: @unchecked Sendable {
         while true {
             let exit = try? guest.vcpu.run()
             guard exit == .interrupted else {
-                Issue.record("a spinning guest came out with \(String(describing: exit))")
+                Issue.record("a spinning guest exited with \(String(describing: exit))")
                 return
             }
             let last = finish.load(ordering: .acquiring)
@@ -48,14 +48,14 @@ private final class Runner: @unchecked Sendable {
         }
     }
 
-    /// Whether the vCPU came out within ten seconds.
-    func comesOut() -> Bool {
+    /// Whether `run` returned within ten seconds.
+    func waitForInterruption() -> Bool {
         var waiting = pollfd(fd: stopped.descriptor, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&waiting, 1, 10_000) == 1 && stopped.take() > 0
     }
 
-    /// Whether the guest counted on within ten seconds: it runs, and is not about to.
-    func advances() -> Bool {
+    /// Whether the guest incremented its counter within ten seconds, which shows that it runs.
+    func waitForProgress() -> Bool {
         let before = pages.word(at: 0x3000)
         let start = ContinuousClock.now
         while pages.word(at: 0x3000) == before {
@@ -68,7 +68,7 @@ private final class Runner: @unchecked Sendable {
 
 @Suite(.needsKVM)
 struct StopTests {
-    /// inc dword [0x3000] by an absolute address that both modes read alike; jmp to it.
+    /// inc dword [0x3000], with an absolute address; jmp to it.
     static let spin: [UInt8] = [0xff, 0x04, 0x25, 0x00, 0x30, 0x00, 0x00, 0xeb, 0xf7]
     static let spin32: [UInt8] = [0xff, 0x05, 0x00, 0x30, 0x00, 0x00, 0xeb, 0xf8]
 
@@ -79,19 +79,19 @@ struct StopTests {
         let runner = try Runner(guest)
         runner.start()
         for round in 0..<50 {
-            // Every other round the request may meet the vCPU on its way in.
-            if round % 2 == 0 { try #require(runner.advances(), "round \(round): the guest does not run") }
+            // In odd rounds the request may arrive while the vCPU enters the guest.
+            if round % 2 == 0 { try #require(runner.waitForProgress(), "round \(round): the guest does not run") }
             if round == 49 { runner.finish.store(true, ordering: .releasing) }
             runner.stopHandle.requestStop()
-            try #require(runner.comesOut(), "round \(round): the vCPU does not come out")
+            try #require(runner.waitForInterruption(), "round \(round): the vCPU was not interrupted")
         }
     }
 
-    @Test func aStopBeforeTheFirstRunStands() throws {
+    @Test func aStopBeforeTheFirstRunStaysInEffect() throws {
         var guest = try Guest([0xe6, 0xf4, 0xe6, 0xf5])  // out 0xf4, al; out 0xf5, al
         guest.vcpu.stopHandle.requestStop()
         #expect(try guest.vcpu.run() == .interrupted)
-        #expect(try guest.vcpu.run() == .interrupted, "the request stands until it is cleared")
+        #expect(try guest.vcpu.run() == .interrupted, "the request stays in effect until it is cleared")
         guest.vcpu.stopHandle.clear()
         #expect(try guest.vcpu.run() == .portOut(port: 0xf4, width: 1, value: 0))
         guest.vcpu.stopHandle.requestStop()
@@ -101,14 +101,14 @@ struct StopTests {
     }
 
     @Test func aHaltedGuestStops() throws {
-        // sti would need an IDT: a halt with interrupts off waits for ever just the same.
+        // hlt without sti, which would need an IDT: a halt with interrupts off never ends either.
         let runner = try Runner(try Guest([0xff, 0x05, 0x00, 0x30, 0x00, 0x00, 0xf4]))
         runner.start()
         let start = ContinuousClock.now
         while runner.pages.word(at: 0x3000) == 0, ContinuousClock.now - start < .seconds(10) { sched_yield() }
         runner.finish.store(true, ordering: .releasing)
         runner.stopHandle.requestStop()
-        #expect(runner.comesOut())
+        #expect(runner.waitForInterruption())
     }
 
     @Test func theHandleOutlivesTheVCPU() throws {

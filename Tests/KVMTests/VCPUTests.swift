@@ -1,4 +1,4 @@
-// What a vCPU does to the outside, told by its exits. On a real KVM.
+// A vCPU's exits and registers, on KVM.
 
 import Glibc
 import KVM
@@ -29,7 +29,7 @@ struct VCPUTests {
     }
 
     @Test(arguments: [1, 2, 5])
-    func theTopologyIsToldByCPUID(count: Int) throws {
+    func cpuidReportsTheTopology(count: Int) throws {
         var guest = try Guest(
             [
                 0xb8, 0x01, 0x00, 0x00, 0x00,  // mov eax, 1
@@ -45,11 +45,11 @@ struct VCPUTests {
             guard case .portOut(0x41, 4, let value) = try guest.next() else { return nil }
             return value
         }
-        let (identity, features, more) = (try #require(try next()), try #require(try next()), try #require(try next()))
-        #expect(identity >> 24 == 0 && identity >> 16 & 0xff == count)
-        #expect(features >> 31 == 1, "a hypervisor")
-        if count > 1 { #expect(more >> 28 & 1 == 1, "HTT") }
-        #expect(try next() == [1: 0, 2: 1, 5: 3][count], "bits of an APIC id for a core")
+        let (ebx, ecx, edx) = (try #require(try next()), try #require(try next()), try #require(try next()))
+        #expect(ebx >> 24 == 0 && ebx >> 16 & 0xff == count)
+        #expect(ecx >> 31 == 1, "the hypervisor bit")
+        if count > 1 { #expect(edx >> 28 & 1 == 1, "HTT") }
+        #expect(try next() == [1: 0, 2: 1, 5: 3][count], "the width of the core number in an APIC id")
         #expect(try next() == UInt32(count))
     }
 
@@ -102,12 +102,12 @@ struct VCPUTests {
             0xf3, 0x66, 0x6d,  // rep insw
             0xe6, 0xf4,  // out 0xf4, al
         ])
-        var asked: UInt64 = 0
+        var reads: UInt64 = 0
         while case .portIn(port: 0x3f8, width: 2) = try guest.next() {
-            guest.vcpu.complete(0x1100 + asked)
-            asked += 1
+            guest.vcpu.complete(0x1100 + reads)
+            reads += 1
         }
-        #expect(asked == 4)
+        #expect(reads == 4)
         #expect((0..<8).map { guest.pages.byte(at: 0x2000 + $0) } == [0, 0x11, 1, 0x11, 2, 0x11, 3, 0x11])
     }
 
@@ -117,19 +117,19 @@ struct VCPUTests {
         #expect(try guest.next() == .shutdown)
     }
 
-    /// KVM emulates what touches a device, and no KVM emulates an x87 load.
-    @Test func whatCannotBeEmulatedIsNamed() throws {
+    /// KVM emulates instructions that access MMIO, and no version emulates an x87 load.
+    @Test func anInstructionThatCannotBeEmulatedIsReported() throws {
         let fld: [UInt8] = [0xd9, 0x05, 0x00, 0x00, 0x00, 0xd0]  // fld dword [0xd0000000]
         var guest = try Guest(fld)
         guard case .internalError(suberror: 1, let instruction) = try guest.next() else {
-            Issue.record("the load went somewhere")
+            Issue.record("the load was emulated")
             return
         }
         if let instruction { #expect(instruction.bytes.starts(with: fld)) }
         #expect(try guest.vcpu.registers().rip == UInt64(Guest.entry))
     }
 
-    @Test func guestKnowsItIsAGuest() throws {
+    @Test func cpuidHasTheHypervisorBit() throws {
         // mov eax, 1; cpuid; mov eax, ecx; out 0xf4, eax; mov eax, ebx; out 0xf4, eax
         var guest = try Guest([
             0xb8, 0x01, 0x00, 0x00, 0x00, 0x0f, 0xa2, 0x89, 0xc8, 0xe7, 0xf4, 0x89, 0xd8, 0xe7, 0xf4,
@@ -137,7 +137,7 @@ struct VCPUTests {
         guard case .portOut(port: 0xf4, width: 4, let ecx) = try guest.next(),
             case .portOut(port: 0xf4, width: 4, let ebx) = try guest.next()
         else {
-            Issue.record("no CPUID answer came out")
+            Issue.record("the guest did not write CPUID's registers")
             return
         }
         #expect(ecx >> 31 == 1, "the hypervisor bit")

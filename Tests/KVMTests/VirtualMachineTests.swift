@@ -1,4 +1,4 @@
-// What a machine does besides running: event descriptors, interrupt lines, and how the lack of KVM shows.
+// A machine's ioeventfds, interrupt lines and memory, and the errors where there is no KVM.
 
 import Glibc
 import KVM
@@ -7,13 +7,13 @@ import Testing
 @Suite(.needsKVM)
 struct VirtualMachineTests {
     /// mov ebx, 0xd0000050; mov dword [ebx], 7; mov dword [ebx], 9; out 0xf4, al
-    static let kicks: [UInt8] = [
+    static let twoNotifications: [UInt8] = [
         0xbb, 0x50, 0x00, 0x00, 0xd0, 0xc7, 0x03, 0x07, 0x00, 0x00, 0x00, 0xc7, 0x03, 0x09, 0x00, 0x00, 0x00, 0xe6,
         0xf4,
     ]
 
-    @Test func aKickIsNoExit() throws {
-        var guest = try Guest(Self.kicks)
+    @Test func aWriteToAnIOEventFDDoesNotExit() throws {
+        var guest = try Guest(Self.twoNotifications)
         let event = try EventFD()
         try guest.machine.attach(event, address: Guest.device + 0x50, length: 4)
         #expect(event.take() == 0)
@@ -22,8 +22,8 @@ struct VirtualMachineTests {
         #expect(event.take() == 0)
     }
 
-    @Test func onlyTheMatchingKickIsNoExit() throws {
-        var guest = try Guest(Self.kicks)
+    @Test func onlyTheMatchingWriteDoesNotExit() throws {
+        var guest = try Guest(Self.twoNotifications)
         let event = try EventFD()
         try guest.machine.attach(event, address: Guest.device + 0x50, length: 4, match: 9)
         #expect(try guest.next() == .mmioWrite(address: Guest.device + 0x50, width: 4, value: 7))
@@ -31,7 +31,7 @@ struct VirtualMachineTests {
         #expect(event.take() == 1)
     }
 
-    @Test func aPortCanKick() throws {
+    @Test func aPortCanHaveAnIOEventFD() throws {
         var guest = try Guest([0xe6, 0x77, 0xe6, 0xf4])  // out 0x77, al; out 0xf4, al
         let event = try EventFD()
         try guest.machine.attach(event, in: .ports, address: 0x77, length: 1)
@@ -39,7 +39,7 @@ struct VirtualMachineTests {
         #expect(event.take() == 1)
     }
 
-    @Test func twoEventsAtOnePlaceAreRefused() throws {
+    @Test func twoEventsAtOneAddressAreRefused() throws {
         let guest = try Guest([])
         let event = try EventFD()
         try guest.machine.attach(event, address: Guest.device, length: 4)
@@ -56,7 +56,7 @@ struct VirtualMachineTests {
         }
     }
 
-    /// A raised line, unmasked at the 8259 and at the local APIC, ends a halt: the guest's handler says so.
+    /// A raised line, unmasked at the 8259 and at the local APIC, ends a halt, and the guest's handler runs.
     @Test func aRaisedLineReachesTheGuest() throws {
         var guest = try Guest(InterruptGuest.code)
         InterruptGuest.writeTables(guest.pages)
@@ -74,7 +74,7 @@ struct VirtualMachineTests {
     }
 }
 
-/// A guest that takes one interrupt, of GSI 5 through the 8259 (vector 0x25), in protected mode.
+/// A guest in protected mode that takes one interrupt, of GSI 5 through the 8259 (vector 0x25).
 enum InterruptGuest {
     static let handler = 0x1100
     private static let idt = 0x2000
@@ -83,7 +83,7 @@ enum InterruptGuest {
     static let code: [UInt8] = {
         var bytes: [UInt8] = [0x0f, 0x01, 0x15, 0x00, 0x2f, 0x00, 0x00]  // lgdt [0x2f00]
         bytes += [0x0f, 0x01, 0x1d, 0x08, 0x2f, 0x00, 0x00]  // lidt [0x2f08]
-        // 8259: ICW1 to ICW4, then a mask that leaves line 5.
+        // 8259: ICW1 to ICW4, then a mask that unmasks only line 5.
         for (port, value) in [(0x20, 0x11), (0x21, 0x20), (0x21, 0x04), (0x21, 0x01), (0x21, 0xdf)] as [(UInt8, UInt8)]
         {
             bytes += [0xb0, value, 0xe6, port]  // mov al, value; out port, al

@@ -1,4 +1,4 @@
-// The ACPI tables: sums, links, and what Intel's disassembler says of them.
+// The ACPI tables: checksums, pointers, content, and Intel's disassembler as a second check.
 
 import Glibc
 import Testing
@@ -11,13 +11,13 @@ struct ACPITests {
 
     private func offset(_ address: UInt64) -> Int { Int(address - MemoryMap.acpi.lowerBound) }
 
-    /// The table at a guest-physical address, by its own length.
+    /// The table at a guest-physical address, with the length in its header.
     private func table(_ address: UInt64) -> [UInt8] {
         let start = offset(address)
         return Array(tables[start..<start + Int(tables.integer(at: start + 4, bytes: 4))])
     }
 
-    /// The tables that the root leads to, by signature.
+    /// The tables reachable from the RSDP, by signature.
     private var all: [String: [UInt8]] {
         let root = table(tables.integer(at: 24, bytes: 8))
         var found = stride(from: 36, to: root.count, by: 8).map { table(root.integer(at: $0, bytes: 8)) } + [root]
@@ -27,7 +27,7 @@ struct ACPITests {
         return Dictionary(uniqueKeysWithValues: found.map { (String(decoding: $0[..<4], as: UTF8.self), $0) })
     }
 
-    @Test("The root and every table sum to 0, and lead to one another")
+    @Test("The RSDP and every table have checksum 0, and every table is reachable")
     func sums() {
         #expect(tables.starts(with: Array("RSD PTR ".utf8)))
         #expect(tables[..<20].reduce(0, &+) == 0 && tables[..<36].reduce(0, &+) == 0)
@@ -35,17 +35,17 @@ struct ACPITests {
         for (name, table) in all { #expect(table.reduce(0, &+) == 0, "\(name)") }
     }
 
-    @Test("The ways out are where the board has them (4.8.3.7, 5.2.9)")
-    func waysOut() throws {
+    @Test("The reset and sleep registers have the board's ports (4.8.3.7, 5.2.9)")
+    func resetAndSleepRegisters() throws {
         let fixed = try #require(all["FACP"])
         #expect(fixed.count == 276)
         #expect(fixed.integer(at: 112, bytes: 4) & (1 << 20 | 1 << 10) == 1 << 20 | 1 << 10)
-        for (place, port) in [(116, 0x602), (244, 0x600), (256, 0x601)] as [(Int, UInt64)] {
-            #expect(fixed[place] == 1 && fixed.integer(at: place + 4, bytes: 8) == port)
+        for (offset, port) in [(116, 0x602), (244, 0x600), (256, 0x601)] as [(Int, UInt64)] {
+            #expect(fixed[offset] == 1 && fixed.integer(at: offset + 4, bytes: 8) == port)
         }
     }
 
-    @Test("Every processor and the IOAPIC (5.2.12)", arguments: [1, 2, 254])
+    @Test("The MADT has every processor and the IOAPIC (5.2.12)", arguments: [1, 2, 254])
     func processors(count: Int) {
         let bytes = ACPITables(processors: count, slots: 1, hasSerialPort: false).bytes
         let start = bytes.indices.first { bytes[$0...].starts(with: Array("APIC".utf8)) } ?? 0
@@ -72,7 +72,7 @@ struct ACPITests {
         #expect(hasPort(dsdt) && !hasPort(ACPITables(processors: 1, slots: 1, hasSerialPort: false).bytes))
     }
 
-    /// Intel's disassembler, if it is here.
+    /// The path of Intel's disassembler, if it is installed.
     private static let disassembler: String? = (["/usr/bin/iasl", "/usr/local/bin/iasl"] as [String])
         .first { path in unsafe access(path, X_OK) == 0 }
 

@@ -1,4 +1,4 @@
-// How long a worker waits awake for its driver, on a clock of the test's.
+// How long a worker polls for its driver before it sleeps, with the test's own clock.
 
 import Testing
 
@@ -8,15 +8,15 @@ import Testing
 struct AdaptivePollingTests {
     private var polling = AdaptivePolling()
 
-    /// Nothing is there from `start` on, and something `pause` later, both in microseconds; how long the worker stayed awake of that.
+    /// Has no work from `start` on, and work after `pause`. Returns how long the worker polled. All in microseconds.
     private mutating func wait(from start: UInt64, _ pause: UInt64) -> UInt64 {
-        var awake: UInt64 = 0
-        for moment in 0..<pause {
-            guard polling.shouldPoll(at: Instant(nanoseconds: (start + moment) * 1000)) else { break }
-            awake += 1
+        var polled: UInt64 = 0
+        for elapsed in 0..<pause {
+            guard polling.shouldPoll(at: Instant(nanoseconds: (start + elapsed) * 1000)) else { break }
+            polled += 1
         }
         polling.end(at: Instant(nanoseconds: (start + pause) * 1000))
-        return awake
+        return polled
     }
 
     @Test("sleeps at once, until a driver came back soon")

@@ -1,10 +1,10 @@
-// Which boot protocol a kernel gets, and what Linux is handed by its own.
+// Which boot protocol is chosen for a kernel, and the boot parameters of Linux' own.
 
 import KVM
 import Machine
 import Testing
 
-/// A bzImage: `sectors` of setup behind the first, then `code`.
+/// A bzImage: the boot sector and four setup sectors, then `code`.
 private func bzImage(
     _ code: [UInt8], address: UInt64 = 0x20_0000, memorySize: UInt64 = 0x1000, version: UInt64 = 0x20f,
     flags: UInt64 = 1,
@@ -37,7 +37,7 @@ private func refusal(_ bytes: [UInt8], as chosen: BootProtocol? = nil) -> Loader
 struct BootProtocolTests {
     private static let linuxNote = Executable.note("Linux\0", 0x101, [0, 0, 0, 0])
 
-    /// A 64-bit ELF file of Linux's without a PVH note.
+    /// A 64-bit ELF file with a Linux note and without a PVH note.
     private var vmlinux: Executable {
         Executable(segments: [
             .init(address: 0x20_0000, bytes: [0xf4]), .init(type: 4, address: 0, bytes: Self.linuxNote),
@@ -48,7 +48,7 @@ struct BootProtocolTests {
         try Loader(kernel: .bytes(bytes, name: "k"), as: wanted).bootProtocol
     }
 
-    @Test("What the first bytes say")
+    @Test("The protocol is detected from the file's content, or chosen")
     func detected() throws {
         #expect(try chosen(bzImage([0xf4])) == .bzImage)
         #expect(try chosen(Executable.kernel([0xf4]).bytes) == .pvh)
@@ -58,14 +58,14 @@ struct BootProtocolTests {
         #expect(try chosen(bzImage([0xf4]), as: .flat) == .flat)
     }
 
-    @Test("Linux is known by its header or its notes")
+    @Test("Linux is detected by its header or its notes")
     func linux() throws {
         #expect(try Loader(kernel: .bytes(bzImage([0xf4]), name: "k")).isLinux)
         #expect(try Loader(kernel: .bytes(vmlinux.bytes, name: "k")).isLinux)
         #expect(try !Loader(kernel: .bytes(Executable.kernel([0xf4]).bytes, name: "k")).isLinux)
     }
 
-    @Test("A rejection says what was looked for")
+    @Test("A rejection names what was expected")
     func refused() {
         #expect(refusal([0xf4]) == .notELF(name: "k"))
         #expect(refusal([0xf4], as: .bzImage) == .notBzImage(name: "k"))
@@ -78,7 +78,7 @@ struct BootProtocolTests {
         #expect(LoaderError.notELF(name: "k").description.contains("HdrS at 0x202"))
     }
 
-    @Test("No header of a bzImage, cut or changed anywhere, gets past the checks with a crash")
+    @Test("No truncated or changed header of a bzImage crashes the loader")
     func noise() throws {
         let image = bzImage([0xf4])
         let ram = try RAM(size: 4 << 20)
@@ -116,7 +116,7 @@ struct BootProtocolTests {
         #expect(field(last, 8) == 4 << 30 && field(last + 8, 8) == 2 << 30 && field(last + 16, 4) == 1)
     }
 
-    /// Runs a kernel to its first write to a port that no string instruction made.
+    /// Runs a kernel to its first exit.
     private func firstWrite(_ bytes: [UInt8], as chosen: BootProtocol?) throws -> VCPU.Exit {
         let ram = try RAM(size: 4 << 20)
         let state = try Loader(kernel: .bytes(bytes, name: "k"), as: chosen).load(into: ram, commandLine: "")

@@ -1,4 +1,4 @@
-// The built-in guest on KVM, the devices as they are: every check passes.
+// The built-in guest on KVM, with unmodified devices: every check passes.
 
 import Glibc
 import Testing
@@ -15,13 +15,13 @@ struct BootTests {
         #expect(run.lines.filter { !$0.passed } == [])
         #expect(run.lines.count == run.planned)
         #expect(run.planned >= 40)
-        // A check may be left out where the dialect has no such thing, and for no other reason.
+        // A check may be skipped only if the dialect does not have what it tests.
         for line in run.lines where line.directive?.hasPrefix("SKIP") == true {
             #expect(dialect == .ratified && line.name == "suspend-resume-abort", "\(line)")
         }
     }
 
-    @Test("without SUSPEND the rest passes and the suspend checks say why they were left out")
+    @Test("without SUSPEND the other checks pass and the suspend checks are skipped with the reason")
     func suspendOff() throws {
         let run = try GuestRun(suspend: nil)
         #expect(run.outcome == .poweredOff, "\(run.output)")
@@ -31,7 +31,7 @@ struct BootTests {
         #expect(run.lines.contains { $0.name == "blk-write-read" && $0.passed && $0.directive == nil })
     }
 
-    @Test("what the host types reaches the guest and comes back")
+    @Test("input typed at the host reaches the guest, which echoes it")
     func hostInput() throws {
         var ends: [2 of Int32] = [0, 0]
         var span = ends.mutableSpan
@@ -54,7 +54,7 @@ struct BootTests {
         #expect(try machine.run(timeout: .milliseconds(1)) == .timedOut)
     }
 
-    @Test("a stop from another thread ends the run, and the first one counts")
+    @Test("a stop from another thread ends the run, and the first signal is reported")
     func stop() throws {
         var configuration = Machine.Configuration()
         configuration.console = .null

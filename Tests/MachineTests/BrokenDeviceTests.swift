@@ -1,5 +1,5 @@
-// The guest's checks can fail: each device here breaks one rule, and the check that is named for it has to notice, while the
-// control beside it passes.
+// The guest's checks can fail: each device here has one defect, and the check for it has to fail, while a control check
+// passes.
 
 import Testing
 import Virtio
@@ -7,19 +7,19 @@ import VirtioABI
 
 @testable import Machine
 
-/// A device that breaks one rule: it stands between the bus and a sound one.
+/// A device with one defect: it is placed between the bus and a correct device.
 final class BrokenDevice: MMIORegion, @unchecked Sendable {
-    enum Flaw: CaseIterable {
-        case acknowledgesBeforeDrain, servesKickWhileSuspended, losesInterruptStatus, forgetsRescan
+    enum Defect: CaseIterable {
+        case acknowledgesBeforeDrain, servesNotificationWhileSuspended, losesInterruptStatus, forgetsRescan
         case honoursUnnegotiatedSuspend, suspendsBeforeDriverOK, acceptsAnyFeatures, takesConfigurationWrites
         case ignoresAbort, ignoresAcknowledgeWhileSuspended, ignoresResetWhileSuspended, changesGenerationWhileSuspended
         case resumesOnlyInName, dropsInterrupts
 
-        /// The check that has to notice.
+        /// The guest's check that has to fail.
         var check: String {
             switch self {
             case .acknowledgesBeforeDrain: "suspend-in-flight"
-            case .servesKickWhileSuspended: "suspend-kick-ignored"
+            case .servesNotificationWhileSuspended: "suspend-kick-ignored"
             case .losesInterruptStatus: "suspend-frozen"
             case .forgetsRescan: "resume-rescans"
             case .honoursUnnegotiatedSuspend: "suspend-not-negotiated"
@@ -36,37 +36,37 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
         }
     }
 
-    private let sound: any MMIORegion
-    private let flaw: Flaw
+    private let correct: any MMIORegion
+    private let defect: Defect
     /// Bits the device wrongly shows in Status.
     private var shown: DeviceStatus = []
-    /// A byte the device wrongly took into its configuration space, by offset.
-    private var taken: [UInt64: UInt8] = [:]
+    /// The bytes that the device wrongly accepted into its configuration space, by offset.
+    private var writtenConfiguration: [UInt64: UInt8] = [:]
 
-    init(_ sound: any MMIORegion, _ flaw: Flaw) {
-        self.sound = sound
-        self.flaw = flaw
+    init(_ correct: any MMIORegion, _ defect: Defect) {
+        self.correct = correct
+        self.defect = defect
     }
 
     private var status: DeviceStatus {
-        DeviceStatus(rawValue: UInt8(truncatingIfNeeded: sound.read(at: UInt64(Register.status.rawValue), width: 4)))
+        DeviceStatus(rawValue: UInt8(truncatingIfNeeded: correct.read(at: UInt64(Register.status.rawValue), width: 4)))
     }
     private var isSuspended: Bool { status.contains(.suspend) }
 
     private func write(_ register: Register, _ value: UInt64) {
-        sound.write(at: UInt64(register.rawValue), width: 4, value: value)
+        correct.write(at: UInt64(register.rawValue), width: 4, value: value)
     }
 
     func read(at offset: UInt64, width: Int) -> UInt64 {
-        var value = sound.read(at: offset, width: width)
-        switch (flaw, Register(rawValue: UInt32(offset))) {
+        var value = correct.read(at: offset, width: width)
+        switch (defect, Register(rawValue: UInt32(offset))) {
         case (_, .status): value |= UInt64(shown.rawValue)
         case (.losesInterruptStatus, .interruptStatus) where isSuspended: value = 0
         case (.dropsInterrupts, .interruptStatus): value = 0
         case (.changesGenerationWhileSuspended, .configGeneration) where isSuspended: value += 1
         case (.takesConfigurationWrites, nil) where offset >= UInt64(Register.configuration):
             for index in 0..<UInt64(width) {
-                guard let byte = taken[offset + index] else { continue }
+                guard let byte = writtenConfiguration[offset + index] else { continue }
                 value = value & ~(0xff << (index * 8)) | UInt64(byte) << (index * 8)
             }
         default: break
@@ -79,28 +79,28 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
         if register == .status, let value = UInt8(exactly: value & 0xff), writesStatus(DeviceStatus(rawValue: value)) {
             return
         }
-        switch (flaw, register) {
+        switch (defect, register) {
         case (.ignoresAcknowledgeWhileSuspended, .interruptACK) where isSuspended: return
-        case (.servesKickWhileSuspended, .queueNotify) where isSuspended:
+        case (.servesNotificationWhileSuspended, .queueNotify) where isSuspended:
             write(.status, UInt64(DeviceStatus.running.rawValue))
-            sound.write(at: offset, width: width, value: value)
+            correct.write(at: offset, width: width, value: value)
             write(.status, UInt64(DeviceStatus.running.union(.suspend).rawValue))
         case (.forgetsRescan, .queueNotify) where !isSuspended:
-            (sound as? any DeviceControl)?.perform(.release(count: nil))
-            sound.write(at: offset, width: width, value: value)
+            try? (correct as? any DeviceControl)?.perform(.release(count: nil))
+            correct.write(at: offset, width: width, value: value)
         case (.takesConfigurationWrites, nil) where offset >= UInt64(Register.configuration):
             for index in 0..<UInt64(width) {
-                taken[offset + index] = UInt8(truncatingIfNeeded: value >> (index * 8))
+                writtenConfiguration[offset + index] = UInt8(truncatingIfNeeded: value >> (index * 8))
             }
-        default: sound.write(at: offset, width: width, value: value)
+        default: correct.write(at: offset, width: width, value: value)
         }
     }
 
-    /// What the flaw makes of a Status write; true if the sound device is not to see it.
+    /// Applies the defect to a Status write. Returns true if the correct device must not receive the write.
     private func writesStatus(_ written: DeviceStatus) -> Bool {
         let asksSuspend = written.contains(.suspend)
         if written.isEmpty { shown = [] }
-        switch flaw {
+        switch defect {
         case .acknowledgesBeforeDrain, .honoursUnnegotiatedSuspend:
             shown = asksSuspend && status.contains(.driverOK) ? .suspend : []
         case .suspendsBeforeDriverOK: shown = asksSuspend ? .suspend : []
@@ -109,23 +109,23 @@ final class BrokenDevice: MMIORegion, @unchecked Sendable {
         case .ignoresResetWhileSuspended: return written.isEmpty && isSuspended
         case .resumesOnlyInName: if isSuspended && !asksSuspend && !written.isEmpty { shown = .suspend }
         case .forgetsRescan:
-            if isSuspended && !asksSuspend { (sound as? any DeviceControl)?.perform(.hold) }
+            if isSuspended && !asksSuspend { try? (correct as? any DeviceControl)?.perform(.hold) }
         default: break
         }
         return false
     }
 }
 
-/// A disk that flips a bit in what it reads.
-final class WrongDisk: BlockBackend {
-    private let sound: any BlockBackend
-    init(_ sound: any BlockBackend) { self.sound = sound }
+/// A disk that flips a bit in each read.
+final class CorruptingDisk: BlockBackend {
+    private let correct: any BlockBackend
+    init(_ correct: any BlockBackend) { self.correct = correct }
 
-    var capacity: UInt64 { sound.capacity }
-    func flush() -> Outcome { sound.flush() }
+    var capacity: UInt64 { correct.capacity }
+    func flush() -> Outcome { correct.flush() }
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
-        let outcome = sound.perform(request, identity: identity)
+        let outcome = correct.perform(request, identity: identity)
         guard request.operation == .read else { return outcome }
         unsafe request.data.withBuffers { buffers in
             unsafe buffers[0].base.assumingMemoryBound(to: UInt8.self).pointee ^= 1
@@ -134,32 +134,32 @@ final class WrongDisk: BlockBackend {
     }
 }
 
-@Suite("The guest's checks notice", .needsKVM, .serialized)
+@Suite("The guest's checks detect", .needsKVM, .serialized)
 struct BrokenDeviceTests {
-    /// A check that none of the flaws disturbs.
+    /// A check that none of the defects affects.
     private static let control = "blk-unknown-type"
 
-    @Test("a broken device", arguments: BrokenDevice.Flaw.allCases)
-    func flaw(_ flaw: BrokenDevice.Flaw) throws {
-        let between = TestHooks(
-            region: { slot, region in slot == 0 ? region : BrokenDevice(region, flaw) }, usesIOEventFDs: false)
-        let run = try GuestRun(append: ["only=\(flaw.check),\(Self.control)"], hooks: between)
-        #expect(run.lines.filter { !$0.passed }.map(\.name) == [flaw.check], "\(run.output)")
+    @Test("a broken device", arguments: BrokenDevice.Defect.allCases)
+    func defect(_ defect: BrokenDevice.Defect) throws {
+        let hooks = TestHooks(
+            region: { slot, region in slot == 0 ? region : BrokenDevice(region, defect) }, usesIOEventFDs: false)
+        let run = try GuestRun(append: ["only=\(defect.check),\(Self.control)"], hooks: hooks)
+        #expect(run.lines.filter { !$0.passed }.map(\.name) == [defect.check], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")
         #expect(run.outcome == .debugExit(0x2a))
     }
 
     @Test("wrong data")
     func wrongData() throws {
-        let between = TestHooks(backend: { WrongDisk($0) })
-        let run = try GuestRun(append: ["only=blk-write-read,\(Self.control)"], hooks: between)
+        let hooks = TestHooks(backend: { CorruptingDisk($0) })
+        let run = try GuestRun(append: ["only=blk-write-read,\(Self.control)"], hooks: hooks)
         #expect(run.lines.filter { !$0.passed }.map(\.name) == ["blk-write-read"], "\(run.output)")
         #expect(run.lines.filter(\.passed).map(\.name) == [Self.control], "\(run.output)")
     }
 
-    @Test("and find nothing when nothing is broken")
-    func sound() throws {
-        let checks = Set(BrokenDevice.Flaw.allCases.map(\.check) + ["blk-write-read", Self.control])
+    @Test("and pass on a correct device")
+    func correctDevice() throws {
+        let checks = Set(BrokenDevice.Defect.allCases.map(\.check) + ["blk-write-read", Self.control])
         let run = try GuestRun(
             append: ["only=\(checks.sorted().joined(separator: ","))"],
             hooks: TestHooks(usesIOEventFDs: false))

@@ -1,4 +1,4 @@
-// The host ends of console ports at which people come and go: sockets and pseudo-terminals.
+// The host ends of console ports whose peers connect and disconnect: sockets and pseudo-terminals.
 
 import Glibc
 import Testing
@@ -21,14 +21,14 @@ import Testing
     }
 
     private func receive(from descriptor: Int32) -> String {
-        guard awaitReadable(descriptor) else { return "nothing came" }
+        guard awaitReadable(descriptor) else { return "nothing received" }
         var bytes = [UInt8](repeating: 0, count: 100)
         let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
     }
 
-    /// Reads from `port` until `peer` has left and the port has noticed.
-    private func noticeLeaving(_ port: ConsolePort) -> Bool {
+    /// Reads from `port` until it has detected that its peer disconnected.
+    private func detectDisconnect(_ port: ConsolePort) -> Bool {
         for _ in 0..<100 where port.isOpen {
             guard awaitReadable(port.input) else { return false }
             _ = port.read(100)
@@ -36,14 +36,14 @@ import Testing
         return !port.isOpen
     }
 
-    /// Two users, one after the other, at an end that `enter` opens; what is written between them is dropped.
-    private func comeAndGo(_ port: ConsolePort, enter: () -> Int32) throws {
+    /// Connects two peers with `connect`, one after the other; output between them is dropped.
+    private func connectTwice(_ port: ConsolePort, connect: () -> Int32) throws {
         for round in 1...2 {
             #expect(!port.isOpen && port.input == nil && port.output == nil)
-            #expect(port.write(Array("lost".utf8)[...]) == 4, "output to nobody is dropped")
-            let peer = enter()
+            #expect(port.write(Array("lost".utf8)[...]) == 4, "output without a peer is dropped")
+            let peer = connect()
             try #require(peer >= 0, "errno \(errno)")
-            try #require(awaitReadable(port.door), "nobody at the door in round \(round)")
+            try #require(awaitReadable(port.door), "no connection in round \(round)")
             port.admit()
             #expect(port.isOpen && port.door == nil)
 
@@ -52,14 +52,14 @@ import Testing
             #expect(send("from the peer", to: peer) && awaitReadable(port.input))
             #expect(String(decoding: port.read(100), as: UTF8.self) == "from the peer")
             close(peer)
-            #expect(noticeLeaving(port), "the peer left in round \(round), and the port does not know")
+            #expect(detectDisconnect(port), "the port did not detect that the peer disconnected in round \(round)")
         }
     }
 
     @Test("A socket serves one client after the other, and is removed at the end") func socketPort() throws {
         do {
             let port = try ConsolePort(.unix(path), name: "test")
-            try comeAndGo(port) {
+            try connectTwice(port) {
                 let client = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
                 var address = sockaddr_un()
                 address.sun_family = sa_family_t(AF_UNIX)
@@ -74,14 +74,14 @@ import Testing
         #expect(unsafe access(path, F_OK) == -1)
     }
 
-    @Test("A pseudo-terminal serves one user after the other") func terminalPort() throws {
+    @Test("A pseudo-terminal serves one peer after the other") func terminalPort() throws {
         let terminal = try PseudoTerminal()
-        #expect(!terminal.isOpenedNow(), "nobody has opened \(terminal.path)")
+        #expect(!terminal.isOpenedNow(), "\(terminal.path) is not open yet")
         let port = ConsolePort(terminal)
-        try comeAndGo(port) { unsafe open(terminal.path, O_RDWR | O_NOCTTY) }
+        try connectTwice(port) { unsafe open(terminal.path, O_RDWR | O_NOCTTY) }
     }
 
-    @Test("A reader that goes away takes the output with it, and nothing else", arguments: [true, false])
+    @Test("When the reader is gone, output is dropped and the port stays usable", arguments: [true, false])
     func closedPipe(isSocket: Bool) throws {
         var ends: [Int32] = [-1, -1]
         let made = unsafe isSocket ? socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) : pipe(&ends)

@@ -1,4 +1,4 @@
-// A device that nothing comes of: what is said of it, case by case.
+// The reason that x-state reports for a device that makes no progress, case by case.
 
 import Testing
 import VirtioABI
@@ -9,7 +9,7 @@ import VirtioABI
     private let disk = QTestClient.disk
     private let console = QTestClient.console
 
-    /// The device's reason has these words in it.
+    /// Expects `words` in the device's reason.
     private func expect(
         _ words: String, _ client: QTestClient, _ device: String = "blk0", _ location: SourceLocation = #_sourceLocation
     ) {
@@ -18,7 +18,7 @@ import VirtioABI
         #expect(reason.contains(words), "\(reason)", sourceLocation: location)
     }
 
-    @Test("an initialisation that stopped is told by its last step")
+    @Test("an incomplete initialisation is reported by the step that is missing")
     func initialisation() throws {
         let client = try QTestClient()
         expect("no driver has begun", client)
@@ -44,14 +44,14 @@ import VirtioABI
         expect("set FAILED", client)
     }
 
-    @Test("buffers that nobody notified of, before the first notification and after it")
+    @Test("available buffers without a notification, before the first notification and after it")
     func missingNotification() throws {
         let client = try QTestClient()
         client.bringUp(disk, queues: 1)
         expect("it waits for the driver", client)
         for chain in 0..<3 { client.offer(disk, 0, first: 2 * chain, [(0x3_0000, 16, false), (0x3_0100, 1, true)]) }
         expect("the driver made 3 buffers available in queue 0 and has not notified it since DRIVER_OK", client)
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         expect("the interrupt line is up and the driver does not acknowledge it", client)
         client.set(disk, .interruptACK, 1)
         expect("it waits for the driver", client)
@@ -59,7 +59,7 @@ import VirtioABI
         expect("the driver made 1 buffer available in queue 0 and has not notified it since", client)
     }
 
-    @Test("receive buffers without input are nothing to do")
+    @Test("receive buffers without input are not reported")
     func receiveBuffers() throws {
         let client = try QTestClient()
         client.bringUp(console, queues: 2)
@@ -67,7 +67,9 @@ import VirtioABI
         expect("it waits for the driver", client, "console0")
     }
 
-    @Test("a drain, by the status it waits for and what it lacks", arguments: SuspendDialect.allCases)
+    @Test(
+        "a drain is reported by the Status value that is awaited and by the requests in flight",
+        arguments: SuspendDialect.allCases)
     func drain(dialect: SuspendDialect) throws {
         let client = try QTestClient(suspend: dialect)
         client.bringUp(disk, queues: 1)
@@ -92,7 +94,7 @@ import VirtioABI
         let client = try QTestClient()
         client.bringUp(disk, queues: 1)
         client.offer(disk, 0, first: 0, [(0xc000_0000, 16, false)])
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         expect("the driver broke a queue (bufferOutsideMemory); the driver has not reset it", client)
         client.set(disk, .status, 0)
         expect("no driver has begun", client)

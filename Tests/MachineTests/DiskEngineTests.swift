@@ -1,5 +1,5 @@
-// Disks in files with their threads at full speed, each way transfers can be done: what is read is what is there, every request is
-// answered once, and after a reset nothing moves. No guest, no KVM: a test plays the driver of all queues at once.
+// Disks in files with their threads under load, in each I/O mode: reads return the file's content, every request is
+// used once, and no transfer continues after a reset. No guest and no KVM: the test is the driver of all queues.
 
 import Glibc
 import Synchronization
@@ -13,7 +13,7 @@ private struct NoLine: InterruptLine {
     func set(_ level: Bool) {}
 }
 
-/// How a disk is run.
+/// The configuration of a disk.
 struct Engine: CustomTestStringConvertible, Sendable {
     let mode: IOMode
     let direct: Bool
@@ -26,11 +26,11 @@ struct Engine: CustomTestStringConvertible, Sendable {
     var testDescription: String { "\(mode)\(direct ? ", direct" : ""), \(queues) queues" }
 }
 
-/// A disk with threads, and a driver that keeps all places of its queues in use. Place p of a queue has descriptors 3p to 3p + 2,
-/// and its own header, data and status byte in memory.
-private final class Bench {
+/// A disk with threads, and a driver that can have 10 requests per queue in flight. Request place p of a queue has
+/// descriptors 3p to 3p + 2, and its own header, data and status byte in memory.
+private final class DiskFixture {
     static let sectors = 2048
-    /// Places of a queue, and its entries.
+    /// Request places of a queue, and the queue's size.
     static let places = 10
     static let size = 32
     /// Bytes of a read.
@@ -78,7 +78,7 @@ private final class Bench {
 
     func reset() { set(.status, 0) }
 
-    /// From reset to DRIVER_OK, with all queues.
+    /// Initialises the device from reset to DRIVER_OK, with all queues.
     func bringUp() {
         for status: UInt32 in [0, 1, 3] { set(.status, status) }
         let features = Features([.version1, BlockFeature.flush, BlockFeature.multiqueue])
@@ -111,13 +111,13 @@ private final class Bench {
         #expect(ram.write(bytes, at: address))
     }
 
-    /// In one load: the device may write the word meanwhile.
+    /// Loads a word with one access, because the device may write it meanwhile.
     private func load(_ address: UInt64) -> UInt16 {
         guard let word = ram.guestMemory.resolve(address, 2) else { return 0 }
         return unsafe word.base.assumingMemoryBound(to: Atomic<UInt16>.self).pointee.load(ordering: .acquiring)
     }
 
-    /// Makes a read of `sector` available in a place, without a kick.
+    /// Makes a read of `sector` available in a request place, without a notification.
     func submit(_ queue: Int, _ place: Int, sector: Int) {
         store(UInt32(BlockRequest.Kind.read), at: header(queue, place))
         store(UInt64(sector), at: header(queue, place) + 8)
@@ -139,9 +139,9 @@ private final class Bench {
         store(available[queue], at: base(queue) + 0x402)
     }
 
-    func kick(_ queue: Int) { set(.queueNotify, UInt32(queue)) }
+    func notify(_ queue: Int) { set(.queueNotify, UInt32(queue)) }
 
-    /// The places whose reads are done, and whether each has what the disk has at `sectors`.
+    /// The places whose reads are used, and whether each has the disk's content at `sectors`.
     func takeUsed(_ queue: Int, sectors: [Int]) -> [(place: Int, isRight: Bool)] {
         let index = load(base(queue) + 0x802)
         var done: [(Int, Bool)] = []
@@ -158,14 +158,14 @@ private final class Bench {
     }
 
     /// Fills every data area with `byte`.
-    func paint(_ byte: UInt8) {
+    func fillData(_ byte: UInt8) {
         for queue in 0..<queues {
             #expect(ram.fill(byte, at: data(queue, 0), count: UInt64(Self.length * Self.places)))
         }
     }
 
-    /// Whether every data area has nothing but `byte`.
-    func isPainted(_ byte: UInt8) -> Bool {
+    /// Whether every byte of the data areas is `byte`.
+    func hasOnly(_ byte: UInt8) -> Bool {
         (0..<queues).allSatisfy { queue in
             ram.read(at: data(queue, 0), count: Self.length * Self.places)?.allSatisfy { $0 == byte } == true
         }
@@ -173,32 +173,32 @@ private final class Bench {
 }
 
 @Suite struct DiskEngineTests {
-    @Test("with every place in use, each read has its sectors and is answered once", arguments: Engine.all)
+    @Test("with every request place in use, each read returns its sectors and is used once", arguments: Engine.all)
     func reads(_ engine: Engine) throws {
-        let bench = try Bench(engine)
-        bench.bringUp()
+        let disk = try DiskFixture(engine)
+        disk.bringUp()
         let queues = Int(engine.queues)
-        var sectors = Array(repeating: Array(repeating: 0, count: Bench.places), count: queues)
+        var sectors = Array(repeating: Array(repeating: 0, count: DiskFixture.places), count: queues)
         var seed: UInt64 = 1
         func submit(_ queue: Int, _ place: Int) {
             seed = seed &* 6_364_136_223_846_793_005 &+ 1
-            sectors[queue][place] = Int(seed >> 33) % (Bench.sectors - Bench.length / 512)
-            bench.submit(queue, place, sector: sectors[queue][place])
+            sectors[queue][place] = Int(seed >> 33) % (DiskFixture.sectors - DiskFixture.length / 512)
+            disk.submit(queue, place, sector: sectors[queue][place])
         }
         var left = 600
         var open = 0
         for queue in 0..<queues {
-            for place in 0..<Bench.places {
+            for place in 0..<DiskFixture.places {
                 submit(queue, place)
                 open += 1
             }
-            bench.kick(queue)
+            disk.notify(queue)
         }
         let deadline = Instant.now.advanced(by: .seconds(30))
         while open > 0 {
-            try #require(Instant.now < deadline, "\(open) reads are not answered: \(bench.slot.state.json.text)")
+            try #require(Instant.now < deadline, "timed out; \(open) reads are not used: \(disk.slot.state.json.text)")
             for queue in 0..<queues {
-                let done = bench.takeUsed(queue, sectors: sectors[queue])
+                let done = disk.takeUsed(queue, sectors: sectors[queue])
                 for (place, isRight) in done {
                     #expect(isRight, "queue \(queue), sector \(sectors[queue][place])")
                     open -= 1
@@ -207,26 +207,26 @@ private final class Bench {
                     open += 1
                     submit(queue, place)
                 }
-                if !done.isEmpty { bench.kick(queue) }
+                if !done.isEmpty { disk.notify(queue) }
             }
         }
-        #expect(left == 0 && bench.slot.lock.locked { bench.slot.transport.requestsInFlight } == 0)
+        #expect(left == 0 && disk.slot.lock.locked { disk.slot.transport.requestsInFlight } == 0)
     }
 
-    @Test("after a reset no read lands in memory, however many were under way", arguments: Engine.all)
+    @Test("after a reset no read writes to memory, however many were in flight", arguments: Engine.all)
     func resets(_ engine: Engine) throws {
-        let bench = try Bench(engine)
-        var wasPainted = true
+        let disk = try DiskFixture(engine)
+        var isUnchanged = true
         for round in 0..<60 {
-            bench.bringUp()
-            wasPainted = wasPainted && (round == 0 || bench.isPainted(0))
+            disk.bringUp()
+            isUnchanged = isUnchanged && (round == 0 || disk.hasOnly(0))
             for queue in 0..<Int(engine.queues) {
-                for place in 0..<Bench.places { bench.submit(queue, place, sector: 8 * place) }
-                bench.kick(queue)
+                for place in 0..<DiskFixture.places { disk.submit(queue, place, sector: 8 * place) }
+                disk.notify(queue)
             }
-            bench.reset()
-            bench.paint(0)
+            disk.reset()
+            disk.fillData(0)
         }
-        #expect(wasPainted, "a transfer outlived the reset")
+        #expect(isUnchanged, "a transfer continued after the reset")
     }
 }

@@ -1,22 +1,22 @@
-// An ELF executable written byte by byte, so that each field can be made wrong.
+// A builder of ELF executables, in which each field can be made wrong.
 
-/// What an executable is made from.
+/// An ELF executable.
 struct Executable {
     struct Segment {
         var type: UInt32 = 1
         var address: UInt64
         var bytes: [UInt8]
-        /// What the segment takes in memory beyond its bytes.
+        /// Bytes in memory beyond the segment's bytes in the file.
         var extra: UInt64 = 0
         var alignment: UInt64 = 4
     }
 
     var is64Bit = true
-    /// What the header says of its entry.
+    /// The entry address in the header.
     var entry: UInt64 = 0
     var segments: [Segment]
 
-    /// A kernel of these bytes at 1 MiB, entered at its first, with a PVH note.
+    /// A kernel with `code` at `address`, which is its entry, and a PVH note.
     static func kernel(_ code: [UInt8], at address: UInt64 = 0x10_0000, is64Bit: Bool = true) -> Executable {
         let entry = note("Xen\0", 18, number(address, 4))
         return Executable(
@@ -35,7 +35,7 @@ struct Executable {
         return bytes
     }
 
-    /// A little-endian number of so many bytes.
+    /// `value` as a little-endian number of `bytes` bytes.
     static func number(_ value: UInt64, _ bytes: Int) -> [UInt8] {
         (0..<bytes).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
     }

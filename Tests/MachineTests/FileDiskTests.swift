@@ -1,4 +1,4 @@
-// A disk in a file: what arrives, what fails and how, who may open it. No guest.
+// A disk in a file: data, errors, locking. No guest.
 
 import Glibc
 import Testing
@@ -6,8 +6,8 @@ import Testing
 @testable import Machine
 @testable import Virtio
 
-/// Host memory in pieces, as a chain's data would be.
-@safe private final class Pieces {
+/// Host memory in several segments, as a chain's data.
+@safe private final class SegmentedBuffer {
     private let base: UnsafeMutableRawPointer
     let size: Int
     private var storage: SegmentStorage
@@ -33,7 +33,7 @@ import Testing
         set { unsafe UnsafeMutableRawBufferPointer(start: base, count: size).copyBytes(from: newValue) }
     }
 
-    /// Lets `disk` carry a request out: for all pieces, or for `count` bytes of the disk.
+    /// Performs a request on `disk`, for `count` bytes of the disk or for the buffer's size.
     func perform(
         _ operation: Block.Request.Operation, at offset: UInt64 = 0, count: UInt64? = nil, durable: Bool = false,
         identity: String = "", on disk: any BlockBackend
@@ -51,7 +51,7 @@ import Testing
         path = "/tmp/vmm-disk-\(getpid())-\(UInt64.random(in: 0 ... .max))"
     }
 
-    /// Makes the image, calls `body`, and removes the image.
+    /// Creates the image, calls `body`, and removes the image.
     private func withImage(_ bytes: Int, _ body: () throws -> Void) throws {
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
         try #require(descriptor >= 0 && ftruncate(descriptor, bytes) == 0)
@@ -67,14 +67,14 @@ import Testing
         } catch { return error }
     }
 
-    @Test("what is written in pieces is read in other pieces", arguments: [1, 3, 7, 1023, 1024, 1025, 2500])
+    @Test("data written from many segments is read into others", arguments: [1, 3, 7, 1023, 1024, 1025, 2500])
     func pieces(count: Int) throws {
         try withImage(1 << 20) {
             let disk = try FileDisk(path: path, readOnly: false)
-            let source = Pieces([Int](repeating: 64, count: count) + [17, 512 - 17])
+            let source = SegmentedBuffer([Int](repeating: 64, count: count) + [17, 512 - 17])
             source.bytes = (0..<source.size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
             #expect(source.perform(.write, at: 4096, on: disk) == .ok())
-            let target = Pieces([5, source.size - 5])
+            let target = SegmentedBuffer([5, source.size - 5])
             #expect(
                 target.perform(.read, at: 4096, on: disk) == .ok(written: UInt32(source.size)))
             #expect(target.bytes == source.bytes)
@@ -87,20 +87,20 @@ import Testing
         try withImage(8192) {
             let disk = try FileDisk(path: path, readOnly: false)
             try #require(unsafe truncate(path, 4096) == 0)
-            #expect(Pieces([1024]).perform(.read, at: 3584, on: disk) == .ioError)
-            #expect(Pieces([1024]).perform(.read, at: 4096, on: disk) == .ioError)
-            #expect(Pieces([512]).perform(.read, on: disk) == .ok(written: 512))
+            #expect(SegmentedBuffer([1024]).perform(.read, at: 3584, on: disk) == .ioError)
+            #expect(SegmentedBuffer([1024]).perform(.read, at: 4096, on: disk) == .ioError)
+            #expect(SegmentedBuffer([512]).perform(.read, on: disk) == .ok(written: 512))
             #expect(disk.capacity == 8)
         }
     }
 
-    @Test("the host's error is the request's")
+    @Test("an error of the host fails the request")
     func hostError() throws {
         try withImage(4096) {
             let disk = try FileDisk(path: path, readOnly: true)
-            #expect(Pieces([512]).perform(.write, on: disk) == .ioError)
-            #expect(Pieces([512]).perform(.write, durable: true, on: disk) == .ioError)
-            #expect(Pieces([512]).perform(.read, on: disk) == .ok(written: 512))
+            #expect(SegmentedBuffer([512]).perform(.write, on: disk) == .ioError)
+            #expect(SegmentedBuffer([512]).perform(.write, durable: true, on: disk) == .ioError)
+            #expect(SegmentedBuffer([512]).perform(.read, on: disk) == .ok(written: 512))
         }
     }
 
@@ -108,15 +108,15 @@ import Testing
     func flush() throws {
         try withImage(4096) {
             let disk = try FileDisk(path: path, readOnly: false)
-            #expect(Pieces([1]).perform(.flush, on: disk) == .ok())
-            #expect(Pieces([512]).perform(.write, durable: true, on: disk) == .ok())
+            #expect(SegmentedBuffer([1]).perform(.flush, on: disk) == .ok())
+            #expect(SegmentedBuffer([512]).perform(.write, durable: true, on: disk) == .ok())
         }
     }
 
-    @Test("the identity is padded to 20 bytes and cut to the room there is", arguments: [1, 19, 20, 64])
+    @Test("the identity is padded to 20 bytes and truncated to the buffer", arguments: [1, 19, 20, 64])
     func identify(room: Int) throws {
         let disk = try MemoryDisk(size: 512)
-        let target = Pieces([1, room].filter { $0 > 0 })
+        let target = SegmentedBuffer([1, room].filter { $0 > 0 })
         target.bytes = [UInt8](repeating: 0xee, count: target.size)
         let written = min(20, target.size)
         #expect(
@@ -125,7 +125,7 @@ import Testing
         #expect(target.bytes == whole.prefix(written) + [UInt8](repeating: 0xee, count: target.size - written))
     }
 
-    @Test("a writer keeps everybody else out, readers do not")
+    @Test("a writable disk locks its file exclusively, read-only disks share it")
     func locking() throws {
         try withImage(4096) {
             let inUse = MachineError.disk(path: path, problem: .locked)
@@ -142,14 +142,14 @@ import Testing
         }
     }
 
-    /// Blocks of 512 bytes that the file at `path` takes of the host.
+    /// The number of 512-byte blocks that the host has allocated for the file at `path`.
     private func blocks(of path: String) -> Int {
         var status = stat()
         return unsafe stat(path, &status) == 0 ? Int(status.st_blocks) : -1
     }
 
-    /// A range in the middle of an image full of ones reads as zeroes, and nothing around it changed. On tmpfs there is no
-    /// FALLOC_FL_ZERO_RANGE: there the zeroes are written.
+    /// A range in the middle of an image full of ones reads as zeroes, and nothing around it changed. tmpfs has no
+    /// FALLOC_FL_ZERO_RANGE, so there the zeroes are written.
     @Test("write zeroes zeroes its range and nothing else", arguments: ["/tmp", "/dev/shm"], [false, true])
     func writeZeroes(directory: String, mayUnmap: Bool) throws {
         let path = directory + self.path.dropFirst("/tmp".count)
@@ -163,53 +163,55 @@ import Testing
         let disk = try FileDisk(path: path, readOnly: false)
         let (start, count) = (4096 + 512, 512 << 10)
         #expect(
-            Pieces([1]).perform(.writeZeroes(mayUnmap: mayUnmap), at: UInt64(start), count: UInt64(count), on: disk)
+            SegmentedBuffer([1]).perform(
+                .writeZeroes(mayUnmap: mayUnmap), at: UInt64(start), count: UInt64(count), on: disk)
                 == .ok())
         let bytes = try contents(of: path)
         #expect(bytes.count == ones.count)
         #expect(bytes[..<start].allSatisfy { $0 == 1 } && bytes[(start + count)...].allSatisfy { $0 == 1 })
         #expect(bytes[start..<start + count].allSatisfy { $0 == 0 })
-        if mayUnmap { #expect(blocks(of: path) < before, "unmap gives room back to the host") }
+        if mayUnmap { #expect(blocks(of: path) < before, "unmap deallocates blocks") }
     }
 
-    @Test("a discard gives room back, keeps the size, and touches nothing else; nothing at all is no error")
+    @Test("a discard deallocates blocks, keeps the size, and changes nothing else; a discard of 0 bytes is no error")
     func discard() throws {
         try withImage(1 << 20) {
             let disk = try FileDisk(path: path, readOnly: false)
-            let ones = Pieces([1 << 20])
+            let ones = SegmentedBuffer([1 << 20])
             ones.bytes = [UInt8](repeating: 1, count: ones.size)
             try #require(ones.perform(.write, on: disk) == .ok() && ones.perform(.flush, on: disk) == .ok())
             let before = blocks(of: path)
-            #expect(Pieces([1]).perform(.discard, at: 65536, count: 512 << 10, on: disk) == .ok())
+            #expect(SegmentedBuffer([1]).perform(.discard, at: 65536, count: 512 << 10, on: disk) == .ok())
             #expect(blocks(of: path) < before && disk.capacity == 2048)
             let bytes = try contents(of: path)
             #expect(bytes[..<65536].allSatisfy { $0 == 1 } && bytes[(65536 + 512 << 10)...].allSatisfy { $0 == 1 })
-            #expect(Pieces([1]).perform(.discard, at: 0, count: 0, on: disk) == .ok())
-            #expect(Pieces([1]).perform(.writeZeroes(mayUnmap: true), at: 0, count: 0, on: disk) == .ok())
+            #expect(SegmentedBuffer([1]).perform(.discard, at: 0, count: 0, on: disk) == .ok())
+            #expect(SegmentedBuffer([1]).perform(.writeZeroes(mayUnmap: true), at: 0, count: 0, on: disk) == .ok())
             #expect(try contents(of: path) == bytes)
         }
     }
 
-    @Test("a memory disk refuses what a wrong capacity lets through")
+    @Test("a memory disk refuses requests beyond its end")
     func memoryDiskEnds() throws {
         let disk = try MemoryDisk(size: 1024)
-        #expect(Pieces([512]).perform(.read, at: 512, on: disk) == .ok(written: 512))
-        #expect(Pieces([1024]).perform(.read, at: 512, on: disk) == .ioError)
-        #expect(Pieces([512]).perform(.write, at: 1 << 62, on: disk) == .ioError)
+        #expect(SegmentedBuffer([512]).perform(.read, at: 512, on: disk) == .ok(written: 512))
+        #expect(SegmentedBuffer([1024]).perform(.read, at: 512, on: disk) == .ioError)
+        #expect(SegmentedBuffer([512]).perform(.write, at: 1 << 62, on: disk) == .ioError)
     }
 
-    @Test("a memory disk zeroes what is discarded or is to be zeroes", arguments: [false, true])
+    @Test("a memory disk zeroes the range of a discard or a write zeroes", arguments: [false, true])
     func memoryDiskZeroes(discards: Bool) throws {
         let disk = try MemoryDisk(size: 2048)
-        let ones = Pieces([2048])
+        let ones = SegmentedBuffer([2048])
         ones.bytes = [UInt8](repeating: 1, count: 2048)
         #expect(ones.perform(.write, on: disk) == .ok())
         #expect(
-            Pieces([1]).perform(discards ? .discard : .writeZeroes(mayUnmap: false), at: 512, count: 1024, on: disk)
+            SegmentedBuffer([1]).perform(
+                discards ? .discard : .writeZeroes(mayUnmap: false), at: 512, count: 1024, on: disk)
                 == .ok())
         #expect(ones.perform(.read, on: disk) == .ok(written: 2048))
         #expect(ones.bytes == (0..<2048).map { 512..<1536 ~= $0 ? 0 : 1 })
-        #expect(Pieces([1]).perform(.discard, at: 1536, count: 1024, on: disk) == .ioError)
+        #expect(SegmentedBuffer([1]).perform(.discard, at: 1536, count: 1024, on: disk) == .ioError)
     }
 
     @Test("GuestBuffer has the layout of iovec")

@@ -1,5 +1,5 @@
-// The forms of a queue that the guest's command line asks for. Which forms pass at which sizes is the business of
-// Tests/grid/run.sh; here, that a form asked for is the form driven, and that what cannot be had is no success.
+// The queue forms that the guest's command line selects: the selected form is the one used, and a form that is not
+// available fails. Tests/grid/run.sh tests which forms pass at which sizes.
 
 import Testing
 import VirtioABI
@@ -8,14 +8,14 @@ import VirtioABI
 
 @Suite("Queue forms in the guest", .needsKVM, .serialized)
 struct GuestFormTests {
-    /// A check that is about a feature, and the feature's name.
+    /// The checks that test a feature, and the feature's name.
     static let checks = [
         ("packed-laps", "packed"), ("packed-used-flags", "packed"), ("indirect-tables", "indirect"),
         ("event-interrupt", "event_idx"), ("event-kick", "event_idx"), ("in-order", "in_order"),
         ("notification-data", "notification_data"), ("queue-reset", "ring_reset"),
     ]
 
-    @Test("a feature that is named is accepted, and none beside it", arguments: checks)
+    @Test("only the named feature is accepted", arguments: checks)
     func exactly(check: String, feature: String) throws {
         let names = Self.checks.map(\.0).joined(separator: ",")
         let run = try GuestRun(append: ["only=\(names)", "features=\(feature)"])
@@ -29,7 +29,7 @@ struct GuestFormTests {
         #expect(run.lines.contains { $0.name == check && $0.directive == nil })
     }
 
-    @Test("a name that is no feature is a failed check, whatever was selected")
+    @Test("an unknown feature name fails a check, whatever was selected")
     func unknown() throws {
         let run = try GuestRun(append: ["only=identity", "features=packed+rainbow"])
         #expect(run.lines.map(\.name) == ["features-offered", "identity"], "\(run.output)")
@@ -37,16 +37,17 @@ struct GuestFormTests {
         #expect(run.outcome != .poweredOff)
     }
 
-    @Test("the size is the one asked for, a power of two below it, or what the device allows")
+    @Test("the size is the requested one, a power of two below it, or the device's maximum")
     func size() throws {
-        for (asked, features, entries) in [(8, "none", 8), (5, "packed", 5), (7, "none", 4), (30000, "packed", 64)] {
-            let run = try GuestRun(append: ["only=console-output", "queue-size=\(asked)", "features=\(features)"])
+        for (requested, features, entries) in [(8, "none", 8), (5, "packed", 5), (7, "none", 4), (30000, "packed", 64)]
+        {
+            let run = try GuestRun(append: ["only=console-output", "queue-size=\(requested)", "features=\(features)"])
             #expect(run.outcome == .poweredOff)
             #expect(run.output.contains("# the console's queues: entries \(entries),"), "\(run.output)")
         }
     }
 
-    @Test("a request that does not fit is left out with the reason, not passed")
+    @Test("a check whose request does not fit is skipped with the reason, not passed")
     func tooSmall() throws {
         let run = try GuestRun(append: ["only=blk-flush", "queue-size=1"])
         #expect(run.lines.map(\.directive) == ["SKIP the queue has too few entries for the request"])

@@ -1,4 +1,4 @@
-// Runs the built-in guest in this process and reads what it reported.
+// Runs the built-in guest in this process and parses its TAP report.
 
 import Glibc
 import Testing
@@ -7,7 +7,7 @@ import VirtioABI
 @testable import KVM
 @testable import Machine
 
-/// Why tests that need KVM are skipped, or nil where they run.
+/// The reason why tests that need KVM are skipped; nil where they run.
 let noKVM: MachineError? = {
     do throws(KVMError) {
         _ = try Hypervisor()
@@ -16,7 +16,7 @@ let noKVM: MachineError? = {
 }()
 
 extension Trait where Self == ConditionTrait {
-    /// The test needs /dev/kvm; where it is missing the reason is printed.
+    /// Skips the test where there is no KVM, and reports the reason.
     static var needsKVM: Self { .enabled(if: noKVM == nil, "\(noKVM?.description ?? "")") }
 }
 
@@ -40,13 +40,13 @@ struct TAPLine: Equatable {
 /// A finished run of the built-in guest.
 struct GuestRun {
     let outcome: Machine.Outcome
-    /// Everything the console wrote.
+    /// The console's output.
     let output: String
 
     /// Runs the guest with `append` on its command line, and `input` for its console to read from.
     init(
         append: [String] = [], suspend: SuspendDialect? = .draft, input: Int32? = nil,
-        hooks between: TestHooks = TestHooks()
+        hooks: TestHooks = TestHooks()
     ) throws {
         let path = "/tmp/vmm-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         defer { unsafe unlink(path) }
@@ -58,21 +58,21 @@ struct GuestRun {
         defer { close(sink) }
         configuration.console = .descriptors(input: input, output: sink)
         configuration.reportsViolations = false
-        let machine = try Machine(configuration, hooks: between)
+        let machine = try Machine(configuration, hooks: hooks)
         outcome = try machine.run(timeout: .seconds(120))
         output = String(decoding: try contents(of: path), as: UTF8.self)
     }
 
-    /// The report, a line each check.
+    /// The report's lines, one for each check.
     var lines: [TAPLine] { output.split(whereSeparator: \.isNewline).compactMap { TAPLine($0) } }
 
-    /// The plan's number of checks, 0 if there is no plan.
+    /// The number of checks in the plan line; 0 if there is none.
     var planned: Int {
         output.split(whereSeparator: \.isNewline).first { $0.hasPrefix("1..") }.flatMap { Int($0.dropFirst(3)) } ?? 0
     }
 }
 
-/// A file's bytes.
+/// The content of a file.
 func contents(of path: String) throws -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY)
     try #require(descriptor >= 0, "\(path): \(reason(errno))")

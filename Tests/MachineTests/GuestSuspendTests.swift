@@ -1,4 +1,5 @@
-// The tests of SUSPEND that a guest repeats on KVM, by their number. Kicks are events (ioeventfd) here, and interrupts level.
+// The SUSPEND tests that a guest repeats on KVM, by number. Available buffer notifications arrive by ioeventfd here,
+// and interrupts are level-triggered.
 
 import Testing
 import VirtioABI
@@ -7,7 +8,7 @@ import VirtioABI
 
 @Suite("SUSPEND in the guest", .needsKVM, .serialized)
 struct GuestSuspendTests {
-    /// Runs the guest's check alone, which has to pass and not be left out.
+    /// Runs only this check of the guest, which has to pass and must not be skipped.
     private func run(_ check: String, _ dialect: SuspendDialect) throws {
         let run = try GuestRun(append: ["only=\(check)"], suspend: dialect)
         #expect(run.lines.map(\.name) == [check], "\(run.output)")

@@ -1,10 +1,10 @@
-// Kernels, right and wrong, and what the loader makes of them.
+// Valid and invalid kernels, and the loader's result for each.
 
 import Glibc
 import Machine
 import Testing
 
-/// 16 MiB with `kernel` in it.
+/// Loads `kernel` into a RAM of 16 MiB.
 private func loaded(
     _ kernel: Executable, commandLine: String = "", initrd: [UInt8]? = nil, acpi: [UInt8]? = nil,
     memory: UInt64 = 16 << 20
@@ -49,7 +49,7 @@ struct LoaderTests {
 
         let module = try #require(field(16, 8))
         let start = try #require(ram.number(at: module, bytes: 8))
-        #expect(start == (3 << 30) - 4096, "as high as it goes, on a page")
+        #expect(start == (3 << 30) - 4096, "the highest page-aligned address")
         #expect(ram.number(at: module + 8, bytes: 8) == 4)
         #expect(ram.read(at: start, count: 4) == initrd)
 
@@ -130,7 +130,7 @@ struct LoaderErrorTests {
         #expect(refusal("/no/such/kernel") == .unreadable(name: "/no/such/kernel", errno: ENOENT))
         #expect(refusal("/") == .directory(name: "/"))
         #expect(refusal("/dev/zero") == .notAFile(name: "/dev/zero"))
-        // A pipe that nobody writes to is refused at once, not waited for.
+        // A pipe without a writer is refused at once; the loader does not wait.
         let pipe = "/tmp/loader-\(getpid()).pipe"
         unsafe mkfifo(pipe, 0o600)
         defer { unsafe unlink(pipe) }
@@ -147,7 +147,7 @@ struct LoaderErrorTests {
         _ = try loader.load(into: ram, commandLine: "", initrd: .path(file.path))
         #expect(ram.read(at: 0x10_0000, count: 3) == [1, 2, 3])
         #expect(ram.read(at: (2 << 20) - 4096, count: kernel.count) == kernel)
-        // The file shrinks between the look at its headers and the loading.
+        // The file shrinks after its headers were read and before it is loaded.
         file.write(Array(kernel.prefix(178)))
         #expect(throws: LoaderError.truncated(name: file.path)) {
             _ = try loader.load(into: RAM(size: 2 << 20), commandLine: "")
@@ -194,7 +194,7 @@ struct LoaderErrorTests {
         }
     }
 
-    @Test func segmentsInEachOthersWay() {
+    @Test func overlappingSegments() {
         var kernel = Executable.kernel([0x90, 0x90])
         kernel.segments.append(.init(address: 0x10_0001, bytes: [1]))
         #expect(Self.refusal(kernel) == .overlap("k, segment 0", "k, segment 1", address: 0x10_0001))
@@ -208,8 +208,8 @@ struct LoaderErrorTests {
     }
 
     @Test(arguments: [true, false])
-    func everyCutIsNoticed(is64Bit: Bool) {
-        // The note comes last, so every byte is needed.
+    func everyTruncationIsDetected(is64Bit: Bool) {
+        // The note is at the end of the file, so every byte is needed.
         let bytes = Executable.kernel([0x90], is64Bit: is64Bit).bytes
         for count in 1..<bytes.count {
             let error = Self.refusal(Array(bytes.prefix(count)), memory: 2 << 20)
@@ -217,7 +217,7 @@ struct LoaderErrorTests {
         }
     }
 
-    /// Whatever a byte says, the loader loads or refuses: it does not trap.
+    /// For every value of every byte the loader loads or refuses the file: it does not trap.
     @Test(arguments: [true, false])
     func noByteIsTrusted(is64Bit: Bool) {
         let bytes = Executable.kernel([0x90, 0x90, 0x90], is64Bit: is64Bit).bytes
@@ -232,7 +232,7 @@ struct LoaderErrorTests {
         #expect(refused > 50)
     }
 
-    /// The fields that lead elsewhere, at their extremes.
+    /// The offset, address and size fields, with extreme values.
     @Test func noFieldIsTrusted() {
         let kernel = Executable.kernel([0x90, 0x90, 0x90])
         let extremes: [UInt64] = [0x7fff_ffff, 0xffff_ffff, 1 << 63, .max - 63, .max]
@@ -244,7 +244,7 @@ struct LoaderErrorTests {
             }
         }
         var full = kernel.bytes
-        full[64 + 40] = 2  // p_memsz: less than the three bytes there are
+        full[64 + 40] = 2  // p_memsz: less than the three bytes in the file
         #expect(Self.refusal(full) == .malformed(name: "k", what: "a segment has more bytes than memory"))
         var many = kernel.bytes
         many.replaceSubrange(56..<58, with: [0xff, 0xff])
@@ -252,7 +252,7 @@ struct LoaderErrorTests {
     }
 }
 
-/// A file that goes away with its owner.
+/// A temporary file that `deinit` removes.
 private struct TemporaryFile: ~Copyable {
     let path: String
     private let descriptor: Int32
@@ -269,7 +269,7 @@ private struct TemporaryFile: ~Copyable {
         unsafe unlink(path)
     }
 
-    /// Makes these bytes the file's content.
+    /// Replaces the file's content.
     func write(_ bytes: [UInt8]) {
         ftruncate(descriptor, 0)
         let written = unsafe pwrite(descriptor, bytes, bytes.count, 0)

@@ -1,4 +1,4 @@
-// A loaded kernel, entered on a real KVM.
+// Runs a loaded kernel on KVM.
 
 import KVM
 import Machine
@@ -26,7 +26,7 @@ struct PVHTests {
         try state.apply(to: vcpu)
         #expect(try vcpu.run() == .portOut(port: 0xf4, width: 4, value: 0x336e_c578))
         guard case .portOut(port: 0xf4, width: 4, let cr0) = try vcpu.run() else {
-            Issue.record("cr0 did not come out")
+            Issue.record("the guest did not write cr0")
             return
         }
         #expect(cr0 & 0x8000_0001 == 1, "protected mode, no paging")

@@ -1,6 +1,6 @@
-// A disk that keeps nothing but what was flushed, and whose power is cut at some request: what the guest was told is flushed is
-// there afterwards. A process that is killed leaves the host's page cache behind, so only a disk of our own can show that flushes
-// are carried out, and in time.
+// A disk that keeps only flushed data, and whose power is cut at some request: data whose flush was completed must be
+// there afterwards. Killing a process does not lose the host's page cache, so only a simulated disk can show that
+// flushes are performed before they are completed.
 
 import Synchronization
 import Testing
@@ -9,45 +9,46 @@ import VirtioABI
 
 @testable import Machine
 
-/// A disk with a cache that is lost.
+/// A disk with a volatile write cache, which is lost when the power is cut.
 private final class VolatileDisk: BlockBackend {
     private struct Contents {
-        /// Sectors by number: what is in the cache, and what is safe.
+        /// Sectors by number: in the cache, and on stable storage.
         var cached: [UInt64: [UInt8]] = [:]
-        var safe: [UInt64: [UInt8]] = [:]
-        var left: Int
+        var stable: [UInt64: [UInt8]] = [:]
+        var requestsLeft: Int
     }
 
     private let contents: Mutex<Contents>
     private let ignoresFlush: Bool
 
-    /// Power is cut before request `requests`; from then on each fails. With `ignoresFlush` it is a disk that lies.
+    /// The power is cut at request `requests`; from then on each fails. With `ignoresFlush` flushes succeed without
+    /// effect.
     init(requests: Int, ignoresFlush: Bool) {
-        contents = Mutex(Contents(left: requests))
+        contents = Mutex(Contents(requestsLeft: requests))
         self.ignoresFlush = ignoresFlush
     }
 
     let capacity: UInt64 = 256
 
-    /// The first word of a sector that outlived the cut.
+    /// The first 8 bytes of a sector on stable storage.
     func word(_ sector: UInt64) -> UInt64? {
-        contents.withLock { $0.safe[sector] }.map { bytes in
+        contents.withLock { $0.stable[sector] }.map { bytes in
             (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }
         }
     }
 
     func flush() -> Outcome {
         contents.withLock {
-            guard $0.left > 0 else { return .ioError }
-            if !ignoresFlush { $0.safe = $0.cached }
+            guard $0.requestsLeft > 0 else { return .ioError }
+            if !ignoresFlush { $0.stable = $0.cached }
             return .ok()
         }
     }
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         let isOn = contents.withLock {
-            $0.left = max(0, $0.left - 1)
-            return $0.left > 0
+            $0.requestsLeft = max(0, $0.requestsLeft - 1)
+            return $0.requestsLeft > 0
         }
         guard isOn else { return .ioError }
         switch request.operation {
@@ -62,33 +63,36 @@ private final class VolatileDisk: BlockBackend {
     }
 }
 
-@Suite("The power of a disk is cut", .needsKVM, .serialized)
+@Suite("Power loss of a disk", .needsKVM, .serialized)
 struct PowerCutTests {
-    /// The records the guest was told are flushed and that are not there, and how many it was told of.
-    private func lost(cutAt requests: Int, _ dialect: SuspendDialect, ignoresFlush: Bool) throws -> (Int, told: Int) {
+    /// The number of records whose flush was completed and that are lost, and the number of all whose flush was
+    /// completed.
+    private func lost(
+        cutAt requests: Int, _ dialect: SuspendDialect, ignoresFlush: Bool
+    ) throws -> (Int, flushed: Int) {
         let disk = VolatileDisk(requests: requests, ignoresFlush: ignoresFlush)
-        let between = TestHooks(backend: { $0.capacity == 16 << 11 ? disk : $0 })
-        let run = try GuestRun(append: ["records=100000"], suspend: dialect, hooks: between)
-        #expect(run.outcome == .debugExit(0x2a), "the guest ends with its disk: \(run.output.suffix(200))")
-        let told = run.output.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("flushed ") }
+        let hooks = TestHooks(backend: { $0.capacity == 16 << 11 ? disk : $0 })
+        let run = try GuestRun(append: ["records=100000"], suspend: dialect, hooks: hooks)
+        #expect(run.outcome == .debugExit(0x2a), "the guest ends when its disk fails: \(run.output.suffix(200))")
+        let flushed = run.output.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("flushed ") }
             .compactMap { UInt64($0.dropFirst("flushed ".count)) }
-        let there = told.suffix(Int(disk.capacity) - 8).filter { number in
+        let present = flushed.suffix(Int(disk.capacity) - 8).filter { number in
             // BlockDriver.fill, of seed 1.
             disk.word(number % disk.capacity) == (1 << 52 &+ number << 32) &* 0x9e37_79b9_7f4a_7c15
         }
-        return (told.suffix(Int(disk.capacity) - 8).count - there.count, told.count)
+        return (flushed.suffix(Int(disk.capacity) - 8).count - present.count, flushed.count)
     }
 
-    @Test("what was flushed is there", arguments: [7, 23, 61, 601], SuspendDialect.allCases)
+    @Test("flushed records are not lost", arguments: [7, 23, 61, 601], SuspendDialect.allCases)
     func flushed(cutAt requests: Int, dialect: SuspendDialect) throws {
-        let (lost, told) = try lost(cutAt: requests, dialect, ignoresFlush: false)
+        let (lost, flushed) = try lost(cutAt: requests, dialect, ignoresFlush: false)
         #expect(lost == 0)
-        #expect(told >= (requests - 1) / 6 * 4)
+        #expect(flushed >= (requests - 1) / 6 * 4)
     }
 
-    @Test("a disk that ignores flushes is found out")
+    @Test("a disk that ignores flushes is detected")
     func ignored() throws {
-        let (lost, told) = try lost(cutAt: 100, .draft, ignoresFlush: true)
-        #expect(lost == told && told > 0)
+        let (lost, flushed) = try lost(cutAt: 100, .draft, ignoresFlush: true)
+        #expect(lost == flushed && flushed > 0)
     }
 }

@@ -1,17 +1,17 @@
-// A driver in a qtest client's place: it knows the device by lines of text alone.
+// A qtest client with a driver: it accesses the device only by lines of text.
 
 import Testing
 import VirtioABI
 
 @testable import Machine
 
-/// A session with a machine, and a split-ring driver that speaks through it.
+/// A qtest session with a machine, and a split-ring driver that uses it.
 final class QTestClient {
     private let session: QTestSession
     private let machine: QTestMachine
-    /// The interrupt lines that were told of, since this was emptied last.
+    /// The IRQ lines received since this was last emptied.
     var interrupts: [String] = []
-    /// Everything said and answered.
+    /// All lines sent and received.
     private(set) var transcript: [String] = []
 
     static let disk = 1
@@ -32,23 +32,21 @@ final class QTestClient {
     }
 
     var outcome: Machine.Outcome? { session.outcome }
-    /// What the checks found so far.
-    var conformance: [ConformanceReport] { machine.conformance }
 
-    /// Writes what is left of the trace, as at the end of a run.
+    /// Writes the rest of the trace, as at the end of a run.
     func closeTrace() { machine.trace?.close() }
 
-    /// Says a line and returns the answer, which is the last of the lines that come; the others are interrupts.
+    /// Sends a line and returns the answer, which is the last of the lines received; the others are IRQ lines.
     @discardableResult
     func say(_ line: String) -> String {
-        let told = session.handle(Array(line.utf8)[...])
-        transcript += ["> " + line] + told
-        interrupts += told.dropLast()
-        #expect(told.dropLast().allSatisfy { $0.hasPrefix("IRQ ") }, "\(told)")
-        return told.last ?? ""
+        let received = session.handle(Array(line.utf8)[...])
+        transcript += ["> " + line] + received
+        interrupts += received.dropLast()
+        #expect(received.dropLast().allSatisfy { $0.hasPrefix("IRQ ") }, "\(received)")
+        return received.last ?? ""
     }
 
-    /// The number behind the OK.
+    /// Sends a line and returns the number after the OK.
     func number(_ line: String) -> UInt64 {
         let answer = say(line)
         #expect(answer.hasPrefix("OK 0x"), "\(line): \(answer)")
@@ -69,8 +67,8 @@ final class QTestClient {
 
     func status(_ slot: Int) -> UInt64 { get(slot, .status) }
 
-    /// Brings the device in `slot` to DRIVER_OK with VERSION_1, its SUSPEND, and queues of 8 entries: queue n at 0x10000 + n * 0x1000.
-    /// `features` are more of them, below bit 32.
+    /// Initialises the device in `slot` to DRIVER_OK with VIRTIO_F_VERSION_1, its SUSPEND feature, `features` (bits
+    /// below 32), and queues of 8 entries: queue n at 0x10000 + slot * 0x8000 + n * 0x1000.
     func bringUp(_ slot: Int, queues: Int, features: UInt64 = 0) {
         for status: UInt64 in [0, 1, 3] { set(slot, .status, status) }
         set(slot, .deviceFeaturesSel, 1)
@@ -100,8 +98,7 @@ final class QTestClient {
 
     private func ring(_ slot: Int, _ queue: Int) -> UInt64 { 0x1_0000 + UInt64(slot) * 0x8000 + UInt64(queue) * 0x1000 }
 
-    /// Makes a chain available, without a kick: descriptors from `first` on, each with its address, length and whether the device
-    /// writes it.
+    /// Makes a chain available, without a notification. Its descriptors start at `first`.
     func offer(_ slot: Int, _ queue: Int, first: Int, _ buffers: [(address: UInt64, length: Int, writes: Bool)]) {
         let base = ring(slot, queue)
         for (index, buffer) in buffers.enumerated() {
@@ -117,12 +114,13 @@ final class QTestClient {
         say("writew \(base + 0x402) \(index + 1)")
     }
 
-    func kick(_ slot: Int, _ queue: Int) { set(slot, .queueNotify, UInt64(queue)) }
+    func notify(_ slot: Int, _ queue: Int) { set(slot, .queueNotify, UInt64(queue)) }
 
-    /// How many chains the device used.
+    /// The device's used index.
     func used(_ slot: Int, _ queue: Int) -> UInt64 { number("readw \(ring(slot, queue) + 0x802)") }
 
-    /// Offers and kicks a request of one sector at `buffer`: header in front of it, status byte behind.
+    /// Makes a request of one sector at `buffer` available and notifies: the header is before the buffer, the status
+    /// byte after it.
     func request(_ kind: UInt32, sector: UInt64, at buffer: UInt64, first: Int = 0, slot: Int = QTestClient.disk) {
         say("writel \(buffer - 16) \(kind)")
         say("writel \(buffer - 12) 0")
@@ -132,12 +130,12 @@ final class QTestClient {
         offer(
             slot, 0, first: first,
             [(buffer - 16, 16, false), (buffer, 512, reads), (buffer + 512, 1, true)])
-        kick(slot, 0)
+        notify(slot, 0)
     }
 
     // MARK: State
 
-    /// The value of the first member `name` in what x-state says of the device, as it is written.
+    /// The JSON text of the first member `name` in the device's x-state.
     func state(_ device: String, _ name: String) -> String {
         let text = say("x-state \(device)")
         guard let start = text.firstRange(of: "\"\(name)\":")?.upperBound else { return "" }

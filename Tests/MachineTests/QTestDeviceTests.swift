@@ -1,5 +1,5 @@
-// Devices driven by lines of text: requests, interrupts, and every x- verb. No thread, no KVM, no waiting: each answer says how
-// things are.
+// Devices driven over qtest: requests, interrupts, and every x- verb. No thread, no KVM and no waiting: the work a line
+// causes is done before its answer.
 
 import Glibc
 import Testing
@@ -16,7 +16,7 @@ import VirtioABI
         client = try QTestClient()
     }
 
-    @Test("the board has the console and the built-in guest's disks where the guest finds them")
+    @Test("the board has the console and the built-in guest's disks in slots 0 to 2")
     func board() {
         #expect([0, 1, 2].map { client.get($0, .deviceID) } == [3, 2, 2])
         #expect(client.number("readl 0xd0003000") == 0xffff_ffff)
@@ -25,7 +25,7 @@ import VirtioABI
         #expect(client.state("blk1", "device") == "\"blk1\"" && client.say("x-hold blk2").hasPrefix("FAIL"))
     }
 
-    @Test("a kick's work is done before its OK: data, status, used ring, interrupt")
+    @Test("a notification's work is done before its OK: data, status, used ring, interrupt")
     func requests() {
         client.say("irq_intercept_in ioapic")
         client.bringUp(disk, queues: 1)
@@ -35,7 +35,7 @@ import VirtioABI
         #expect(client.interrupts == ["IRQ raise 6"] && client.used(disk, 0) == 1)
         #expect(client.number("readb 0x30200") == 0)
         client.request(BlockRequest.Kind.read, sector: 3, at: 0x4_0000, first: 3)
-        // The line is up already.
+        // The line is already raised.
         #expect(client.interrupts == ["IRQ raise 6"] && client.used(disk, 0) == 2)
         #expect(client.say("read 0x401fe 3") == "OK 0x5a5a00")
         #expect(client.get(disk, .interruptStatus) == 1 && client.state("blk0", "line") == "true")
@@ -43,19 +43,19 @@ import VirtioABI
         #expect(client.interrupts == ["IRQ raise 6", "IRQ lower 6"] && client.state("blk0", "line") == "false")
     }
 
-    @Test("a buffer without a kick stays where it is, whatever else the device does")
-    func noKick() {
+    @Test("an available buffer without a notification is not taken, whatever else the device does")
+    func noNotification() {
         client.bringUp(disk, queues: 1)
         client.offer(disk, 0, first: 0, [(0x3_0000, 16, false), (0x3_0200, 513, true)])
         for line in ["x-release blk0", "x-capacity blk0 64", "clock_step 1000000000000", "endianness"] {
             client.say(line)
             #expect(client.used(disk, 0) == 0 && client.state("blk0", "inFlight") == "0", "\(line)")
         }
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         #expect(client.used(disk, 0) == 1)
     }
 
-    @Test("interrupts are told of once they are asked for, those that are up at once")
+    @Test("interrupts are reported after irq_intercept_in, raised lines at once")
     func interception() {
         client.say("x-size console0 90 30")
         client.bringUp(disk, queues: 1)
@@ -90,7 +90,7 @@ import VirtioABI
 
     // MARK: Holding and failing
 
-    @Test("held requests wait, and go on one by one or all together")
+    @Test("held requests are released one by one or all together")
     func hold() {
         client.bringUp(disk, queues: 1)
         client.say("x-hold blk0")
@@ -110,7 +110,7 @@ import VirtioABI
         #expect(client.used(disk, 0) == 4 && client.state("blk0", "holding") == "false")
     }
 
-    @Test("a reset while requests are held leaves guest memory alone")
+    @Test("after a reset, releasing held requests does not change guest memory")
     func resetHeld() {
         client.bringUp(disk, queues: 1)
         client.say("x-hold blk0")
@@ -122,7 +122,7 @@ import VirtioABI
     }
 
     @Test(
-        "a failure has the status its errno means",
+        "an injected failure has the status of its errno",
         arguments: [("5", 1), ("ENOSPC", 1), ("EIO", 1), ("EOPNOTSUPP", 2), ("38", 2), ("95", 2), ("0x26", 2)])
     func fail(errno: String, status: UInt64) {
         client.bringUp(disk, queues: 1)
@@ -135,7 +135,7 @@ import VirtioABI
         #expect(client.state("blk0", "failing") == "1")
     }
 
-    @Test("a fatal error needs a reset, and the driver hears of it")
+    @Test("a fatal error sets DEVICE_NEEDS_RESET and interrupts the driver")
     func fatal() {
         client.say("irq_intercept_in ioapic")
         client.bringUp(disk, queues: 1)
@@ -144,26 +144,26 @@ import VirtioABI
         #expect(client.state("blk0", "phase") == "\"dead\"")
     }
 
-    @Test("a driver that breaks a ring is told what it did")
+    @Test("x-state reports the fault of a broken ring and the clause violated")
     func fault() {
         client.bringUp(disk, queues: 1)
         client.offer(disk, 0, first: 0, [(0xc000_0000, 16, false)])
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         #expect(client.status(disk) == 0x4f && client.state("blk0", "lastFault") == "\"bufferOutsideMemory\"")
         #expect(client.state("blk0", "clause") == "\"6.1-5\"" && client.state("blk0", "count") == "1")
         client.say("readb \(client.address(disk, 0))")
         #expect(client.state("blk0", "clause") == "\"4.2.2.2-4\"")
     }
 
-    /// Each two sectors of this disk are an available ring that is 128 entries further, and behind it the header of a read of the
-    /// next two. The last ones lead to the first.
-    private func feed(laps: Int) -> [UInt8] {
+    /// A disk of pairs of sectors. Each pair holds an available ring that is 128 entries further, and the header of a
+    /// read of the next pair; the last pair leads to the first.
+    private func selfReadingDisk(laps: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         for lap in 0..<laps {
             let index = UInt16(truncatingIfNeeded: (lap + 2) * 128)
             let next = (lap + 1) % laps * 2
             bytes += [0, 0, UInt8(truncatingIfNeeded: index), UInt8(index >> 8)]
-            // Of 128 chains one reads, by descriptors 0 to 2, the others are answered at once, by 3 and 4.
+            // Of 128 chains one is a read, with descriptors 0 to 2; the others, with 3 and 4, are completed at once.
             for entry in 0..<256 { bytes += [entry % 128 == 0 ? 0 : 3, 0] }
             bytes += [UInt8](repeating: 0, count: 20) + [UInt8(next & 0xff), UInt8(next >> 8)]
             bytes += [UInt8](repeating: 0, count: 1024 * (lap + 1) - bytes.count)
@@ -171,15 +171,15 @@ import VirtioABI
         return bytes
     }
 
-    @Test("a driver that makes the disk feed itself for ever keeps nobody from an answer")
-    func selfFeeding() throws {
+    @Test("a disk whose reads make further requests available without end does not block the qtest session")
+    func endlessRequests() throws {
         let path = "/tmp/vmm-feed-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         let image = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
         defer {
             close(image)
             unsafe unlink(path)
         }
-        let bytes = feed(laps: 512)
+        let bytes = selfReadingDisk(laps: 512)
         try #require(unsafe write(image, bytes, bytes.count) == bytes.count)
         let client = try QTestClient { $0.disks = [Machine.Configuration.Disk(path: path)] }
         client.bringUp(disk, queues: 0)
@@ -199,7 +199,7 @@ import VirtioABI
             client.say("writew \(0x2_000e + 16 * index) \(next)")
         }
         client.say("writel 0x50010 99")
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         let before = client.number("readw 0x40002")
         #expect(client.number("readw 0x40002") != before, "\(client.say("x-state blk0"))")
         client.set(disk, .status, 0)
@@ -208,7 +208,7 @@ import VirtioABI
 
     // MARK: Sizes, input, output
 
-    @Test("a disk's capacity is what the test says, beyond its end reads fail")
+    @Test("x-capacity sets a disk's capacity, and reads beyond it fail")
     func capacity() {
         client.bringUp(disk, queues: 1)
         let generation = client.get(disk, .configGeneration)
@@ -230,53 +230,53 @@ import VirtioABI
         #expect(client.get(console, .interruptStatus) == 2)
     }
 
-    @Test("input fills the driver's buffers, waits when there are none, and is refused when too much waits")
+    @Test("input fills the driver's buffers, waits while there are none, and is refused when the host's buffer is full")
     func input() {
         client.say("x-input console0 0x0102")
         client.bringUp(console, queues: 2)
         client.offer(console, 0, first: 0, [(0x3_0000, 8, true)])
-        client.kick(console, 0)
+        client.notify(console, 0)
         #expect(client.used(console, 0) == 1 && client.say("read 0x30000 3") == "OK 0x010200")
         client.offer(console, 0, first: 1, [(0x3_0000, 4, true)])
-        client.kick(console, 0)
+        client.notify(console, 0)
         #expect(client.used(console, 0) == 1)
         #expect(client.say("x-input console0 0xaabbccddee") == "OK" && client.used(console, 0) == 2)
         #expect(client.say("read 0x30000 4") == "OK 0xaabbccdd")
 
         // One byte waits in the model; it has room for 4095 more, its host for 65536.
-        let lot = "0x" + String(repeating: "55", count: 65536)
-        #expect(client.say("x-input console0 \(lot)") == "OK" && client.state("console0", "input") == "61441")
-        #expect(client.say("x-input console0 \(lot)") == "FAIL console0 has no room for so much input")
+        let input = "0x" + String(repeating: "55", count: 65536)
+        #expect(client.say("x-input console0 \(input)") == "OK" && client.state("console0", "input") == "61441")
+        #expect(client.say("x-input console0 \(input)") == "FAIL console0 has no room for so much input")
         #expect(client.state("console0", "input") == "61441")
         client.say("writew 0x10000c 2")
         for index in 0..<3 {
             client.offer(console, 0, first: 2, [(0x10_0000, 4096, true)])
-            client.kick(console, 0)
+            client.notify(console, 0)
             #expect(client.used(console, 0) == UInt64(3 + index))
         }
         #expect(client.say("b64read 0x100000 3") == "OK VVVV")
         #expect(client.state("console0", "input") == "\(61441 - 3 * 4096)")
     }
 
-    @Test("output is what was written since the last time; when its buffer is full, requests wait")
+    @Test("x-output returns the output since the last x-output; while its buffer is full, requests wait")
     func output() {
         client.bringUp(console, queues: 2)
         #expect(client.say("x-output console0") == "OK 0x")
         client.say("write 0x30000 4 0x68656c6c")
         client.offer(console, 1, first: 0, [(0x3_0000, 4, false)])
-        client.kick(console, 1)
+        client.notify(console, 1)
         client.say("writel \(client.address(console, 0x108)) 0x6f")
         #expect(client.used(console, 1) == 1 && client.state("console0", "output") == "5")
         #expect(client.say("x-output console0") == "OK 0x68656c6c6f" && client.say("x-output console0") == "OK 0x")
 
         client.say("memset 0x100000 0x18000 0x2e")
         client.offer(console, 1, first: 0, [(0x10_0000, 0x1_8000, false)])
-        client.kick(console, 1)
+        client.notify(console, 1)
         #expect(client.used(console, 1) == 1 && client.state("console0", "output") == "65536")
         // Input does not wait for output.
         client.say("x-input console0 0x61")
         client.offer(console, 0, first: 0, [(0x3_0000, 4, true)])
-        client.kick(console, 0)
+        client.notify(console, 0)
         #expect(client.used(console, 0) == 1)
         #expect(client.say("x-output console0") == "OK 0x" + String(repeating: "2e", count: 65536))
         #expect(client.used(console, 1) == 2)
@@ -290,7 +290,7 @@ import VirtioABI
         for index in 0..<3 {
             client.say("writeb \(0x3_0000 + index) \(0x61 + index)")
             client.offer(console, 1, first: index, [(UInt64(0x3_0000 + index), 1, false)])
-            client.kick(console, 1)
+            client.notify(console, 1)
         }
         #expect(client.say("x-output console0") == "OK 0x" && client.used(console, 1) == 0)
         #expect(client.say("x-release console0 1") == "OK" && client.used(console, 1) == 1)
@@ -299,20 +299,20 @@ import VirtioABI
         #expect(client.say("x-output console0") == "OK 0x6263")
     }
 
-    @Test("each port of the console has its own input and output, and is opened and left")
+    @Test("each port of the console has its own input and output, and is opened and closed")
     func ports() throws {
         let client = try QTestClient { $0.ports = [Machine.Configuration.Port(.null, name: "agent")] }
         client.bringUp(console, queues: 6, features: ConsoleFeature.multiport.rawValue)
         func control(_ port: UInt64, _ event: ConsoleControl.Event) {
             client.say("writeq 0x40000 \(port | UInt64(event.rawValue) << 32 | 1 << 48)")
             client.offer(console, ConsoleQueue.controlTransmit, first: 0, [(0x4_0000, 8, false)])
-            client.kick(console, ConsoleQueue.controlTransmit)
+            client.notify(console, ConsoleQueue.controlTransmit)
         }
         /// Takes the next control message: event, port and value.
         func message() -> [UInt64] {
             client.say("memset 0x41000 80 0xff")
             client.offer(console, ConsoleQueue.controlReceive, first: 0, [(0x4_1000, 80, true)])
-            client.kick(console, ConsoleQueue.controlReceive)
+            client.notify(console, ConsoleQueue.controlReceive)
             return [client.number("readw 0x41004"), client.number("readl 0x41000"), client.number("readw 0x41006")]
         }
         control(0, .deviceReady)
@@ -321,11 +321,11 @@ import VirtioABI
         #expect(message() == [7, 1, 0] && client.say("read 0x41008 5") == "OK 0x6167656e74")
         #expect(client.say("x-open console0 1 1") == "OK" && message() == [6, 1, 1])
         #expect(client.say("x-open console0 1 0") == "OK" && message() == [6, 1, 0])
-        #expect(client.say("x-open console0 2 1") == "FAIL console0 has no such thing")
+        #expect(client.say("x-open console0 2 1") == "FAIL console0 has no such port")
 
         client.say("write 0x30000 2 0x6869")
         client.offer(console, ConsoleQueue.transmit(port: 1), first: 0, [(0x3_0000, 2, false)])
-        client.kick(console, ConsoleQueue.transmit(port: 1))
+        client.notify(console, ConsoleQueue.transmit(port: 1))
         #expect(client.say("x-output console0") == "OK 0x" && client.say("x-output console0 1") == "OK 0x6869")
         control(1, .portOpen)
         client.offer(console, ConsoleQueue.receive(port: 1), first: 0, [(0x3_0000, 2, true)])
@@ -333,7 +333,7 @@ import VirtioABI
         #expect(client.used(console, ConsoleQueue.receive(port: 1)) == 1 && client.say("read 0x30000 2") == "OK 0x7a69")
     }
 
-    @Test("the test device's port says the same as the verbs")
+    @Test("the test device's port has the same effects as the verbs")
     func testDevice() {
         client.bringUp(disk, queues: 1)
         func perform(_ verb: TestDevice.Verb, _ argument: UInt16 = 0) {

@@ -1,4 +1,5 @@
-// A qtest session over a socket: clients that come, leave, say half a line, never read; names that are taken, stale or too long.
+// A qtest session over a socket: clients that connect, disconnect, send half a line or never read; socket paths that
+// are in use, stale or too long.
 
 import Glibc
 import Synchronization
@@ -6,11 +7,11 @@ import Testing
 
 @testable import Machine
 
-/// A connected socket, as a client has it.
+/// A client's connected socket.
 private final class Connection: Sendable {
     private let descriptor: Int32
 
-    /// Connects to `path`, as soon as somebody listens there, within ten seconds.
+    /// Connects to `path` as soon as the server listens there; fails after ten seconds.
     init(to path: String) throws {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -23,19 +24,19 @@ private final class Connection: Sendable {
             {
                 unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe connect(descriptor, $0, size) }
             }) != 0
-        { try #require(Instant.now < deadline, "nobody listens at \(path): \(reason(errno))") }
+        { try #require(Instant.now < deadline, "timed out; no server listens at \(path): \(reason(errno))") }
     }
 
     deinit { close(descriptor) }
 
     func send(_ text: String) { send(Array(text.utf8)) }
-    /// False if not all of it was taken.
+    /// Sends bytes. Returns false if not all of them were sent.
     @discardableResult
     func send(_ bytes: [UInt8], _ flags: Int32 = Int32(MSG_NOSIGNAL)) -> Bool {
         unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, flags) } == bytes.count
     }
 
-    /// What comes until `count` lines are whole or the other side ends, within ten seconds.
+    /// Reads until there are `count` lines or the peer has closed the connection; fails after ten seconds.
     func lines(_ count: Int) throws -> [String] {
         var text: [UInt8] = []
         let deadline = Instant.now.advanced(by: .seconds(10))
@@ -52,8 +53,8 @@ private final class Connection: Sendable {
     }
 }
 
-/// A machine that serves a socket in a thread of its own.
-private final class Served: Sendable {
+/// A qtest machine that serves a socket in its own thread.
+private final class TestServer: Sendable {
     let machine: QTestMachine
     let path = "/tmp/vmm-qtest-\(getpid())-\(UInt64.random(in: 0 ... .max))"
     private let outcome = Mutex<Machine.Outcome?>(nil)
@@ -62,18 +63,18 @@ private final class Served: Sendable {
         var configuration = Machine.Configuration()
         configuration.reportsViolations = false
         machine = try QTestMachine(configuration)
-        try Thread("served") { [self] in
+        try Thread("qtest server") { [self] in
             let end = try? machine.run(on: .unix(path), timeout: timeout)
             outcome.withLock { $0 = end }
         }.detach()
     }
 
-    /// How the run ended, which it has to within ten seconds.
-    func end() throws -> Machine.Outcome {
+    /// Waits for the run's outcome; fails after ten seconds.
+    func waitForEnd() throws -> Machine.Outcome {
         let deadline = Instant.now.advanced(by: .seconds(10))
         while true {
             if let end = outcome.withLock({ $0 }) { return end }
-            try #require(Instant.now < deadline, "the run did not end")
+            try #require(Instant.now < deadline, "timed out; the run did not end")
         }
     }
 }
@@ -81,10 +82,10 @@ private final class Served: Sendable {
 @Suite(.serialized) struct QTestServerTests {
     private func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-    @Test("a client is answered, in pieces or all at once, and its leaving is the end")
+    @Test("lines are answered, however they are split, and the client's disconnect ends the run")
     func session() throws {
-        let served = try Served()
-        var client: Connection? = try Connection(to: served.path)
+        let server = try TestServer()
+        var client: Connection? = try Connection(to: server.path)
         client?.send("endian")
         client?.send("ness\nreadb 0\n")
         #expect(try client?.lines(2) == ["OK little", "OK 0x0000000000000000"])
@@ -92,67 +93,67 @@ private final class Served: Sendable {
         #expect(try client?.lines(1000) == [String](repeating: "OK 0x0000000000000000", count: 1000))
         client?.send("not answered")
         client = nil
-        #expect(try served.end() == .clientLeft && !exists(served.path))
+        #expect(try server.waitForEnd() == .clientLeft && !exists(server.path))
     }
 
-    @Test("a line that is too long is told so, and the next one is answered")
+    @Test("a line that is too long gets an error, and the next one is answered")
     func tooLong() throws {
-        let served = try Served()
-        let client = try Connection(to: served.path)
+        let server = try TestServer()
+        let client = try Connection(to: server.path)
         for _ in 0..<100 { client.send([UInt8](repeating: UInt8(ascii: "z"), count: 1 << 16)) }
         client.send("\nendianness\n")
         #expect(try client.lines(2) == ["FAIL the line is too long", "OK little"])
-        // The longest that means something.
+        // The longest valid line.
         let bytes = "0x" + String(repeating: "ab", count: 1 << 20)
         client.send("write 0 0x100000 \(bytes)\nreadl 0xffffc\nwrite 0 0x100000 \(bytes) \(bytes)\n")
         #expect(try client.lines(3) == ["OK", "OK 0x00000000abababab", "FAIL the line is too long"])
     }
 
-    @Test("a second client is sent away, and the first goes on")
+    @Test("a second client is refused, and the first stays connected")
     func secondClient() throws {
-        let served = try Served()
-        let first = try Connection(to: served.path)
+        let server = try TestServer()
+        let first = try Connection(to: server.path)
         first.send("endianness\n")
         #expect(try first.lines(1) == ["OK little"])
-        let second = try Connection(to: served.path)
+        let second = try Connection(to: server.path)
         #expect(try second.lines(2) == ["FAIL another client is connected"])
         first.send("endianness\n")
         #expect(try first.lines(1) == ["OK little"])
     }
 
-    @Test("a client that asks and never reads is not served further, and the machine can still be stopped")
+    @Test("a client that sends requests and never reads is not served further, and the machine can still be stopped")
     func neverReads() throws {
-        let served = try Served()
-        let client = try Connection(to: served.path)
+        let server = try TestServer()
+        let client = try Connection(to: server.path)
         client.send("endianness\n")
         #expect(try client.lines(1) == ["OK little"])
-        let asked = Array("b64read 0 0x100000\n".utf8)
+        let request = Array("b64read 0 0x100000\n".utf8)
         var sent = 0
-        // Each line asks for more than a socket holds: once nobody takes the lines, the socket is full of them.
+        // Each answer is larger than a socket's buffer, so the server stops reading, and the socket fills with lines.
         let deadline = Instant.now.advanced(by: .seconds(10))
-        while client.send(asked, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) {
+        while client.send(request, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) {
             sent += 1
-            try #require(Instant.now < deadline, "\(sent) lines were taken")
+            try #require(Instant.now < deadline, "timed out; the server still reads after \(sent) lines")
         }
-        #expect(served.machine.stop(signal: 15) && !served.machine.stop(signal: 2))
-        #expect(try served.end() == .stopped(signal: 15) && !exists(served.path))
+        #expect(server.machine.stop(signal: 15) && !server.machine.stop(signal: 2))
+        #expect(try server.waitForEnd() == .stopped(signal: 15) && !exists(server.path))
     }
 
-    @Test("the time is over with a client and without one", arguments: [true, false])
+    @Test("the run times out, with a client and without one", arguments: [true, false])
     func timeout(connected: Bool) throws {
-        let served = try Served(timeout: .milliseconds(200))
-        let client = connected ? try Connection(to: served.path) : nil
-        #expect(try served.end() == .timedOut && !exists(served.path))
+        let server = try TestServer(timeout: .milliseconds(200))
+        let client = connected ? try Connection(to: server.path) : nil
+        #expect(try server.waitForEnd() == .timedOut && !exists(server.path))
         withExtendedLifetime(client) {}
     }
 
-    @Test("the guest's power-off is an end too, after its answer")
+    @Test("a write to the debug-exit port ends the run, after its answer")
     func powerOff() throws {
-        let served = try Served()
-        let client = try Connection(to: served.path)
+        let server = try TestServer()
+        let client = try Connection(to: server.path)
         client.send("outb 0xf4 3\nendianness\n")
         #expect(try client.lines(2) == ["OK"])
-        #expect(try served.end() == .debugExit(3))
+        #expect(try server.waitForEnd() == .debugExit(3))
     }
 
     // MARK: Names
@@ -167,13 +168,13 @@ private final class Served: Sendable {
         }
     }
 
-    @Test("a name in use stays its owner's, a stale one is replaced, a file of another kind is left alone")
+    @Test("a socket path in use is refused, a stale one is replaced, a file of another kind is left unchanged")
     func names() throws {
         let path = "/tmp/vmm-name-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         defer { unsafe unlink(path) }
         var owner: UnixListener? = try UnixListener(path: path)
         #expect(problem(path) == .inUse && exists(path))
-        // Its name is left behind when its owner dies: as if it had another file there.
+        // A path is stale when its server dies; moving it away keeps the server from removing it.
         let kept = path + ".kept"
         try #require(unsafe rename(path, kept) == 0)
         owner = nil
@@ -188,7 +189,7 @@ private final class Served: Sendable {
         #expect(problem("/tmp/missing-\(getpid())/name") == .failed(errno: ENOENT))
     }
 
-    @Test("who comes later keeps the name")
+    @Test("a server does not remove the socket of a later server at the same path")
     func replacedName() throws {
         let path = "/tmp/vmm-name-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         var first: UnixListener? = try UnixListener(path: path)

@@ -1,5 +1,5 @@
-// SUSPEND by lines of text, in both dialects: a drain that waits, a drain whose time is over, a resume that waits, and what
-// x-state shows of all that. The clock is the client's.
+// SUSPEND over qtest, in both dialects: a drain that waits, a drain deadline that passes, a resume that waits for its
+// backend, and x-state in all of these. The client sets the clock.
 
 import Testing
 import VirtioABI
@@ -13,8 +13,8 @@ import VirtioABI
     private func suspended(_ dialect: SuspendDialect) -> UInt64 { UInt64(dialect.suspendedStatus.rawValue) }
     private func resume(_ dialect: SuspendDialect) -> UInt64 { dialect == .draft ? 0x0f : 0x1f }
 
-    /// A running disk with a read in flight.
-    private func busy(_ dialect: SuspendDialect, deadline: Duration = .seconds(10)) throws -> QTestClient {
+    /// A client of a running disk with a read in flight.
+    private func clientWithRead(_ dialect: SuspendDialect, deadline: Duration = .seconds(10)) throws -> QTestClient {
         let client = try QTestClient(suspend: dialect, drainDeadline: deadline)
         client.say("irq_intercept_in ioapic")
         client.bringUp(disk, queues: 1)
@@ -24,9 +24,9 @@ import VirtioABI
         return client
     }
 
-    @Test("Status stays old until the last request is done", arguments: SuspendDialect.allCases)
+    @Test("Status does not change until the last request is completed", arguments: SuspendDialect.allCases)
     func inFlight(dialect: SuspendDialect) throws {
-        let client = try busy(dialect)
+        let client = try clientWithRead(dialect)
         #expect(client.state("blk0", "dialect") == (dialect == .draft ? "\"draft\"" : "\"1.4\""))
         client.set(disk, .status, 0x1f)
         for _ in 0..<3 { #expect(client.status(disk) == 0x0f) }
@@ -39,9 +39,9 @@ import VirtioABI
         #expect(client.status(disk) == 0x0f && client.state("blk0", "phase") == "\"running\"")
     }
 
-    @Test("the draft's deadline: suspended with the request retained, which is used after the resume")
+    @Test("the draft's drain deadline: suspended with the request retained, which is used after the resume")
     func draftDeadline() throws {
-        let client = try busy(.draft, deadline: .milliseconds(5))
+        let client = try clientWithRead(.draft, deadline: .milliseconds(5))
         #expect(client.say("clock_step 7") == "OK 7" && client.state("blk0", "drainDeadline") == "null")
         client.set(disk, .status, 0x1f)
         #expect(client.state("blk0", "drainDeadline") == "5000007")
@@ -57,24 +57,24 @@ import VirtioABI
         #expect(client.state("blk0", "held") == "0" && client.state("blk0", "deferred") == "false")
     }
 
-    @Test("1.4's deadline: the device needs a reset")
+    @Test("1.4's drain deadline: the device needs a reset")
     func ratifiedDeadline() throws {
-        let client = try busy(.ratified, deadline: .milliseconds(5))
+        let client = try clientWithRead(.ratified, deadline: .milliseconds(5))
         client.set(disk, .status, 0x1f)
         #expect(client.say("clock_set 5000000") == "OK 5000000")
         #expect(client.status(disk) == 0x4f && client.interrupts == ["IRQ raise 6"])
     }
 
-    @Test("a deadline that the drain was faster than does not pass")
+    @Test("a deadline after the end of the drain has no effect")
     func inTime() throws {
-        let client = try busy(.ratified, deadline: .milliseconds(5))
+        let client = try clientWithRead(.ratified, deadline: .milliseconds(5))
         client.set(disk, .status, 0x1f)
         client.say("x-release blk0")
         #expect(client.state("blk0", "drainDeadline") == "null")
         #expect(client.say("clock_step 0x100000000") == "OK 4294967296" && client.status(disk) == 0x1b)
     }
 
-    @Test("the clock goes by way of every deadline")
+    @Test("a clock step passes every deadline in order")
     func twoDeadlines() throws {
         let client = try QTestClient(suspend: .ratified, drainDeadline: .nanoseconds(100))
         client.say("irq_intercept_in ioapic")
@@ -88,7 +88,7 @@ import VirtioABI
         #expect(client.say("clock_step 1000") == "OK 1020" && client.interrupts == ["IRQ raise 7", "IRQ raise 6"])
     }
 
-    @Test("the clock never goes back, and not beyond the end of time")
+    @Test("the clock never goes back, and stops at its maximum")
     func clock() throws {
         let client = try QTestClient(suspend: .draft, drainDeadline: .nanoseconds(100))
         client.bringUp(1, queues: 1)
@@ -102,15 +102,15 @@ import VirtioABI
         #expect(client.say("clock_step 1") == "OK 9223372036854775807")
     }
 
-    @Test("a deadline that is said to pass passes", arguments: SuspendDialect.allCases)
+    @Test("x-deadline makes the drain deadline pass", arguments: SuspendDialect.allCases)
     func deadline(dialect: SuspendDialect) throws {
-        let client = try busy(dialect)
+        let client = try clientWithRead(dialect)
         #expect(client.say("x-deadline blk0") == "OK" && client.status(disk) == 0x0f)
         client.set(disk, .status, 0x1f)
         #expect(client.say("x-deadline blk0") == "OK" && client.status(disk) == (dialect == .draft ? 0x1f : 0x4f))
     }
 
-    @Test("a resume waits for its backend", arguments: SuspendDialect.allCases)
+    @Test("a resume waits until the backend is ready", arguments: SuspendDialect.allCases)
     func holdResume(dialect: SuspendDialect) throws {
         let client = try QTestClient(suspend: dialect)
         client.say("irq_intercept_in ioapic")
@@ -128,7 +128,7 @@ import VirtioABI
         #expect(client.state("blk0", "stagedConfiguration") == "null")
     }
 
-    @Test("a suspended console keeps input and size for later", arguments: SuspendDialect.allCases)
+    @Test("a suspended console defers input and size until the resume", arguments: SuspendDialect.allCases)
     func console(dialect: SuspendDialect) throws {
         let client = try QTestClient(suspend: dialect)
         client.say("irq_intercept_in ioapic")
@@ -144,7 +144,7 @@ import VirtioABI
         #expect(client.interrupts == ["IRQ raise 5"] && client.get(console, .interruptStatus) == 3)
     }
 
-    @Test("x-state has all its members, in their order, whatever the device is")
+    @Test("x-state has all its members, in order, for every device")
     func state() throws {
         let client = try QTestClient(suspend: nil)
         let members = [

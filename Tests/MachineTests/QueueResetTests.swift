@@ -1,4 +1,4 @@
-// A disk with two queues, stepped by hand, whose requests wait: the driver takes one queue away, and the other keeps what it has.
+// A disk with two queues and held requests, stepped by the test: resetting one queue does not affect the other.
 
 import Testing
 import VirtioABI
@@ -52,32 +52,32 @@ private struct NoLine: InterruptLine {
         #expect(ram.write(bytes, at: UInt64(address)))
     }
 
-    /// Makes a flush available in `queue`: header at +0x300, status byte, 0xff so far, at +0x400.
+    /// Makes a flush available in `queue` and notifies: header at +0x300, status byte, initially 0xff, at +0x400.
     private func flush(_ queue: UInt32) {
         let area = base(queue)
         let header = Descriptor(address: UInt64(area) + 0x300, length: 16, flags: .next, next: 1)
-        let answer = Descriptor(address: UInt64(area) + 0x400, length: 1, flags: .write)
-        store(header.address, header.high, answer.address, answer.high, at: area)
+        let status = Descriptor(address: UInt64(area) + 0x400, length: 1, flags: .write)
+        store(header.address, header.high, status.address, status.high, at: area)
         store(UInt64(BlockRequest.Kind.flush), 0, at: area + 0x300)
         store(0xff, at: area + 0x400)
         store(1 << 16, at: area + 0x100)
         set(.queueNotify, queue)
     }
 
-    private func answer(_ queue: UInt32) -> UInt8? { ram.read(at: UInt64(base(queue)) + 0x400, count: 1)?.first }
+    private func statusByte(_ queue: UInt32) -> UInt8? { ram.read(at: UInt64(base(queue)) + 0x400, count: 1)?.first }
 
-    @Test("a queue that is reset takes its own held requests along, and no other's")
-    func reset() {
-        slot.perform(.hold)
+    @Test("a queue reset discards the held requests of that queue, and no others")
+    func reset() throws {
+        try slot.perform(.hold)
         flush(0)
         flush(1)
         while slot.step() {}
         set(.queueSel, 1)
         set(.queueReset, 1)
         #expect(get(.queueReset) == 0 && get(.queueReady) == 0)
-        #expect(answer(0) == 0xff && answer(1) == 0xff)
-        slot.perform(.release(count: nil))
+        #expect(statusByte(0) == 0xff && statusByte(1) == 0xff)
+        try slot.perform(.release(count: nil))
         while slot.step() {}
-        #expect(answer(0) == 0 && answer(1) == 0xff)
+        #expect(statusByte(0) == 0 && statusByte(1) == 0xff)
     }
 }

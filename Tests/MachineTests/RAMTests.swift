@@ -1,11 +1,11 @@
-// Guest memory: where its pieces are, what is refused, and that it costs nothing until it is used.
+// Guest memory: its regions, the sizes and addresses that are refused, and that unused memory is not resident.
 
 import Glibc
 import Machine
 import Testing
 
 struct RAMTests {
-    @Test func smallMemoryIsOnePiece() throws {
+    @Test func smallMemoryIsOneRegion() throws {
         let ram = try RAM(size: 64 << 20)
         #expect(ram.regions.map(\.guestAddress) == [0])
         #expect(ram.regions.map(\.size) == [64 << 20])
@@ -19,7 +19,7 @@ struct RAMTests {
         #expect(ram.size == 5 << 30)
     }
 
-    @Test func memoryUpToTheHoleIsOnePiece() throws {
+    @Test func memoryUpToTheHoleIsOneRegion() throws {
         #expect(try RAM(size: MemoryMap.hole.lowerBound).regions.count == 1)
         #expect(try RAM(size: MemoryMap.hole.lowerBound + 4096).regions.map(\.size) == [3 << 30, 4096])
     }
@@ -67,7 +67,7 @@ struct RAMTests {
 
     @Test func unusedMemoryIsNotResident() throws {
         let ram = try RAM(size: 64 << 20)
-        // One byte a page of the last 4 MiB.
+        // One byte for each page of the last 4 MiB.
         var resident = [UInt8](repeating: 0xff, count: 1024)
         let start = unsafe try #require(ram.host(at: 60 << 20, count: 4 << 20))
         #expect(ram.write([1], at: 0))
@@ -79,7 +79,7 @@ struct RAMTests {
     }
 
     @Test func memoryGoesBackToTheHost() throws {
-        // Each is a tenth of the address space a process has: all at once would not fit.
+        // Each is a tenth of a process's address space, so 20 fit only if each is unmapped again.
         for _ in 0..<20 { _ = try RAM(size: 12 << 40) }
     }
 }

@@ -1,4 +1,5 @@
-// Devices with their threads, driven through their registers by hand. No guest, no KVM: the interrupt line is a recorder.
+// Devices with their threads, driven through their registers by the test. No guest and no KVM: the interrupt line
+// records its level.
 
 import Glibc
 import KVM
@@ -25,7 +26,7 @@ extension Slot where Device: ~Copyable {
         UInt32(truncatingIfNeeded: read(at: UInt64(register.rawValue), width: 4))
     }
 
-    /// Brings the device to DRIVER_OK with VERSION_1 and the draft's SUSPEND.
+    /// Initialises the device to DRIVER_OK with VIRTIO_F_VERSION_1 and the draft's SUSPEND.
     fileprivate func bringUp() throws {
         for status: UInt32 in [1, 3] { set(.status, status) }
         for word: UInt32 in [0, 1] {
@@ -38,10 +39,10 @@ extension Slot where Device: ~Copyable {
     }
 }
 
-/// Waits for `fact`, and fails with `state` if it does not come true within ten seconds.
-private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) throws {
+/// Waits until `condition` is true, and fails with `state` after ten seconds.
+private func eventually(_ state: @autoclosure () -> String, _ condition: () -> Bool) throws {
     let deadline = Instant.now.advanced(by: .seconds(10))
-    while !fact() { try #require(Instant.now < deadline, "\(state())") }
+    while !condition() { try #require(Instant.now < deadline, "\(state())") }
 }
 
 @Suite struct SlotTests {
@@ -72,7 +73,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         return (ends[0], ends[1])
     }
 
-    @Test("while suspended the console's thread sleeps, whatever waits at the host, and takes it after the resume")
+    @Test("while suspended the console's thread sleeps, even with input at the host, and reads it after the resume")
     func suspendedConsoleSleeps() throws {
         let input = try makePipe()
         let sink = unsafe open("/dev/null", O_WRONLY)
@@ -88,7 +89,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         try #require(unsafe write(input.write, typed, typed.count) == typed.count)
         #expect(slot.statistics.wakeUpsWhileSuspended == 0)
         #expect(slot.statistics.suspensions == 1)
-        // Woken by hand, twice, so that one whole round of the thread is over: what waits is still where it was.
+        // Woken twice by the test, so that the thread has completed a whole round: the input is still unread.
         for _ in 0..<2 {
             let before = slot.statistics.wakeUps
             try eventually("\(slot.statistics)") {
@@ -107,13 +108,14 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
     }
 
     @Test(
-        "where that can wake the guest, the host hears once of input to a suspended console, and leaves it where it is")
+        "where input can wake the guest, the host is notified once of input to a suspended console, and does not read it"
+    )
     func inputWakes() throws {
-        let heard = ReceivedNames()
+        let deferred = DeferredEvents()
         let input = try makePipe()
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { for descriptor in [input.read, input.write, sink] { close(descriptor) } }
-        var context = makeContext { heard.add($0) }
+        var context = makeContext { deferred.add($0) }
         context.wakesGuest = true
         let slot = try console(input: input.read, output: sink, context)
         defer { slot.stop() }
@@ -123,30 +125,30 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         try #require(slot.get(.status) == 0x1f)
         let typed = [UInt8](repeating: 0x61, count: 100)
         for _ in 0..<2 { try #require(unsafe write(input.write, typed, typed.count) == typed.count) }
-        try eventually("\(heard.all)") { heard.all == ["console0"] }
+        try eventually("\(deferred.all)") { deferred.all == ["console0"] }
         var waiting: Int32 = 0
         #expect(unsafe ioctl(input.read, UInt(FIONREAD), &waiting) == 0 && waiting == 200)
         #expect(slot.get(.interruptStatus) == 0 && !line.isRaised)
         slot.set(.status, 0x0f)
         try eventually(slot.state.report) { unsafe ioctl(input.read, UInt(FIONREAD), &waiting) == 0 && waiting == 0 }
-        #expect(heard.all == ["console0"])
+        #expect(deferred.all == ["console0"])
     }
 
-    @Test("the host hears once of something that waits for the resume, and the driver of nothing")
+    @Test("the host is notified once of a deferred event, the driver not until the resume")
     func deferredEvent() throws {
-        let heard = ReceivedNames()
+        let deferred = DeferredEvents()
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { close(sink) }
-        let slot = try console(input: nil, output: sink, makeContext { heard.add($0) })
+        let slot = try console(input: nil, output: sink, makeContext { deferred.add($0) })
         defer { slot.stop() }
         try slot.start()
         try slot.bringUp()
         slot.set(.status, 0x1f)
         let generation = slot.get(.configGeneration)
-        slot.perform(.resize(columns: 90, rows: 30))
-        slot.perform(.input([0x61]))
-        slot.perform(.resize(columns: 100, rows: 30))
-        #expect(heard.all == ["console0"])
+        try slot.perform(.resize(columns: 90, rows: 30))
+        try slot.perform(.input([0x61]))
+        try slot.perform(.resize(columns: 100, rows: 30))
+        #expect(deferred.all == ["console0"])
         #expect(slot.get(.interruptStatus) == 0 && !line.isRaised && slot.get(.configGeneration) == generation)
 
         slot.set(.status, 0x0f)
@@ -155,13 +157,13 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         slot.set(.interruptACK, 2)
         #expect(!line.isRaised)
         slot.set(.status, 0x1f)
-        slot.perform(.resize(columns: 80, rows: 25))
-        #expect(heard.all == ["console0", "console0"])
+        try slot.perform(.resize(columns: 80, rows: 25))
+        #expect(deferred.all == ["console0", "console0"])
     }
 
-    @Test("a terminal that changes its size is a new generation and one interrupt; one that does not is nothing")
+    @Test("a changed terminal size causes a new generation and one interrupt; an unchanged one nothing")
     func terminalSize() throws {
-        // TIOCSPTLCK and TIOCGPTN: Swift's Glibc has neither these nor the functions around them.
+        // TIOCSPTLCK and TIOCGPTN: Swift's Glibc has neither these nor the functions that use them.
         let master = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY)
         var (unlocked, number): (Int32, Int32) = (0, 0)
         try #require(
@@ -190,7 +192,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         #expect(slot.get(.configGeneration) == generation + 1 && slot.read(at: 0x100, width: 2) == 120 && line.isRaised)
     }
 
-    @Test("emergency output needs no queue and no driver, and a full sink does not stop the device")
+    @Test("emergency output needs no queue and no driver")
     func emergencyOutput() throws {
         let output = try makePipe()
         defer { close(output.read) }
@@ -204,7 +206,7 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         #expect(Array(text.prefix(5)) == Array("help\n".utf8))
     }
 
-    @Test("a disk that grew is shown with a new generation and one interrupt; one that did not is not")
+    @Test("a disk that grew causes a new generation and one interrupt; an unchanged one nothing")
     func capacity() throws {
         let path = "/tmp/vmm-slot-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
@@ -222,16 +224,16 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         try slot.start()
         try slot.bringUp()
         let generation = slot.get(.configGeneration)
-        slot.rereadCapacity()
+        slot.rereadSize()
         #expect(slot.get(.configGeneration) == generation && !line.isRaised)
         try #require(ftruncate(descriptor, 8192) == 0)
-        slot.rereadCapacity()
+        slot.rereadSize()
         #expect(slot.read(at: 0x100, width: 8) == 16)
         #expect(slot.get(.configGeneration) == generation + 1 && slot.get(.interruptStatus) == 2 && line.isRaised)
     }
 
-    @Test("a kick that comes as an event is known before a change of Status, and one after it is told as such")
-    func kicksAsEvents() throws {
+    @Test("a notification by ioeventfd is counted before a later Status write, and as a violation while suspended")
+    func notificationsByIOEventFD() throws {
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { close(sink) }
         let memory = try RAM(size: 2 << 20)
@@ -258,27 +260,27 @@ private func eventually(_ state: @autoclosure () -> String, _ fact: () -> Bool) 
         slot.set(.status, 0x0f)
         try slot.start()
         defer { slot.stop() }
-        // From the first notification on they come as events.
+        // After the first notification, notifications arrive by ioeventfd.
         slot.set(.queueNotify, 1)
-        func kicks(_ check: Check) -> UInt64 { slot.lock.locked { slot.transport.conformance[check] } }
+        func violations(_ check: Check) -> UInt64 { slot.lock.locked { slot.transport.conformance[check] } }
         func notifications() -> UInt64 { slot.lock.locked { slot.transport.inspect().queues[1].notifications } }
         for round in 0..<100 {
             slot.workers[0].eventFD.signal()
             slot.set(.status, 0x1f)
             try eventually(slot.state.report) { slot.get(.status) == 0x1f }
-            #expect(notifications() == UInt64(2 + round) && kicks(.draftNoKick) == 0)
+            #expect(notifications() == UInt64(2 + round) && violations(.draftNoNotification) == 0)
             slot.set(.status, 0x0f)
             try eventually(slot.state.report) { slot.get(.status) == 0x0f }
         }
         slot.set(.status, 0x1f)
         try eventually(slot.state.report) { slot.get(.status) == 0x1f }
         slot.workers[0].eventFD.signal()
-        try eventually(slot.state.report) { kicks(.draftNoKick) == 1 }
+        try eventually(slot.state.report) { violations(.draftNoNotification) == 1 }
     }
 }
 
-/// Names collected from another thread.
-private final class ReceivedNames: Sendable {
+/// The names of devices with a deferred event, collected from other threads.
+private final class DeferredEvents: Sendable {
     private let names = Mutex<[String]>([])
     var all: [String] { names.withLock { $0 } }
     func add(_ name: String) { names.withLock { $0.append(name) } }

@@ -1,4 +1,4 @@
-// A 16550A's registers, as drivers try them.
+// The registers of the 16550A.
 
 import Testing
 
@@ -8,14 +8,14 @@ import Testing
 struct UARTTests {
     private var uart = UART()
 
-    @Test("Bytes go out as they are written, and the transmitter is empty again")
+    @Test("Bytes are transmitted when they are written, and the transmitter is empty afterwards")
     mutating func transmits() {
         #expect(uart.read(5) == 0x60)
         #expect(uart.write(0, 0x41) == .transmit(0x41))
         #expect(uart.read(5) == 0x60)
     }
 
-    @Test("Without room the transmitter is busy, and its interrupt comes when there is room again")
+    @Test("Without room the transmitter is busy, and it interrupts when there is room again")
     mutating func backPressure() {
         _ = uart.write(1, 2)
         #expect(uart.interrupts && uart.read(2) & 0xf == 2 && !uart.interrupts)
@@ -27,7 +27,7 @@ struct UARTTests {
         #expect(!uart.interrupts && uart.read(2) & 0xf == 1)
     }
 
-    @Test("The divisor hides behind the latch bit, the scratch register keeps what it is given")
+    @Test("The divisor is accessible with the latch bit set, the scratch register keeps its value")
     mutating func latches() {
         _ = uart.write(3, 0x83)
         #expect(uart.write(0, 1) == .none && uart.write(1, 2) == .none)
@@ -38,7 +38,7 @@ struct UARTTests {
         #expect(uart.read(7) == 0xa5)
     }
 
-    @Test("In loopback the outputs are the inputs, bytes come back, and too many are an overrun")
+    @Test("In loopback mode the outputs are the inputs, bytes are received, and too many cause an overrun")
     mutating func loopback() {
         #expect(uart.read(6) == 0xb0)
         _ = uart.write(4, 0x1a)  // RTS, OUT2
@@ -52,8 +52,8 @@ struct UARTTests {
         #expect(!uart.interrupts && uart.read(5) & 1 == 0)
     }
 
-    @Test("A ring is told once, to a driver that wants to hear of the modem")
-    mutating func rings() {
+    @Test("The ring indicator interrupts once, if the driver enabled modem status interrupts")
+    mutating func ringIndicator() {
         uart.ring()
         #expect(!uart.interrupts)
         _ = uart.write(1, 8)

@@ -1,5 +1,5 @@
-// The kernel's idea of virtio, for tests only: the layouts in the UAPI headers, as constants. Macros are not here: UAPITests
-// reads them from the headers' text, and so sees all of them.
+// The layouts of the kernel's virtio UAPI headers as constants, for tests only. UAPITests reads the macros from the
+// headers' text, so that none is missed.
 
 #ifndef UAPI_H
 #define UAPI_H

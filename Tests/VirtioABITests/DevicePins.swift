@@ -1,4 +1,4 @@
-// The devices' numbers.
+// The pins of the devices' numbers.
 
 import UAPI
 import VirtioABI
@@ -16,7 +16,7 @@ extension UAPITests {
         Pin("BlockFeature.multiqueue", BlockFeature.multiqueue, .bit("VIRTIO_BLK_F_MQ")),
         Pin("BlockFeature.discard", BlockFeature.discard, .bit("VIRTIO_BLK_F_DISCARD")),
         Pin("BlockFeature.writeZeroes", BlockFeature.writeZeroes, .bit("VIRTIO_BLK_F_WRITE_ZEROES")),
-        // 5.2.3; Linux has neither the feature nor the request.
+        // 5.2.3; Linux defines neither the feature nor the request.
         Pin("BlockFeature.lifetime", BlockFeature.lifetime, .specification(1 << 15)),
         Pin("BlockFeature.secureErase", BlockFeature.secureErase, .bit("VIRTIO_BLK_F_SECURE_ERASE")),
         Pin("BlockFeature.zoned", BlockFeature.zoned, .newBit("VIRTIO_BLK_F_ZONED", 17)),

@@ -1,4 +1,4 @@
-// What VirtioABI computes with its numbers. The numbers themselves are held down in UAPITests.
+// The functions of VirtioABI. The constants are tested in UAPITests.
 
 import Testing
 import VirtioABI

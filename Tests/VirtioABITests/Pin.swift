@@ -1,26 +1,27 @@
-// One of our constants, and who else says what it is.
+// A constant of VirtioABI, and the source of its expected value.
 
 import Testing
 import VirtioABI
 
-/// A constant of VirtioABI held against the kernel's headers, or against the specification where those have nothing.
+/// A constant of VirtioABI with its expected value from the kernel's headers, or from the specification where the
+/// headers have none.
 struct Pin: CustomTestStringConvertible, Sendable {
-    /// Where a number comes from.
+    /// The source of the expected value.
     enum Source: Sendable {
         /// A macro of the headers with the same value.
         case macro(String)
-        /// A macro that numbers a bit.
+        /// A macro whose value is the number of the bit.
         case bit(String)
-        /// A macro, or one that numbers a bit, that headers older than some version lack, and its value in the specification.
+        /// A macro, or a bit-number macro, that older headers lack, and its value in the specification.
         case newMacro(String, UInt64)
         case newBit(String, UInt64)
         /// A size or an offset of a struct in the headers.
         case layout(Int)
-        /// A number that only the specification has.
+        /// A number that only the specification defines.
         case specification(UInt64)
     }
 
-    /// `Type.name` as it stands in VirtioABI.
+    /// `Type.name` in VirtioABI.
     let name: String
     let ours: UInt64
     let source: Source
@@ -42,7 +43,7 @@ struct Pin: CustomTestStringConvertible, Sendable {
         self.init(name, ours, .layout(Int(layout)))
     }
 
-    /// The macro of the headers it is pinned to.
+    /// The name of the headers' macro, if the source is one.
     var macro: String? {
         switch source {
         case .macro(let name), .bit(let name), .newMacro(let name, _), .newBit(let name, _): name
@@ -50,7 +51,7 @@ struct Pin: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// What `ours` has to be; nil where the headers lack a macro they should have.
+    /// The expected value of `ours`; nil if the headers lack a macro that they should have.
     var expected: UInt64? {
         let value = macro.flatMap { KernelHeaders.macros[$0] ?? nil }
         return switch source {

@@ -1,11 +1,11 @@
-// What two kinds of source text define, read as text so that nothing in it can be overlooked: the macros of the kernel's UAPI
-// headers, and the constants of Sources/VirtioABI. Neither reader is a parser of its language; each knows the few forms
-// that occur, and whoever uses it notices what it could not read.
+// Readers of source text, which find every definition: the macros of the kernel's UAPI headers, and the constants of
+// Sources/VirtioABI. Neither is a full parser; each handles the few forms that occur, and the tests fail for
+// definitions that it cannot read.
 
 import Glibc
 import Testing
 
-/// The lines of a text file. A file that is not there fails the test.
+/// The lines of a text file. A file that cannot be read fails the test.
 func lines(of path: String) -> [Substring] {
     guard let file = unsafe fopen(path, "r") else {
         Issue.record("\(path) cannot be read")
@@ -17,9 +17,9 @@ func lines(of path: String) -> [Substring] {
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
 }
 
-/// The macros of the headers that virtio-mmio, its rings, the block device and the console are defined in.
+/// The macros of the headers that define virtio-mmio, its rings, the block device and the console.
 enum KernelHeaders {
-    /// Value by name; nil for a macro that is no number, such as one with parameters or an alias of one of those.
+    /// Value by name; nil for a macro that is not a number, such as one with parameters or an alias of such a macro.
     static let macros: [String: UInt64?] = {
         var macros: [String: UInt64?] = [:]
         for header in ["config", "ring", "mmio", "blk", "console", "ids"] {
@@ -51,7 +51,7 @@ enum KernelHeaders {
 
 /// The constants of Sources/VirtioABI.
 enum Constants {
-    /// Of every file but `excluding`, `Type.name` of each `static let`, and of each `case` that has a line of its own.
+    /// `Type.name` of each `static let`, and of each `case` on a line of its own, in `files`.
     static func names(files: [String]) -> [String] {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         return files.flatMap { names(in: lines(of: "/\(folder)/Sources/VirtioABI/\($0).swift")) }
@@ -59,7 +59,7 @@ enum Constants {
 
     private static func names(in lines: [Substring]) -> [String] {
         var names: [String] = []
-        // The types around a line, and how many braces were open before each.
+        // The types that enclose the line, and the number of open braces before each.
         var types: [(name: Substring, depth: Int)] = []
         var depth = 0
         for line in lines {

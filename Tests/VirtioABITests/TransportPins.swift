@@ -1,4 +1,4 @@
-// The transport's and the virtqueues' numbers.
+// The pins of the transport's and the virtqueues' numbers.
 
 import UAPI
 import VirtioABI
@@ -32,7 +32,7 @@ extension UAPITests {
         Pin("Register.shmLenHigh", Register.shmLenHigh, .macro("VIRTIO_MMIO_SHM_LEN_HIGH")),
         Pin("Register.shmBaseLow", Register.shmBaseLow, .macro("VIRTIO_MMIO_SHM_BASE_LOW")),
         Pin("Register.shmBaseHigh", Register.shmBaseHigh, .macro("VIRTIO_MMIO_SHM_BASE_HIGH")),
-        // 4.2.2; the headers have no name for it.
+        // 4.2.2; the headers do not define it.
         Pin("Register.queueReset", Register.queueReset, .specification(0x0c0)),
         Pin("Register.configGeneration", Register.configGeneration, .macro("VIRTIO_MMIO_CONFIG_GENERATION")),
     ]

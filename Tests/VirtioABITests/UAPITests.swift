@@ -1,6 +1,6 @@
-// Every constant of VirtioABI against the Linux UAPI headers, or against the specification where they have nothing. A
-// constant that is not in these tables fails a test, and so does a macro of the headers that is neither in them nor in the list of
-// what is not here and why.
+// Compares every constant of VirtioABI with the Linux UAPI headers, or with the specification where the headers have
+// none. A constant that is not in these tables fails a test, and so does a macro of the headers that is neither in them
+// nor in the list of macros that VirtioABI lacks, with the reason.
 
 import Testing
 import UAPI
@@ -23,7 +23,7 @@ struct UAPITests {
 
     @Test("Every constant of VirtioABI is pinned, and once")
     func complete() {
-        // Ports and TestDevice are this board's own numbers, not virtio's.
+        // Ports and TestDevice have numbers of this board, not of virtio.
         let files = [
             "Block", "Console", "DeviceStatus", "Features", "PackedRing", "Register", "SplitRing",
         ]
@@ -34,7 +34,7 @@ struct UAPITests {
         #expect(Set(names).subtracting(constants).sorted() == [], "pinned, not in VirtioABI")
     }
 
-    @Test("The tables read VirtioABI right: as many registers and answers as the types have")
+    @Test("The tables have as many registers, statuses and events as the types")
     func enumerations() {
         #expect(Self.registersPins.map(\.ours).sorted() == Register.allCases.map { UInt64($0.rawValue) }.sorted())
         let constants = Constants.names(files: ["Register", "Block"])
@@ -43,13 +43,13 @@ struct UAPITests {
         #expect(Self.consoleEventPins.map(\.ours) == ConsoleControl.Event.allCases.map { UInt64($0.rawValue) })
     }
 
-    @Test("Every macro of the headers is pinned, or is not here for a reason")
+    @Test("Every macro of the headers is pinned, or is absent for a reason")
     func macros() {
         let pinned = Set(Self.pins.compactMap(\.macro))
         let absent = Self.absent.flatMap { $0.names } + Self.legacyRegisters
-        #expect(pinned.intersection(absent).sorted() == [], "both pinned and not here")
+        #expect(pinned.intersection(absent).sorted() == [], "both pinned and absent")
         let known = pinned.union(absent)
-        // Device types beyond ours and their PCI numbers are one decision, not a list.
+        // Ids of other device types, and PCI ids, are not listed one by one.
         let others = KernelHeaders.macros.keys.filter {
             !known.contains($0) && !$0.hasPrefix("VIRTIO_ID_") && !$0.hasPrefix("VIRTIO_TRANS_ID_")
         }
@@ -62,9 +62,9 @@ struct UAPITests {
         #expect(Register.legacy.map { UInt64($0) } == Self.legacyRegisters.map { KernelHeaders.macros[$0] })
     }
 
-    // MARK: What is not here
+    // MARK: Absent macros
 
-    /// Constants of VirtioABI that are no numbers of anybody's.
+    /// Constants of VirtioABI that are not numbers of the specification.
     static let notNumbers: Set = ["SuspendDialect.draft", "SuspendDialect.ratified", "Register.legacy"]
 
     /// The registers of `Register.legacy`.
@@ -80,7 +80,7 @@ struct UAPITests {
             ]
         ),
         (
-            "another name of something that is here",
+            "another name of a pinned macro",
             ["VIRTIO_F_IOMMU_PLATFORM", "VIRTIO_BLK_F_WCE", "vring_used_event(vr)", "vring_avail_event(vr)"]
         ),
         ("PCI only", ["VIRTIO_F_SR_IOV", "VIRTIO_F_NOTIF_CONFIG_DATA", "VIRTIO_F_ADMIN_VQ"]),
@@ -101,7 +101,7 @@ struct UAPITests {
         ),
     ]
 
-    // MARK: Layouts that are more than a number
+    // MARK: Layouts
 
     @Test("The areas are as long as the kernel's, event words included", arguments: (0...15).map { UInt16(1) << $0 })
     func areas(size: UInt16) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks: makes what they need under OUTDIR, then runs them. Peers that are not installed are named as such.
+# Builds what the benchmarks need under OUTDIR, then runs them. The table names programs that are not installed.
 #
 # usage: run.sh VMM-BENCH VMM GUEST OUTDIR [ARGUMENT...]      the arguments are vmm-bench's, rows among them
 set -eu
@@ -11,7 +11,7 @@ cc=${CC:-$(command -v cc || command -v clang)}
 for peer in loop preadv write; do
     "$cc" -O2 -Wall -Wextra -o "$out/$peer" "$here/../../Sources/vmm-bench/peers/$peer.c"
 done
-# 256 MiB that are no hole in the file and do not compress; read once, so that buffered rows find them in memory.
+# 256 MiB without holes that do not compress; read once, so that they are in the page cache for the buffered rows.
 size=${DISK_MIB:-256}
 if [ "$(stat -c %s "$out/disk" 2>/dev/null)" != $((size << 20)) ]; then
     dd if=/dev/urandom of="$out/disk" bs=1M count="$size" status=none conv=fsync

@@ -1,6 +1,6 @@
 #!/bin/sh
-# That the benchmark tool runs, with a little of each kind of row, and leaves JSON that a reader of JSON reads. It looks at
-# no time: what the numbers are is nobody's business here.
+# Checks that the benchmark tool runs, with little work for each kind of row, and that it writes valid JSON. It does not
+# check measured times.
 #
 # usage: smoke.sh VMM-BENCH VMM GUEST
 set -eu
@@ -13,7 +13,7 @@ if [ ! -w /dev/kvm ]; then
     rows=
 fi
 
-# Under a name that is not installed QEMU has to be told of as missing.
+# With a name that is not installed, QEMU has to be reported as missing.
 DISK_MIB=16 timeout 120 "$here/run.sh" "$1" "$2" "$3" "$work" --quick --runs 1 --qemu no-such-qemu \
     --json "$work/json" $rows chain >"$work/table" || { cat "$work/table" >&2; exit 1; }
 python3 - "$work/json" $rows <<'END' || { cat "$work/table" >&2; exit 1; }

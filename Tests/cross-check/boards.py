@@ -1,4 +1,4 @@
-"""The two boards: how each is started, where its devices are, and how what its console writes is seen. Both have
+"""The two boards: their command lines, the addresses of their devices, and how console output is read. Both have
 128 MiB of memory, a console with a second port, a writable disk of 16 MiB and a read-only one of 1 MiB."""
 import os
 import time
@@ -22,8 +22,7 @@ class Board:
                 file.truncate(size)
         with open(os.path.join(work, f"{self.name}.log"), "ab") as log:
             self.qtest = QTest(self.command(), log)
-        places = zip(("console", "disk", "read_only"), self.places())
-        for name, (base, line) in places:
+        for name, (base, line) in zip(("console", "disk", "read_only"), self.windows()):
             setattr(self, name, Device(self, base, line))
 
     def path(self, name):
@@ -34,30 +33,30 @@ class Board:
 
 
 class VMM(Board):
-    """This project's."""
+    """vmm."""
 
     name = "vmm"
     program = "vmm"
-    answers_late = False  # what a kick causes is done before its answer
+    completes_late = False  # requests complete before the answer to the notification
 
     def command(self):
         return [self.program, "--qtest", "stdio", "--suspend", "off", "--port", f"null,name={PORT_NAME}",
                 "-d", f"{self.path('disk')},id={DISK_ID},features=+packed", "-d", f"{self.path('read-only')},ro"]
 
-    def places(self):
+    def windows(self):
         return [(0xd0000000 + 0x1000 * slot, 5 + slot) for slot in range(3)]
 
     def output(self, size):
-        """What was written to port 0 since this was asked last; `size` bytes of it are waited for."""
+        """Waits for `size` bytes of output at port 0, and returns the output since the last call."""
         return bytes.fromhex(self.qtest.say("x-output console0")[2:])
 
 
 class QEMU(Board):
-    """QEMU's microvm, with the processor stopped: the qtest accelerator is not in every distribution's build."""
+    """QEMU's microvm, with the processor stopped, because not every distribution's build has the qtest accelerator."""
 
     name = "QEMU"
     program = "qemu-system-x86_64"
-    answers_late = True
+    completes_late = True
 
     def command(self):
         return [self.program, "-M", "microvm,acpi=off", "-accel", "tcg", "-S", "-m", str(MEMORY >> 20), "-nodefaults",
@@ -71,12 +70,12 @@ class QEMU(Board):
                 "-drive", f"if=none,id=ro,format=raw,readonly=on,file={self.path('read-only')}",
                 "-device", "virtio-blk-device,drive=ro"]
 
-    def places(self):
-        # Eight transports, taken from the last.
+    def windows(self):
+        # Eight transports, assigned from the last.
         return [(0xfeb00000 + 0x200 * slot, 5 + slot) for slot in (7, 6, 5)]
 
     def output(self, size):
-        """What was written to port 0 since this was asked last; `size` bytes of it are waited for."""
+        """Waits for `size` bytes of output at port 0, and returns the output since the last call."""
         self.seen = getattr(self, "seen", 0)
         deadline = time.monotonic() + 5
         while os.path.getsize(self.path("output")) < self.seen + size and time.monotonic() < deadline:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs every probe against QEMU's devices and against vmm's, prints what each saw, and explains each difference by the
-clause of VIRTIO 1.4 that decides it, from the file `differences` beside this one. A difference without an explanation
-is an error, as are an explanation without a difference and one that does not say what was seen.
+"""Runs every probe on QEMU's devices and on vmm's, prints the results, and explains each difference by the clause of
+VIRTIO 1.4 that decides it, from the file `differences`. A difference without an explanation is an error, and so is an
+explanation without a difference or with other results than those observed.
 
-usage: compare.py VMM QEMU [PROBE ...]        with names: those alone, and no explanation need be met"""
+usage: compare.py VMM QEMU [PROBE ...]        with names: only those probes; unused explanations are no error"""
 import os
 import subprocess
 import sys
@@ -23,7 +23,7 @@ VERDICTS = {"vmm": "vmm is right", "QEMU": "QEMU is right", "either": "either is
 
 
 class Explanation:
-    """Why a probe sees different things: `right` is who the clauses agree with."""
+    """Why a probe's results differ; `right` is the implementation that conforms to the clause."""
 
     def __init__(self, name, fields):
         self.name = name
@@ -32,11 +32,11 @@ class Explanation:
                 sys.exit(f"differences: {name} has no '{key}'")
             setattr(self, key.lower(), fields.pop(key))
         if fields or self.right not in VERDICTS:
-            sys.exit(f"differences: {name} is not understood: {', '.join(fields) or self.right}")
+            sys.exit(f"differences: {name} has an unknown field or verdict: {', '.join(fields) or self.right}")
 
 
 def read_explanations(path):
-    """Paragraphs of a probe's name and, indented, 'key  value' lines; lines with # are comments."""
+    """Parses paragraphs of a probe's name and indented 'key  value' lines; lines that start with # are comments."""
     found = {}
     with open(path, encoding="utf-8") as file:
         lines = [line for line in file.read().split("\n") if not line.startswith("#")]
@@ -45,19 +45,19 @@ def read_explanations(path):
         if name is None:
             continue
         if name in found:
-            sys.exit(f"differences: {name} stands there twice")
+            sys.exit(f"differences: {name} occurs twice")
         found[name] = Explanation(name, dict(line.split(None, 1) for line in rest))
     return found
 
 
 class Runner:
-    """Runs probes against one kind of board, in as many processes as they need."""
+    """Runs probes on one kind of board, and starts a new process when a probe has broken the last one."""
 
     def __init__(self, kind, work):
         self.kind, self.work, self.board, self.started = kind, work, None, 0
 
     def run(self, probe):
-        """What the probe sees, in one line."""
+        """Runs the probe and returns its result, one line."""
         if self.board is None:
             self.board = self.kind(self.work)
             self.started += 1
@@ -76,7 +76,7 @@ class Runner:
         self.board.qtest.fill(RINGS, MEMORY_END - RINGS)
 
     def check(self):
-        """A board on which a disk does not work any more is no use to the next probe."""
+        """Stops a board whose disk no longer works, so that the next probe gets a new one."""
         try:
             self.clean()
             if ask(self.board.disk.start(), GET_ID, room=20) != "used 21, OK" or self.board.disk.interrupt != 1:
@@ -91,7 +91,7 @@ class Runner:
 
 
 def table(rows):
-    """Prints rows as columns, a long cell on several lines."""
+    """Prints rows in columns, with long cells wrapped."""
     widths = (36, 19, 50, 50)
     for row in rows:
         cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths)]
@@ -109,15 +109,15 @@ def explain(probe, ours, theirs, why):
     print(textwrap.fill(text, 120, initial_indent="    ", subsequent_indent="    "))
 
 
-def wrong(probe, ours, theirs, why):
-    """What is wrong with an explanation, or with the lack of one; None if nothing is."""
+def problem_with(probe, ours, theirs, why):
+    """The problem with the explanation of a probe, or with its absence; None if there is none."""
     if ours == theirs:
-        return None if why is None else "is explained, and there is no difference"
+        return None if why is None else "is explained, but does not differ"
     if why is None:
-        return "differs, and is not explained"
-    for who, seen, said in (("vmm", ours, why.vmm), ("QEMU", theirs, why.qemu)):
-        if seen != said:
-            return f"is explained by {who} having '{said}', and it has '{seen}'"
+        return "differs, but is not explained"
+    for program, result, expected in (("vmm", ours, why.vmm), ("QEMU", theirs, why.qemu)):
+        if result != expected:
+            return f"is explained with {program}: '{expected}', but the result is '{result}'"
     return None
 
 
@@ -128,27 +128,27 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         runners = [Runner(kind, work) for kind in (VMM, QEMU)]
         try:
-            seen = [(probe, *(runner.run(probe) for runner in runners)) for probe in chosen]
+            results = [(probe, *(runner.run(probe) for runner in runners)) for probe in chosen]
         finally:
             for runner in runners:
                 runner.stop()
     version = subprocess.run([QEMU.program, "--version"], capture_output=True, text=True, check=True).stdout
     table([("probe", "clauses", "vmm", version.split("\n")[0])])
     table((probe.name, ", ".join(probe.clauses), ours, "the same" if ours == theirs else theirs)
-          for probe, ours, theirs in seen)
+          for probe, ours, theirs in results)
     problems, verdicts = [], []
-    for probe, ours, theirs in seen:
+    for probe, ours, theirs in results:
         why = explanations.pop(probe.name, None)
         if ours != theirs:
             explain(probe, ours, theirs, why)
             verdicts.append(why.right if why else None)
-        problem = wrong(probe, ours, theirs, why)
+        problem = problem_with(probe, ours, theirs, why)
         if problem:
             problems.append(f"{probe.name} {problem}")
     if chosen is ALL:
-        problems += [f"{name} is explained, and there is no such probe" for name in explanations]
+        problems += [f"{name} is explained, but there is no such probe" for name in explanations]
     count = {right: sum(verdict == right for verdict in verdicts) for right in VERDICTS}
-    print(f"\ncross-check (registers and rings): {len(seen)} probes, {len(seen) - len(verdicts)} agree;"
+    print(f"\ncross-check (registers and rings): {len(results)} probes, {len(results) - len(verdicts)} agree;"
           + ",".join(f" {text} in {count[right]}" for right, text in VERDICTS.items()))
     for problem in problems:
         print(f"cross-check: {problem}", file=sys.stderr)

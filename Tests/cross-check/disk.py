@@ -1,4 +1,4 @@
-"""Requests of a block device, as chains of buffers that a probe may rearrange, and their answers (5.2.6)."""
+"""Requests of a block device, as chains of buffers that a probe may rearrange, and their results (5.2.6)."""
 from driver import BUFFERS
 
 IN, OUT, FLUSH, GET_ID, GET_LIFETIME, DISCARD, WRITE_ZEROES, SECURE_ERASE = 0, 1, 4, 8, 10, 11, 13, 14
@@ -14,7 +14,7 @@ UNTOUCHED = 0xee
 
 
 def prepare(ring, kind, sector=0, data=b"", room=0):
-    """Writes a request's parts into memory, and returns them as buffers: header, data, room for data, status byte."""
+    """Writes a request into memory, and returns its buffers: header, data, writable data, status byte."""
     ring.qtest.write(HEADER, kind.to_bytes(4, "little") + bytes(4) + sector.to_bytes(8, "little"))
     ring.qtest.fill(ANSWER, 16, UNTOUCHED)
     buffers = [(HEADER, 16, False)]
@@ -33,12 +33,12 @@ def request(ring, kind, sector=0, data=b"", room=0, **how):
 
 
 def ask(ring, kind, sector=0, data=b"", room=0, **how):
-    """Has a request answered: used length and status byte."""
+    """Makes a request and returns its used length and status byte."""
     return answer(ring, prepare(ring, kind, sector, data, room), **how)
 
 
 def answer(ring, buffers, at=ANSWER, **how):
-    """Has a chain answered whose status byte is at `at`."""
+    """Sends a chain whose status byte is at `at`, and returns its used length and status byte."""
     result = ring.send(buffers, **how)
     if not result.startswith("used"):
         return result
@@ -51,12 +51,12 @@ def status_byte(ring, at=ANSWER):
 
 
 def text(data):
-    """What stands before the zeroes and the untouched bytes."""
+    """The text before the trailing zeroes and the bytes that were not written."""
     return data.rstrip(bytes([UNTOUCHED])).rstrip(bytes(1)).decode("latin-1")
 
 
-def kicked(ring):
-    """Notifies, and says what became of it."""
-    ring.kick()
+def notified(ring):
+    """Notifies, and returns the result of the next chain."""
+    ring.notify()
     result = ring.result()
     return f"{result}, {status_byte(ring)}" if result.startswith("used") else result

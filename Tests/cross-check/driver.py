@@ -1,5 +1,5 @@
-"""A virtio driver that can do everything wrong: a device's registers, a split and a packed ring, written descriptor by
-descriptor. It believes nothing and checks nothing; VIRTIO 1.4, 2.7, 2.8 and 4.2."""
+"""A virtio driver that can violate every rule: a device's registers, a split and a packed ring, written descriptor by
+descriptor. It checks nothing (VIRTIO 1.4, 2.7, 2.8 and 4.2)."""
 import time
 
 # Registers (4.2.2).
@@ -7,7 +7,7 @@ MAGIC, VERSION, DEVICE_ID, VENDOR_ID = 0x000, 0x004, 0x008, 0x00c
 DEVICE_FEATURES, DEVICE_FEATURES_SEL, DRIVER_FEATURES, DRIVER_FEATURES_SEL = 0x010, 0x014, 0x020, 0x024
 QUEUE_SEL, QUEUE_SIZE_MAX, QUEUE_SIZE, QUEUE_READY, QUEUE_NOTIFY = 0x030, 0x034, 0x038, 0x044, 0x050
 INTERRUPT_STATUS, INTERRUPT_ACK, STATUS = 0x060, 0x064, 0x070
-QUEUE_DESC, QUEUE_DRIVER, QUEUE_DEVICE = 0x080, 0x090, 0x0a0  # the lower halves; the upper ones are 4 bytes on
+QUEUE_DESC, QUEUE_DRIVER, QUEUE_DEVICE = 0x080, 0x090, 0x0a0  # the low halves; the high halves are at + 4
 SHM_SEL, SHM_LEN, SHM_BASE = 0x0ac, 0x0b0, 0x0b8
 QUEUE_RESET, CONFIG_GENERATION, CONFIG = 0x0c0, 0x0fc, 0x100
 
@@ -20,7 +20,7 @@ INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED, RING_RESET = 1 << 28, 1 << 29,
 # Descriptor flags (2.7.5, 2.8.1).
 NEXT, WRITE, INDIRECT, AVAIL, USED = 1, 2, 4, 1 << 7, 1 << 15
 
-# Where the probes' memory is: rings, then buffers.
+# The probes' memory: rings, then buffers.
 RINGS, BUFFERS, MEMORY_END = 0x100000, 0x200000, 0x300000
 
 
@@ -63,14 +63,14 @@ class Device:
             self.put(DRIVER_FEATURES, features >> 32 * word & 0xffffffff)
 
     def negotiate(self, features=0):
-        """Goes as far as FEATURES_OK (3.1.1)."""
+        """Initialises the device up to FEATURES_OK (3.1.1)."""
         for status in (0, ACKNOWLEDGE, ACKNOWLEDGE | DRIVER):
             self.status = status
         self.accept(features | VERSION_1)
         self.status = ACKNOWLEDGE | DRIVER | FEATURES_OK
 
     def place(self, index=0, size=8, desc=None, driver=None, device=None):
-        """Writes a queue's registers but QueueReady, and returns the three addresses."""
+        """Writes a queue's registers except QueueReady, and returns the three addresses."""
         base = RINGS + 0x10000 * index
         areas = [base if desc is None else desc, base + 0x4000 if driver is None else driver,
                  base + 0x8000 if device is None else device]
@@ -83,12 +83,12 @@ class Device:
 
     def queue(self, index=0, size=8, packed=False, **areas):
         """Enables a queue."""
-        places = self.place(index, size, **areas)
+        addresses = self.place(index, size, **areas)
         self.put(QUEUE_READY, 1)
-        return (PackedRing if packed else SplitRing)(self, index, size, *places)
+        return (PackedRing if packed else SplitRing)(self, index, size, *addresses)
 
     def start(self, features=0, size=8):
-        """Starts the device with its first queue, which it returns."""
+        """Initialises the device with its first queue, and returns the queue's ring."""
         self.negotiate(features)
         ring = self.queue(0, size, packed=bool(features & RING_PACKED))
         self.status = 0x0f
@@ -96,29 +96,30 @@ class Device:
 
 
 class Ring:
-    """What both forms of a ring have in common. A buffer is (address, length, writable)."""
+    """The common part of both ring formats. A buffer is (address, length, writable)."""
 
-    PATIENCE = 0.5  # seconds for an answer before the device is made to finish what it has
+    TIMEOUT = 0.5  # seconds until a reset makes the device complete what it has in flight
 
     def __init__(self, device, index, size, desc, driver, area):
         self.device, self.qtest, self.index, self.size = device, device.qtest, index, size
         self.desc, self.driver, self.area = desc, driver, area
-        self.done = 0  # used buffers that were seen
+        self.done = 0  # used buffers that were taken
 
-    def kick(self):
+    def notify(self):
+        """Sends an available buffer notification."""
         self.device.put(QUEUE_NOTIFY, self.index)
 
     def send(self, buffers, **how):
-        """Makes a chain available, notifies, and says what became of it."""
+        """Makes a chain available, notifies, and returns its result."""
         self.add(buffers, **how)
-        self.kick()
+        self.notify()
         return self.result()
 
     def result(self, count=1):
-        """What became of the next `count` chains: 'used LENGTH ...', 'needs reset' or 'not used'. The last resort is a
-        reset, which ends only when the device has let go of everything; so no result depends on how long was waited."""
-        late = self.device.board.answers_late
-        deadline = time.monotonic() + self.PATIENCE
+        """The result of the next `count` chains: 'used LENGTH ...', 'needs reset' or 'not used'. After the timeout the
+        device is reset, which returns only when nothing is in flight; so no result depends on the timeout's length."""
+        late = self.device.board.completes_late
+        deadline = time.monotonic() + self.TIMEOUT
         while True:
             lengths = self.lengths(count)
             if len(lengths) == count:
@@ -149,7 +150,7 @@ class SplitRing(Ring):
         self.qtest.write((self.desc if table is None else table) + 16 * slot, descriptor)
 
     def add(self, buffers, indirect=None):
-        """Makes a chain available, in an indirect table at the address `indirect` if given, and returns its head."""
+        """Makes a chain available, with an indirect table at the address `indirect` if given, and returns its head."""
         head = self.free
         if indirect is None:
             slots = [(head + count) % self.size for count in range(len(buffers) + 1)]
@@ -168,17 +169,17 @@ class SplitRing(Ring):
             self.describe(slots[count], address, length, flags, slots[count + 1], table)
 
     def offer(self, head):
-        """Names a head in the available ring."""
+        """Writes a head to the available ring and increments the index."""
         self.qtest.store(self.driver + 4 + 2 * (self.available % self.size), head, 2)
         self.available += 1
         self.qtest.store(self.driver + 2, self.available & 0xffff, 2)
 
     def lengths(self, count):
         index = self.qtest.load(self.area + 2, 2)
-        there = min((index - self.done) & 0xffff, count)
-        return [self.qtest.load(self.area + 8 + 8 * ((self.done + n) % self.size)) for n in range(there)]
+        used = min((index - self.done) & 0xffff, count)
+        return [self.qtest.load(self.area + 8 + 8 * ((self.done + n) % self.size)) for n in range(used)]
 
-    # The words around the rings (2.7.6 to 2.7.10).
+    # Flags and event words (2.7.6 to 2.7.10).
     def set_flags(self, value):
         self.qtest.store(self.driver, value, 2)
 
@@ -195,8 +196,8 @@ class PackedRing(Ring):
 
     def __init__(self, *places):
         super().__init__(*places)
-        self.slot, self.wrap = 0, True  # where the next chain goes
-        self.waiting = []  # how many descriptors each chain has that is with the device; the device answers in order
+        self.slot, self.wrap = 0, True  # the position of the next chain
+        self.chains = []  # the number of descriptors of each chain; the device uses them in order
         self.used_slot, self.used_wrap = 0, True
 
     def describe(self, slot, address, length, buffer_id=0, flags=0, table=None):
@@ -206,7 +207,7 @@ class PackedRing(Ring):
         self.qtest.write((self.desc if table is None else table) + 16 * slot, descriptor)
 
     def add(self, buffers, indirect=None, buffer_id=0, flags=0):
-        """Makes a chain available, in an indirect table at the address `indirect` if given."""
+        """Makes a chain available, with an indirect table at the address `indirect` if given."""
         if indirect is not None:
             for count, (address, length, writable) in enumerate(buffers):
                 self.describe(count, address, length, 0, (WRITE if writable else 0) | flags, table=indirect)
@@ -215,16 +216,16 @@ class PackedRing(Ring):
             descriptors = [
                 (address, length, (WRITE if writable else 0) | (0 if count + 1 == len(buffers) else NEXT))
                 for count, (address, length, writable) in enumerate(buffers)]
-        self.waiting.append(len(descriptors))
+        self.chains.append(len(descriptors))
         for address, length, kind in descriptors:
             self.describe(self.slot, address, length, buffer_id, kind | (AVAIL if self.wrap else USED))
             self.slot, self.wrap = advance(self.slot, self.wrap, 1, self.size)
 
     def lengths(self, count):
-        """Element Length of used descriptors, one a chain; the position follows `done`."""
+        """Element Length of the used descriptors, one for each chain; the position advances if there are `count`."""
         found = []
         slot, wrap = self.used_slot, self.used_wrap
-        for chain in self.waiting[self.done:self.done + count]:
+        for chain in self.chains[self.done:self.done + count]:
             flags = self.qtest.load(self.desc + 16 * slot + 14, 2)
             if flags & (AVAIL | USED) != (AVAIL | USED if wrap else 0):
                 break

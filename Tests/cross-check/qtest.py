@@ -1,5 +1,4 @@
-"""A client of the qtest protocol at a process's standard input and output. It knows memory and interrupt lines, and
-nothing of virtio."""
+"""A client of the qtest protocol on a process's standard input and output: memory and interrupt lines, not virtio."""
 import os
 import select
 import subprocess
@@ -7,23 +6,24 @@ import time
 
 
 class Ended(Exception):
-    """The process ended, or does not answer any more."""
+    """The process ended, or stopped answering."""
 
 
 class QTest:
-    """A machine without a running processor, driven line by line."""
+    """A machine without a running processor, controlled by lines of text."""
 
-    # An answer may take this many seconds, of which the process may compute so many: a busy host is no hang.
-    PATIENCE, COMPUTING = 60, 2
+    # Seconds until an answer times out, and the processor time that the process may use for it. Two limits, because a
+    # process on a busy host is slow without hanging.
+    TIMEOUT, PROCESSOR_TIMEOUT = 60, 2
 
     def __init__(self, command, log):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0)
         self.rest = b""
-        self.lines = {}  # the level of each interrupt line that ever changed
+        self.lines = {}  # the level of each interrupt line that changed
         self.say("irq_intercept_in ioapic")
 
     def say(self, line):
-        """Sends a line and returns what stands behind the OK. Interrupt lines that change meanwhile are remembered."""
+        """Sends a line and returns the text after the OK. Changes of interrupt lines are stored in `lines`."""
         try:
             self.process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
@@ -36,10 +36,10 @@ class QTest:
             elif answer.startswith("OK"):
                 return answer[3:]
             else:
-                raise ValueError(f"'{line}' is answered by '{answer}'")
+                raise ValueError(f"the answer to '{line}' is '{answer}'")
 
     def line(self):
-        deadline, limit = time.monotonic() + self.PATIENCE, None
+        deadline, limit = time.monotonic() + self.TIMEOUT, None
         while b"\n" not in self.rest:
             if select.select([self.process.stdout], [], [], 0.1)[0]:
                 piece = os.read(self.process.stdout.fileno(), 65536)
@@ -48,20 +48,20 @@ class QTest:
                 self.rest += piece
                 continue
             computed = self.computed()
-            limit = computed + self.COMPUTING if limit is None else limit
+            limit = computed + self.PROCESSOR_TIMEOUT if limit is None else limit
             if computed > limit or time.monotonic() > deadline:
                 raise Ended("hangs")
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode().rstrip("\r")
 
     def computed(self):
-        """Seconds of processor time the process has used."""
+        """The processor time that the process has used, in seconds."""
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ended(self):
-        """What to raise when the process has closed its end."""
+        """The exception to raise when the process has closed its output."""
         code = self.process.wait(10)
         return Ended(f"dies of signal {-code}" if code < 0 else f"exits with code {code}")
 

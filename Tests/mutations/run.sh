@@ -1,11 +1,11 @@
 #!/bin/sh
-# Breaks the device model on purpose, once for each line of `list` (SUSPEND) and of `rings` (queues and devices), and shows which tests
-# notice. Fails if one break goes unnoticed. A line is `name<TAB>file under Sources/Virtio<TAB>sed script<TAB>what is wrong then`.
+# Mutation test of the device model: applies each line of `list` (SUSPEND) and of `rings` (queues and devices), one at a time, and prints
+# the tests that fail. Fails if no test fails for a mutation. A line is `name<TAB>file under Sources/Virtio<TAB>sed script<TAB>effect`.
 #
-#     Tests/mutations/run.sh [NAME...]          all of them, or those named; about 20 seconds each
+#     Tests/mutations/run.sh [NAME...]          all mutations, or those named; about 20 seconds each
 #
-# It works on copies, in a package of just the model and the tests in question. A run of all of them writes the documentation's table
-# of SUSPEND's.
+# It works on copies, in a package of the model and the tests concerned. A run of all mutations writes the documentation's table for
+# SUSPEND.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -33,10 +33,10 @@ let package = Package(
 PACKAGE
 cd "$work"
 
-# Long walks and races find nothing that short ones do not; a test that hangs is stopped.
+# Short walks and races find the same mutations as long ones.
 export VMM_ROUNDS=2000 VMM_STEPS=30000 SWIFT_BACKTRACE=enable=no
 
-# Runs the tests and prints the names of those that fail, or how the run ended without one.
+# Runs the tests and prints the names of those that fail; without one, how the run ended if it failed. A run that hangs is stopped.
 failures() {
     status=0
     timeout 300 "$swift" test --skip-build "$@" < /dev/null > "$work/log" 2>&1 || status=$?
@@ -44,7 +44,7 @@ failures() {
     if [ -n "$names" ]; then
         printf '%s\n' "$names"
     elif [ "$status" -eq 124 ]; then
-        echo "        (no end)"
+        echo "        (timed out)"
     elif [ "$status" -ne 0 ]; then
         echo "        (crash)"
     fi
@@ -57,7 +57,7 @@ build() {
     }
 }
 
-# Takes the folders of tests named, beside those that all need, and makes sure that they pass.
+# Copies the named test folders and those that all mutations need, and checks that the tests pass without a mutation.
 prepare() {
     rm -rf Tests/VirtioTests
     mkdir Tests/VirtioTests
@@ -85,7 +85,7 @@ PAGE
 survivors=0
 tab=$(printf '\t')
 
-# Breaks the model by each line of the list $1. The tests that `$first` leaves out are run where the others noticed nothing.
+# Applies each mutation of the list $1. The tests that `$first` skips run only if no other test fails.
 mutate() {
     while IFS=$tab read -r name file script sentence; do
         case " $chosen " in
@@ -116,7 +116,7 @@ mutate() {
     done < "$root/Tests/mutations/$1"
 }
 
-# Whether one of the names in list $1 was chosen.
+# Whether the run includes a mutation of list $1.
 wanted() {
     [ -n "$chosen" ] || return 0
     for name in $chosen; do ! grep -q "^$name$tab" "$root/Tests/mutations/$1" || return 0; done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND.
+# Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND.
 #
 # usage: guest.sh VMM DIR
 set -eu

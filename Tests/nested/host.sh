@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the nested host: Debian's cloud kernel, its kvm modules and a busybox, as a kernel and an initramfs in DIR. Under
-# QEMU's software emulation of an AMD processor the kernel's own kvm_amd works, so that KVM tests run on machines that
-# have no /dev/kvm. Nothing is installed; the kernel package is downloaded by apt and unpacked.
+# Builds the nested host in DIR: Debian's cloud kernel, and an initramfs with the kvm modules and busybox. The kernel's
+# kvm_amd works under QEMU's emulation of an AMD processor (TCG), so that KVM tests run on machines without /dev/kvm.
+# Nothing is installed; apt downloads the kernel package, and dpkg unpacks it.
 #
 # usage: host.sh DIR
 set -eu

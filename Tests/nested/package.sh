@@ -1,6 +1,6 @@
 #!/bin/sh
-# Downloads the Debian kernel package that NAME (linux-image-cloud-amd64, linux-image-amd64) stands for, and unpacks it to DIR/NAME, if
-# it is not there. Nothing is installed.
+# Downloads the kernel package that the Debian metapackage NAME (linux-image-cloud-amd64, linux-image-amd64) depends on, and
+# unpacks it to DIR/NAME, unless that exists. Nothing is installed.
 #
 # usage: package.sh NAME DIR
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Boots the nested host of host.sh with the files of PAYLOAD under /payload, and runs /payload/run.sh there. Its output is this
-# command's output; the exit code is run.sh's, or 1 if the host never got that far.
+# Boots the nested host of host.sh with the files of PAYLOAD under /payload, and runs /payload/run.sh there. Prints its output;
+# exits with the exit code of run.sh, or with 1 if run.sh did not end in time.
 #
-# DISKs are files that the host has as /dev/vda, /dev/vdb and so on, once the payload has loaded virtio_blk.
+# DISKs are files that are /dev/vda, /dev/vdb and so on in the host, after the payload has loaded virtio_blk.
 #
 # usage: run.sh DIR PAYLOAD [SECONDS [MEBIBYTES [DISK...]]]
 set -eu
@@ -22,7 +22,7 @@ cp -a "$payload" "$work/root/payload"
 (cd "$work/root" && find payload -print0 | cpio --null -o -H newc --quiet) > "$work/payload.cpio"
 cat "$dir/host.cpio" "$work/payload.cpio" > "$work/initrd"
 
-# Processor and machine type were chosen by trial: EPYC has SVM under emulation, and q35 always boots.
+# Processor and machine type were found by trial: EPYC has SVM under TCG, and q35 always boots.
 # shellcheck disable=SC2086
 timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=single -M q35 -m "$memory" -cpu EPYC -smp 1 $disks \
     -kernel "$dir/vmlinuz" -initrd "$work/initrd" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# A disk's driver with four mistakes, and without them. usage: broken_disk.py VMM TRACE [fixed]
+# A block driver with four mistakes, or with `fixed` without them. usage: broken_disk.py VMM TRACE [fixed]
 import subprocess, sys
 
 vmm = subprocess.Popen([sys.argv[1], "--qtest", "stdio", "-v", "--trace", sys.argv[2]],
@@ -36,7 +36,7 @@ descriptor(0, 0x4000, 16, 1)                        # the header: read sector 0
 descriptor(1, 0x5000, 512 if fixed else 513, 3)     # mistake 3: the status byte counted as data
 descriptor(2, 0x6000, 1, 2)
 say("writew 0x2002 1")
-if not fixed: put(NOTIFY, 0)                        # mistake 4: before DRIVER_OK nobody listens
+if not fixed: put(NOTIFY, 0)                        # mistake 4: a notification before DRIVER_OK
 put(STATUS, 0x0f)                                   # DRIVER_OK
 if fixed: put(NOTIFY, 0)
 print("used", int(say("readw 0x3002"), 16), "status byte", int(say("readb 0x6000"), 16))

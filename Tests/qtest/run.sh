@@ -1,6 +1,6 @@
 #!/bin/sh
-# The qtest interface as a script meets it: the documentation's example in both dialects, and the lines of same-as-qemu, which
-# QEMU and vmm have to answer alike.
+# The qtest interface used by scripts: the documentation's example in both dialects, a broken driver and its trace, and the lines
+# of same-as-qemu, which QEMU and vmm have to answer alike.
 #
 # usage: run.sh VMM
 set -eu
@@ -23,9 +23,9 @@ END
 }
 example draft 0x1f
 example 1.4 0x1b
-echo "qtest: the example is right in both dialects"
+echo "qtest: the example prints the expected states in both dialects"
 
-# A broken driver is told what it broke, a mended one nothing; and the trace says the same as the run.
+# The clauses that a broken driver violates are reported, for a fixed driver none; and `vmm check` reports the same from the trace.
 check() { "$vmm" check "$1" > "$2" 2>&1 && code=0 || code=$?; }
 "$here/broken_disk.py" "$vmm" "$work/broken" > "$work/got" 2> "$work/said"
 for clause in 3.1.1-1b 4.2.3.2-0 3.1.1-7 5.2.6.1-6; do
@@ -38,7 +38,8 @@ check "$work/mended" "$work/report"
 [ $code = 0 ]
 check "$work/broken" "$work/report"
 [ $code = 65 ] && grep -q "(3.1.1-1b 3.1.1-7 4.2.3.2-0 5.2.6.1-6)" "$work/report"
-# It is the model that says so: without the records of violations the same, and something else for another value written or read.
+# `vmm check` finds violations by replaying the model: without the trace's violation records the report is the same, and with
+# another value written or read it differs.
 grep '"ev":"violation"' "$work/broken" > "$work/violations"
 grep -v '"ev":"violation"' "$work/broken" > "$work/stripped"
 check "$work/stripped" "$work/again"
@@ -52,12 +53,13 @@ check "$work/read" "$work/again"
 head -c 3000 "$work/stripped" > "$work/cut"
 check "$work/cut" "$work/again"
 [ $code != 1 ]
-echo "qtest: a broken driver is told its four mistakes, live and from the trace"
+echo "qtest: a broken driver's four mistakes are reported, during the run and from the trace"
 
 grep -v '^#' "$here/same-as-qemu" > "$work/lines"
 timeout 60 "$vmm" --qtest stdio < "$work/lines" > "$work/vmm"
 if command -v qemu-system-x86_64 > /dev/null; then
-    # Distributions leave the qtest accelerator out; a machine that never starts does as well. QEMU does not end with its input.
+    # Distributions build QEMU without the qtest accelerator; a machine that never starts replaces it. QEMU does not exit at the
+    # end of its input.
     mkfifo "$work/in"
     timeout 60 qemu-system-x86_64 -M microvm,acpi=off -accel tcg -S -display none -nodefaults \
         -qtest stdio -qtest-log none < "$work/in" > "$work/qemu" &

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Draws one device's timeline, as vmm trace-view made it, around its first suspension. usage: picture.py TIMELINE DEVICE > PICTURE.svg
+# Draws one device's timeline, from vmm trace-view's output, around its first suspend. usage: picture.py TIMELINE DEVICE > PICTURE.svg
 import json, sys
 
 events = json.load(open(sys.argv[1]))["traceEvents"]
@@ -8,10 +8,10 @@ events = [e for e in events if e["pid"] == device and e["ph"] != "M"]
 life = [e for e in events if e["ph"] in "BE" and e["tid"] == 1]
 begin = next(e["ts"] for e in life if e["ph"] == "B" and e["name"] == "suspending")
 end = next(e["ts"] for e in life if e["ph"] == "B" and e["name"] == "running" and e["ts"] > begin)
-# The wait in the middle says nothing: whatever is longer than a gap is drawn as long as one.
+# Pauses longer than `gap` are drawn with the length of `gap`.
 start, stop, gap = begin - 150, end + 620, 100
 inside = [e for e in events if start <= e["ts"] <= stop]
-# Of a driver that polls, the first read of each value, with how often it was read.
+# For a driver that polls Status, the first read of each value, with the number of reads.
 polls = []
 for e in [e for e in inside if e["name"].startswith("read Status")]:
     if polls and polls[-1]["name"] == e["name"]: polls[-1]["count"] += 1

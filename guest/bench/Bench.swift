@@ -1,4 +1,4 @@
-// A benchmark under way: the devices it needs, and the two lines around its timed part.
+// Runs a benchmark: the devices it needs, and the two lines around its timed part.
 
 /// The run of one benchmark.
 struct Bench {
@@ -10,9 +10,9 @@ struct Bench {
     init(_ benchmark: Benchmark, _ commandLine: KernelCommandLine) {
         self.benchmark = benchmark
         board = Board(commandLine)
-        // Without a console the lines go to the serial port.
+        // Without a console the lines go to the first serial port.
         if let console = board.console {
-            LastResort.use(console)
+            EmergencyConsole.use(console)
             output = try? ConsoleDriver(console, benchmark.form, &board.arena)
         }
     }
@@ -38,7 +38,7 @@ struct Bench {
         start = timestamp()
     }
 
-    /// `fact` is told with its name, if it has one.
+    /// Prints the end line: `count`, the ticks of the timed part, and `value` named `fact`, unless that is empty.
     mutating func end(_ count: UInt64, _ fact: StaticString = "", _ value: UInt64 = 0) throws(Failure) {
         let ticks = timestamp() &- start
         var line = Line()
@@ -58,7 +58,7 @@ struct Bench {
 
     private mutating func send(_ line: Line) throws(Failure) {
         guard output != nil else {
-            for index in 0..<line.count { LastResort.put(line.bytes[index]) }
+            for index in 0..<line.count { EmergencyConsole.put(line.bytes[index]) }
             return
         }
         guard let buffer = output?.buffer else { return }
@@ -66,8 +66,8 @@ struct Bench {
         _ = try output?.send(UInt64(truncatingIfNeeded: line.count))
     }
 
-    /// Why there is no end.
-    mutating func tell(_ failure: Failure) {
+    /// Prints the error in place of the end line.
+    mutating func report(_ failure: Failure) {
         var line = Line()
         line.put("bench ")
         line.put(benchmark.name)
@@ -101,7 +101,7 @@ struct Bench {
         while true { haltUnlessInterrupted(interruptsTaken()) }
     }
 
-    /// Accesses are counted from the request to the acknowledgement; each is an exit.
+    /// Counts register accesses from the suspend request to its acknowledgement; each is an exit.
     private mutating func suspendDisk() throws(Failure) {
         guard let disk = board.disk ?? board.readOnlyDisk else { throw .skipped("no disk") }
         let features = try disk.negotiate([.version1, BlockFeature.readOnly, Suspend.features, benchmark.form.features])
@@ -119,25 +119,25 @@ struct Bench {
         try end(benchmark.count, " accesses ", accesses)
     }
 
-    /// Buffers go out one behind the other, and come back by polling, as consoles do it.
+    /// Sends buffers with `depth` in flight and polls for used buffers, as console drivers do.
     private mutating func writeConsole() throws(Failure) {
         let text = BulkMemory.take(benchmark.size)
         for index in 0..<benchmark.size { store8(text &+ index, index % 64 == 63 ? 10 : UInt8(ascii: "x")) }
         try begin()
-        // The queue has one driver, whose book this is.
+        // Moves the driver out of `output`: the queue has one driver state.
         guard var console = output else { throw .skipped("no console") }
         output = nil
         let depth = min(Int(truncatingIfNeeded: benchmark.depth), Int(console.transmit.size))
         var left = benchmark.count
-        var places = 0
+        var nextTag = 0
         var inFlight = 0
         console.transmit.setInterrupts(false)
         while left > 0 || inFlight > 0 {
             while left > 0, inFlight < depth {
                 let bytes = min(left, benchmark.size)
                 console.transmit.append(text, bytes)
-                try console.transmit.offer(places)
-                places = (places + 1) % depth
+                try console.transmit.offer(nextTag)
+                nextTag = (nextTag + 1) % depth
                 left &-= bytes
                 inFlight += 1
             }
@@ -151,7 +151,7 @@ struct Bench {
     }
 }
 
-/// A line of text being made.
+/// A line of text under construction, at most 128 bytes.
 struct Line {
     var bytes = [128 of UInt8](repeating: 0)
     var count = 0
@@ -166,10 +166,10 @@ struct Line {
     mutating func put(decimal value: UInt64) { Text.decimal(value) { put($0) } }
 }
 
-/// Memory for data, from 16 MiB up: more than the arena has, and nothing writes zeroes to it first.
+/// Memory for data, from 16 MiB up: larger than the arena, and not zeroed.
 enum BulkMemory {
     static let start: UInt64 = 16 << 20
 
-    /// All of it begins here; a benchmark takes it once.
+    /// The start of the memory; a benchmark calls this once.
     static func take(_ bytes: UInt64) -> UInt64 { start }
 }

@@ -1,35 +1,35 @@
-// The benchmark mode: the guest as a load for a monitor, timed by the host, which sees a line on the console before the
-// timed part and one behind it. The same words mean the same work under every monitor.
+// Benchmark mode: the guest is a load for a monitor. The host measures the time between a console line before the timed
+// part and one after it. The same options mean the same work under every monitor.
 //
 //   bench=NAME[,count=N][,depth=N][,size=N][,wait=pause|halt][,ring=0|3]
 //
-//   exit        the machine ends before a device is touched
-//   mmio        `count` reads of MagicValue of the first window, whatever is there
-//   blk-read    `count` random reads of `size` bytes, `depth` in flight, each answer told by an interrupt
-//   blk-seq     the same one after the other from the disk's start, round and round
+//   exit        the machine exits before any device access
+//   mmio        `count` reads of MagicValue in the first window
+//   blk-read    `count` random reads of `size` bytes, `depth` in flight, completion by interrupt
+//   blk-seq     the same with sequential reads from the disk's start, repeated
 //   console     `count` bytes of output in buffers of `size` bytes, `depth` in flight
-//   suspend     `count` times the idle disk is suspended and resumed
-//   idle        waits to be stopped
+//   suspend     `count` suspends and resumes of the idle disk
+//   idle        halts until the host stops the machine
 //
 //   bench NAME begin
 //   bench NAME end COUNT ticks T [accesses N] [interrupts N]
 //
-// Ring 3 is where a loop runs at the processor's speed on every host. It cannot halt: `hlt` there faults, and the handler
-// halts in its place (Ring3.S).
+// In ring 3 a loop runs at the processor's speed on every host. `hlt` faults there, and the fault handler executes it
+// (Ring3.S).
 
-/// What the command line asks for.
+/// The benchmark options of the command line.
 struct Benchmark {
     let name: Text
     var count: UInt64 = 1000
     var depth: UInt64 = 1
     var size: UInt64 = 4096
-    /// The processor sleeps while it has nothing to do, as an operating system's does; else it spins.
+    /// Whether the processor halts while it waits, as under an operating system; otherwise it spins.
     var halts = true
     private var ring: UInt64 = 3
-    /// The form of the queues: by default what a driver of today accepts.
+    /// The form of the queues; by default indirect descriptors and event indices, as common drivers accept.
     let form: RingForm
 
-    /// Nil where no benchmark is asked for.
+    /// Nil if the command line names no benchmark.
     init?(_ commandLine: KernelCommandLine) {
         var words: Text?
         commandLine.forEach("bench=") { words = $0 }
@@ -49,9 +49,9 @@ struct Benchmark {
         }
     }
 
-    /// Runs it in its ring.
+    /// Runs the benchmark in ring 0 or 3.
     func begin(_ startInfo: UInt64) -> Never {
-        if name.equals(Text("exit")) { Ending.success() }
+        if name.equals(Text("exit")) { ProgramExit.success() }
         if ring == 3 { enterRing3(startInfo) }
         benchMain(startInfo: startInfo)
     }
@@ -61,13 +61,13 @@ struct Benchmark {
 @c(benchMain)
 func benchMain(startInfo: UInt64) -> Never {
     let commandLine = KernelCommandLine(startInfo: startInfo)
-    guard let benchmark = Benchmark(commandLine) else { Ending.failure() }
+    guard let benchmark = Benchmark(commandLine) else { ProgramExit.failure() }
     var bench = Bench(benchmark, commandLine)
     do {
         try bench.run()
     } catch {
-        bench.tell(error)
-        Ending.failure()
+        bench.report(error)
+        ProgramExit.failure()
     }
-    Ending.success()
+    ProgramExit.success()
 }

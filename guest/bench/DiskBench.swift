@@ -1,7 +1,7 @@
-// Reads from a disk as an operating system's driver does them: requests in flight, an interrupt for what was used, none
-// while the driver looks at the queue anyway.
+// Disk reads as in an operating system's driver: several requests in flight, interrupts for used buffers, and no
+// interrupts while the driver polls the queue.
 
-/// A disk under load. A place has its header and status byte in the arena, its data in bulk memory.
+/// A disk under load. Each tag has its header and status byte in the arena, its data in bulk memory.
 private struct DiskLoad {
     let benchmark: Benchmark
     var queue: VirtQueue
@@ -19,9 +19,9 @@ private struct DiskLoad {
         self.benchmark = benchmark
         self.sequentially = sequentially
         let features = try disk.negotiate([.version1, BlockFeature.readOnly, benchmark.form.features])
-        let places = Int(truncatingIfNeeded: benchmark.depth)
-        queue = try VirtQueue(disk, 0, features, size: benchmark.form.queueSize ?? 256, places: places, &arena)
-        if queue.depth(3) < places { throw .skipped("the queue has too few entries for the depth") }
+        let tagCount = Int(truncatingIfNeeded: benchmark.depth)
+        queue = try VirtQueue(disk, 0, features, size: benchmark.form.queueSize ?? 256, tagCount: tagCount, &arena)
+        if queue.depth(3) < tagCount { throw .skipped("the queue has too few entries for the depth") }
         requests = arena.take(32 &* benchmark.depth)
         data = BulkMemory.take(benchmark.depth &* benchmark.size)
         let sectors = load32(disk.configuration(BlockConfiguration.capacity))
@@ -31,7 +31,7 @@ private struct DiskLoad {
         try disk.driverOK()
     }
 
-    /// Which block is read next.
+    /// Returns the next block to read.
     private mutating func chooseBlock() -> UInt64 {
         if sequentially {
             next = next &+ 1 < blocks ? next &+ 1 : 0
@@ -43,8 +43,8 @@ private struct DiskLoad {
         return random % blocks
     }
 
-    mutating func offer(_ place: Int) throws(Failure) {
-        let index = UInt64(truncatingIfNeeded: place)
+    mutating func offer(_ tag: Int) throws(Failure) {
+        let index = UInt64(truncatingIfNeeded: tag)
         let header = requests &+ 32 &* index
         store32(header, BlockRequest.Kind.read)
         store32(header &+ 4, 0)
@@ -53,23 +53,23 @@ private struct DiskLoad {
         queue.append(header, UInt64(BlockRequest.headerSize))
         queue.append(data &+ benchmark.size &* index, benchmark.size, .write)
         queue.append(header &+ 16, 1, .write)
-        try queue.offer(place)
+        try queue.offer(tag)
     }
 
     func expectRead(_ used: Used) throws(Failure) {
-        let status = load8(requests &+ 32 &* UInt64(truncatingIfNeeded: used.place) &+ 16)
+        let status = load8(requests &+ 32 &* UInt64(truncatingIfNeeded: used.tag) &+ 16)
         try expect(status, BlockRequest.Status.ok.rawValue, "status byte of the request")
     }
 
-    /// Waits for an interrupt, unless something was used before it could come.
+    /// Waits for an interrupt, unless a used buffer is there already.
     mutating func waitInterrupt() throws(Failure) {
-        let tracedLoad = interruptsTaken()
+        let before = interruptsTaken()
         queue.setInterrupts(true)
         if queue.hasUsed { return }
         let deadline = Deadline()
-        while interruptsTaken() == tracedLoad {
+        while interruptsTaken() == before {
             if deadline.passed { throw .timeout("the interrupt of a used request") }
-            if benchmark.halts { haltUnlessInterrupted(tracedLoad) } else { pauseBriefly() }
+            if benchmark.halts { haltUnlessInterrupted(before) } else { pauseBriefly() }
         }
     }
 
@@ -89,7 +89,7 @@ private struct DiskLoad {
                 try expectRead(used)
                 done &+= 1
                 guard offered < benchmark.count else { continue }
-                try offer(used.place)
+                try offer(used.tag)
                 offered &+= 1
             }
             if offered != before { queue.kick() }

@@ -1,14 +1,14 @@
 /*
- * The benchmarks' way into ring 3 and back: where ring 0 is emulated, ring 3 runs on the processor itself, so that a loop
- * timed there measures the monitor and not the emulator. Segments for ring 3 and a TSS beside those of Entry.S, and two
- * gates of the interrupt table changed:
+ * Runs benchmarks in ring 3: where ring 0 is emulated, ring 3 runs on the processor itself, so that a loop timed there
+ * measures the monitor and not the emulator. Defines segments for ring 3 and a TSS beside those of Entry.S, and changes
+ * two gates of the interrupt descriptor table:
  *
- *   the device's vector   acknowledges InterruptStatus, counts, ends the interrupt: as few instructions as that takes
- *   13                    what ring 3 may not do faults, and is done here in its place: hlt, unless an interrupt came
- *                         since it was decided on (rdi: how many had come then), and the port accesses of Instructions.h
+ *   the device's vector   acknowledges InterruptStatus, counts, sends the end of interrupt, in few instructions
+ *   13                    emulates instructions that fault in ring 3: hlt, unless an interrupt came since the caller
+ *                         decided to halt (rdi: the count at that time), and the port accesses of Instructions.h
  *
- * Ports are not left to an I/O privilege level: not every host that runs ring 3 natively honours one. Nothing returns to
- * ring 0 for good: the program ends in ring 3, by a port.
+ * Port accesses do not rely on an I/O privilege level: not every host that runs ring 3 natively honours it. The program
+ * ends in ring 3, by a port access.
  */
 
     .set    USER_DATA, 0x18 + 3
@@ -19,7 +19,7 @@
     .code64
     .section .text.ring3, "ax", @progbits
 
-/* enterRing3(startInfo): goes on in benchMain(startInfo), on the same stack. */
+/* enterRing3(startInfo): calls benchMain(startInfo) in ring 3, on the same stack. */
     .globl  enterRing3
 enterRing3:
     movq    $ring0_stack, task_state + 4        /* rsp0 */
@@ -54,7 +54,7 @@ setGate:
     movw    %ax, 6(%rcx)
     ret
 
-/* takeInterrupts(vector, base): the vector is the device's whose window is at base. */
+/* takeInterrupts(vector, base): handles the vector of the device whose window is at base. */
     .globl  takeInterrupts
 takeInterrupts:
     movq    %rsi, ring3_device
@@ -79,7 +79,7 @@ device_interrupt:
     popq    %rax
     iretq
 
-/* haltUnlessInterrupted(seen): returns at the next interrupt, at once if there were others than `seen` already. */
+/* haltUnlessInterrupted(seen): returns at the next interrupt, or at once if ring3_interrupts is not `seen`. */
     .globl  haltUnlessInterrupted
 haltUnlessInterrupted:
     movl    %cs, %eax
@@ -97,7 +97,7 @@ haltUnlessInterrupted:
     ret
 
 protection_fault:
-    cmpl    $0, (%rsp)                          /* the error code: it is about no selector */
+    cmpl    $0, (%rsp)                          /* error code 0: no selector involved */
     jne     unknown
     pushq   %rcx
     movq    16(%rsp), %rcx                      /* rip */
@@ -121,7 +121,7 @@ unknown:
 halt:
     cmpq    %rdi, ring3_interrupts
     jne     one_byte
-    sti                                         /* takes effect behind the next instruction */
+    sti                                         /* takes effect after the next instruction */
     hlt
     jmp     one_byte
 in_dx:
@@ -168,7 +168,7 @@ task_state:
     .skip   112
     .skip   4096
 ring0_stack:
-/* Interrupts of the device with a bit set. */
+/* Number of the device's interrupts with a bit set in InterruptStatus. */
     .globl  ring3_interrupts
 ring3_interrupts:
     .skip   8

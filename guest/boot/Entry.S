@@ -1,7 +1,7 @@
 /*
- * From the PVH entry point to Swift: 32-bit protected mode, paging off, ebx = hvm_start_info (Xen's x86/HVM direct boot
- * ABI). Builds identity-mapped page tables and an interrupt descriptor table, enters long mode and calls guestMain.
- * Nothing here knows a device.
+ * PVH entry point (Xen's x86/HVM direct boot ABI): starts in 32-bit protected mode with paging off and ebx =
+ * hvm_start_info, builds identity-mapped page tables and an interrupt descriptor table, enters long mode and calls
+ * guestMain.
  *
  *   PML4[0] -> PDPT[0..3] -> four page directories, 2048 entries of 2 MiB: the low 4 GiB, each address mapped to itself
  */
@@ -32,7 +32,7 @@ entry:
     loop    1b
     movl    $(pdpt + 7), pml4
 
-    movl    $0x87, %eax                         /* and a 2 MiB page */
+    movl    $0x87, %eax                         /* the same, and a 2 MiB page */
     movl    $page_directories, %edi
     movl    $2048, %ecx
 1:  movl    %eax, (%edi)
@@ -81,7 +81,7 @@ long_mode:
     call    guestMain
     ud2
 
-/* A stub per vector, 16 bytes each, so that every frame looks alike: vector, error code, rip, cs, rflags, rsp, ss. */
+/* One stub per vector, 16 bytes each. Every frame is the same: vector, error code, rip, cs, rflags, rsp, ss. */
     .balign 16
 stubs:
     .set    vector, 0
@@ -154,7 +154,7 @@ idt:
     .balign 16
     .skip   32768
 stack_top:
-/* What the interrupt handler and the program share; see Instructions.h. */
+/* Words shared by the interrupt handler and the program; see Instructions.h. */
     .globl  shared_words
 shared_words:
     .skip   1024

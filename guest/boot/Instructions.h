@@ -1,10 +1,10 @@
-// The instructions Swift has no words for, and memory by physical address. All memory is identity-mapped, so an address
-// is a number. Every access is volatile: the device and the interrupt handler change memory behind the compiler's back.
+// Instructions that Swift cannot express, and memory access by physical address. All memory is identity-mapped, so an
+// address is a number. Every access is volatile: the device and the interrupt handler also write memory.
 #pragma once
 
 #include <stdint.h>
 
-// Inlined even where the compiler is asked for small code: a call is longer.
+// Inlined even when the compiler optimises for size: a call is longer.
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE uint8_t load8(uint64_t address) { return *(volatile uint8_t *)address; }
@@ -37,7 +37,7 @@ _Noreturn INLINE void halt(void) {
     for (;;) __asm__ volatile("cli; hlt");
 }
 
-// Words shared with the interrupt handler, 0 at the start.
+// Words shared with the interrupt handler, initially 0. Layout: driver/Interrupts.swift.
 INLINE uint64_t sharedWords(void) {
     extern char shared_words[];
     return (uint64_t)shared_words;
@@ -52,7 +52,7 @@ INLINE uint64_t arenaEnd(void) {
     return (uint64_t)arena_end;
 }
 
-// guest/bench/Ring3.S.
+// Defined in guest/bench/Ring3.S.
 _Noreturn void enterRing3(uint64_t start_info);
 void takeInterrupts(uint64_t vector, uint64_t base);
 void haltUnlessInterrupted(uint64_t seen);

@@ -1,6 +1,6 @@
 /*
- * The memory functions a compiler may call at any time. They move eight bytes a step: where ring 0 is emulated, a
- * step costs the same whatever its width. Each stands in a section of its own, so that the linker drops the unused.
+ * The memory functions that compilers call implicitly. They move eight bytes per step: where ring 0 is emulated, a
+ * step costs the same whatever its width. Each has its own section, so that the linker drops unused ones.
  */
 
     .code64

@@ -22,12 +22,12 @@ private func blockCapacity(_ board: inout Board) throws(Failure) {
     try disk.run(BlockRequest.Kind.read, sector: capacity &- 1, bytes: 512)
 }
 
-/// 5.2.6: what was written is read back, and the used length counts what the device wrote.
+/// 5.2.6: a read returns the data written, and the used length counts the bytes that the device wrote.
 private func blockWriteRead(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     disk.fill(0, seed: 1, bytes: 1024)
     try expect(disk.run(BlockRequest.Kind.write, sector: 5, bytes: 1024), 1, "used length of a write")
-    try expect(disk.run(BlockRequest.Kind.read, sector: 5, bytes: 1024, place: 1), 1025, "used length of a read")
+    try expect(disk.run(BlockRequest.Kind.read, sector: 5, bytes: 1024, tag: 1), 1025, "used length of a read")
     try disk.verify(1, seed: 1, bytes: 1024)
 }
 
@@ -43,7 +43,7 @@ private func blockGetID(_ board: inout Board) throws(Failure) {
     try expect(disk.run(BlockRequest.Kind.getID, bytes: bytes), bytes + 1, "used length of GET_ID")
 }
 
-/// 5.2.6.2: a request beyond the capacity fails, one that begins inside it too, and the device lives.
+/// 5.2.6.2: a request that ends beyond the capacity fails, and the device keeps working.
 private func blockOutOfRange(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     let capacity = try disk.capacity()
@@ -67,12 +67,12 @@ private func blockReadOnly(_ board: inout Board) throws(Failure) {
     try disk.run(BlockRequest.Kind.read, bytes: 512)
     let word = load64(disk.data(0))
     disk.fill(1, seed: word &+ 1, bytes: 512)
-    try disk.run(BlockRequest.Kind.write, bytes: 512, place: 1, .ioError)
-    try disk.run(BlockRequest.Kind.read, bytes: 512, place: 2)
+    try disk.run(BlockRequest.Kind.write, bytes: 512, tag: 1, .ioError)
+    try disk.run(BlockRequest.Kind.read, bytes: 512, tag: 2)
     try expect(load64(disk.data(2)), word, "first word after a refused write")
 }
 
-/// 2.7.4.1: no device makes assumptions on how a request is cut into descriptors.
+/// 2.7.4.1: the device makes no assumption about how a request is split into descriptors.
 private func blockFraming(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     try disk.queue.need(5)
@@ -94,14 +94,14 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
     try finishFramed(&disk, 1)
     try disk.verify(1, seed: 7, bytes: bytes)
 
-    // A write: header and data in one.
+    // A write: header and data in one descriptor.
     disk.fill(2, seed: 8, bytes: bytes)
     disk.prepare(2, BlockRequest.Kind.write, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(2), BlockDriver.headerSize &+ bytes)
     disk.queue.append(disk.statusByte(2), 1, .write)
     try finishFramed(&disk, 2)
 
-    // A read: everything cut, and cut again where no boundary is.
+    // A read: header and data each split in two at arbitrary offsets.
     disk.prepare(3, BlockRequest.Kind.read, sector: 8, bytes: bytes)
     disk.queue.append(disk.header(3), 1)
     disk.queue.append(disk.header(3) &+ 1, BlockDriver.headerSize &- 1)
@@ -112,20 +112,20 @@ private func blockFraming(_ board: inout Board) throws(Failure) {
     try disk.verify(3, seed: 8, bytes: bytes)
 }
 
-private func finishFramed(_ disk: inout BlockDriver, _ place: Int) throws(Failure) {
-    try disk.offer(place)
+private func finishFramed(_ disk: inout BlockDriver, _ tag: Int) throws(Failure) {
+    try disk.offer(tag)
     disk.queue.kick()
     try disk.finish()
 }
 
-/// Requests the backend holds are not used; released, each is used once.
+/// Requests held in the backend are not used; after the release, each is used once.
 private func blockInFlight(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var disk = try board.startDisk()
     let requests = try disk.needDepth(1)
     board.command(.hold, disk.device)
-    for place in 0..<requests {
-        try disk.offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
+    for tag in 0..<requests {
+        try disk.offer(tag, BlockRequest.Kind.read, sector: UInt64(tag), bytes: 512)
     }
     disk.queue.kick()
     try expectUnchanged(disk.device, "used index while requests are held") { UInt64(disk.queue.deviceIndex) }
@@ -135,7 +135,7 @@ private func blockInFlight(_ board: inout Board) throws(Failure) {
     try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }
 }
 
-/// 2.5 and 5.2.4: another capacity comes with another generation and one notification.
+/// 2.5 and 5.2.4: a capacity change changes the generation and sends one notification.
 private func blockCapacityChange(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     disableInterrupts()

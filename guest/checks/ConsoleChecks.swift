@@ -7,7 +7,7 @@ let consoleChecks: [_ of Check] = [
     Check("console-resize", consoleResize),
 ]
 
-/// 5.3.4 and 2.5: the size is readable, and nothing changes it by itself.
+/// 5.3.4 and 2.5: the size is readable and stable.
 private func consoleSize(_ board: inout Board) throws(Failure) {
     let console = try board.startConsole()
     guard console.features.contains(ConsoleFeature.size) else { throw .skipped("device offers no size") }
@@ -17,7 +17,7 @@ private func consoleSize(_ board: inout Board) throws(Failure) {
     try expect(console.device.read(.configGeneration), generation, "ConfigGeneration read again")
 }
 
-/// 5.3.6: a transmit buffer is used, with nothing written to it.
+/// 5.3.6: a transmit buffer is used with used length 0.
 private func consoleOutput(_ board: inout Board) throws(Failure) {
     var console = try board.startConsole()
     let text = Text("# console-output: this line came in one buffer\n")
@@ -25,8 +25,8 @@ private func consoleOutput(_ board: inout Board) throws(Failure) {
     try expect(console.send(text.count).length, 0, "used length of a transmit buffer")
 }
 
-/// 5.3.6: input fills receive buffers; an echo shows the bytes. They come from the host where the command line tells
-/// which, else from the test device.
+/// 5.3.6: input fills receive buffers; the check echoes the bytes. The input comes from the host if the command line
+/// names it, else from the test device.
 private func consoleInput(_ board: inout Board) throws(Failure) {
     var text = board.hostInput
     if text.count == 0 {
@@ -42,7 +42,7 @@ private func consoleInput(_ board: inout Board) throws(Failure) {
     try console.echo(text)
 }
 
-/// 5.3.4 and 2.5: a resize changes the fields and the generation, and one notification tells of it.
+/// 5.3.4 and 2.5: a resize changes the fields and the generation and sends one notification.
 private func consoleResize(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     disableInterrupts()
@@ -53,7 +53,7 @@ private func consoleResize(_ board: inout Board) throws(Failure) {
     try expect(console.size(), columns | rows << 16, "size after a resize")
 }
 
-/// Fails unless `change` brings a new generation and one notification. Interrupts are off.
+/// Fails unless `change` changes the generation and sends one notification. Interrupts are off.
 func expectConfigurationChange(_ device: MMIODevice, _ change: () -> Void) throws(Failure) {
     let generation = device.read(.configGeneration)
     change()
@@ -61,5 +61,5 @@ func expectConfigurationChange(_ device: MMIODevice, _ change: () -> Void) throw
     try expect(device.read(.configGeneration) != generation, "a new ConfigGeneration")
     device.write(.interruptACK, 2)
     try expect(device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
-    try expectUnchanged(device, "InterruptStatus, told once") { UInt64(device.read(.interruptStatus)) }
+    try expectUnchanged(device, "InterruptStatus, notified once") { UInt64(device.read(.interruptStatus)) }
 }

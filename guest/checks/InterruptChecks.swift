@@ -6,7 +6,7 @@ let interruptChecks: [_ of Check] = [
     Check("queue-fault", queueFault),
 ]
 
-/// 4.2.3.4: the line follows InterruptStatus. Raised while this processor takes none, it arrives when it does.
+/// 4.2.3.4: the line follows InterruptStatus. An interrupt raised while interrupts are off arrives when they are on.
 private func interruptDelivery(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     let before = Interrupts.count(disk.device)
@@ -14,14 +14,14 @@ private func interruptDelivery(_ board: inout Board) throws(Failure) {
     try disk.leaveInterruptPending()
     enableInterrupts()
     try wait("an interrupt") { Interrupts.count(disk.device) != before }
-    try expect(Interrupts.takeSeen(disk.device).rawValue, 1, "InterruptStatus in the handler")
+    try expect(Interrupts.takePendingStatus(disk.device).rawValue, 1, "InterruptStatus in the handler")
     try expect(disk.device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
     try disk.run(BlockRequest.Kind.read, bytes: 512)
     try wait("a second interrupt") { Interrupts.count(disk.device) == before &+ 2 }
 }
 
-/// 2.7.7.2 and 2.8.10: a used entry without an interrupt, if the driver asks for that. The first request is to have
-/// one: some devices interrupt at the first used entry, whatever the driver wants.
+/// 2.7.7.2 and 2.8.10: no interrupt for a used entry while the driver suppresses it. The first request has an
+/// interrupt: some devices interrupt at the first used entry regardless of the suppression.
 private func interruptSuppressed(_ board: inout Board) throws(Failure) {
     disableInterrupts()
     var disk = try board.startDisk()
@@ -39,14 +39,14 @@ private func interruptSuppressed(_ board: inout Board) throws(Failure) {
     try wait("an interrupt") { Interrupts.count(disk.device) == before &+ 1 }
 }
 
-/// 2.1.2: a head index beyond the queue ends in NEEDS_RESET and a notification; a reset recovers.
+/// 2.1.2: a head index out of range sets NEEDS_RESET and sends a notification; a reset recovers the device.
 private func queueFault(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk()
     disk.queue.offerInvalid()
     disk.queue.notify()
     try wait("Status 0x4f") { disk.device.status == 0x4f }
     try wait("a configuration change notification") {
-        Interrupts.takeSeen(disk.device).contains(.configurationChange)
+        Interrupts.takePendingStatus(disk.device).contains(.configurationChange)
     }
     disk = try board.startDisk()
     try disk.run(BlockRequest.Kind.read, bytes: 512)

@@ -1,5 +1,5 @@
-// Checks of what the optional ring features bring (VIRTIO 1.4, 2.6.1, 2.7 to 2.9). A check brings the feature it is
-// about along, unless the command line chooses the features.
+// Checks of the optional ring features (VIRTIO 1.4, 2.6.1, 2.7 to 2.9). A check accepts the feature that it needs,
+// unless the command line names the features.
 
 let ringChecks: [_ of Check] = [
     Check("ring-laps", ringLaps),
@@ -16,15 +16,15 @@ let ringChecks: [_ of Check] = [
 ]
 
 extension BlockDriver {
-    /// As many requests at once as there is room for, until the ring has come round at least once.
+    /// Fills the queue with requests repeatedly, until the ring has wrapped at least once.
     @inline(never)
     fileprivate mutating func runLaps() throws(Failure) {
         let width = try needDepth(1)
         var entries = 0
         while entries <= max(Int(queue.size), 64) {
-            for place in 0..<width {
-                try offer(place, BlockRequest.Kind.read, sector: UInt64(place), bytes: 512)
-                entries += Int(queue.descriptors(usualElements))
+            for tag in 0..<width {
+                try offer(tag, BlockRequest.Kind.read, sector: UInt64(tag), bytes: 512)
+                entries += Int(queue.descriptors(defaultElements))
             }
             queue.kick()
             for _ in 0..<width { try finish() }
@@ -39,13 +39,13 @@ private func ringLaps(_ board: inout Board) throws(Failure) {
     try disk.runLaps()
 }
 
-/// 2.8.1: the same with wrap counters.
+/// 2.8.1: the wrap counters of a packed queue.
 private func packedLaps(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .ringPacked)
     try disk.runLaps()
 }
 
-/// 2.8.4: the WRITE flag of a used descriptor says whether the device wrote anything into the buffer.
+/// 2.8.4: the WRITE flag of a used descriptor is set if and only if the device wrote to the buffer.
 private func packedUsedFlags(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .ringPacked)
     try disk.offer(0, BlockRequest.Kind.read, bytes: 512)
@@ -57,21 +57,21 @@ private func packedUsedFlags(_ board: inout Board) throws(Failure) {
     try expect(!console.send(text.count).isWritten, "no WRITE flag of a used descriptor, buffer not written")
 }
 
-/// 2.7.5.3 and 2.8.7: a table is followed as it says, and the WRITE flag of the descriptor that refers to it is
-/// ignored.
+/// 2.7.5.3 and 2.8.7: the device follows an indirect table, and ignores the WRITE flag of the descriptor that refers to
+/// it.
 private func indirectTables(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .indirectDescriptors)
     try disk.writeSector3()
     let table = board.arena.take(3 &* SplitRing.descriptorSize)
     try disk.runTable(table, order: [0, 1, 2], flags: [.indirect, .write])
-    // In a split queue each element names the next one, wherever that stands, unless buffers are used in order.
+    // In a split queue `next` may name any element, unless buffers are used in order.
     if disk.features.isDisjoint(with: [.ringPacked, .inOrder]) {
         try disk.runTable(table, order: [0, 2, 1], flags: .indirect)
     }
     try disk.expectWorks()
 }
 
-/// 2.7.5.3.2: in a split queue direct descriptors may come before the one that refers to a table.
+/// 2.7.5.3.2: in a split queue direct descriptors may precede the one that refers to a table.
 private func indirectAfterDirect(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .indirectDescriptors)
     if disk.features.contains(.ringPacked) { throw .skipped("a packed queue has no such buffers") }
@@ -89,7 +89,7 @@ private func indirectAfterDirect(_ board: inout Board) throws(Failure) {
 }
 
 extension BlockDriver {
-    /// A read of sector 3 in place 1, whose elements stand in `table` at the places `order`.
+    /// Reads sector 3 with tag 1; the elements are in `table` at the indices `order`.
     @inline(never)
     fileprivate mutating func runTable(
         _ table: UInt64, order: [3 of UInt16], flags: Descriptor.Flags
@@ -112,7 +112,7 @@ extension BlockDriver {
         try run(BlockRequest.Kind.write, sector: 3, bytes: 512)
     }
 
-    /// Makes the buffer that was built available as a read of sector 3 in place 1, and checks what comes.
+    /// Makes the appended elements available as a read of sector 3 with tag 1, and checks the result.
     fileprivate mutating func finishSector3() throws(Failure) {
         for word: UInt64 in 0..<64 { store64(data(1) &+ 8 &* word, 0) }
         try offer(1)
@@ -122,7 +122,7 @@ extension BlockDriver {
     }
 }
 
-/// 2.7.7 and 2.8.10: an interrupt comes when the entry is used that the driver named, and for no other.
+/// 2.7.7 and 2.8.10: the device interrupts for the used entry at the driver's event, and for no other.
 private func eventInterrupt(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .eventIndex)
     let device = disk.device
@@ -130,7 +130,7 @@ private func eventInterrupt(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
     try wait("the first interrupt") { Interrupts.count(device) != before }
 
-    disk.queue.interruptAfter(1, elements: disk.usualElements)
+    disk.queue.interruptAfter(1, elements: disk.defaultElements)
     try disk.expectWorks()
     try expectUnchanged(device, "interrupts before the event") { Interrupts.count(device) }
     try expect(Interrupts.count(device), before &+ 1, "interrupts before the event")
@@ -145,22 +145,22 @@ private func eventInterrupt(_ board: inout Board) throws(Failure) {
     try wait("an interrupt asked for anew") { Interrupts.count(device) == before &+ 3 }
 }
 
-/// 2.7.10 and 2.8.18: a kick that the device does not want is not needed, however the two meet: one request after the
-/// other, and several in a row.
+/// 2.7.10 and 2.8.18: the driver may omit a notification that the device does not want, with one request at a time and
+/// with several in a row.
 private func eventKick(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .eventIndex)
     let width = try disk.needDepth(1)
     for round in 0..<16 {
         let requests = 1 + round / 2 % width
-        for place in 0..<requests {
-            try disk.offer(place, BlockRequest.Kind.read, bytes: 512)
+        for tag in 0..<requests {
+            try disk.offer(tag, BlockRequest.Kind.read, bytes: 512)
             disk.queue.kick()
         }
         for _ in 0..<requests { try disk.finish() }
     }
 }
 
-/// 2.7.10.2, 2.8.18: a device that is notified of nothing does nothing.
+/// 2.7.10.2, 2.8.18: a notification without a new buffer has no effect.
 private func kickSpurious(_ board: inout Board) throws(Failure) {
     disableInterrupts()
     var disk = try board.startDisk()
@@ -175,7 +175,7 @@ private func kickSpurious(_ board: inout Board) throws(Failure) {
 }
 
 extension BlockDriver {
-    /// Fails unless nothing is used and nothing is told.
+    /// Fails if the device uses a buffer or interrupts.
     fileprivate func expectIdle() throws(Failure) {
         try expectUnchanged(device, "used index, InterruptStatus") { visible() }
         try expect(queue.pending, 0, "used entries")
@@ -184,8 +184,8 @@ extension BlockDriver {
     }
 }
 
-/// 2.6, 6.1: what is answered at once waits for what came before it. Batches of the device's are taken apart by the
-/// queue.
+/// 2.6, 6.1: a request that the device completes at once is used after the requests before it. VirtQueue splits the
+/// device's batches.
 private func inOrder(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var disk = try board.startDisk(needing: .inOrder)
@@ -199,12 +199,12 @@ private func inOrder(_ board: inout Board) throws(Failure) {
         try expect(disk.queue.pending, 0, "used entries while the first is held")
         try expect(load8(disk.statusByte(0)), 0xff, "status byte of the request that is held")
         board.command(.release, disk.device)
-        try expect(disk.finish().place, 0, "place of the first used request")
-        try expect(disk.finish(.unsupported).place, 1, "place of the second used request")
+        try expect(disk.finish().tag, 0, "tag of the first used request")
+        try expect(disk.finish(.unsupported).tag, 1, "tag of the second used request")
     }
 }
 
-/// 2.9: the data change with every request, and are the same when nothing was made available.
+/// 2.9: notification data that change with every request, and that repeat when there is no new buffer.
 private func notificationData(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .notificationData)
     try disk.runLaps()
@@ -213,8 +213,8 @@ private func notificationData(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// 2.6.1: nothing comes back from a queue that was reset, a request in flight included, and it can be set up anew, in
-/// another size.
+/// 2.6.1: the device uses no buffer of a queue after its reset, not even one in flight; the queue can be set up again
+/// with another size.
 private func queueReset(_ board: inout Board) throws(Failure) {
     var disk = try board.startDisk(needing: .ringReset)
     let device = disk.device

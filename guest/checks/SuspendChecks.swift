@@ -1,5 +1,5 @@
-// Checks of the SUSPEND handshake itself, in whichever dialect the disk offers. They poll with interrupts off, so that
-// InterruptStatus keeps what the device puts there. Some do on purpose what no driver may: they say so.
+// Checks of the SUSPEND handshake, in the dialect that the disk offers. They poll with interrupts off, so that
+// InterruptStatus keeps its bits. Checks that violate a rule for drivers on purpose are marked.
 
 let suspendChecks: [_ of Check] = [
     Check("suspend-idle", suspendIdle),
@@ -16,7 +16,7 @@ let suspendChecks: [_ of Check] = [
 ]
 
 extension Suspend {
-    /// Fails unless Status stays what it is, and that is `status`.
+    /// Fails unless Status reads `status` and does not change.
     @inline(never)
     func expectStays(_ status: UInt32, _ what: StaticString) throws(Failure) {
         try expect(device.status, status, what)
@@ -25,15 +25,15 @@ extension Suspend {
 }
 
 extension BlockDriver {
-    /// Leaves one read in the held backend and a suspend under way: the old Status has been read and stays.
+    /// Holds one read in the backend and requests a suspend; Status still reads the running value afterwards.
     @inline(never)
     mutating func suspendWithRequestHeld(_ suspend: Suspend, _ board: Board) throws(Failure) {
         board.command(.hold, device)
         try offer(0, BlockRequest.Kind.read, bytes: 512)
         queue.kick()
         suspend.requestSuspend()
-        // 1.4: a device that has not yet looked at the ring leaves the request there and is suspended at once. After
-        // the resume it looks, so then the suspend has something to wait for.
+        // 1.4: a device that has not popped the request yet leaves it in the ring and suspends at once. It pops the
+        // request after the resume, so the next suspend has a request to wait for.
         let deadline = Deadline()
         while suspend.dialect == .ratified, device.status == suspend.suspended, !deadline.passed {
             try suspend.resume()
@@ -43,15 +43,15 @@ extension BlockDriver {
         try expect(queue.pending, 0, "used entries while the request is held")
     }
 
-    /// One request whose interrupt nobody takes: InterruptStatus bit 0 stays.
+    /// Runs one request and leaves its interrupt unacknowledged: InterruptStatus bit 0 stays set.
     mutating func leaveInterruptPending() throws(Failure) {
         try expectWorks()
         try wait("InterruptStatus bit 0") { device.read(.interruptStatus) == 1 }
     }
 
-    /// One request, to show that the device works.
+    /// Runs one request; fails unless the device completes it.
     @inline(never)
-    mutating func expectWorks() throws(Failure) { try run(BlockRequest.Kind.read, bytes: 512, place: 7) }
+    mutating func expectWorks() throws(Failure) { try run(BlockRequest.Kind.read, bytes: 512, tag: 7) }
 }
 
 private func suspendIdle(_ board: inout Board) throws(Failure) {
@@ -65,14 +65,14 @@ private func suspendIdle(_ board: inout Board) throws(Failure) {
     }
 }
 
-/// Nothing to wait for: the first read after the write shows the device suspended.
+/// The drain of an idle device is immediate: the first Status read after the write reads the suspended value.
 private func suspendTwoExits(_ board: inout Board) throws(Failure) {
     let (_, suspend) = try board.startSuspendableDisk()
     suspend.requestSuspend()
     try expect(suspend.device.status, suspend.suspended, "Status at the first read")
 }
 
-/// What the device took before it suspends it finishes and tells of, and only then is it suspended.
+/// The device uses and notifies the requests in flight before Status reads the suspended value.
 private func suspendInFlight(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -87,7 +87,7 @@ private func suspendInFlight(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Nobody acknowledges the pending interrupt, and the handshake ends all the same; the interrupt is kept.
+/// The handshake completes with an unacknowledged interrupt pending; the interrupt stays pending.
 private func suspendMasked(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let before = Interrupts.count(disk.device)
@@ -100,7 +100,7 @@ private func suspendMasked(_ board: inout Board) throws(Failure) {
     try wait("the interrupt") { Interrupts.count(disk.device) != before }
 }
 
-/// The draft's driver may change its mind. 1.4 knows no abort: the same write has no effect.
+/// In the draft the driver may abort a suspend. In 1.4 the same write has no effect.
 private func suspendAbort(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -117,7 +117,7 @@ private func suspendAbort(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Until the backend is ready Status shows the device suspended, and nothing is delivered.
+/// Until the backend is ready, Status reads the suspended value and the device delivers nothing.
 private func suspendResumeHeld(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -149,7 +149,7 @@ private func suspendResumeAbort(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// SUSPEND without DRIVER_OK, and with the first DRIVER_OK, does nothing. No driver may write it.
+/// SUSPEND before DRIVER_OK, and in the write that sets DRIVER_OK, has no effect. A driver must not write it.
 private func suspendBeforeDriverOK(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk(live: false)
     suspend.device.setStatus([.acknowledge, .driver, .featuresOK, .suspend])
@@ -159,7 +159,7 @@ private func suspendBeforeDriverOK(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// SUSPEND without its feature does nothing. No driver may write it.
+/// SUSPEND without its feature has no effect. A driver must not write it.
 private func suspendNotNegotiated(_ board: inout Board) throws(Failure) {
     let (_, suspend) = try board.startSuspendableDisk()
     var disk = try board.startDisk()
@@ -168,7 +168,7 @@ private func suspendNotNegotiated(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// FAILED in the same write wins.
+/// FAILED takes precedence over SUSPEND in the same write.
 private func suspendFailedBit(_ board: inout Board) throws(Failure) {
     let (_, suspend) = try board.startSuspendableDisk()
     suspend.device.setStatus([.running, .suspend, .failed])
@@ -177,19 +177,19 @@ private func suspendFailedBit(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// A reset ends a suspend under way and a suspended device alike, and nothing of before it comes later.
+/// A reset while suspending and a reset of a suspended device: nothing deferred is delivered after it.
 private func suspendReset(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
     try disk.suspendWithRequestHeld(suspend, board)
-    try expectForgotten(&disk, suspend, board)
+    try expectReset(&disk, suspend, board)
 
     var (second, _) = try board.startSuspendableDisk()
     try expect(second.features.rawValue, disk.features.rawValue, "features accepted after the reset")
     try suspend.suspend()
     try second.offer(0, BlockRequest.Kind.read, bytes: 512)
     second.queue.notify()
-    try expectForgotten(&second, suspend, board)
+    try expectReset(&second, suspend, board)
 
     var third = try board.startDisk()
     try third.expectWorks()
@@ -197,7 +197,7 @@ private func suspendReset(_ board: inout Board) throws(Failure) {
     try expect(second.queue.pending, 0, "used entries in the second queue")
 }
 
-private func expectForgotten(_ disk: inout BlockDriver, _ suspend: Suspend, _ board: Board) throws(Failure) {
+private func expectReset(_ disk: inout BlockDriver, _ suspend: Suspend, _ board: Board) throws(Failure) {
     disk.device.write(.status, 0)
     try expect(disk.device.status, 0, "Status at the first read after a reset")
     board.command(.release, disk.device)

@@ -1,5 +1,5 @@
-// Checks of what a suspended device leaves alone, and of what it delivers when it resumes. As in SuspendChecks.swift,
-// interrupts are off, and some checks do on purpose what no driver may.
+// Checks of what a suspended device must not change, and of what it delivers when it resumes. As in
+// SuspendChecks.swift, interrupts are off, and checks that violate a rule for drivers are marked.
 
 let suspendedChecks: [_ of Check] = [
     Check("suspend-frozen", suspendFrozen),
@@ -15,14 +15,14 @@ let suspendedChecks: [_ of Check] = [
 ]
 
 extension BlockDriver {
-    /// What a driver can see of a device that must not act: 16 bits of used index, InterruptStatus, ConfigGeneration.
+    /// State visible to the driver: used index (bits 0 to 15), InterruptStatus (16 to 31), ConfigGeneration (32 to 63).
     func visible() -> UInt64 {
         UInt64(queue.deviceIndex) | UInt64(device.read(.interruptStatus)) << 16
             | UInt64(device.read(.configGeneration)) << 32
     }
 }
 
-/// Everything readable stays, and writes to selectors and to queue registers are dropped. No driver may write them.
+/// Readable registers do not change; writes to selectors and queue registers are ignored. A driver must not write them.
 private func suspendFrozen(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let device = disk.device
@@ -45,7 +45,7 @@ private func suspendFrozen(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Writes to the configuration space are ignored. No driver may write it.
+/// Writes to the configuration space are ignored. A driver must not write it.
 private func suspendConfigIgnored(_ board: inout Board) throws(Failure) {
     let (disk, suspend) = try board.startSuspendableDisk()
     let start = disk.device.configuration(0)
@@ -63,7 +63,7 @@ private func checksum(_ start: UInt64) -> UInt64 {
     return sum
 }
 
-/// Buffers made available to a suspended device stay untouched, kick or no kick. No driver may make them available.
+/// A suspended device does not take new buffers, notified or not. A driver must not make them available.
 private func suspendKickIgnored(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     try disk.offerSuspended(suspend)
@@ -71,7 +71,7 @@ private func suspendKickIgnored(_ board: inout Board) throws(Failure) {
 }
 
 extension BlockDriver {
-    /// Suspends, then offers and kicks a request in place 0, and watches that nothing comes of it.
+    /// Suspends, makes a request with tag 0 available and notifies; fails if the device reacts.
     fileprivate mutating func offerSuspended(_ suspend: Suspend) throws(Failure) {
         try leaveInterruptPending()
         try suspend.suspend()
@@ -81,7 +81,7 @@ extension BlockDriver {
         try expectUntouched(before)
     }
 
-    /// Fails unless nothing happens to the request in place 0, and nothing visible has changed since `before`.
+    /// Fails if the status byte of tag 0 is written or the visible state is not `before`.
     fileprivate func expectUntouched(_ before: UInt64) throws(Failure) {
         try expect(visible(), before, "generation, InterruptStatus, used index while suspended")
         try expectUnchanged(device, "generation, InterruptStatus, used index while suspended") { visible() }
@@ -89,7 +89,7 @@ extension BlockDriver {
     }
 }
 
-/// What became available meanwhile is served after the resume, without another kick.
+/// Buffers made available while suspended are processed after the resume without another notification.
 private func resumeRescans(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     try disk.offerSuspended(suspend)
@@ -98,7 +98,7 @@ private func resumeRescans(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// InterruptACK works in every state, and what it cleared does not come back.
+/// InterruptACK works while suspended, and the cleared bit stays clear after the resume.
 private func suspendAckClears(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     try disk.leaveInterruptPending()
@@ -110,7 +110,7 @@ private func suspendAckClears(_ board: inout Board) throws(Failure) {
     try expectUnchanged(disk.device, "InterruptStatus") { UInt64(disk.device.read(.interruptStatus)) }
 }
 
-/// Input waits while the console is suspended, empty receive buffers or not, and comes once and in order.
+/// Input is deferred while the console is suspended, even with receive buffers posted, and delivered once, in order.
 private func suspendConsoleInput(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (console, suspend) = try board.startSuspendableConsole()
@@ -124,7 +124,7 @@ private func suspendConsoleInput(_ board: inout Board) throws(Failure) {
     try expect(console.device.read(.interruptStatus), 0, "InterruptStatus while suspended")
     try suspend.resume()
     try console.expectInput(text)
-    // Buffers posted before the suspension go on being filled, without another kick.
+    // Buffers posted before the suspension are still filled, without another notification.
     let more = Text("more")
     for index in 0..<more.count { board.command(.input, console.device, UInt16(more[index])) }
     try console.expectInput(more)
@@ -132,7 +132,7 @@ private func suspendConsoleInput(_ board: inout Board) throws(Failure) {
     try expect(console.receive.pending, 0, "used receive buffers after the last byte")
 }
 
-/// Changes wait: bytes and generation stay, and after the resume the last value comes with one notification.
+/// Changes are staged: bytes and generation do not change; the resume commits the last value with one notification.
 private func suspendConfigChange(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     let (disk, suspendDisk) = try board.startSuspendableDisk()
@@ -147,7 +147,7 @@ private func suspendConfigChange(_ board: inout Board) throws(Failure) {
     try expect(console.size(), UInt32(size & 0xff) | UInt32(size >> 8) << 16, "size after the resume")
 }
 
-/// Two changes while suspended; `verb` changes the first word of the configuration.
+/// Stages two changes while suspended; `verb` changes the first word of the configuration.
 private func expectStaged(
     _ suspend: Suspend, _ board: Board, _ verb: TestDevice.Verb, _ first: UInt16, _ last: UInt16
 ) throws(Failure) {
@@ -168,11 +168,11 @@ private func expectStaged(
     try expect(device.read(.configGeneration) != generation, "a new ConfigGeneration after the resume")
     device.write(.interruptACK, 2)
     try expect(device.read(.interruptStatus), 0, "InterruptStatus after the acknowledgement")
-    try expectUnchanged(device, "InterruptStatus, told once") { UInt64(device.read(.interruptStatus)) }
+    try expectUnchanged(device, "InterruptStatus, notified once") { UInt64(device.read(.interruptStatus)) }
 }
 
-/// Past the drain deadline the draft's device is suspended with the request retained, and delivers it after the resume.
-/// 1.4 has no such device: it needs a reset.
+/// At the drain deadline a draft device suspends, retains the request and delivers it after the resume; a 1.4 device
+/// sets NEEDS_RESET.
 private func suspendRetained(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -195,19 +195,19 @@ private func suspendRetained(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// Two writes and two reads are under way at each of many suspends, one of each in a small queue. A read's data are
-/// those written a cycle before.
+/// Suspends and resumes many times with two writes and two reads in flight, one of each in a small queue. The reads
+/// return the data written a cycle before.
 private func suspendCycles(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let pairs = try disk.needDepth(2) < 4 ? 1 : 2
     enableInterrupts()
     for cycle in 0..<board.cycles {
-        for place in 0..<pairs {
-            let last = place == 1
-            disk.fill(place, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)
-            try disk.offer(place, BlockRequest.Kind.write, sector: sector(cycle, last), bytes: 512)
+        for tag in 0..<pairs {
+            let last = tag == 1
+            disk.fill(tag, seed: 2 &* cycle &+ (last ? 1 : 0), bytes: 512)
+            try disk.offer(tag, BlockRequest.Kind.write, sector: sector(cycle, last), bytes: 512)
             if cycle > 0 {
-                try disk.offer(2 + place, BlockRequest.Kind.read, sector: sector(cycle &- 1, last), bytes: 512)
+                try disk.offer(2 + tag, BlockRequest.Kind.read, sector: sector(cycle &- 1, last), bytes: 512)
             }
         }
         disk.queue.kick()
@@ -215,8 +215,8 @@ private func suspendCycles(_ board: inout Board) throws(Failure) {
         try suspend.resume()
         for _ in 0..<(cycle > 0 ? 2 * pairs : pairs) { try disk.finish() }
         guard cycle > 0 else { continue }
-        for place in 0..<pairs {
-            try disk.verify(2 + place, seed: 2 &* cycle &- (place == 1 ? 1 : 2), bytes: 512)
+        for tag in 0..<pairs {
+            try disk.verify(2 + tag, seed: 2 &* cycle &- (tag == 1 ? 1 : 2), bytes: 512)
         }
     }
     try expectUnchanged(disk.device, "used index after the last") { UInt64(disk.queue.deviceIndex) }
@@ -225,7 +225,8 @@ private func suspendCycles(_ board: inout Board) throws(Failure) {
 
 private func sector(_ cycle: UInt64, _ last: Bool) -> UInt64 { 64 &+ cycle % 8 &* 2 &+ (last ? 1 : 0) }
 
-/// A backend that breaks meanwhile shows in the draft at the resume, in 1.4 at once and without a notification.
+/// A backend failure while suspended sets NEEDS_RESET at the resume in the draft, at once and without a notification in
+/// 1.4.
 private func suspendFatal(_ board: inout Board) throws(Failure) {
     try board.needTestDevice()
     let (disk, suspend) = try board.startSuspendableDisk()

@@ -7,7 +7,7 @@ let transportChecks: [_ of Check] = [
     Check("reset-clears", resetClears),
 ]
 
-/// 4.2.2.1. What no driver may do, reading in another width or where nothing is, is tried on our own board only.
+/// 4.2.2.1. Reads of another width and of undefined registers, which a driver must not do, are tried on vmm only.
 private func identity(_ board: inout Board) throws(Failure) {
     for slot in 0..<board.slots.count {
         let device = board.slots[slot]
@@ -22,11 +22,11 @@ private func identity(_ board: inout Board) throws(Failure) {
         try expect(load16(device.base &+ 2), 0, "half of MagicValue")
         try expect(load64(device.base), 0, "MagicValue and Version in one read")
         try expect(load32(device.base &+ 0x01c), 0, "the undefined register 0x01c")
-        try expect(device.read(.queueNotify), 0, "QueueNotify, which is for writing")
+        try expect(device.read(.queueNotify), 0, "QueueNotify, which is write-only")
     }
 }
 
-/// 2.2.2: FEATURES_OK does not stay set with a bit the device does not offer. SR_IOV is never one of virtio-mmio.
+/// 2.2.2: FEATURES_OK does not stay set if the driver accepts a bit that is not offered.
 private func featuresRefused(_ board: inout Board) throws(Failure) {
     let device = try board.needDisk()
     try device.begin()
@@ -36,7 +36,7 @@ private func featuresRefused(_ board: inout Board) throws(Failure) {
     _ = try device.negotiate([.version1])
 }
 
-/// 2.2.1: what is negotiated at FEATURES_OK stays so. SUSPEND shows it, for it works only when negotiated.
+/// 2.2.1: features cannot change after FEATURES_OK. SUSPEND, which works only if negotiated, shows that.
 private func featuresLocked(_ board: inout Board) throws(Failure) {
     let (disk, suspend) = try board.startSuspendableDisk(live: false)
     disk.device.accept([])

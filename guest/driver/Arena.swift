@@ -1,18 +1,18 @@
-// Memory for queues and buffers. Nothing is freed: a check begins with an empty arena. It holds no Swift values.
+// Memory for queues and buffers. Nothing is freed: a check starts with an empty arena. It contains no Swift values.
 
-/// Memory handed out from the bottom up.
+/// A bump allocator.
 struct Arena {
     private var next = arenaStart()
 
     /// Bytes left.
     var room: UInt64 { arenaEnd() &- next }
 
-    /// Zeroed memory on a boundary of `alignment` bytes. Running out is a mistake in the program.
+    /// Allocates zeroed memory aligned to `alignment` bytes. Exhaustion is an error in the program and traps.
     mutating func take(_ bytes: UInt64, alignment: UInt64 = 16) -> UInt64 {
         let start = (next &+ alignment &- 1) & ~(alignment &- 1)
         next = start &+ (bytes &+ 31) & ~31
         precondition(next <= arenaEnd())
-        // Four words a step: large queues are made for every check, and instructions are dear where ring 0 is emulated.
+        // Four words per step: checks allocate large queues, and instructions are slow where ring 0 is emulated.
         var word = start
         while word < next {
             store64(word, 0)

@@ -1,13 +1,13 @@
-// How long something took. The time stamp counter has no unit of its own, so it is measured once against the local
+// Measures durations. The frequency of the time stamp counter is unknown, so it is calibrated once against the local
 // APIC's timer, whose ticks are nanoseconds under KVM and under QEMU. For reports, not for deadlines.
 
-/// A clock of microseconds.
+/// A clock in microseconds.
 struct Clock {
     private let ticksInMicrosecond: UInt64
 
     private static let apic: UInt64 = 0xfee0_0000
 
-    /// Measures for half a millisecond.
+    /// Calibrates for half a millisecond.
     init() {
         let (masked, divideByOne): (UInt32, UInt32) = (1 << 16, 0xb)
         store32(Clock.apic &+ 0x320, masked)
@@ -15,7 +15,7 @@ struct Clock {
         store32(Clock.apic &+ 0x380, ~0)
         let start = Clock.sample()
         var nanoseconds: UInt32 = 0
-        // A timer that does not count ends this by the number of looks.
+        // The number of reads bounds the loop if the timer does not count.
         for _ in 0..<100_000 where nanoseconds < 500_000 { nanoseconds = start.count &- load32(Clock.apic &+ 0x390) }
         let end = Clock.sample()
         let microseconds = UInt64(start.count &- end.count) / 1000
@@ -23,8 +23,8 @@ struct Clock {
         store32(Clock.apic &+ 0x380, 0)
     }
 
-    /// The timer's count and the time stamp of one moment: of several pairs the one that took least to read, because
-    /// between the two the processor may have been somebody else's.
+    /// Timer count and time stamp, read together. Of eight pairs returns the one read fastest: the host may preempt the
+    /// processor between the two reads.
     private static func sample() -> (count: UInt32, stamp: UInt64) {
         var (best, width): ((count: UInt32, stamp: UInt64), UInt64) = ((0, 0), .max)
         for _ in 0..<8 {
@@ -36,11 +36,11 @@ struct Clock {
         return best
     }
 
-    /// Whole microseconds since `stamp` was the time stamp.
+    /// Whole microseconds since the time stamp `stamp`.
     func microseconds(since stamp: UInt64) -> UInt64 { (timestamp() &- stamp) / ticksInMicrosecond }
 }
 
-/// Lengths of time of one kind.
+/// Statistics of durations, in microseconds.
 struct Durations {
     private(set) var count: UInt64 = 0
     private(set) var longest: UInt64 = 0

@@ -1,10 +1,10 @@
 // A driver for port 0 of the console device (VIRTIO 1.4, 5.3).
 
-/// The console with both its queues live.
+/// A console with both queues ready.
 struct ConsoleDriver {
     static let bufferSize: UInt64 = 256
-    /// Receive buffers, as far as the queue has entries for them.
-    static let receiveBuffers = VirtQueue.places
+    /// Number of receive buffers, at most the queue's entries.
+    static let receiveBuffers = VirtQueue.tagCount
     static let receiveSize: UInt64 = 16
 
     let device: MMIODevice
@@ -17,7 +17,7 @@ struct ConsoleDriver {
     /// Receive buffers in the queue.
     private var posted = 0
 
-    /// Initialises the device from the beginning, with no receive buffer posted.
+    /// Resets and initialises the device; posts no receive buffer.
     @inline(never)
     init(_ device: MMIODevice, _ form: RingForm, _ arena: inout Arena) throws(Failure) {
         self.device = device
@@ -29,7 +29,7 @@ struct ConsoleDriver {
         try device.driverOK()
     }
 
-    /// Sends the first `count` bytes of the buffer and waits until the device has used it.
+    /// Sends the first `count` bytes of the transmit buffer and waits until the device has used it.
     mutating func send(_ count: UInt64) throws(Failure) -> Used {
         transmit.append(buffer, count)
         try transmit.offer(0)
@@ -37,7 +37,7 @@ struct ConsoleDriver {
         return try transmit.waitUsed("a used transmit buffer")
     }
 
-    /// Sends `text`, at most 247 bytes of it, on a comment line of the report.
+    /// Sends at most 247 bytes of `text` on a TAP comment line.
     mutating func echo(_ text: Text) throws(Failure) {
         var column: UInt64 = 0
         let parts: [3 of Text] = [Text("# echo: "), text, Text("\n")]
@@ -72,14 +72,14 @@ struct ConsoleDriver {
         input &+ ConsoleDriver.receiveSize &* UInt64(truncatingIfNeeded: number)
     }
 
-    /// Waits until the bytes of `expected` have come, in their order and nothing beside them. Where the queue is small
-    /// all buffers may be used before that; then they are posted anew.
+    /// Waits until exactly the bytes of `expected` have arrived, in order. Posts the receive buffers again when all of
+    /// them are used, as happens with a small queue.
     mutating func expectInput(_ expected: Text) throws(Failure) {
         var arrived: UInt64 = 0
         while arrived < expected.count {
             let used = try receive.waitUsed("console input")
             try expect(used.length > 0 && UInt64(used.length) <= ConsoleDriver.receiveSize, "used length of input")
-            let bytes = Text(start: receiveBuffer(used.place), count: UInt64(used.length))
+            let bytes = Text(start: receiveBuffer(used.tag), count: UInt64(used.length))
             for index in 0..<bytes.count {
                 try expect(arrived < expected.count, "no more bytes than were sent")
                 try expect(bytes[index], expected[arrived], "byte of console input")

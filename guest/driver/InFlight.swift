@@ -1,13 +1,13 @@
-// The driver's book on the buffers of one queue: which ids are free, and what was made available under the others. It
-// is memory of the arena, because nothing here allocates.
+// The driver's record of one queue's buffers: the free ids, and the buffers in flight by id. It is stored in the arena,
+// because nothing in the guest allocates from a heap.
 
-/// Numbers of 16 bits, first in, first out, as many as a queue has entries.
+/// A first-in, first-out queue of 16-bit numbers, with as many entries as the virtqueue.
 struct NumberQueue {
     private let memory: UInt64
     private var first: RingPosition
     private var end: RingPosition
 
-    /// An empty queue, or one of the numbers below `size`.
+    /// Creates an empty queue, or one filled with the numbers below `size`.
     init(size: UInt16, isFull: Bool, _ arena: inout Arena) {
         memory = arena.take(2 &* UInt64(size))
         first = RingPosition(size: UInt32(size), period: 2 &* UInt32(size))
@@ -18,7 +18,7 @@ struct NumberQueue {
 
     var count: UInt16 { UInt16(truncatingIfNeeded: first.distance(to: end)) }
 
-    /// The number `n` behind the first.
+    /// The number `n` positions after the first.
     subscript(n: UInt16) -> UInt16 { load16(address(first.advanced(by: UInt32(n)))) }
 
     mutating func append(_ number: UInt16) {
@@ -38,13 +38,13 @@ struct NumberQueue {
 
 /// Free ids, and the buffers in flight.
 struct InFlight {
-    /// By id: entries le16, 0 if it is not in flight; place le16; writable bytes le32.
+    /// By id: entries le16, 0 if not in flight; tag le16; writable bytes le32.
     private let records: UInt64
     private let size: UInt16
-    /// What was given back longest ago is taken first. So where buffers come back in order, ids are taken in the order
-    /// of the ring, as VIRTIO_F_IN_ORDER wants it of a split queue's descriptors (2.7.5).
+    /// Free ids, first in, first out. With buffers used in order, ids are therefore taken in ring order, as
+    /// VIRTIO_F_IN_ORDER requires of a split queue's descriptors (2.7.5).
     var free: NumberQueue
-    /// Ids in the order in which their buffers were made available; kept where they come back in it.
+    /// Ids in the order in which their buffers were made available; kept with VIRTIO_F_IN_ORDER only.
     private var order: NumberQueue
     private let inOrder: Bool
 
@@ -56,27 +56,27 @@ struct InFlight {
         records = arena.take(8 &* UInt64(size))
     }
 
-    /// Enters a buffer of `entries` entries of the descriptor table or ring.
-    mutating func add(_ id: UInt16, entries: UInt16, place: Int, writable: UInt32) {
+    /// Adds a buffer of `entries` entries of the descriptor table or ring.
+    mutating func add(_ id: UInt16, entries: UInt16, tag: Int, writable: UInt32) {
         store16(record(id), entries)
-        store16(record(id) &+ 2, UInt16(truncatingIfNeeded: place))
+        store16(record(id) &+ 2, UInt16(truncatingIfNeeded: tag))
         store32(record(id) &+ 4, writable)
         if inOrder { order.append(id) }
     }
 
     func contains(_ id: UInt32) -> Bool { id < UInt32(size) && entries(UInt16(id)) != 0 }
 
-    /// Entries the buffer takes, 0 if there is no such buffer.
+    /// Entries that the buffer occupies; 0 if it is not in flight.
     func entries(_ id: UInt16) -> UInt16 { load16(record(id)) }
-    /// What the caller calls the buffer.
-    func place(_ id: UInt16) -> Int { Int(load16(record(id) &+ 2)) }
+    /// The caller's tag of the buffer.
+    func tag(_ id: UInt16) -> Int { Int(load16(record(id) &+ 2)) }
     /// Bytes the device may write.
     func writable(_ id: UInt16) -> UInt32 { load32(record(id) &+ 4) }
 
-    /// The buffer `n` behind the oldest; nil where there is none, or order means nothing.
+    /// The id `n` positions after the oldest; nil if there is none, or without VIRTIO_F_IN_ORDER.
     func oldest(_ n: UInt16 = 0) -> UInt16? { n < order.count ? order[n] : nil }
 
-    /// Strikes a buffer out; in order, the oldest. Whoever took its ids gives them back.
+    /// Removes a buffer; with VIRTIO_F_IN_ORDER, the oldest. The caller returns its ids to `free`.
     mutating func remove(_ id: UInt16) {
         store16(record(id), 0)
         if inOrder { _ = order.removeFirst() }

@@ -1,19 +1,19 @@
-// Interrupts: the 8259 masked, an IOAPIC input per device, level-triggered and active-high, and the handler, which
-// acknowledges what InterruptStatus shows (VIRTIO 1.4, 4.2.3.4) and counts. What it counts stands in `sharedWords()`:
+// Interrupts: masks the 8259, routes an IOAPIC input per device, level-triggered and active-high. The handler
+// acknowledges the bits of InterruptStatus (VIRTIO 1.4, 4.2.3.4) and counts. Its state is in `sharedWords()`:
 //
-//   +0     base of the console, for the last resort      +64 + 32n   input n:  +0 base of its device
-//   +8     1 while a fault is being told of                                    +8 interrupts with a bit set
-//                                                                              +16 all the bits seen
+//   +0     base of the emergency console                 +64 + 32n   input n:  +0 base of its device
+//   +8     1 while a fault is being reported                                   +8 interrupts with a bit set
+//                                                                              +16 bits since takePendingStatus
 
-/// The interrupt controllers, and what the handler has seen.
+/// The interrupt controllers, and the handler's counts.
 enum Interrupts {
     private static let ioapic: UInt64 = 0xfec0_0000
     private static let localAPIC: UInt64 = 0xfee0_0000
-    /// Vectors of the IOAPIC's inputs follow the exceptions'; the last entry of the table takes the spurious ones.
+    /// The vectors of the IOAPIC's inputs follow the exceptions; the last vector is the spurious interrupt's.
     private static let firstVector: UInt64 = 32
     private static let spuriousVector: UInt64 = 63
 
-    /// Nothing interrupts yet but what `route` names.
+    /// Masks the 8259 and enables the local APIC. Only inputs given to `route` interrupt.
     static func start() {
         out8(0x21, 0xff)
         out8(0xa1, 0xff)
@@ -32,16 +32,16 @@ enum Interrupts {
         store32(ioapic &+ 0x10, level | UInt32(firstVector) &+ UInt32(device.input))
     }
 
-    /// Interrupts of the device with a bit set, since the start.
+    /// Interrupts of the device with a bit set in InterruptStatus, since the start.
     static func count(_ device: MMIODevice) -> UInt64 { load64(record(device.input) &+ 8) }
 
-    /// The bits seen since they were last taken.
-    static func takeSeen(_ device: MMIODevice) -> InterruptStatus {
+    /// Returns and clears the InterruptStatus bits that the handler has acknowledged since the last call.
+    static func takePendingStatus(_ device: MMIODevice) -> InterruptStatus {
         disableInterrupts()
         defer { enableInterrupts() }
-        let tracedLoad = load64(record(device.input) &+ 16)
+        let status = load64(record(device.input) &+ 16)
         store64(record(device.input) &+ 16, 0)
-        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: tracedLoad))
+        return InterruptStatus(rawValue: UInt32(truncatingIfNeeded: status))
     }
 
     static func taken(vector: UInt64) {

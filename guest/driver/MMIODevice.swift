@@ -1,12 +1,12 @@
-// A virtio-mmio device as its driver sees it (VIRTIO 1.4, 4.2.2), and the steps of its initialisation (3.1.1), each
-// one checkable. Not a queue, not a device type.
+// The register window of a virtio-mmio device (VIRTIO 1.4, 4.2.2), and the steps of device initialisation (3.1.1) as
+// separate functions.
 
 /// A device window.
 struct MMIODevice {
     let base: UInt64
-    /// Its input at the IOAPIC.
+    /// The device's IOAPIC input.
     let input: UInt8
-    /// Its rank among the windows, by address.
+    /// Index of the window, in address order.
     var slot: UInt8
 
     func read(_ register: Register) -> UInt32 { load32(base &+ UInt64(register.rawValue)) }
@@ -17,7 +17,7 @@ struct MMIODevice {
         base &+ UInt64(Register.configuration) &+ UInt64(truncatingIfNeeded: offset)
     }
 
-    /// Whether this is a device a driver may touch (4.2.2.2).
+    /// Whether a driver may use the device (4.2.2.2).
     var isPresent: Bool {
         read(.magicValue) == Register.magic && read(.version) == Register.mmioVersion && read(.deviceID) != 0
     }
@@ -34,7 +34,7 @@ struct MMIODevice {
         return features
     }
 
-    /// Step 4 without its end: what the driver understands.
+    /// Step 4: writes the features to accept.
     func accept(_ features: Features) {
         for word: UInt32 in 0..<2 {
             write(.driverFeaturesSel, word)
@@ -42,7 +42,7 @@ struct MMIODevice {
         }
     }
 
-    /// Step 1, complete when Status reads 0 (2.4.2).
+    /// Step 1: resets the device and waits until Status reads 0 (2.4.2).
     func reset() throws(Failure) {
         write(.status, 0)
         try wait("Status 0 after a reset") { status == 0 }
@@ -55,7 +55,7 @@ struct MMIODevice {
         setStatus([.acknowledge, .driver])
     }
 
-    /// Steps 1 to 6 with those of `features` that the device offers.
+    /// Steps 1 to 6, accepting those of `features` that the device offers; returns them.
     func negotiate(_ features: Features) throws(Failure) -> Features {
         try begin()
         let accepted = offered.intersection(features)
@@ -71,7 +71,7 @@ struct MMIODevice {
         try expect(status, 0x0f, "Status after DRIVER_OK")
     }
 
-    /// A value that no change of the configuration tore (2.5.3).
+    /// Reads a value repeatedly until ConfigGeneration is equal before and after the read (2.5.3).
     func consistently<Value>(_ value: () -> Value) throws(Failure) -> Value {
         let deadline = Deadline()
         while !deadline.passed {

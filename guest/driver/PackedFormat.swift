@@ -1,5 +1,5 @@
-// The bytes of a packed virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.8). Positions count descriptors,
-// in two laps: in the first the wrap counter is 1.
+// The memory layout of a packed virtqueue, on the driver's side (VIRTIO 1.4, 2.8). Positions count descriptors over two
+// laps of the ring; in the first lap the wrap counter is 1.
 //
 // Barriers: as in SplitFormat.swift.
 
@@ -36,8 +36,8 @@ struct PackedFormat {
 
     // MARK: Available buffers
 
-    /// A list of the next descriptors. The first one's flags come last: they make the list the device's, which reads
-    /// them before the rest (2.8.21.1).
+    /// Writes a list to the next descriptors. The flags of the first are written last: they make the list available,
+    /// and the device reads them before the rest (2.8.21.1).
     func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
         let id = free.removeFirst()
         for n in (0..<elements.count).reversed() {
@@ -72,8 +72,8 @@ struct PackedFormat {
 
     // MARK: Used buffers
 
-    /// The flags are read before the rest, which the device writes the other way round (2.8.21.3). The length is
-    /// believed without the WRITE flag, too: some devices set no such flag, and one check is about it.
+    /// The entry at `position`, if used. Reads the flags before the rest; the device writes them after it (2.8.21.3).
+    /// The length is taken without the WRITE flag, too: some devices do not set it, and `packed-used-flags` checks it.
     func usedEntry(at position: RingPosition) -> UsedEntry? {
         let address = address(position)
         let flags = load16(address &+ UInt64(PackedRing.flags))
@@ -87,10 +87,10 @@ struct PackedFormat {
 
     // MARK: Notifications
 
-    /// One store, so that no device sees half of it.
-    func ask(_ wish: NotificationWish) {
+    /// One store, so that the device reads a consistent structure.
+    func setUsedNotifications(_ mode: NotificationMode) {
         let event: (flags: UInt16, offset: UInt16) =
-            switch wish {
+            switch mode {
             case .always: (PackedRing.eventEnable, 0)
             case .never: (PackedRing.eventDisable, 0)
             case .at(let position): (PackedRing.eventDescriptor, word(position))
@@ -98,8 +98,8 @@ struct PackedFormat {
         store32(driverEvent, UInt32(event.flags) << 16 | UInt32(event.offset))
     }
 
-    /// One load. Where its flags mean nothing the driver notifies.
-    var deviceWish: NotificationWish {
+    /// One load. With reserved flags the driver notifies.
+    var availableNotifications: NotificationMode {
         let event = load32(deviceEvent)
         return switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
         case PackedRing.eventDisable: .never

@@ -1,6 +1,6 @@
-// The form a driver gives its queues: which of the optional transport features it accepts, and how many entries.
+// The form of a driver's queues: the optional ring features that it accepts, and the number of entries.
 
-/// A transport feature that changes the form of a queue, by its name on the command line.
+/// A feature that changes the form of a queue, with its name on the command line.
 struct RingFeature: Sendable {
     let name: StaticString
     let feature: Features
@@ -14,7 +14,7 @@ struct RingFeature: Sendable {
         RingFeature(name: "ring_reset", feature: .ringReset),
     ]
 
-    /// A bit that no virtio-mmio device offers: SR_IOV, of PCI alone.
+    /// A bit that no virtio-mmio device offers: VIRTIO_F_SR_IOV, for PCI only.
     static let unknown = Features(bit: 37)
 
     /// The feature of this name; nil if there is none.
@@ -24,13 +24,13 @@ struct RingFeature: Sendable {
     }
 }
 
-/// What a driver asks for when it initialises a device.
+/// Form of the queues that a driver sets up.
 struct RingForm {
-    /// What it accepts of what the device offers.
+    /// Features to accept if the device offers them.
     var features: Features = []
-    /// Entries of its queues, as far as the device allows; nil for the usual number.
+    /// Entries of the queues, limited by the device; nil for `VirtQueue.defaultSize`.
     var queueSize: UInt32?
 
-    /// The same with more features.
+    /// The form with the features `more` in addition.
     func with(_ more: Features) -> RingForm { RingForm(features: features.union(more), queueSize: queueSize) }
 }

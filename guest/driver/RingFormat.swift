@@ -1,23 +1,23 @@
-// What the two formats of a virtqueue have in common, to their driver: three areas of memory, places in them, and the
-// verbs below. The formats differ in bytes and in nothing else; everything else is in VirtQueue.swift.
+// The common interface of the two virtqueue formats: three memory areas, positions in them, and the operations below.
+// The formats differ in their memory layout only; all other code is in VirtQueue.swift.
 
-/// An entry the device has used.
+/// A used entry.
 struct UsedEntry {
     let id: UInt32
     let length: UInt32
-    /// The device says that it wrote into the buffer: by the length in a split ring, by the WRITE flag in a packed one.
+    /// Whether the device wrote into the buffer: by the length in a split ring, by the WRITE flag in a packed ring.
     let isWritten: Bool
 }
 
-/// When a side of the queue wants to hear of the other one's progress.
-enum NotificationWish {
+/// When one side of the queue is to notify the other (2.7.7, 2.7.10, 2.8.10).
+enum NotificationMode {
     case always
     case never
-    /// When the entry at this position is made available, or used. Only with VIRTIO_F_EVENT_IDX.
+    /// When the entry at this position is made available or used. Only with VIRTIO_F_EVENT_IDX.
     case at(RingPosition)
 }
 
-/// The elements of a buffer before they are made available: descriptors in the arena, 16 bytes each.
+/// The elements of a buffer that is not yet available: descriptors in the arena, 16 bytes each.
 struct StagedElements {
     let memory: UInt64
     var count: UInt16 = 0
@@ -35,7 +35,7 @@ struct StagedElements {
     }
 }
 
-/// The memory of a queue in its format. A value: what it changes is the guest's memory.
+/// The memory of a queue in either format. A value type: all changes are to the guest's memory.
 enum RingFormat {
     case split(SplitFormat)
     case packed(PackedFormat)
@@ -56,8 +56,8 @@ enum RingFormat {
         }
     }
 
-    /// How many positions further a buffer of `entries` descriptors brings its ring: a split one tells buffers, a
-    /// packed one descriptors.
+    /// Positions that a buffer of `entries` descriptors occupies: a split ring counts buffers, a packed ring
+    /// descriptors.
     func stride(_ entries: UInt16) -> UInt32 {
         switch self {
         case .split: 1
@@ -65,7 +65,7 @@ enum RingFormat {
         }
     }
 
-    /// Makes a buffer available whose elements are `elements`, and returns its id.
+    /// Makes a buffer of `elements` available and returns its id.
     func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
         switch self {
         case .split(let ring): ring.publish(elements, at: position, &free)
@@ -73,7 +73,7 @@ enum RingFormat {
         }
     }
 
-    /// Makes a buffer available that no device can take: its id is beyond the queue. No driver may do that.
+    /// Makes an invalid buffer available: its id is out of range. A driver must not do this.
     func publishInvalid(at position: RingPosition) {
         switch self {
         case .split(let ring): ring.publish(head: .max, at: position)
@@ -81,7 +81,7 @@ enum RingFormat {
         }
     }
 
-    /// Gives back the ids of a used buffer.
+    /// Returns the ids of a used buffer to `free`.
     func recycle(_ id: UInt16, _ free: inout NumberQueue) {
         switch self {
         case .split(let ring): ring.recycle(id, &free)
@@ -89,8 +89,8 @@ enum RingFormat {
         }
     }
 
-    /// Writes element `index` of an indirect table; `next` is the index of the one after it, which a packed table does
-    /// not say.
+    /// Writes element `index` of an indirect table; `next` is the index of the following element, which only a split
+    /// table stores.
     func writeIndirect(_ element: Descriptor, _ table: UInt64, _ index: UInt16, next: UInt16?) {
         let address = table &+ SplitRing.descriptorSize &* UInt64(index)
         store64(address, element.address)
@@ -100,7 +100,7 @@ enum RingFormat {
         }
     }
 
-    /// The entry at `position` if the device has used it.
+    /// The entry at `position`, if the device has used it.
     func usedEntry(at position: RingPosition) -> UsedEntry? {
         switch self {
         case .split(let ring): ring.usedEntry(at: position)
@@ -108,23 +108,23 @@ enum RingFormat {
         }
     }
 
-    /// Tells the device when to notify the driver; `used` is where the next used entry will be.
-    func ask(_ wish: NotificationWish, used: RingPosition) {
+    /// Sets when the device is to send used buffer notifications; `used` is the position of the next used entry.
+    func setUsedNotifications(_ mode: NotificationMode, used: RingPosition) {
         switch self {
-        case .split(let ring): ring.ask(wish, used: used)
-        case .packed(let ring): ring.ask(wish)
+        case .split(let ring): ring.setUsedNotifications(mode, used: used)
+        case .packed(let ring): ring.setUsedNotifications(mode)
         }
     }
 
-    /// When the device wants to be notified.
-    var deviceWish: NotificationWish {
+    /// When the device wants available buffer notifications.
+    var availableNotifications: NotificationMode {
         switch self {
-        case .split(let ring): ring.deviceWish
-        case .packed(let ring): ring.deviceWish
+        case .split(let ring): ring.availableNotifications
+        case .packed(let ring): ring.availableNotifications
         }
     }
 
-    /// A position in the 16 bits that events and notification data have for it (2.7.6, 2.8.10, 2.9).
+    /// A position in the 16-bit encoding of event fields and notification data (2.7.6, 2.8.10, 2.9).
     func word(_ position: RingPosition) -> UInt16 {
         switch self {
         case .split(let ring): ring.word(position)
@@ -134,7 +134,7 @@ enum RingFormat {
 }
 
 extension Descriptor {
-    /// The same with the NEXT flag and a next descriptor, or without both.
+    /// The descriptor with the NEXT flag and the next descriptor's index, or without both.
     func linked(to next: UInt16?) -> Descriptor {
         let flags = next == nil ? flags.subtracting(.next) : flags.union(.next)
         return Descriptor(address: address, length: length, flags: flags, next: next ?? 0)

@@ -1,7 +1,7 @@
-// The bytes of a split virtqueue, as its driver writes and reads them (VIRTIO 1.4, 2.7). Positions count buffers.
+// The memory layout of a split virtqueue, on the driver's side (VIRTIO 1.4, 2.7). Positions count buffers.
 //
-// Barriers: x86 keeps loads in their order and stores in theirs, and every access here is volatile, so only a store
-// before a load needs a fence; VirtQueue.swift has those two.
+// Barriers: x86 orders loads with loads and stores with stores, and every access here is volatile, so only a store
+// before a load needs a fence. VirtQueue.swift has the two fences.
 
 /// A split queue's three areas.
 struct SplitFormat {
@@ -29,7 +29,7 @@ struct SplitFormat {
 
     // MARK: Available buffers
 
-    /// A chain of the descriptors that are free, whose head is the buffer's id (2.7.13).
+    /// Builds a chain of free descriptors; its head is the buffer's id (2.7.13).
     func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
         let head = free.removeFirst()
         var number = head
@@ -44,14 +44,13 @@ struct SplitFormat {
         return head
     }
 
-    /// The entry is written before the index that makes it the device's, which reads them the other way round
-    /// (2.7.13.3).
+    /// Writes the entry before the index that makes it available; the device reads the index first (2.7.13.3).
     func publish(head: UInt16, at position: RingPosition) {
         store16(available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* position.slot, head)
         store16(available &+ SplitRing.index, word(position.advanced(by: 1)))
     }
 
-    /// The descriptors of a chain are free again, in its order. No device changes them (2.7.5.1).
+    /// Frees the descriptors of a chain in chain order. A device does not change them (2.7.5.1).
     func recycle(_ head: UInt16, _ free: inout NumberQueue) {
         var number = head
         while true {
@@ -67,7 +66,7 @@ struct SplitFormat {
 
     // MARK: Used buffers
 
-    /// The index is read before the entry, which the device writes the other way round (2.7.8).
+    /// The entry at `position`, if used. Reads the index before the entry; the device writes it after (2.7.8).
     func usedEntry(at position: RingPosition) -> UsedEntry? {
         guard load16(used &+ SplitRing.index) != word(position) else { return nil }
         let entry = used &+ SplitRing.ring &+ SplitRing.usedEntrySize &* position.slot
@@ -77,10 +76,10 @@ struct SplitFormat {
 
     // MARK: Notifications
 
-    /// With VIRTIO_F_EVENT_IDX the flags stay 0, and "never" is the entry that comes last of all (2.7.7).
-    func ask(_ wish: NotificationWish, used: RingPosition) {
+    /// With VIRTIO_F_EVENT_IDX the flags stay 0, and `never` is the entry furthest ahead (2.7.7).
+    func setUsedNotifications(_ mode: NotificationMode, used: RingPosition) {
         guard eventIndex else {
-            if case .never = wish {
+            if case .never = mode {
                 store16(available &+ SplitRing.flags, SplitRing.noInterrupt)
             } else {
                 store16(available &+ SplitRing.flags, 0)
@@ -88,7 +87,7 @@ struct SplitFormat {
             return
         }
         let event =
-            switch wish {
+            switch mode {
             case .always: used
             case .never: used.behind(by: 1)
             case .at(let position): position
@@ -96,8 +95,8 @@ struct SplitFormat {
         store16(available &+ SplitRing.usedEvent(size: size), word(event))
     }
 
-    /// 2.7.10: with VIRTIO_F_EVENT_IDX the flags mean nothing, without it the event does not.
-    var deviceWish: NotificationWish {
+    /// With VIRTIO_F_EVENT_IDX the driver ignores the flags, without it the event (2.7.10).
+    var availableNotifications: NotificationMode {
         if eventIndex { return .at(position(load16(used &+ SplitRing.availableEvent(size: size)))) }
         return load16(used &+ SplitRing.flags) & SplitRing.noNotify == 0 ? .always : .never
     }

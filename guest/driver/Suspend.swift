@@ -3,10 +3,10 @@
 //   draft     write SUSPEND, poll until it reads 1: 0x0f ... 0x1f    clear it, poll until it reads 0: 0x1f ... 0x0f
 //   1.4       write SUSPEND once, then only poll:   0x0f ... 0x1b    set DRIVER_OK, poll:            0x1b ... 0x0f
 //
-// In 1.4 both requests are the byte 0x1f, so a second suspend request could resume the device: none is repeated.
-// A wait ends with any third value, NEEDS_RESET among them.
+// In 1.4 both requests are the byte 0x1f, so a repeated suspend request could resume the device: requests are not
+// repeated. A wait fails on any third value, NEEDS_RESET included.
 
-/// The handshake of one device.
+/// The suspend handshake of one device.
 struct Suspend {
     static let running = UInt32(DeviceStatus.running.rawValue)
     static let features: Features = [.suspendDraft, .suspend]
@@ -17,7 +17,7 @@ struct Suspend {
     /// Status of the suspended device.
     var suspended: UInt32 { UInt32(dialect.suspendedStatus.rawValue) }
 
-    /// For a device on which `features` were negotiated.
+    /// For a device with the negotiated `features`.
     init(_ device: MMIODevice, _ features: Features) throws(Failure) {
         self.device = device
         switch features.intersection(Suspend.features) {
@@ -28,7 +28,7 @@ struct Suspend {
         }
     }
 
-    /// The same for another device on which the same was negotiated.
+    /// The handshake of another device with the same dialect.
     func with(_ device: MMIODevice) -> Suspend { Suspend(device, dialect) }
 
     private init(_ device: MMIODevice, _ dialect: SuspendDialect) {
@@ -38,7 +38,7 @@ struct Suspend {
 
     func requestSuspend() { device.setStatus([.running, .suspend]) }
 
-    /// 1.4 lets no driver clear a bit, so what its driver writes is what it read, with DRIVER_OK.
+    /// In 1.4 a driver must not clear a bit, so it writes the suspended Status with DRIVER_OK added.
     func requestResume() { device.setStatus(dialect == .draft ? .running : [.running, .suspend]) }
 
     @inline(never)
@@ -51,7 +51,7 @@ struct Suspend {
         try awaitStatus(Suspend.running, from: suspended, "Status while resuming")
     }
 
-    /// Polls until Status reads `new`; until then it must read `old`.
+    /// Polls until Status reads `new`. Fails if it reads anything but `old` before.
     @inline(never)
     func awaitStatus(_ new: UInt32, from old: UInt32, _ what: StaticString) throws(Failure) {
         let deadline = Deadline()

@@ -1,32 +1,31 @@
-// The driver's side of a virtqueue, in every form that was negotiated: split or packed, each with or without indirect
-// tables, event indices, the order of use, notification data. What is the same in both formats is here, their bytes are
-// in SplitFormat.swift and PackedFormat.swift.
+// The driver's side of a virtqueue in every negotiated form: split or packed, each with or without indirect tables,
+// event indices, in-order use and notification data. Memory layouts: SplitFormat.swift and PackedFormat.swift.
 
-/// A buffer the device has used.
+/// A used buffer.
 struct Used {
-    /// What the caller called it.
-    let place: Int
-    /// Bytes written, as the device says.
+    /// The caller's tag.
+    let tag: Int
+    /// The used length: bytes that the device wrote.
     let length: UInt32
-    /// Whether anything was, as it says.
+    /// Whether the device reports a write to the buffer.
     let isWritten: Bool
 }
 
-/// A live queue of one device.
+/// A ready queue of one device.
 struct VirtQueue {
-    /// Entries where the command line names no size.
-    static let usualSize: UInt32 = 32
-    /// Most elements of a buffer.
-    static let mostElements: UInt16 = 8
-    /// Places of a queue whose driver wants no other number. With indirect tables each has one.
-    static let places = 8
+    /// Entries if the command line gives no size.
+    static let defaultSize: UInt32 = 32
+    /// Maximum number of elements of a buffer.
+    static let maximumElements: UInt16 = 8
+    /// Default number of tags, which are 0 ..< tagCount. With VIRTIO_F_INDIRECT_DESC each tag has a table.
+    static let tagCount = 8
 
-    /// When the driver wants to be interrupted.
+    /// When the driver wants used buffer notifications.
     enum Interrupts {
-        /// By what is used next, whenever a buffer is made available.
+        /// For the next used buffer; the event index is updated whenever a buffer is made available.
         case each
         case never
-        /// As `interruptAfter` said.
+        /// At the event set by `interruptAfter`.
         case event
     }
 
@@ -37,26 +36,27 @@ struct VirtQueue {
     private let format: RingFormat
     private var staged: StagedElements
     private let tables: UInt64
-    private let places: Int
+    private let tagCount: Int
     private var inFlight: InFlight
-    /// Descriptors free.
+    /// Number of free descriptors.
     private var free: UInt16
     private var available: RingPosition
     private var used: RingPosition
-    /// Positions that `available` has gone since the device was last thought of.
-    private var unannounced: UInt32 = 0
-    /// The entry for the last buffer of a batch that is being taken (2.7.9, 2.8.8).
+    /// Positions made available since the last decision whether to notify the device.
+    private var unnotified: UInt32 = 0
+    /// The used entry of a batch whose buffers are being taken (2.7.9, 2.8.8).
     private var batch: UsedEntry?
     private var taken: UInt16 = 0
     private var interrupts = Interrupts.each
 
-    /// Step 7 of the initialisation: one queue (4.2.3.2), in the form of the features negotiated.
+    /// Step 7 of device initialisation: sets up one queue (4.2.3.2) in the form of the negotiated `features`.
     init(
-        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?, places: Int = VirtQueue.places,
+        _ device: MMIODevice, _ index: Int, _ features: Features, size wanted: UInt32?,
+        tagCount: Int = VirtQueue.tagCount,
         _ arena: inout Arena
     ) throws(Failure) {
         self.device = device
-        self.places = places
+        self.tagCount = tagCount
         self.features = features
         self.index = UInt32(truncatingIfNeeded: index)
         device.write(.queueSel, self.index)
@@ -64,7 +64,7 @@ struct VirtQueue {
         let most = device.read(.queueSizeMax)
         try expect(most != 0, "QueueSizeMax not 0")
         let isPacked = features.contains(.ringPacked)
-        let size = VirtQueue.size(min(most, wanted ?? VirtQueue.usualSize), isPacked: isPacked)
+        let size = VirtQueue.size(min(most, wanted ?? VirtQueue.defaultSize), isPacked: isPacked)
         self.size = size
         let eventIndex = features.contains(.eventIndex)
         format =
@@ -74,13 +74,13 @@ struct VirtQueue {
         (available, used) = (format.start, format.start)
         inFlight = InFlight(size: size, inOrder: features.contains(.inOrder), &arena)
         free = size
-        let table = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
+        let table = SplitRing.descriptorSize &* UInt64(VirtQueue.maximumElements)
         staged = StagedElements(memory: arena.take(table))
-        tables = features.contains(.indirectDescriptors) ? arena.take(table &* UInt64(places)) : 0
+        tables = features.contains(.indirectDescriptors) ? arena.take(table &* UInt64(tagCount)) : 0
         try goLive()
     }
 
-    /// The size itself for a packed queue; the next lower power of two for a split one (2.7).
+    /// The largest legal size up to `most`: any size for a packed queue, a power of two for a split queue (2.7).
     private static func size(_ most: UInt32, isPacked: Bool) -> UInt16 {
         var size: UInt32 = 1
         while 2 &* size <= most { size &*= 2 }
@@ -106,45 +106,47 @@ struct VirtQueue {
 
     private var isIndirect: Bool { features.contains(.indirectDescriptors) }
 
-    /// Most elements of a buffer. In a table there may be more than the queue has entries: a packed queue's driver may
-    /// do what the device allows (2.8.19). In a split queue that is the queue's size by 2.7.5.3.1; devices allow more
-    /// all the same, or a queue of one entry would be of no use to a disk.
-    var longestBuffer: UInt16 { isIndirect ? VirtQueue.mostElements : min(size, VirtQueue.mostElements) }
+    /// Maximum number of elements of a buffer. A table may be longer than the queue: for a packed queue the device sets
+    /// the limit (2.8.19). For a split queue 2.7.5.3.1 limits it to the queue size; devices accept more, since a disk
+    /// could not use a queue of one entry otherwise.
+    var longestBuffer: UInt16 { isIndirect ? VirtQueue.maximumElements : min(size, VirtQueue.maximumElements) }
 
-    /// Whether a buffer of `elements` fits in what is free now.
+    /// Whether there are free descriptors for a buffer of `elements`.
     func hasRoom(for elements: UInt16) -> Bool { elements <= longestBuffer && descriptors(elements) <= free }
 
-    /// Descriptors of the queue that a buffer of `elements` takes.
+    /// Descriptors of the queue that a buffer of `elements` occupies.
     func descriptors(_ elements: UInt16) -> UInt16 { isIndirect && elements > 1 ? 1 : elements }
 
     /// Buffers of `elements` that fit in the empty queue.
     func depth(_ elements: UInt16) -> Int { elements > longestBuffer ? 0 : Int(size / descriptors(elements)) }
 
-    /// Leaves a check out whose buffers are too long for the queue.
+    /// Skips the check if its buffers of `elements` are too long for the queue.
     func need(_ elements: UInt16) throws(Failure) {
         if elements > longestBuffer { throw .skipped("the queue has too few entries for the request") }
     }
 
     // MARK: Available buffers
 
-    /// Adds an element to the buffer being built.
+    /// Appends an element to the buffer under construction.
     @inline(never)
     mutating func append(_ address: UInt64, _ length: UInt64, _ flags: Descriptor.Flags = []) {
         staged.append(Descriptor(address: address, length: UInt32(truncatingIfNeeded: length), flags: flags))
     }
 
-    /// Makes the buffer available under the caller's name for it: through an indirect table where they are negotiated,
-    /// the buffer has two elements or more, and none of them is a table of the caller's.
+    /// Makes the appended elements available as one buffer with the caller's tag. Uses an indirect table if that is
+    /// negotiated, there are two elements or more, and none refers to a table of the caller.
     @inline(never)
-    mutating func offer(_ place: Int) throws(Failure) {
+    mutating func offer(_ tag: Int) throws(Failure) {
         defer { staged.count = 0 }
         let (elements, writable, hasTable) = survey()
-        if isIndirect, elements > 1, !hasTable { stageTable(place) }
+        if isIndirect, elements > 1, !hasTable { stageTable(tag) }
         try need(staged.count)
         try expect(staged.count <= free, "free descriptors for the buffer")
-        if case .each = interrupts, features.contains(.eventIndex) { format.ask(.at(used), used: used) }
+        if case .each = interrupts, features.contains(.eventIndex) {
+            format.setUsedNotifications(.at(used), used: used)
+        }
         let id = format.publish(staged, at: available, &inFlight.free)
-        inFlight.add(id, entries: staged.count, place: place, writable: writable)
+        inFlight.add(id, entries: staged.count, tag: tag, writable: writable)
         free &-= staged.count
         advance(by: format.stride(staged.count))
     }
@@ -162,11 +164,11 @@ struct VirtQueue {
         return result
     }
 
-    /// Moves the staged elements to the table of `place`, and stages the one descriptor that refers to it.
-    private mutating func stageTable(_ place: Int) {
-        precondition(place < places)
-        let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.mostElements)
-        let table = tables &+ bytes &* UInt64(truncatingIfNeeded: place)
+    /// Moves the staged elements to the table of `tag`, and stages one descriptor that refers to it.
+    private mutating func stageTable(_ tag: Int) {
+        precondition(tag < tagCount)
+        let bytes = SplitRing.descriptorSize &* UInt64(VirtQueue.maximumElements)
+        let table = tables &+ bytes &* UInt64(truncatingIfNeeded: tag)
         let count = staged.count
         for n in 0..<count { writeIndirect(staged[n], table, n, next: n &+ 1 < count ? n &+ 1 : nil) }
         staged.count = 0
@@ -178,7 +180,7 @@ struct VirtQueue {
         format.writeIndirect(element, table, index, next: next)
     }
 
-    /// Makes a buffer available that no device can take. No driver may.
+    /// Makes an invalid buffer available. A driver must not do this.
     mutating func offerInvalid() {
         format.publishInvalid(at: available)
         advance(by: 1)
@@ -186,71 +188,71 @@ struct VirtQueue {
 
     private mutating func advance(by positions: UInt32) {
         available = available.advanced(by: positions)
-        unannounced &+= positions
+        unnotified &+= positions
     }
 
     // MARK: Available buffer notifications
 
-    /// Notifies the device if it wants to hear of what was made available since the last time.
+    /// Notifies the device of the buffers made available since the last call, if it wants that notification.
     @inline(never)
     mutating func kick() {
-        // What was made available is out before the device's wish is read (2.7.13.4.1, 2.8.21.2). Pairs with the
-        // device's barrier between its wish and its last look at the ring: one of the two sees the other.
+        // Makes the buffers visible before reading the device's event suppression (2.7.13.4.1, 2.8.21.2). Pairs with
+        // the device's barrier between writing its event suppression and its last read of the ring.
         fence()
         let isWanted =
-            switch format.deviceWish {
+            switch format.availableNotifications {
             case .always: true
             case .never: false
             case .at(let position):
-                unannounced >= available.period
-                    || available.behind(by: unannounced).distance(to: position) < unannounced
+                unnotified >= available.period
+                    || available.behind(by: unnotified).distance(to: position) < unnotified
             }
-        unannounced = 0
+        unnotified = 0
         if isWanted { notify() }
     }
 
-    /// Notifies the device, whatever it wants: spurious notifications are legal (2.7.10.2, 2.8.18).
+    /// Notifies the device unconditionally: spurious notifications are legal (2.7.10.2, 2.8.18).
     mutating func notify() {
-        unannounced = 0
-        // 4.2.3.3 and 2.9: with VIRTIO_F_NOTIFICATION_DATA the value says how far the driver is, too.
+        unnotified = 0
+        // With VIRTIO_F_NOTIFICATION_DATA the value includes the next available position (4.2.3.3, 2.9).
         let data = features.contains(.notificationData) ? UInt32(format.word(available)) << 16 : 0
         device.write(.queueNotify, index | data)
     }
 
     // MARK: Used buffer notifications
 
-    /// Asks for used-buffer notifications, or for none.
+    /// Enables or disables used buffer notifications.
     mutating func setInterrupts(_ wanted: Bool) {
         interrupts = wanted ? .each : .never
-        ask(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
+        setUsedNotifications(wanted ? (features.contains(.eventIndex) ? .at(used) : .always) : .never)
     }
 
-    /// Asks for one notification, by the use of the buffer after `buffers` others of `elements` elements each. Only
-    /// with VIRTIO_F_EVENT_IDX, and in a packed queue for no more than a lap.
+    /// Requests one notification, for the buffer after the next `buffers` buffers of `elements` elements each. Only
+    /// with VIRTIO_F_EVENT_IDX, and in a packed queue at most one lap ahead.
     mutating func interruptAfter(_ buffers: UInt32, elements: UInt16) {
         interrupts = .event
-        ask(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
+        setUsedNotifications(.at(used.advanced(by: buffers &* format.stride(descriptors(elements)))))
     }
 
-    private func ask(_ wish: NotificationWish) {
-        format.ask(wish, used: used)
-        // The wish is out before the caller looks at the ring. Pairs with the device's barrier between a used entry and
-        // the wish: one of the two sees the other (2.7.14, 2.8.22).
+    private func setUsedNotifications(_ mode: NotificationMode) {
+        format.setUsedNotifications(mode, used: used)
+        // Makes the event suppression visible before the caller reads the ring. Pairs with the device's barrier between
+        // writing a used entry and reading the event suppression (2.7.14, 2.8.22).
         fence()
     }
 
     // MARK: Used buffers
 
-    /// What the device has used so far, modulo 2^16.
+    /// Number of buffers that the device has used, modulo 2^16.
     var deviceIndex: UInt16 { taken &+ pending }
 
-    /// Used buffers not taken yet. An entry for no buffer in flight counts.
+    /// Used buffers not taken yet. Stops after an entry with an invalid id, which counts as one.
     var pending: UInt16 {
         var (position, count) = (used, UInt16(0))
         var next = batch ?? format.usedEntry(at: position)
         while let entry = next, count < size {
             guard inFlight.contains(entry.id) else { return count &+ 1 }
-            // With VIRTIO_F_IN_ORDER the entry stands for all buffers up to its own.
+            // With VIRTIO_F_IN_ORDER one entry may stand for all buffers up to its own.
             while let oldest = inFlight.oldest(count), UInt32(oldest) != entry.id {
                 position = position.advanced(by: format.stride(inFlight.entries(oldest)))
                 count &+= 1
@@ -262,11 +264,11 @@ struct VirtQueue {
         return count
     }
 
-    /// Whether there is a used buffer to take.
+    /// Whether `takeUsed` has a buffer to return.
     var hasUsed: Bool { batch != nil || format.usedEntry(at: used) != nil }
 
-    /// The next used buffer, if there is one. With VIRTIO_F_IN_ORDER it is the oldest in flight; where the device says
-    /// that a later one is used, it is taken as used completely, like all between the two (2.7.9, 2.8.8).
+    /// Takes the next used buffer, if any. With VIRTIO_F_IN_ORDER it is the oldest in flight. If the used entry is that
+    /// of a later buffer, all buffers before it count as used with their full writable length (2.7.9, 2.8.8).
     mutating func takeUsed() throws(Failure) -> Used? {
         guard let entry = batch ?? format.usedEntry(at: used) else { return nil }
         if !inFlight.contains(entry.id) {
@@ -280,7 +282,7 @@ struct VirtQueue {
     }
 
     private mutating func retire(_ id: UInt16, length: UInt32, isWritten: Bool) -> Used {
-        let result = Used(place: inFlight.place(id), length: length, isWritten: isWritten)
+        let result = Used(tag: inFlight.tag(id), length: length, isWritten: isWritten)
         let entries = inFlight.entries(id)
         used = used.advanced(by: format.stride(entries))
         free &+= entries
@@ -300,9 +302,9 @@ struct VirtQueue {
         throw .timeout(what)
     }
 
-    // MARK: The end of the queue
+    // MARK: Queue reset
 
-    /// Takes the queue away from the device (2.6.1, 4.2.2: QueueReset). What was in flight stays the driver's.
+    /// Resets the queue (2.6.1, 4.2.2: QueueReset). Buffers in flight are never used.
     func reset(whileWaiting: () -> Void = {}) throws(Failure) {
         device.write(.queueSel, index)
         device.write(.queueReset, 1)

@@ -1,6 +1,6 @@
-// The build-tool plugin that makes the built-in guest part of every build: `guest/build.sh` with the tools of the
-// toolchain that runs the build, its Swift constant compiled into the target `TestGuest`. Foundation is here because
-// PackagePlugin speaks in its URLs; it is host code and reaches no product.
+// Build-tool plugin that builds the guest in every build: runs `guest/build.sh` with the tools of the current toolchain
+// and compiles the generated Swift constant into the target `TestGuest`. Foundation is imported because PackagePlugin
+// uses its URLs; the plugin runs on the host and is part of no product.
 
 import Foundation
 import PackagePlugin

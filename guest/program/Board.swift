@@ -1,32 +1,32 @@
-// What the checks run on: the devices found, the test device, memory, and the device the running check is about.
+// State shared by all checks: the devices found, the test device, memory, and the device under test.
 
-/// The board as the command line and the devices describe it.
+/// The board, as described by the command line and found in the device windows.
 struct Board {
     let slots: Slots
     private(set) var console: MMIODevice?
-    /// The first disk that can be written, and the first that cannot.
+    /// The writable disk under test, and the first read-only disk.
     private(set) var disk: MMIODevice?
     private(set) var readOnlyDisk: MMIODevice?
     let hasTestDevice: Bool
-    /// What the host sends to the console, as the command line tells; empty if it sends nothing.
+    /// Input that the host sends to the console, from the command line; empty if none.
     private(set) var hostInput = Text("")
-    /// The form of all queues; where the command line does not say which features, none.
+    /// The form of all queues; no optional features unless the command line names them.
     let form: RingForm
-    /// The command line says which features.
+    /// The command line names the features to accept.
     let choosesFeatures: Bool
-    /// How often the check of suspend cycles goes round.
+    /// Rounds of the check `suspend-cycles`.
     let cycles: UInt64
-    /// The size the writable disk began with, which a check may have changed.
+    /// Initial capacity of the writable disk; a check may change the capacity.
     private var sectors: UInt64 = 0
-    /// The number the command line gives the writable disk among all disks, if it does, and how many were found.
+    /// Index of the writable disk among all disks, if the command line gives one; and the number of disks found.
     private let chosenDisk: UInt64?
     private var disks: UInt64 = 0
-    /// What the command line says of the load checks.
-    let load: Load
-    /// What the running check wants to be printed with its line.
-    var notes = Notes()
+    /// Options of the load checks.
+    let load: LoadOptions
+    /// Measurements of the current check, printed with its result.
+    var measurements = Measurements()
     var arena = Arena()
-    /// The device whose Status a failure shows.
+    /// The device under test: a failure report shows its Status.
     var subject: MMIODevice?
 
     init(_ commandLine: KernelCommandLine) {
@@ -38,7 +38,7 @@ struct Board {
         (form, choosesFeatures) = commandLine.form()
         cycles = commandLine.number("cycles=") ?? 200
         chosenDisk = commandLine.number("disk=")
-        load = Load(commandLine)
+        load = LoadOptions(commandLine)
         for slot in 0..<slots.count where slots[slot].isPresent { identify(slots[slot]) }
     }
 
@@ -59,8 +59,8 @@ struct Board {
         Interrupts.route(device)
     }
 
-    /// Back to where every check begins: devices reset, backends neither held nor late, memory empty. A device that
-    /// does not come out of its reset is the business of the next check that starts it, which fails.
+    /// Restores the initial state for a check: devices reset, backends released and ready, memory empty. A device that
+    /// does not complete its reset is ignored here: the next check that initialises it fails.
     mutating func clear() {
         enableInterrupts()
         for slot in 0..<slots.count where slots[slot].isPresent {
@@ -69,7 +69,7 @@ struct Board {
                 command(.release, slots[slot])
                 command(.ready, slots[slot])
             }
-            _ = Interrupts.takeSeen(slots[slot])
+            _ = Interrupts.takePendingStatus(slots[slot])
         }
         if hasTestDevice, let disk, capacity(disk) != sectors {
             command(.capacity, disk, UInt16(truncatingIfNeeded: sectors))
@@ -90,7 +90,7 @@ struct Board {
         if !hasTestDevice { throw .skipped("no test device") }
     }
 
-    /// The form for a check that is about `needed`. Where the command line chooses the features, those are all.
+    /// The form for a check of the features `needed`. Skips the check if the command line names other features only.
     private func form(needing needed: Features) throws(Failure) -> RingForm {
         if choosesFeatures, !form.features.isSuperset(of: needed) {
             throw .skipped("not among the features to accept")
@@ -98,7 +98,7 @@ struct Board {
         return form.with(needed)
     }
 
-    /// The console, initialised for a check, which is about the features `needed`.
+    /// Initialises the console for a check of the features `needed`.
     mutating func startConsole(needing needed: Features = []) throws(Failure) -> ConsoleDriver {
         let console = try startConsole(form(needing: needed))
         if !console.features.isSuperset(of: needed) { throw .skipped("device does not offer the feature") }
@@ -111,14 +111,14 @@ struct Board {
         return try ConsoleDriver(console, form, &arena)
     }
 
-    /// The writable disk, untouched.
+    /// The writable disk, not initialised.
     mutating func needDisk() throws(Failure) -> MMIODevice {
         guard let disk else { throw .skipped("no writable disk") }
         subject = disk
         return disk
     }
 
-    /// The writable disk, initialised for a check, which is about the features `needed`.
+    /// Initialises the writable disk for a check of the features `needed`.
     @inline(never)
     mutating func startDisk(needing needed: Features = []) throws(Failure) -> BlockDriver {
         let disk = try BlockDriver(needDisk(), form(needing: needed), &arena)
@@ -126,7 +126,7 @@ struct Board {
         return disk
     }
 
-    /// The same with SUSPEND, if the device offers it.
+    /// Initialises the writable disk with SUSPEND; skips the check if the device does not offer it.
     @inline(never)
     mutating func startSuspendableDisk(live: Bool = true) throws(Failure) -> (BlockDriver, Suspend) {
         disableInterrupts()
@@ -134,7 +134,7 @@ struct Board {
         return (disk, try Suspend(disk.device, disk.features))
     }
 
-    /// The console with SUSPEND, if it offers it.
+    /// Initialises the console with SUSPEND; skips the check if the device does not offer it.
     @inline(never)
     mutating func startSuspendableConsole() throws(Failure) -> (ConsoleDriver, Suspend) {
         disableInterrupts()

@@ -1,22 +1,22 @@
 // The kernel command line: words separated by spaces.
 //
-//   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window, repeated, in any order
+//   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window; repeated, in any order
 //   only=NAME[,NAME]                      runs these checks only
 //   input=TEXT                            the host sends TEXT to the console
-//   features=NAME[+NAME...]               accepts these features (RingForm.swift) and no other of them; none for none
-//   queue-size=N                          queues of N entries, as far as the device allows
-//   cycles=N                              suspend-cycles goes round N times, 200 without this
-//   disk=N                                the checks' writable disk is blkN, and not the first one that is writable
-//   stress=N, records=N, latency=N        that check instead of all others, and how long; more words in Stress.swift
+//   features=NAME[+NAME...]               accepts these ring features only (RingForm.swift); `none` accepts none
+//   queue-size=N                          queues of N entries, at most what the device allows
+//   cycles=N                              suspend-cycles runs N rounds; default 200
+//   disk=N                                the writable disk under test is blkN; default: the first writable disk
+//   stress=N, records=N, latency=N        runs only that check, with N iterations; more options in stress/Load.swift
 
 /// The kernel command line.
 struct KernelCommandLine {
     let text: Text
 
-    /// From `hvm_start_info`, whose `cmdline_paddr` stands at 24.
+    /// Reads it from `hvm_start_info`, whose field `cmdline_paddr` is at offset 24.
     init(startInfo: UInt64) { text = Text(terminatedAt: load64(startInfo &+ 24)) }
 
-    /// Calls `body` with what follows `key` in each word that begins with it.
+    /// Calls `body` with the rest of each word that begins with `key`.
     func forEach(_ key: StaticString, _ body: (Text) -> Void) {
         var rest = text
         while rest.count > 0 {
@@ -25,7 +25,7 @@ struct KernelCommandLine {
         }
     }
 
-    /// Whether the check `name` is to run.
+    /// Whether the check `name` is selected.
     func selects(_ name: StaticString) -> Bool {
         var restricted = false
         var named = false
@@ -39,15 +39,15 @@ struct KernelCommandLine {
         return named || !restricted
     }
 
-    /// The number of the last word that begins with `key`.
+    /// The number after `key` in the last word that begins with it; nil if there is none.
     func number(_ key: StaticString) -> UInt64? {
         var number: UInt64?
         forEach(key) { number = $0.number ?? number }
         return number
     }
 
-    /// The form of the queues, and whether the command line says which features. A name that is none becomes a feature
-    /// no device offers.
+    /// The form of the queues, and whether the command line names features. An unknown name is treated as a feature
+    /// that no device offers.
     func form() -> (form: RingForm, choosesFeatures: Bool) {
         var form = RingForm()
         var choosesFeatures = false
@@ -64,7 +64,7 @@ struct KernelCommandLine {
         return (form, choosesFeatures)
     }
 
-    /// The device windows, lowest address first; those beyond `Slots.capacity` are left out.
+    /// The device windows, lowest address first. Windows beyond `Slots.capacity` are ignored.
     func slots() -> Slots {
         var slots = Slots()
         forEach("virtio_mmio.device=") { entry in
@@ -78,7 +78,7 @@ struct KernelCommandLine {
     }
 }
 
-/// The device windows of the board in the order of their addresses.
+/// The device windows of the board, sorted by address.
 struct Slots {
     static let capacity = 16
     private var devices: [16 of MMIODevice]
@@ -88,17 +88,17 @@ struct Slots {
 
     subscript(slot: Int) -> MMIODevice { devices[slot] }
 
-    /// Keeps the order; a device's slot is its rank.
+    /// Inserts a device in address order. A device's slot is its index in that order.
     mutating func insert(_ device: MMIODevice) {
         guard count < Slots.capacity else { return }
-        var place = count
-        while place > 0, devices[place - 1].base > device.base {
-            devices[place] = devices[place - 1]
-            devices[place].slot = UInt8(place)
-            place -= 1
+        var index = count
+        while index > 0, devices[index - 1].base > device.base {
+            devices[index] = devices[index - 1]
+            devices[index].slot = UInt8(index)
+            index -= 1
         }
-        devices[place] = device
-        devices[place].slot = UInt8(place)
+        devices[index] = device
+        devices[index].slot = UInt8(index)
         count += 1
     }
 }

@@ -1,5 +1,5 @@
-// The test guest: a bare-metal program that drives the board's virtio-mmio devices as the specification demands of a
-// driver, and says in TAP what it saw. No operating system, no allocation, one processor, ring 0.
+// The test guest: a bare-metal program that drives the board's virtio-mmio devices as a conforming driver and reports
+// the results in TAP. No operating system, no allocation, one processor, ring 0.
 
 /// Called by the entry code with the physical address of `hvm_start_info`.
 @c(guestMain)
@@ -9,7 +9,7 @@ func guestMain(startInfo: UInt64) -> Never {
     enableInterrupts()
     if let benchmark = Benchmark(commandLine) { benchmark.begin(startInfo) }
     let board = Board(commandLine)
-    if let console = board.console { LastResort.use(console) }
+    if let console = board.console { EmergencyConsole.use(console) }
     var suite = Suite(commandLine, board)
     if board.load.isWanted {
         suite.run(board.load)
@@ -23,6 +23,6 @@ func guestMain(startInfo: UInt64) -> Never {
         suite.run(suspendedChecks)
     }
     suite.finish()
-    if suite.failed { Ending.failure() }
-    Ending.success()
+    if suite.failed { ProgramExit.failure() }
+    ProgramExit.success()
 }

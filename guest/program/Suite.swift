@@ -1,7 +1,7 @@
-// Runs checks and tells of them in the Test Anything Protocol, version 13, through the console's transmit queue. The
-// console is the device of some checks, so it is initialised anew for each line's sake after every one.
+// Runs checks and reports them in the Test Anything Protocol, version 13, through the console's transmit queue. Some
+// checks use the console themselves, so it is initialised again after every check.
 
-/// A check by its name, which is stable.
+/// A check with its stable name.
 struct Check: Sendable {
     let name: StaticString
     let body: @Sendable (inout Board) throws(Failure) -> Void
@@ -12,7 +12,7 @@ struct Check: Sendable {
     }
 }
 
-/// The run of the checks, in order.
+/// Runs the checks in order and writes the report.
 struct Suite {
     private let commandLine: KernelCommandLine
     private var board: Board
@@ -30,7 +30,7 @@ struct Suite {
         if board.choosesFeatures { checkFeatures() }
     }
 
-    /// Says in which form the queues are, where that is not the usual one.
+    /// Reports the form of the queues if it is not the default.
     private mutating func describeForm() {
         guard let output, board.choosesFeatures || board.form.queueSize != nil else { return }
         put("# the console's queues: entries ")
@@ -47,8 +47,8 @@ struct Suite {
         }
     }
 
-    /// The features that are named on the command line and not offered: what the run is meant to cover it does not.
-    /// This runs whatever checks are selected.
+    /// Fails if a feature named on the command line is not offered: the run would not cover what it is meant to. Runs
+    /// regardless of the checks selected.
     private mutating func checkFeatures() {
         number &+= 1
         var offered = board.form.features
@@ -59,12 +59,12 @@ struct Suite {
         if missing.isEmpty { return report("features-offered", nil, nil) }
         put("# not offered by every device:")
         put(names: missing)
-        put(missing.contains(RingFeature.unknown) ? " and a name that is none\n" : "\n")
+        put(missing.contains(RingFeature.unknown) ? " and an unknown name\n" : "\n")
         report(
             "features-offered",
             board.hasTestDevice
                 ? .unexpected("features offered", expected: board.form.features.rawValue, actual: offered.rawValue)
-                : .skipped("these devices are not ours"), nil)
+                : .skipped("not vmm's devices"), nil)
     }
 
     /// Runs the checks in their order.
@@ -72,17 +72,17 @@ struct Suite {
         for index in checks.indices { run(checks[index]) }
     }
 
-    /// Runs one check on a board cleared for it, if the command line selects it.
+    /// Runs one check on a cleared board, if the command line selects it.
     @inline(never)
     private mutating func run(_ check: Check) {
         guard commandLine.selects(check.name) else { return }
         number &+= 1
         output = nil
-        board.notes = Notes()
+        board.measurements = Measurements()
         let failure = failure(of: check)
         let status = board.subject?.status
         openOutput()
-        put(board.notes, of: check.name)
+        put(board.measurements, of: check.name)
         report(check.name, failure, status)
     }
 
@@ -95,7 +95,7 @@ struct Suite {
         }
     }
 
-    /// The plan comes last, when the number of checks is known.
+    /// Writes the plan last, when the number of checks is known.
     mutating func finish() {
         put("1..")
         put(decimal: number)
@@ -115,23 +115,23 @@ struct Suite {
 
     @inline(never)
     private func bailOut(_ why: StaticString) -> Never {
-        LastResort.resetConsole()
-        LastResort.put(Text("Bail out! "))
-        LastResort.put(Text(why))
-        LastResort.put(UInt8(ascii: "\n"))
-        Ending.failure()
+        EmergencyConsole.resetConsole()
+        EmergencyConsole.put(Text("Bail out! "))
+        EmergencyConsole.put(Text(why))
+        EmergencyConsole.put(UInt8(ascii: "\n"))
+        ProgramExit.failure()
     }
 
-    private mutating func put(_ notes: Notes, of name: StaticString) {
-        guard notes.count > 0 else { return }
+    private mutating func put(_ measurements: Measurements, of name: StaticString) {
+        guard measurements.count > 0 else { return }
         put("# ")
         put(name)
         put(":")
-        for index in 0..<notes.count {
+        for index in 0..<measurements.count {
             put(" ")
-            put(notes[index].name)
+            put(measurements[index].name)
             put("=")
-            put(decimal: notes[index].value)
+            put(decimal: measurements[index].value)
         }
         put("\n")
     }
@@ -164,13 +164,13 @@ struct Suite {
             put("SKIP ")
             put(reason)
         case .timeout(let what):
-            put("no end of the wait for: ")
+            put("timed out waiting for: ")
             put(what)
         case .unexpected(let what, let expected, let actual):
             put(what)
             put(": expected ")
             put(hexadecimal: expected)
-            put(", came ")
+            put(", actual ")
             put(hexadecimal: actual)
         }
     }
@@ -184,7 +184,7 @@ struct Suite {
     private mutating func put(decimal value: UInt64) { Text.decimal(value) { put($0) } }
     private mutating func put(hexadecimal value: UInt64) { Text.hexadecimal(value) { put($0) } }
 
-    /// A line goes out whole, at its end or when the buffer is full.
+    /// Buffers a byte; sends the buffer at the end of a line or when it is full.
     @inline(never)
     private mutating func put(_ byte: UInt8) {
         guard let buffer = output?.buffer else { return }

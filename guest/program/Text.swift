@@ -1,6 +1,6 @@
-// Bytes in memory by address and length, and the little parsing a command line needs. Not String, which would allocate.
+// Text as address and length, with the parsing that the command line needs. String would allocate.
 
-/// Bytes somewhere in memory.
+/// Bytes in memory.
 struct Text {
     var start: UInt64
     var count: UInt64
@@ -10,13 +10,13 @@ struct Text {
         self.count = count
     }
 
-    /// A literal, where the linker put it.
+    /// A literal, at its linked address.
     init(_ literal: StaticString) {
         start = UInt64(UInt(bitPattern: unsafe literal.utf8Start))
         count = UInt64(literal.utf8CodeUnitCount)
     }
 
-    /// The bytes at `address` up to a NUL; nothing where the address is 0.
+    /// The bytes at `address` up to a NUL; empty if the address is 0.
     init(terminatedAt address: UInt64) {
         start = address
         count = 0
@@ -33,7 +33,7 @@ struct Text {
 
     func equals(_ other: Text) -> Bool { count == other.count && hasPrefix(other) }
 
-    /// Removes and returns what stands before the first `separator`; all of it where there is none.
+    /// Removes and returns the text before the first `separator`, or all of it if there is none; removes the separator.
     mutating func removeFirst(before separator: UInt8) -> Text {
         var length: UInt64 = 0
         while length < count, self[length] != separator { length &+= 1 }
@@ -43,7 +43,7 @@ struct Text {
         return first
     }
 
-    /// Removes `prefix` where the text begins with it.
+    /// Removes `prefix` if the text begins with it; returns whether it did.
     mutating func removePrefix(_ prefix: StaticString) -> Bool {
         let prefix = Text(prefix)
         guard hasPrefix(prefix) else { return false }
@@ -51,7 +51,7 @@ struct Text {
         return true
     }
 
-    /// The number the text is: decimal or 0x, with an optional suffix K or M; nil where it is none.
+    /// The text as a number: decimal or 0x, with an optional suffix K or M; nil if it is not a number.
     var number: UInt64? {
         var digits = self
         let radix: UInt64 = digits.removePrefix("0x") ? 16 : 10

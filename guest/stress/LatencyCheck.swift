@@ -1,6 +1,6 @@
-// How long a suspend takes from the write to its acknowledgement: of an idle disk, of one with as many requests in
-// flight as there is room for, up to 64, and of one whose backend is stuck, where it is the drain deadline that ends it.
-// And a machine that is suspended as a whole, for a host that looks whether it is quiet.
+// Measures the time from a suspend request to its acknowledgement: of an idle disk, of one with up to 64 requests in
+// flight, and of one with a stuck backend, whose drain ends at the deadline. A second check suspends all devices, for a
+// host that measures the idle machine.
 
 func suspendLatency(_ board: inout Board) throws(Failure) {
     let rounds = board.load.latency ?? 0
@@ -13,28 +13,28 @@ func suspendLatency(_ board: inout Board) throws(Failure) {
     let depth = min(64, disk.depth)
     for round in 0..<rounds / 4 {
         for n in 0..<UInt64(depth) {
-            guard let place = disk.takePlace(0) else { break }
+            guard let tag = disk.takeTag(0) else { break }
             let sector = (n &* 8 &+ round) % (disk.capacity &- 8)
             try disk.offer(
-                place, StressRequest(kind: .read, count: disk.mostSectors), sector: sector, cut: 0)
+                tag, StressRequest(kind: .read, count: disk.maximumSectors), sector: sector, cut: 0)
         }
         disk.queues[0].kick()
         loaded.add(try duration(suspend, clock))
         for _ in 0..<depth {
             let used = try disk.queues[0].waitUsed("a used read")
-            try expect(load8(disk.statusByte(used.place)), 0, "status byte of a read")
-            disk.giveBack(used.place)
+            try expect(load8(disk.statusByte(used.tag)), 0, "status byte of a read")
+            disk.release(used.tag)
         }
     }
-    board.notes.add("idle-us", idle.mean)
-    board.notes.add("idle-us-max", idle.longest)
-    board.notes.add("depth", UInt64(depth))
-    board.notes.add("loaded-us", loaded.mean)
-    board.notes.add("loaded-us-max", loaded.longest)
+    board.measurements.add("idle-us", idle.mean)
+    board.measurements.add("idle-us-max", idle.longest)
+    board.measurements.add("depth", UInt64(depth))
+    board.measurements.add("loaded-us", loaded.mean)
+    board.measurements.add("loaded-us-max", loaded.longest)
     try stuck(&board, clock)
 }
 
-/// A suspend from the write to the acknowledgement; the device runs again afterwards.
+/// Microseconds from the suspend request to the acknowledgement. Resumes the device afterwards.
 private func duration(_ suspend: Suspend, _ clock: Clock) throws(Failure) -> UInt64 {
     let start = timestamp()
     try suspend.suspend()
@@ -43,7 +43,7 @@ private func duration(_ suspend: Suspend, _ clock: Clock) throws(Failure) -> UIn
     return duration
 }
 
-/// The draft's device is suspended with the request retained, 1.4's needs a reset; both when the host's patience ends.
+/// At the drain deadline a draft device suspends and retains the request; a 1.4 device sets NEEDS_RESET.
 private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
     guard board.hasTestDevice else { return }
     var (disk, suspend) = try board.startSuspendableDisk()
@@ -51,16 +51,16 @@ private func stuck(_ board: inout Board, _ clock: Clock) throws(Failure) {
     try disk.suspendWithRequestHeld(suspend, board)
     let end: UInt32 = suspend.dialect == .draft ? suspend.suspended : 0x4f
     try suspend.awaitStatus(end, from: Suspend.running, "Status until the drain deadline")
-    board.notes.add("stuck-us", clock.microseconds(since: start))
+    board.measurements.add("stuck-us", clock.microseconds(since: start))
     if suspend.dialect == .ratified { return board.command(.release, disk.device) }
     try suspend.resume()
     board.command(.release, disk.device)
     try disk.finish()
 }
 
-/// Suspends every device, looks at each Status often, and resumes them all.
+/// Suspends all devices, reads each Status repeatedly, and resumes them.
 func suspendQuiet(_ board: inout Board) throws(Failure) {
-    let looks = board.load.quiet ?? 0
+    let reads = board.load.quiet ?? 0
     var devices = Slots()
     for slot in 0..<board.slots.count where board.slots[slot].isPresent { devices.insert(board.slots[slot]) }
     var console = try board.startSuspendableConsole().0
@@ -74,10 +74,10 @@ func suspendQuiet(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
     let suspend = try Suspend(disk.device, disk.features)
     for slot in 0..<devices.count { try suspend.with(devices[slot]).suspend() }
-    for _ in 0..<looks {
+    for _ in 0..<reads {
         for slot in 0..<devices.count { try expect(devices[slot].status, suspend.suspended, "Status while suspended") }
     }
     for slot in 0..<devices.count { try suspend.with(devices[slot]).resume() }
     try disk.expectWorks()
-    board.notes.add("devices", UInt64(devices.count))
+    board.measurements.add("devices", UInt64(devices.count))
 }

@@ -1,17 +1,17 @@
-// Checks that load the disk, each run alone because the command line names it and says how long it goes on:
+// Checks that load the disk. The command line selects one of them, which then runs alone:
 //
-//   stress=N          N requests, many at once, of all kinds, with suspends between and under them (StressCheck.swift)
-//   records=N         N numbered records, each told of on the console once it is flushed (RecordsCheck.swift)
-//   latency=N         N suspends of an idle disk, and some of a loaded and of a stuck one (LatencyCheck.swift)
-//   quiet=N           every device suspended for N looks at each Status (LatencyCheck.swift)
-//   seed=N            what is random, and what data belong to this run; 1 without this
-//   queues=N          so many request queues, 4 at most, as far as the device has them
-//   depth=N           no more than N requests in flight in a queue
-//   suspend-every=N   a suspend for N requests, on average; 0 for none, 40 without this
-//   errors=N          N requests may fail with an I/O error; no further one may, and none without this
+//   stress=N          N requests of all kinds, many in flight, suspends between and during them (StressCheck.swift)
+//   records=N         N numbered records, each reported on the console once it is flushed (RecordsCheck.swift)
+//   latency=N         N suspends of an idle disk, N / 4 of a loaded one, one of a stuck one (LatencyCheck.swift)
+//   quiet=N           all devices suspended during N reads of each Status (LatencyCheck.swift)
+//   seed=N            seed of the random numbers and of the data; default 1
+//   queues=N          number of request queues, at most 4 and what the device has; default 1
+//   depth=N           maximum number of requests in flight per queue
+//   suspend-every=N   one suspend per N requests on average; 0 for none, default 40
+//   errors=N          maximum number of requests that may fail with an I/O error; default 0
 
-/// What the command line says of the load checks.
-struct Load {
+/// Options of the load checks.
+struct LoadOptions {
     let requests: UInt64?
     let records: UInt64?
     let latency: UInt64?
@@ -28,19 +28,19 @@ struct Load {
         latency = commandLine.number("latency=")
         quiet = commandLine.number("quiet=")
         seed = commandLine.number("seed=") ?? 1
-        queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.mostQueues))
+        queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.maximumQueues))
         depth = max(commandLine.number("depth=") ?? .max, 1)
         suspendEvery = commandLine.number("suspend-every=") ?? 40
         errors = commandLine.number("errors=") ?? 0
     }
 
-    /// One of the checks is to run in place of the others.
+    /// Whether a load check runs in place of the others.
     var isWanted: Bool { requests != nil || records != nil || latency != nil || quiet != nil }
 }
 
 extension Suite {
-    /// Runs the checks that the command line names.
-    mutating func run(_ load: Load) {
+    /// Runs the load checks that the command line selects.
+    mutating func run(_ load: LoadOptions) {
         if load.requests != nil { run([Check("stress", stress)]) }
         if load.records != nil { run([Check("records", records)]) }
         if load.latency != nil { run([Check("suspend-latency", suspendLatency)]) }
@@ -48,7 +48,7 @@ extension Suite {
     }
 }
 
-/// Numbers that look random and are the same for the same seed (xorshift).
+/// Pseudo-random numbers (xorshift), reproducible from the seed.
 struct Random {
     private var state: UInt64
 
@@ -62,6 +62,6 @@ struct Random {
         return ((state >> 32) &* limit) >> 32
     }
 
-    /// True once in `times`.
+    /// True with probability 1 / `times`.
     mutating func once(in times: UInt64) -> Bool { below(times) == 0 }
 }

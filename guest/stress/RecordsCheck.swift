@@ -1,12 +1,11 @@
-// Numbered records, for a host that ends the machine at any moment and looks at what is on the disk. Four are written at
-// once, then the disk is flushed, and only then are they told of on the console, a line each:
+// Writes numbered records, for a host that kills the machine at any moment and checks the disk. Four are written at
+// once, then the disk is flushed, and then the console reports each on a line:
 //
-//   flushed N     record N is on the disk, whatever happens now
-//   failed N      its write or the flush after it was answered with an error, of which the command line allows some
-//   unread S      with each batch sector S, half the disk away from it, was read, and that was an error
+//   flushed N     record N is durable
+//   failed N      its write or flush failed; the command line allows a number of errors
+//   unread S      the read of sector S failed, which is half the disk away; one such read goes with each batch
 //
-// Record N is the sector N modulo the capacity, all words of which BlockDriver.fill makes from the run's seed and N. The
-// capacity is the one at the start, whatever becomes of it.
+// Record N is sector N modulo the initial capacity. BlockDriver.fill derives its words from the run's seed and N.
 
 private let batch: UInt64 = 4
 
@@ -24,14 +23,14 @@ func records(_ board: inout Board) throws(Failure) {
     while number < records {
         let count = min(batch, records &- number)
         for n in 0..<count {
-            let place = Int(n)
-            disk.fill(place, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
-            try disk.offer(place, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
+            let tag = Int(n)
+            disk.fill(tag, seed: board.load.seed << 20 &+ number &+ n, bytes: 512)
+            try disk.offer(tag, BlockRequest.Kind.write, sector: (number &+ n) % capacity, bytes: 512)
         }
         let distant = (number &+ capacity / 2) % capacity
         try disk.offer(Int(batch), BlockRequest.Kind.read, sector: distant, bytes: 512)
         disk.queue.kick()
-        // Some records go through a suspend on their way.
+        // Every 64th record: suspends with the batch in flight.
         if let suspend, number % 64 == 0 {
             try suspend.suspend()
             try suspend.resume()
@@ -41,17 +40,17 @@ func records(_ board: inout Board) throws(Failure) {
         try disk.offer(Int(batch), BlockRequest.Kind.flush)
         disk.queue.kick()
         _ = try disk.queue.waitUsed("a flush")
-        try tell(&output, disk, number, count, unread: isUnread ? distant : nil, &errors)
+        try report(&output, disk, number, count, unread: isUnread ? distant : nil, &errors)
         number &+= count
         let most = board.load.errors
         if errors > most { throw .unexpected("failed records", expected: most, actual: errors) }
     }
-    board.notes.add("records", number)
-    board.notes.add("errors", errors)
+    board.measurements.add("records", number)
+    board.measurements.add("errors", errors)
 }
 
 /// Prints the lines of one batch.
-private func tell(
+private func report(
     _ output: inout ConsoleDriver, _ disk: BlockDriver, _ first: UInt64, _ count: UInt64, unread: UInt64?,
     _ errors: inout UInt64
 ) throws(Failure) {
@@ -73,7 +72,7 @@ private func tell(
     _ = try output.send(end &- output.buffer)
 }
 
-/// Adds a line of a word and a number.
+/// Appends a line with a word and a number.
 private func put(_ word: Text, _ number: UInt64, _ end: inout UInt64) {
     for index in 0..<word.count {
         store8(end, word[index])

@@ -1,21 +1,20 @@
-// Many requests of all kinds in flight, and suspends at any moment between. Every request is answered once, with what it
-// asked for: a read finds what the last request that wrote there left; where nothing that is known is free to be read,
-// something is written. Waits are by interrupt or by looking, in turns.
+// Stress check: many requests of all kinds in flight, with suspends at random moments. Each request must be used once,
+// and each read must return what the last write left. The waits alternate between interrupts and polling.
 
-/// The check and its books.
+/// State of the check.
 private struct Stress {
-    private let load: Load
+    private let load: LoadOptions
     private let hasTestDevice: Bool
     private var random: Random
     private var disk: StressDisk
     private let map: DiskMap
     private let suspend: Suspend?
     private let clock = Clock()
-    /// Used-buffer notifications are wanted.
-    private var byInterrupt = true
+    /// Whether the driver wants used buffer notifications; otherwise it polls.
+    private var waitsByInterrupt = true
     private var offered: UInt64 = 0
     private var inFlight: UInt64 = 0
-    private var deepest: UInt64 = 0
+    private var maximumInFlight: UInt64 = 0
     private var nextSuspend: UInt64 = 0
     private var counts = [6 of UInt64](repeating: 0)
     private var errors: UInt64 = 0
@@ -33,20 +32,20 @@ private struct Stress {
         firstInterrupt = Interrupts.count(disk.device)
     }
 
-    /// Goes on until `requests` have been made and answered.
+    /// Runs until `requests` requests have been made available and used.
     mutating func run(_ requests: UInt64) throws(Failure) {
         while offered < requests {
-            if random.once(in: 32) { changeWaits() }
+            if random.once(in: 32) { toggleInterrupts() }
             let queue = Int(random.below(UInt64(disk.queueCount)))
             let burst = random.once(in: 8) ? UInt64(disk.depth) : 1 &+ random.below(8)
             var isFull = false
             for _ in 0..<min(burst, requests &- offered) where !isFull {
-                if let place = disk.takePlace(queue) { try offer(place) } else { isFull = true }
+                if let tag = disk.takeTag(queue) { try offer(tag) } else { isFull = true }
             }
             disk.queues[queue].kick()
             if suspend != nil, offered >= nextSuspend {
                 nextSuspend = offered &+ 1 &+ random.below(2 &* load.suspendEvery)
-                try pause()
+                try suspendAndResume()
             }
             _ = try takeAll()
             if isFull { try awaitUsed() }
@@ -61,103 +60,104 @@ private struct Stress {
         }
     }
 
-    private mutating func changeWaits() {
-        byInterrupt.toggle()
-        for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(byInterrupt) }
+    private mutating func toggleInterrupts() {
+        waitsByInterrupt.toggle()
+        for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(waitsByInterrupt) }
     }
 
     // MARK: Requests
 
-    /// Makes a request available at `place`, of a kind that is possible now.
-    private mutating func offer(_ place: Int) throws(Failure) {
-        var request = StressRequest(kind: kind())
+    /// Makes a random request available with `tag`. Reads only known sectors; writes instead if no such sector is free,
+    /// flushes if none is free at all.
+    private mutating func offer(_ tag: Int) throws(Failure) {
+        var request = StressRequest(kind: chooseKind())
         for attempt in 0..<6 where request.kind != .flush {
             if attempt == 3, request.kind == .read { request.kind = .write }
-            (request.first, request.count) = map.choose(&random, most: disk.mostSectors)
+            (request.first, request.count) = map.choose(&random, most: disk.maximumSectors)
             let isUsable = request.kind != .read || map.isKnown(request.first, request.count)
             if isUsable, map.isFree(request.first, request.count, changing: request.kind.changes) { break }
             request.count = 0
         }
-        if request.count == 0 { request = StressRequest(kind: flushes ? .flush : .none, first: 0, count: 0) }
-        guard request.kind != .none else { return disk.giveBack(place) }
+        if request.count == 0 { request = StressRequest(kind: canFlush ? .flush : .none, first: 0, count: 0) }
+        guard request.kind != .none else { return disk.release(tag) }
         offered &+= 1
         inFlight &+= 1
-        deepest = max(deepest, inFlight)
+        maximumInFlight = max(maximumInFlight, inFlight)
         request.number = UInt32(truncatingIfNeeded: offered)
         map.begin(request.first, request.count, changing: request.kind.changes)
         for n in 0..<request.count {
-            let memory = disk.data(place) &+ 512 &* n
+            let memory = disk.data(tag) &+ 512 &* n
             if request.kind == .write { map.fill(memory, request.first &+ n, request.number) }
-            if request.kind == .read { map.spoil(memory) }
+            if request.kind == .read { map.poison(memory) }
         }
         let sector = request.kind == .flush ? 0 : map.sector(request.first)
         let cut = random.once(in: 4) ? 16 &* (1 &+ random.below(32 &* request.count)) : 0
-        try disk.offer(place, request, sector: sector, cut: cut)
+        try disk.offer(tag, request, sector: sector, cut: cut)
     }
 
-    private var flushes: Bool { disk.features.contains(BlockFeature.flush) }
+    private var canFlush: Bool { disk.features.contains(BlockFeature.flush) }
 
-    private mutating func kind() -> StressRequest.Kind {
+    private mutating func chooseKind() -> StressRequest.Kind {
         switch random.below(64) {
         case 0..<28: .read
-        case 56..<60 where flushes: .flush
+        case 56..<60 where canFlush: .flush
         case 60..<62 where disk.features.contains(BlockFeature.writeZeroes): .writeZeroes
         case 62 where disk.features.contains(BlockFeature.discard): .discard
         default: .write
         }
     }
 
-    /// Takes everything the device has used; how many requests those were.
+    /// Takes all used buffers; returns their number.
     private mutating func takeAll() throws(Failure) -> UInt64 {
         var taken: UInt64 = 0
         for queue in 0..<disk.queueCount {
             while let used = try disk.queues[queue].takeUsed() {
-                try finish(queue &* disk.depth &+ used.place, used.length)
+                try finish(queue &* disk.depth &+ used.tag, used.length)
                 taken &+= 1
             }
         }
         return taken
     }
 
-    private mutating func finish(_ place: Int, _ length: UInt32) throws(Failure) {
-        let request = disk.request(place)
+    private mutating func finish(_ tag: Int, _ length: UInt32) throws(Failure) {
+        let request = disk.request(tag)
         try expect(request.kind != .none, "a request where one is answered")
-        disk.note(place, StressRequest(kind: .none))
-        let status = load8(disk.statusByte(place))
+        disk.setRequest(tag, StressRequest(kind: .none))
+        let status = load8(disk.statusByte(tag))
         let failed = status == BlockRequest.Status.ioError.rawValue && errors < load.errors
         if failed { errors &+= 1 } else { try expect(status, BlockRequest.Status.ok.rawValue, "status byte") }
         if request.kind.changes {
             let left = request.kind == .write ? request.number : DiskMap.zeroes
             let unknown = failed || request.kind == .discard
-            map.endChanging(request.first, request.count, unknown ? DiskMap.anything : left)
+            map.endChanging(request.first, request.count, unknown ? DiskMap.unknown : left)
         } else {
             if request.kind == .read, !failed {
-                try map.verify(disk.data(place), request, disk.features.contains(.inOrder) ? nil : length)
+                try map.verify(disk.data(tag), request, disk.features.contains(.inOrder) ? nil : length)
             }
             map.endReading(request.first, request.count)
         }
         counts[Int(request.kind.rawValue)] &+= 1
         inFlight &-= 1
-        disk.giveBack(place)
+        disk.release(tag)
     }
 
-    /// Waits until the device has used something, and takes it.
+    /// Waits until the device has used a buffer, and takes all used buffers.
     private mutating func awaitUsed() throws(Failure) {
         let deadline = Deadline()
         while inFlight > 0, !deadline.passed {
             let device = disk.device
             let before = Interrupts.count(device)
-            if byInterrupt { for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(true) } }
+            if waitsByInterrupt { for queue in 0..<disk.queueCount { disk.queues[queue].setInterrupts(true) } }
             if try takeAll() > 0 { return }
-            if byInterrupt { try wait("an interrupt") { Interrupts.count(device) != before } }
+            if waitsByInterrupt { try wait("an interrupt") { Interrupts.count(device) != before } }
         }
         if inFlight > 0 { throw .timeout("a used request") }
     }
 
     // MARK: Suspends
 
-    /// A suspend and a resume with whatever is in flight. The draft's driver changes its mind now and then.
-    private mutating func pause() throws(Failure) {
+    /// Suspends and resumes with the requests in flight. In the draft aborts one suspend in eight.
+    private mutating func suspendAndResume() throws(Failure) {
         guard let suspend else { return }
         let start = timestamp()
         suspend.requestSuspend()
@@ -168,7 +168,7 @@ private struct Stress {
         }
         try suspend.awaitSuspended()
         suspends.add(clock.microseconds(since: start))
-        // The draft's device finishes all it was given before; 1.4's leaves what it had not taken.
+        // A draft device uses all buffers made available before; a 1.4 device leaves those that it has not popped.
         let mustBeUsed = suspend.dialect == .draft && hasTestDevice
         if random.once(in: 2) { _ = try takeAll() }
         _ = disk.device.status
@@ -187,24 +187,24 @@ private struct Stress {
         return sum
     }
 
-    // MARK: The end
+    // MARK: Results
 
-    func summarise(_ notes: inout Notes) {
-        notes.add("requests", offered)
-        notes.add("reads", count(.read))
-        notes.add("writes", count(.write))
-        notes.add("flushes", count(.flush))
-        notes.add("discards", count(.discard))
-        notes.add("zeroes", count(.writeZeroes))
-        notes.add("errors", errors)
-        notes.add("left", inFlight)
-        notes.add("deepest", deepest)
-        notes.add("queues", UInt64(disk.queueCount))
-        notes.add("interrupts", Interrupts.count(disk.device) &- firstInterrupt)
-        notes.add("suspends", suspends.count)
-        notes.add("aborts", aborts)
-        notes.add("suspend-us", suspends.mean)
-        notes.add("suspend-us-max", suspends.longest)
+    func summarise(_ measurements: inout Measurements) {
+        measurements.add("requests", offered)
+        measurements.add("reads", count(.read))
+        measurements.add("writes", count(.write))
+        measurements.add("flushes", count(.flush))
+        measurements.add("discards", count(.discard))
+        measurements.add("zeroes", count(.writeZeroes))
+        measurements.add("errors", errors)
+        measurements.add("left", inFlight)
+        measurements.add("deepest", maximumInFlight)
+        measurements.add("queues", UInt64(disk.queueCount))
+        measurements.add("interrupts", Interrupts.count(disk.device) &- firstInterrupt)
+        measurements.add("suspends", suspends.count)
+        measurements.add("aborts", aborts)
+        measurements.add("suspend-us", suspends.mean)
+        measurements.add("suspend-us-max", suspends.longest)
     }
 
     private func count(_ kind: StressRequest.Kind) -> UInt64 { counts[Int(kind.rawValue)] }
@@ -216,9 +216,9 @@ func stress(_ board: inout Board) throws(Failure) {
     enableInterrupts()
     do {
         try stress.run(requests)
-        stress.summarise(&board.notes)
+        stress.summarise(&board.measurements)
     } catch {
-        stress.summarise(&board.notes)
+        stress.summarise(&board.measurements)
         throw error
     }
 }

@@ -1,10 +1,10 @@
-// A disk with several queues and as many requests in flight as they hold. A place is a request's memory; its parts:
+// A disk with several queues and up to as many requests in flight as they hold. Memory of a request, one per tag:
 //
-//   +0 header     +16 status byte     +24 the check's own record     +64 data, on a boundary of 512 at every other place
+//   +0 header     +16 status byte     +24 the StressRequest     +64 or more: data; aligned to 512 for every other tag
 //
-// The data of a write or read are one element or two, cut at any multiple of 16 bytes.
+// The data of a write or read are one element, or two that are split at a multiple of 16 bytes.
 
-/// What a request in flight is to the check.
+/// The check's record of a request.
 struct StressRequest {
     enum Kind: UInt32 {
         case none, read, write, flush, discard, writeZeroes
@@ -23,34 +23,34 @@ struct StressRequest {
     }
 
     var kind: Kind
-    /// Its number, from 1 on.
+    /// Number of the request, from 1 on.
     var number: UInt32 = 0
     /// Sectors of the map.
     var first: UInt64 = 0
     var count: UInt64 = 0
 }
 
-/// The disk with its queues live.
+/// A disk with its queues ready.
 struct StressDisk {
-    static let mostQueues = 4
+    static let maximumQueues = 4
     private static let headSize: UInt64 = 64
-    /// Left in the arena for what a check needs beside the disk.
+    /// Bytes of the arena reserved for the check's other data.
     private static let reserve: UInt64 = 64 * 1024
 
     let device: MMIODevice
     let features: Features
     let capacity: UInt64
     let queueCount: Int
-    /// Requests in flight in each queue, at most.
+    /// Maximum number of requests in flight per queue.
     let depth: Int
-    /// Sectors of a request, at most.
-    let mostSectors: UInt64
+    /// Maximum number of sectors per request.
+    let maximumSectors: UInt64
     var queues: [4 of VirtQueue]
     private var free: [4 of NumberQueue]
     private let memory: UInt64
-    private let placeSize: UInt64
+    private let requestSize: UInt64
 
-    /// Initialises the writable disk, with SUSPEND if it offers it.
+    /// Initialises the writable disk, with SUSPEND if the check suspends and the device offers it.
     @inline(never)
     init(_ board: inout Board) throws(Failure) {
         device = try board.needDisk()
@@ -72,14 +72,14 @@ struct StressDisk {
         self.queueCount = queueCount
 
         let size = board.form.queueSize
-        let places = Int(min(load.depth, UInt64(size ?? VirtQueue.usualSize)))
-        let first = try VirtQueue(device, 0, features, size: size, places: places, &board.arena)
+        let tagCount = Int(min(load.depth, UInt64(size ?? VirtQueue.defaultSize)))
+        let first = try VirtQueue(device, 0, features, size: size, tagCount: tagCount, &board.arena)
         queues = [4 of VirtQueue](repeating: first)
-        for index in 1..<StressDisk.mostQueues where index < queueCount {
-            queues[index] = try VirtQueue(device, index, features, size: size, places: places, &board.arena)
+        for index in 1..<StressDisk.maximumQueues where index < queueCount {
+            queues[index] = try VirtQueue(device, index, features, size: size, tagCount: tagCount, &board.arena)
         }
         if first.longestBuffer < 3 { throw .skipped("the queue has too few entries for a request") }
-        depth = min(places, first.depth(3))
+        depth = min(tagCount, first.depth(3))
         var free = [4 of NumberQueue](
             repeating: NumberQueue(size: UInt16(truncatingIfNeeded: depth), isFull: true, &board.arena))
         for index in 1..<queueCount {
@@ -90,38 +90,39 @@ struct StressDisk {
         let number = UInt64(depth &* queueCount)
         let room = (board.arena.room &- StressDisk.reserve) / number
         if room < 1536 { throw .skipped("no memory for so many requests: say depth=N") }
-        mostSectors = min(DiskMap.chunkSectors, room / 512 &- 2)
-        placeSize = (mostSectors &+ 2) &* 512
-        memory = board.arena.take(placeSize &* number, alignment: 512)
+        maximumSectors = min(DiskMap.chunkSectors, room / 512 &- 2)
+        requestSize = (maximumSectors &+ 2) &* 512
+        memory = board.arena.take(requestSize &* number, alignment: 512)
         try device.driverOK()
     }
 
-    // MARK: Places
+    // MARK: Tags
 
-    /// A free place of a queue, which is then taken; nil if none is left, or the ring has no room for a request.
-    mutating func takePlace(_ queue: Int) -> Int? {
+    /// Allocates a tag of `queue`; nil if none is free or the ring has no room for a request. Tags are numbered across
+    /// the queues: `depth` tags for each queue.
+    mutating func takeTag(_ queue: Int) -> Int? {
         guard free[queue].count > 0, queues[queue].hasRoom(for: 3) else { return nil }
         return queue &* depth &+ Int(free[queue].removeFirst())
     }
 
-    mutating func giveBack(_ place: Int) { free[place / depth].append(UInt16(truncatingIfNeeded: place % depth)) }
+    mutating func release(_ tag: Int) { free[tag / depth].append(UInt16(truncatingIfNeeded: tag % depth)) }
 
-    private func header(_ place: Int) -> UInt64 { memory &+ placeSize &* UInt64(truncatingIfNeeded: place) }
-    func statusByte(_ place: Int) -> UInt64 { header(place) &+ 16 }
-    func data(_ place: Int) -> UInt64 {
-        header(place) &+ (place & 1 == 0 ? 512 : StressDisk.headSize &+ 16 &* UInt64(truncatingIfNeeded: place & 14))
+    private func header(_ tag: Int) -> UInt64 { memory &+ requestSize &* UInt64(truncatingIfNeeded: tag) }
+    func statusByte(_ tag: Int) -> UInt64 { header(tag) &+ 16 }
+    func data(_ tag: Int) -> UInt64 {
+        header(tag) &+ (tag & 1 == 0 ? 512 : StressDisk.headSize &+ 16 &* UInt64(truncatingIfNeeded: tag & 14))
     }
 
-    /// What is in flight at a place.
-    func request(_ place: Int) -> StressRequest {
-        let record = header(place) &+ 24
+    /// The request in flight with `tag`.
+    func request(_ tag: Int) -> StressRequest {
+        let record = header(tag) &+ 24
         return StressRequest(
             kind: StressRequest.Kind(rawValue: load32(record)) ?? .none, number: load32(record &+ 4),
             first: load64(record &+ 8), count: load64(record &+ 16))
     }
 
-    func note(_ place: Int, _ request: StressRequest) {
-        let record = header(place) &+ 24
+    func setRequest(_ tag: Int, _ request: StressRequest) {
+        let record = header(tag) &+ 24
         store32(record, request.kind.rawValue)
         store32(record &+ 4, request.number)
         store64(record &+ 8, request.first)
@@ -130,26 +131,26 @@ struct StressDisk {
 
     // MARK: Requests
 
-    /// Makes the request of `place` available, at `sector` of the disk; `cut` says where its data are cut in two, if at
-    /// all. No kick.
+    /// Makes the request of `tag` available, at `sector` of the disk, without a notification. `cut` is the offset at
+    /// which its data are split, 0 for no split.
     @inline(never)
-    mutating func offer(_ place: Int, _ request: StressRequest, sector: UInt64, cut: UInt64) throws(Failure) {
-        note(place, request)
-        let (header, queue) = (header(place), place / depth)
+    mutating func offer(_ tag: Int, _ request: StressRequest, sector: UInt64, cut: UInt64) throws(Failure) {
+        setRequest(tag, request)
+        let (header, queue) = (header(tag), tag / depth)
         store32(header, request.kind.number)
         store32(header &+ 4, 0)
         store64(header &+ UInt64(BlockRequest.sectorOffset), sector)
-        store8(statusByte(place), 0xff)
+        store8(statusByte(tag), 0xff)
         queues[queue].append(header, UInt64(BlockRequest.headerSize))
         switch request.kind {
         case .none, .flush: break
-        case .discard, .writeZeroes: appendRange(queue, data(place), sector, request.count)
-        case .read: appendData(queue, data(place), 512 &* request.count, cut, .write)
-        case .write: appendData(queue, data(place), 512 &* request.count, cut, [])
+        case .discard, .writeZeroes: appendRange(queue, data(tag), sector, request.count)
+        case .read: appendData(queue, data(tag), 512 &* request.count, cut, .write)
+        case .write: appendData(queue, data(tag), 512 &* request.count, cut, [])
         }
-        queues[queue].append(statusByte(place), 1, .write)
-        // The queue's own name for it, below its number of places.
-        try queues[queue].offer(place % depth)
+        queues[queue].append(statusByte(tag), 1, .write)
+        // The queue's own tag.
+        try queues[queue].offer(tag % depth)
     }
 
     private mutating func appendData(

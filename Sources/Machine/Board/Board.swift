@@ -83,6 +83,7 @@ final class Board: Sendable {
         guard let testDevice, slot < testDevice.count,
             let verb = TestDevice.Verb(rawValue: UInt8(truncatingIfNeeded: command >> 24))
         else { return }
-        testDevice[slot].perform(TestCommand(verb, UInt16(truncatingIfNeeded: command)))
+        // A command that this device does not have changes nothing.
+        try? testDevice[slot].perform(TestCommand(verb, UInt16(truncatingIfNeeded: command)))
     }
 }

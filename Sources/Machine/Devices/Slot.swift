@@ -158,7 +158,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// What the driver broke and nobody has been told; with the lock held, to be printed without it.
     private func takeReports() -> [String] {
         var reports: [String] = []
-        while let violation = transport.conformance.nextDue() { reports.append(violation.sentence) }
+        while let violation = transport.conformance.nextReport() { reports.append(violation.sentence) }
         return reports
     }
 
@@ -181,6 +181,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 drainDeadline: currentDrainDeadline, backend: backendState)
         }
     }
+
+    final var deviceID: UInt32 { Device.deviceID }
 
     final var activity: UInt64 { lock.locked { calls } }
 
@@ -302,6 +304,12 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         return false
     }
 
+    /// Takes the output that waits for the host at `port`; nil where there is none.
+    func takeOutput(port: Int) -> [UInt8]? { nil }
+
+    /// Tells the driver if the host's terminal or file has another size than before.
+    func rereadSize() {}
+
     /// What the backend is doing; with the lock held.
     var backendState: BackendState { BackendState() }
 
@@ -317,10 +325,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Shows a byte of emergency output; with the lock held.
     func emergency(_ byte: UInt8) {}
 
-    /// Carries out a test's command; false if this device has no such thing.
-    @discardableResult
-    func perform(_ command: TestCommand) -> Bool {
-        withTransport {
+    /// Performs a test command that every device has; a subclass adds its own.
+    func perform(_ command: TestCommand) throws(TestCommandError) {
+        let isKnown = withTransport {
             switch command {
             case .holdResume: resumeIsHeld = true
             case .ready:
@@ -328,9 +335,10 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 apply(transport.backendReady())
             case .deadline: apply(transport.drainDeadlinePassed())
             case .fatal: apply(transport.fail())
-            case .hold, .release, .fail, .input, .open, .resize, .capacity: return false
+            default: return false
             }
             return true
         }
+        guard isKnown else { throw .unknown }
     }
 }

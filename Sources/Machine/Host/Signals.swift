@@ -6,9 +6,8 @@ import Glibc
 public protocol SignalReceiver: AnyObject, Sendable {
     /// Ends the run as `signal` would; false if it had ended before.
     func stop(signal: Int32) -> Bool
-    /// The user says that a disk's size changed, or the terminal's did.
-    func rereadDiskSizes()
-    func rereadConsoleSize()
+    /// Sizes of the host may have changed: the user says so of a disk's, the kernel of the terminal's.
+    func rereadSizes()
     /// The user wants to know where the devices stand.
     func diagnose()
 }
@@ -17,8 +16,7 @@ extension Machine: SignalReceiver {}
 
 extension QTestMachine: SignalReceiver {
     /// Sizes are the client's to change.
-    public func rereadDiskSizes() {}
-    public func rereadConsoleSize() {}
+    public func rereadSizes() {}
     public func diagnose() { for device in devices { Log.say(device.state.report) } }
 }
 
@@ -55,9 +53,8 @@ public final class Signals: @unchecked Sendable {
         while unsafe sigwait(&set, &number) == 0 {
             let machine = lock.locked { self.machine }
             switch number {
-            case SIGUSR1: machine?.rereadDiskSizes()
+            case SIGUSR1, SIGWINCH: machine?.rereadSizes()
             case SIGQUIT where machine != nil: machine?.diagnose()
-            case SIGWINCH: machine?.rereadConsoleSize()
             case SIGTSTP: Terminal.whilePutBack { kill(getpid(), SIGSTOP) }
             default:
                 if let machine {

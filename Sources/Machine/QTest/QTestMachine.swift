@@ -10,10 +10,8 @@ public final class QTestMachine: @unchecked Sendable {
     let ram: RAM
     let connections: QTestConnections
     let board: Board
-    let console: ConsoleSlot
-    /// Ports of the console.
-    let ports: Int
-    private let disks: [BlockSlot]
+    /// In the order of their slots.
+    let devices: [BoardDevice]
     private let time = SteppedTime()
     let trace: TraceWriter?
     let completion = RunCompletion()
@@ -26,30 +24,20 @@ public final class QTestMachine: @unchecked Sendable {
 
     /// Makes the machine: `configuration`'s memory and disks, or the built-in guest's disks if it names none. No kernel is loaded.
     public init(_ configuration: Machine.Configuration) throws(MachineError) {
-        let images = try Machine.openDisks(configuration, memoryDisks: configuration.disks.isEmpty)
-        guard images.count < MemoryMap.maximumSlots else { throw .tooManyDevices }
+        let plan = try DevicePlan(
+            configuration, for: BoardPurpose(isQTest: true, hasTestDevices: configuration.hasNoDevices))
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         connections = QTestConnections(ram)
         trace = try configuration.trace.map { [time] (path) throws(MachineError) in
             try TraceWriter(path: path, time: time)
         }
-        let parts = DeviceFactory(
+        let factory = DeviceFactory(
             configuration: configuration, connections: connections, usesIOEventFDs: false, time: time, trace: trace)
-        // Nobody listens to the ports: what they have to say is asked for.
-        var ends = [try ConsolePort(.null, name: "console0")]
-        for port in configuration.ports { ends.append(try ConsolePort(.null, name: port.name)) }
-        ports = ends.count
-        console = try parts.console(ends, slot: 0) { _ in }
-        var disks: [BlockSlot] = []
-        for image in images { disks.append(try parts.disk(image, number: disks.count, slot: disks.count + 1)) }
-        self.disks = disks
-        board = Board(regions: [console] + disks, testDevice: [console] + disks)
+        devices = try plan.makeDevices(factory)
+        board = Board(regions: devices, testDevice: devices)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
     }
-
-    /// The devices in the order of their slots.
-    var devices: [any DeviceControl] { [console] + disks }
 
     /// Ends the run, from any thread, as `signal` would; false if it had ended before.
     @discardableResult

@@ -95,7 +95,7 @@ private struct QTestServer {
     mutating func run() -> Machine.Outcome {
         while !machine.completion.isReached {
             if let deadline, deadline <= .now { return .timedOut }
-            answerLines()
+            executeLines()
             let owed = written < answers.count
             if !owed, let outcome = session.outcome { return outcome }
             if !owed && atEnd { return .clientLeft }
@@ -114,7 +114,7 @@ private struct QTestServer {
     }
 
     /// Carries out lines until there is something to write.
-    private mutating func answerLines() {
+    private mutating func executeLines() {
         guard written == answers.count else { return }
         (answers, written) = ([], 0)
         while answers.isEmpty, session.outcome == nil, let entry = lines.next() {

@@ -44,12 +44,14 @@ public final class QTestSession {
                 outcome = outcome ?? end
             }
         case .readBytes(let address, let count, let encoding):
-            guard let bytes = machine.ram.read(at: address, count: count) else { throw notRAM(address, UInt64(count)) }
+            guard let bytes = machine.ram.read(at: address, count: count) else {
+                throw notAllRAM(address, UInt64(count))
+            }
             return encoding == .base64 ? "OK " + bytes.base64 : "OK 0x" + bytes.hexadecimal
         case .writeBytes(let address, let bytes):
-            guard machine.ram.write(bytes, at: address) else { throw notRAM(address, UInt64(bytes.count)) }
+            guard machine.ram.write(bytes, at: address) else { throw notAllRAM(address, UInt64(bytes.count)) }
         case .fill(let address, let count, let byte):
-            guard machine.ram.fill(byte, at: address, count: count) else { throw notRAM(address, count) }
+            guard machine.ram.fill(byte, at: address, count: count) else { throw notAllRAM(address, count) }
         case .interceptIn(let path): try intercept(path)
         case .interceptOut:
             throw QTestRefusal("no device here has an interrupt output of its own: irq_intercept_in ioapic")
@@ -58,7 +60,7 @@ public final class QTestSession {
         case .endianness: return "OK little"
         case .perform(let name, let command): try perform(name, command)
         case .output(let name, let port):
-            guard try device(name) === machine.console, let bytes = machine.console.takeOutput(port: port) else {
+            guard let bytes = try device(name).takeOutput(port: port) else {
                 throw QTestRefusal("\(name) has no such output")
             }
             return "OK 0x" + bytes.hexadecimal
@@ -67,7 +69,7 @@ public final class QTestSession {
         return "OK"
     }
 
-    private func notRAM(_ address: UInt64, _ count: UInt64) -> QTestRefusal {
+    private func notAllRAM(_ address: UInt64, _ count: UInt64) -> QTestRefusal {
         QTestRefusal("\(count) bytes at 0x\(hex(address, digits: 1)) are not all RAM")
     }
 
@@ -87,11 +89,16 @@ public final class QTestSession {
     }
 
     private func perform(_ name: String, _ command: TestCommand) throws(QTestRefusal) {
-        guard try !device(name).perform(command) else { return }
-        if case .input(_, let port) = command, try device(name) === machine.console, port < machine.ports {
-            throw QTestRefusal("\(name) has no room for so much input")
+        let device = try device(name)
+        do throws(TestCommandError) { try device.perform(command) } catch {
+            switch error {
+            case .unknown:
+                let commands = DeviceKind.all.first { $0.id == device.deviceID }?.commands ?? []
+                throw QTestRefusal("\(name) takes only \((commands + TestCommand.common).joined(separator: " "))")
+            case .noPort: throw QTestRefusal("\(name) has no such port")
+            case .noRoom: throw QTestRefusal("\(name) has no room for so much input")
+            }
         }
-        throw QTestRefusal("\(name) has no such thing")
     }
 }
 

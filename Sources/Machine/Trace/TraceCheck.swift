@@ -87,69 +87,8 @@ private struct FollowedDevice {
     }
 }
 
-/// A device of a trace.
-private protocol ReplayedDevice: AnyObject {
-    func play(_ events: [Event], _ isLast: Bool) -> Divergence?
-    func report(_ name: String) -> ConformanceReport
-}
-
-/// How a model left a trace, whatever the device.
-private struct Divergence {
-    let sentence: String
-
-    init<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
-        func text(_ event: Event?) -> String { event.map { TraceLine($0).json.text } ?? "nothing" }
-        switch divergence {
-        case .cut: sentence = "the trace does not have the whole call"
-        case .memory(let how): sentence = "the model does not follow the trace: \(how)"
-        case .outcome(let now, let then):
-            sentence = "the model does not follow the trace: \(text(now)), where the trace has \(text(then))"
-        case .lost(let count): sentence = "the trace lacks \(count) events in or after this call"
-        }
-    }
-}
-
-private final class ReplayedDisk: ReplayedDevice {
-    private var replay: Replay<Block>
-    init(_ replay: consuming Replay<Block>) { self.replay = replay }
-    func play(_ events: [Event], _ isLast: Bool) -> Divergence? {
-        replay.play(events, isLast: isLast).flatMap { Divergence($0) }
-    }
-    func report(_ name: String) -> ConformanceReport { ConformanceReport(device: name, replay.transport.conformance) }
-}
-
-private final class ReplayedConsole: ReplayedDevice {
-    private var replay: Replay<Console>
-    init(_ replay: consuming Replay<Console>) { self.replay = replay }
-    func play(_ events: [Event], _ isLast: Bool) -> Divergence? {
-        replay.play(events, isLast: isLast).flatMap { Divergence($0) }
-    }
-    func report(_ name: String) -> ConformanceReport { ConformanceReport(device: name, replay.transport.conformance) }
-}
-
 /// A device like the one that was traced, over `memory`; nil if there is none.
 private func replay(of traced: TracedDevice, over memory: GuestMemory) -> (any ReplayedDevice)? {
-    let mode: ConformanceMode = traced.conform == .off ? .report : traced.conform
-    func transport<Device: VirtioDevice & ~Copyable>(_ device: consuming Device) -> MMIOTransport<Device> {
-        let all = MMIOTransport<Device>.canOffer
-        return MMIOTransport(
-            device: device, memory: memory, suspend: traced.dialect, freeze: traced.freeze,
-            adding: all.intersection(traced.offered), withholding: all.subtracting(traced.offered), conform: mode,
-            tracing: .replay)
-    }
     guard 1...32 ~= traced.queues, traced.queueSize.nonzeroBitCount == 1 else { return nil }
-    switch traced.deviceID {
-    case DeviceID.block:
-        let device = Block(
-            capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
-            queues: traced.queues, queueSize: traced.queueSize)
-        return ReplayedDisk(Replay(transport(device)))
-    case DeviceID.console:
-        let names = traced.ports.compactMap { Array($0.utf8)[...].hexadecimalBytes }
-        guard names.count == traced.ports.count, names.count < Console.maximumPorts else { return nil }
-        let device = Console(
-            configuration: Console.Configuration(word: traced.configuration), ports: names, queueSize: traced.queueSize)
-        return ReplayedConsole(Replay(transport(device)))
-    default: return nil
-    }
+    return DeviceKind.all.first { $0.id == traced.deviceID }?.replay(traced, memory)
 }

@@ -1,12 +1,12 @@
-// Where the driver's accesses and chains are put to the checks: what is asked of each register, of the configuration space, and of a
-// queue as it is set up, used and given back. Nothing here changes what the device does.
+// Checks of register accesses, configuration space accesses and descriptor chains. They do not change the device's
+// behaviour.
 
 import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
     // MARK: Registers
 
-    /// The driver reads a register.
+    /// Checks the driver's read of `register`.
     mutating func checkRegisterRead(_ register: Register) {
         guard conformance.isOn else { return }
         if register != .status { conformance.history.readsSinceAbort = nil }
@@ -36,7 +36,7 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// The driver writes a register, which has not been carried out.
+    /// Checks the driver's write of `value` to `register`, before the device performs it.
     mutating func checkRegisterWrite(_ register: Register, _ value: UInt32) {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
@@ -66,13 +66,13 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// The driver sets a queue up, or stops it; without a value it reads one of the registers for that.
+    /// Checks an access to a register that sets up, stops or resets a queue. `value` is nil for a read.
     private mutating func checkQueueSetting(_ register: Register, _ value: UInt32?) {
         check(.queueSelected, conformance.history.selectedQueue, Evidence(at: register, UInt64(value ?? 0)))
         guard let index = selectedQueue else { return }
         let evidence = Evidence(queue: index, offset: UInt64(register.rawValue), value: value.map { UInt64($0) })
         checkTransitionAwaited(evidence)
-        if conformance.history.awaited == .suspend, lifecycle.dialect == .ratified {
+        if conformance.history.pendingTransition == .suspend, lifecycle.dialect == .ratified {
             violate(.ratifiedVerified, evidence)
         }
         let isReset = register == .queueReset && value == 1
@@ -83,7 +83,7 @@ extension MMIOTransport where Device: ~Copyable {
         if conformance.history.queues[index].resetting { check(.queueResetAwaited, isReset, evidence) }
         switch register {
         case .queueReady:
-            // Who stops a queue that is none has nothing to wait for.
+            // Writing QueueReady = 0 to a queue that is not ready needs no read-back.
             conformance.history.queues[index].stopping = isStop && queues[index].isReady
         case .queueReset: conformance.history.queues[index].resetting = isReset
         default:
@@ -94,7 +94,7 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// Queue `index` has just gone live: its registers were in order.
+    /// Marks the clauses on queue setup covered: queue `index` has become ready with valid registers.
     mutating func markQueueSetUpCovered(_ index: Int) {
         guard conformance.isOn else { return }
         let isPacked = driverFeatures.contains(.ringPacked)
@@ -105,7 +105,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     // MARK: Configuration space
 
-    /// The driver reads `width` bytes at `offset` of the configuration space, or writes them.
+    /// Checks an access of `width` bytes at `offset` of the configuration space. `value` is nil for a read.
     mutating func checkConfigurationAccess(at offset: Int, width: Int, written value: UInt64?) {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
@@ -129,7 +129,8 @@ extension MMIOTransport where Device: ~Copyable {
         case (.draft, _): check(.draftConfigurationLeftAlone, !lifecycle.isFrozen, evidence)
         case (.ratified, .some):
             check(
-                .ratifiedConfigurationKept, !lifecycle.isFrozen && conformance.history.awaited != .suspend, evidence)
+                .ratifiedConfigurationKept, !lifecycle.isFrozen && conformance.history.pendingTransition != .suspend,
+                evidence)
         default: break
         }
         checkTransitionAwaited(evidence)
@@ -137,14 +138,14 @@ extension MMIOTransport where Device: ~Copyable {
 
     // MARK: Chains
 
-    /// What was seen in a chain that was popped.
+    /// Records the findings of the chain with head or buffer id `id`, popped from queue `index`.
     mutating func check(_ findings: ChainFindings, _ id: UInt16, queue index: Int) {
         conformance.markCovered(findings.covered)
         var broken = findings.broken
         while let check = broken.removeFirst() { violate(check, Evidence(queue: index, value: UInt64(id))) }
     }
 
-    /// A chain is about to be used: is it as it was when it was popped?
+    /// Checks, before chain `id` is used, that its descriptors have not changed since it was popped.
     mutating func checkUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint, queue index: Int) {
         let isPacked = driverFeatures.contains(.ringPacked)
         let isUnchanged =

@@ -1,14 +1,15 @@
-// What was seen of the driver in one chain, on the chain's way through the device.
+// Results of the conformance checks on one descriptor chain.
 
-/// What makes a chain known again, so that a change of it while the device has it is seen.
+/// Identifies the contents of a chain, to detect that the driver changes descriptors while the device holds the chain.
 struct ChainFingerprint: Sendable {
-    /// Of its descriptors as they were fetched.
+    /// Digest of the descriptors as they were fetched.
     var digest: UInt64
-    /// Its table of indirect descriptors, if it had one.
+    /// The indirect table, if the chain has one.
     var table: GuestBuffer?
 }
 
-/// A digest of descriptors, in the order in which they were fetched. It need not withstand an enemy, for whom there is nothing in it.
+/// Digest of descriptors, in the order in which they were fetched. Not a cryptographic hash: it only detects accidental
+/// changes.
 struct Digest {
     private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
@@ -18,64 +19,64 @@ struct Digest {
     }
 }
 
-/// What was seen in a chain.
+/// Clauses that a chain covered and clauses that it broke.
 struct ChainFindings: Sendable {
     var covered = CheckSet()
     var broken = CheckSet()
     var fingerprint: ChainFingerprint?
 }
 
-/// Where the remarks about the chain in hand are: one place in a batch, so that a chain takes no more than a pointer along. None where
-/// nobody looks. Valid as long as the batch is.
+/// Pointer to the findings of the current chain, or none if conformance checking is off. The findings are stored once
+/// in a batch, so that a chain carries only a pointer. Valid as long as the batch is.
 @usableFromInline @safe struct ChainFindingsPointer: @unchecked Sendable {
-    private let place: UnsafeMutablePointer<ChainFindings>?
+    private let findings: UnsafeMutablePointer<ChainFindings>?
 
-    /// Where nobody looks.
-    init() { unsafe place = nil }
-    /// There, empty.
-    init(_ place: UnsafeMutablePointer<ChainFindings>) {
-        unsafe place.pointee = ChainFindings()
-        unsafe self.place = place
+    /// Creates a pointer to nothing: checking is off.
+    init() { unsafe findings = nil }
+    /// Points to `findings`, which it clears.
+    init(_ findings: UnsafeMutablePointer<ChainFindings>) {
+        unsafe findings.pointee = ChainFindings()
+        unsafe self.findings = findings
     }
 
-    /// Whether anybody looks.
-    var isOn: Bool { unsafe place != nil }
-    /// What was seen so far.
-    var value: ChainFindings? { unsafe place?.pointee }
+    /// Whether conformance checking is on.
+    var isOn: Bool { unsafe findings != nil }
+    /// The findings so far; nil if checking is off.
+    var value: ChainFindings? { unsafe findings?.pointee }
 
     func check(_ check: Check, _ isKept: @autoclosure () -> Bool) {
-        guard let place = unsafe place else { return }
-        unsafe place.pointee.covered.insert(check)
-        if !isKept() { unsafe place.pointee.broken.insert(check) }
+        guard let findings = unsafe findings else { return }
+        unsafe findings.pointee.covered.insert(check)
+        if !isKept() { unsafe findings.pointee.broken.insert(check) }
     }
 
     func markCovered(_ checks: @autoclosure () -> CheckSet) {
-        guard let place = unsafe place else { return }
-        unsafe place.pointee.covered.formUnion(checks())
+        guard let findings = unsafe findings else { return }
+        unsafe findings.pointee.covered.formUnion(checks())
     }
 
     func set(_ fingerprint: @autoclosure () -> ChainFingerprint) {
-        guard let place = unsafe place else { return }
-        unsafe place.pointee.fingerprint = fingerprint()
+        guard let findings = unsafe findings else { return }
+        unsafe findings.pointee.fingerprint = fingerprint()
     }
 }
 
 extension CheckSet {
-    /// Every chain of a split ring is put to these.
+    /// Checks on every chain of a split virtqueue.
     static let splitChain = CheckSet(
         .availableIndexAdvances, .headInTable, .headFree, .splitNoLoop, .splitNextInTable, .splitWritableLast,
         .addressInMemory)
-    /// And one with a table to these.
+    /// Additional checks on a chain with an indirect table.
     static let splitTable = CheckSet(.splitIndirectNegotiated, .splitTableEndsChain, .tableWhole, .splitOneTable)
-    /// Every list of a packed ring is put to these.
+    /// Checks on every descriptor list of a packed virtqueue.
     static let packedList = CheckSet(
         .packedRoom, .packedWholeList, .packedNoLoop, .packedLength, .packedWritableLast, .addressInMemory)
-    /// And one with a table to these.
+    /// Additional checks on a list with an indirect table.
     static let packedTable = CheckSet(.packedIndirectNegotiated, .packedTableAlone, .tableWhole)
 }
 
 extension QueueFault {
-    /// The clause that the driver broke, in a packed ring or a split one.
+    /// The check whose clause this fault breaks, in a packed or a split virtqueue.
     public func check(isPacked: Bool) -> Check {
         switch self {
         case .badSize: isPacked ? .queueSizeAllowed : .splitSize

@@ -1,91 +1,99 @@
-// The clauses of the device types.
+// Clauses on the device types.
 
 extension Check {
-    /// The clause, if it is about a device type.
+    /// The clause of a check on a device type; nil for other checks.
     var deviceTypeClause: Clause? {
         switch self {
         case .writebackAfterFeatures:
             Clause(
-                "5.2.5.1-4", .driver, .mustNot, "writeback is not read before FEATURES_OK.",
-                cause: "the configuration space read as a whole in the probe function",
-                remedy: "Read it after FEATURES_OK was read back.")
+                "5.2.5.1-4", .driver, .mustNot, "The driver must not read writeback before it sets FEATURES_OK.",
+                cause: "the whole configuration space read in the probe function",
+                remedy: "Read writeback after FEATURES_OK is read back.")
         case .requestFramed:
             Clause(
                 "5.2.6-0a", .driver, .stated,
-                "A request has 16 readable bytes of header, and at its end a writable byte for the status.",
-                cause: "the status byte forgotten or not writable, or a short header",
+                "A request starts with 16 readable header bytes and ends with a writable status byte.",
+                cause: "the status byte missing or not writable, or a short header",
                 remedy: "Add header, data and status, in this order.")
         case .requestNegotiated:
             Clause(
-                "5.2.6-0b", .driver, .stated, "Only request types whose feature was negotiated are sent.",
-                cause: "a flush or discard sent to every disk", remedy: "Look at the negotiated features before.")
+                "5.2.6-0b", .driver, .stated,
+                "A request type that depends on a feature is sent only if the feature was negotiated.",
+                cause: "a flush or discard sent to every disk", remedy: "Check the negotiated features first.")
         case .diskWritable:
             Clause(
-                "5.2.3-0", .driver, .stated, "A disk that offers VIRTIO_BLK_F_RO is not written.",
-                cause: "the feature not looked at: every write fails",
-                remedy: "Mark the disk read-only where VIRTIO_BLK_F_RO is offered.")
+                "5.2.3-0", .driver, .stated,
+                "A disk that offers VIRTIO_BLK_F_RO is read-only: the driver sends no write requests.",
+                cause: "VIRTIO_BLK_F_RO not checked, so that every write fails",
+                remedy: "Mark the disk read-only if VIRTIO_BLK_F_RO is offered.")
         case .requestOnDisk:
             Clause(
-                "5.2.6.1-2", .driver, .mustNot, "No request goes beyond capacity.",
-                cause: "sectors counted in the disk's block size and not in 512 bytes, or a disk that shrank",
-                remedy: "Count in 512 bytes, and read capacity again after a configuration change.")
+                "5.2.6.1-2", .driver, .mustNot,
+                "The driver must not submit a request that reads or writes beyond capacity.",
+                cause: "sectors counted in blocks instead of units of 512 bytes, or a disk that became smaller",
+                remedy: "Count sectors of 512 bytes, and read capacity again after a configuration change notification."
+            )
         case .flushSectorZero:
             Clause(
-                "5.2.6.1-4", .driver, .must, "sector is 0 in a flush.", cause: "a header used before and not cleared",
-                remedy: "Clear the header of every request.")
+                "5.2.6.1-4", .driver, .must, "The driver must set sector to 0 in a flush request.",
+                cause: "a reused header that was not cleared", remedy: "Clear the header of every request.")
         case .flushWithoutData:
             Clause(
-                "5.2.6.1-5", .driver, .shouldNot, "A flush has no data.",
-                cause: "a write turned into a flush by its type alone",
-                remedy: "Send header and status only.")
+                "5.2.6.1-5", .driver, .shouldNot, "The driver should not include data in a flush request.",
+                cause: "a write request changed to a flush only by its type", remedy: "Send only header and status.")
         case .wholeSectors:
             Clause(
-                "5.2.6.1-6", .driver, .must, "Reads and writes have data of a multiple of 512 bytes.",
-                cause: "a length in bytes passed on from a file system, or the status byte counted as data",
-                remedy: "Read and write whole sectors; give the status a byte of its own.")
+                "5.2.6.1-6", .driver, .must,
+                "The data length of a read or write request must be a multiple of 512 bytes.",
+                cause: "a byte length passed on from a file system, or the status byte counted as data",
+                remedy: "Transfer whole sectors, and use a separate byte for the status.")
         case .wholeRanges:
             Clause(
-                "5.2.6.1-7", .driver, .must, "The data of a discard or write zeroes is a multiple of 16 bytes.",
-                cause: "a range structure with padding, or none",
-                remedy: "Send structures of sector, num_sectors and flags.")
+                "5.2.6.1-7", .driver, .must,
+                "The data length of a discard or write zeroes request must be a multiple of 16 bytes, the size of a segment.",
+                cause: "a segment structure with padding, or no segment",
+                remedy: "Send structures of sector, num_sectors and flags, 16 bytes each.")
         case .identityLength:
             Clause(
-                "5.2.6.1-8", .driver, .must, "The data of GET_ID is 20 bytes.",
-                cause: "a buffer of a sector, or of 21 bytes for a NUL",
-                remedy: "Give 20 bytes, and add the NUL in the driver.")
+                "5.2.6.1-8", .driver, .must, "The data length of a GET_ID request must be 20 bytes.",
+                cause: "a buffer of one sector, or of 21 bytes to hold a NUL",
+                remedy: "Provide 20 bytes, and append the NUL in the driver.")
         case .discardRanges:
             Clause(
-                "5.2.6.1-9", .driver, .mustNot, "A discard has no more ranges than max_discard_seg.",
-                cause: "ranges merged without a look at the limit", remedy: "Send several requests.")
+                "5.2.6.1-9", .driver, .mustNot,
+                "A discard request must not contain more segments than max_discard_seg.",
+                cause: "segments merged without checking the limit", remedy: "Send several requests.")
         case .writeZeroesRanges:
             Clause(
-                "5.2.6.1-11", .driver, .mustNot, "A write zeroes has no more ranges than max_write_zeroes_seg.",
-                cause: "ranges merged without a look at the limit", remedy: "Send several requests.")
+                "5.2.6.1-11", .driver, .mustNot,
+                "A write zeroes request must not contain more segments than max_write_zeroes_seg.",
+                cause: "segments merged without checking the limit", remedy: "Send several requests.")
         case .rangeLength:
             Clause(
                 "5.2.5-0", .driver, .stated,
-                "A range has no more sectors than max_discard_sectors or max_write_zeroes_sectors.",
-                cause: "a whole disk discarded at once", remedy: "Split the range.")
+                "A segment has at most max_discard_sectors or max_write_zeroes_sectors sectors.",
+                cause: "a whole disk discarded in one request", remedy: "Split the segment.")
         case .discardUnmapZero:
             Clause(
-                "5.2.6.1-14", .driver, .must, "unmap, and every reserved flag, is 0 in a discard.",
-                cause: "one structure filled for discard and write zeroes alike",
-                remedy: "Set unmap in write zeroes only.")
+                "5.2.6.1-14", .driver, .must,
+                "In a discard request, the driver must set unmap to 0; the reserved flags are 0 too.",
+                cause: "the same structure used for discard and write zeroes",
+                remedy: "Set unmap only in write zeroes requests.")
         case .receiveWritable:
             Clause(
-                "5.3.6.1-1", .driver, .mustNot, "A receiveq has no device-readable buffers.",
-                cause: "VIRTQ_DESC_F_WRITE forgotten", remedy: "Set VIRTQ_DESC_F_WRITE in buffers for input.")
+                "5.3.6.1-1", .driver, .mustNot, "The driver must not put a device-readable buffer in a receiveq.",
+                cause: "VIRTQ_DESC_F_WRITE not set", remedy: "Set VIRTQ_DESC_F_WRITE in input buffers.")
         case .transmitReadable:
             Clause(
-                "5.3.6.1-2", .driver, .mustNot, "A transmitq has no device-writable buffers.",
-                cause: "receive and transmit queues mixed up",
-                remedy: "Queue 0 receives and queue 1 transmits, and so on by pairs.")
-        case .controlMessageMeansSomething:
+                "5.3.6.1-2", .driver, .mustNot, "The driver must not put a device-writable buffer in a transmitq.",
+                cause: "receive and transmit queues exchanged",
+                remedy: "Use queue 0 to receive and queue 1 to transmit, and so on in pairs.")
+        case .controlMessageValid:
             Clause(
                 "5.3.6.2-0", .driver, .stated,
-                "A control message has eight bytes, a known event, and the number of a port.",
-                cause: "byte order, or a number at or above max_nr_ports",
-                remedy: "Send id, event and value as in 5.3.6.2.")
+                "A control message is 8 bytes long and has a known event and the number of an existing port.",
+                cause: "wrong byte order, or a port number not below max_nr_ports",
+                remedy: "Send id, event and value as defined in 5.3.6.2.")
         default: nil
         }
     }

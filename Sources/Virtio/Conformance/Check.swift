@@ -1,25 +1,25 @@
-// What the device looks at of its driver, and the clause behind each check: the transport's and the device types' here, the rings' and
-// SUSPEND's in files of their own. The order is that of the specification.
+// The conformance checks, and the clauses on the transport. Clauses on virtqueues, device types and SUSPEND are in
+// Check+*.swift. The cases are in the order of the specification.
 
-/// A clause that a driver is checked for.
+/// A conformance check: whether the driver keeps one clause.
 public enum Check: UInt8, CaseIterable, Sendable {
     // Status, features, reset
-    case statusShowsSteps, statusBitKept, resetAfterFailed, deadDeviceLeftAlone
+    case statusShowsSteps, statusBitKept, resetAfterFailed, needsResetNotUsed
     case featureOffered, version1Accepted, featuresFinal, featuresOKReadBack, initialisationOrder
-    case configurationLeftAlone, featuresRefused, kickAfterDriverOK
+    case configurationLeftAlone, featuresRefused, notificationAfterDriverOK
     // Registers
     case fieldOffered, registerDefined, registerWritable, registerReadable, registerWidth, fieldWidth
     case deviceFeaturesSelected, driverFeaturesSelected, queueSelected, queueSizeAllowed, readyQueueLeftAlone
     case queueStopReadBack, eventPending, definedEvents, interruptStatusRead, queueResetAwaited, noSharedMemory
     case notifiedQueueExists, notifiedQueueReady
-    // Queues of both forms
-    case addressInMemory, bufferOffRings
-    // Split rings
+    // Virtqueues of both formats
+    case addressInMemory, bufferOutsideRings
+    // Split virtqueues
     case splitSize, splitAlignment, splitWritableLast, splitDescriptorKept, splitNoLoop, splitNextInTable
     case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitTableEndsChain,
         tableWhole
     case availableIndexAdvances, headInTable, headFree, availableFlags, availableFlagsZero
-    // Packed rings
+    // Packed virtqueues
     case packedAlignment, packedDescriptorKept, packedLength, packedNoLoop, packedWritableLast, packedRoom
     case packedWholeList, packedIndirectNegotiated, packedTableFlags, packedTableAlone
     // Block
@@ -27,168 +27,192 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case flushWithoutData, wholeSectors, wholeRanges, identityLength, discardRanges, writeZeroesRanges, rangeLength
     case discardUnmapZero
     // Console
-    case receiveWritable, transmitReadable, controlMessageMeansSomething
+    case receiveWritable, transmitReadable, controlMessageValid
     // SUSPEND, the draft
     case draftBitKept, draftNegotiated, draftAfterDriverOK, draftAwaited, draftConfigurationLeftAlone
-    case draftBuffersKept, draftNoNewBuffers, draftNoKick, draftNoReadModifyWrite
+    case draftBuffersKept, draftNoNewBuffers, draftNoNotification, draftNoReadModifyWrite
     // SUSPEND, 1.4
-    case ratifiedAfterDriverOK, ratifiedVerified, ratifiedNoNewBuffers, ratifiedNoKick, ratifiedConfigurationKept
+    case ratifiedAfterDriverOK, ratifiedVerified, ratifiedNoNewBuffers, ratifiedNoNotification,
+        ratifiedConfigurationKept
     case ratifiedResumeAwaited, ratifiedBitKept
 
-    /// The clause.
+    /// The clause that this check covers.
     public var clause: Clause {
         switch self {
         case .statusShowsSteps:
             Clause(
                 "2.1.1-1", .driver, .must,
-                "The status bits tell which steps of the initialisation are done: DRIVER comes before features.",
-                cause: "negotiation code called before the status was set",
-                remedy: "Write DRIVER to Status, then DriverFeatures.")
+                "The driver must set status bits as it completes initialization steps: DRIVER before it writes features.",
+                cause: "feature negotiation called before the driver sets DRIVER",
+                remedy: "Write DRIVER to Status, then write DriverFeatures.")
         case .statusBitKept:
             Clause(
-                "2.1.1-2", .driver, .mustNot, "A status bit that is set is not cleared, but by a reset.",
-                cause: "a constant written to Status in place of the bits read and one more",
-                remedy: "Keep the bits that are set in every write but 0.")
+                "2.1.1-2", .driver, .mustNot, "The driver must not clear a status bit, except by a reset.",
+                cause: "a constant written to Status instead of the current bits plus one",
+                remedy: "Keep every set bit in each write to Status, except in the write of 0.")
         case .resetAfterFailed:
             Clause(
-                "2.1.1-3", .driver, .must, "After FAILED the device is reset before it is initialised again.",
+                "2.1.1-3", .driver, .must,
+                "After the driver sets FAILED, it must reset the device before it initializes it again.",
                 cause: "a retry that starts at ACKNOWLEDGE", remedy: "Write 0 to Status first.")
-        case .deadDeviceLeftAlone:
+        case .needsResetNotUsed:
             Clause(
-                "2.1.1-4", .driver, .shouldNot, "Nothing is expected of a device that shows DEVICE_NEEDS_RESET.",
-                cause: "no handler for the configuration change notification that announces it",
-                remedy: "Reset the device, and fail or repeat what was in flight.")
+                "2.1.1-4", .driver, .shouldNot,
+                "The driver should not rely on a device that shows DEVICE_NEEDS_RESET to complete operations.",
+                cause: "no handler for the configuration change notification that reports DEVICE_NEEDS_RESET",
+                remedy: "Reset the device, then fail or resubmit the requests that were in flight.")
         case .featureOffered:
             Clause(
-                "2.2.1-1", .driver, .mustNot, "Only features that the device offers are accepted.",
-                cause: "the driver's own list written back without a mask, or the wrong word selected",
-                remedy: "Accept the intersection of DeviceFeatures and what the driver knows.")
+                "2.2.1-1", .driver, .mustNot, "The driver must not accept a feature that the device does not offer.",
+                cause: "the driver's own feature list written back without a mask, or the wrong word selected",
+                remedy: "Accept the intersection of DeviceFeatures and the features that the driver implements.")
         case .initialisationOrder:
             Clause(
                 "3.1.1-1a", .driver, .must,
-                "ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK are set one after the other.",
-                cause: "several steps folded into one write",
-                remedy: "Set FEATURES_OK and DRIVER_OK each in a write of its own.")
+                "The driver must set ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK in this order.",
+                cause: "several steps combined in one write",
+                remedy: "Set FEATURES_OK and DRIVER_OK in separate writes.")
         case .featuresOKReadBack:
             Clause(
                 "3.1.1-1b", .driver, .must,
-                "Status is read after FEATURES_OK was written, to see whether the device kept it.",
-                cause: "a driver written against a device that never refuses",
-                remedy: "Read Status and give up if FEATURES_OK is not set.")
+                "After setting FEATURES_OK, the driver must read Status to check that the bit is still set.",
+                cause: "a driver tested only with devices that always accept FEATURES_OK",
+                remedy: "Read Status, and stop if FEATURES_OK is not set.")
         case .configurationLeftAlone:
             Clause(
-                "3.1.1-3", .driver, .mustNot, "The configuration space is not written before FEATURES_OK.",
-                cause: "device setup done in the probe function", remedy: "Write it after FEATURES_OK was read back.")
+                "3.1.1-3", .driver, .mustNot,
+                "The driver must not write the configuration space before it sets FEATURES_OK.",
+                cause: "device setup done in the probe function",
+                remedy: "Write the configuration space after FEATURES_OK is read back.")
         case .featuresFinal:
             Clause(
-                "3.1.1-4", .driver, .mustNot, "DriverFeatures is not written after FEATURES_OK.",
-                cause: "a feature turned off late", remedy: "Decide before FEATURES_OK, or reset and start again.")
+                "3.1.1-4", .driver, .mustNot,
+                "The driver must not accept new feature bits after it sets FEATURES_OK: DriverFeatures is then final.",
+                cause: "a feature turned on or off after negotiation",
+                remedy: "Choose the features before FEATURES_OK, or reset the device and start again.")
         case .featuresRefused:
             Clause(
-                "3.1.1-6", .driver, .mustNot, "Initialisation does not go on when the device refused FEATURES_OK.",
-                cause: "the value read back is not looked at", remedy: "Set FAILED and stop.")
-        case .kickAfterDriverOK:
+                "3.1.1-6", .driver, .mustNot,
+                "The driver must not continue initialization after the device refuses FEATURES_OK.",
+                cause: "the Status value read back is not checked", remedy: "Set FAILED and stop.")
+        case .notificationAfterDriverOK:
             Clause(
-                "3.1.1-7", .driver, .mustNot, "No queue is notified before DRIVER_OK.",
-                cause: "receive buffers put up and kicked during setup", remedy: "Set DRIVER_OK, then notify.")
+                "3.1.1-7", .driver, .mustNot,
+                "The driver must not send an available buffer notification before it sets DRIVER_OK.",
+                cause: "receive buffers added and notified during queue setup", remedy: "Set DRIVER_OK, then notify.")
         case .version1Accepted:
             Clause(
-                "6.1-1", .driver, .must, "VIRTIO_F_VERSION_1 (bit 32) is accepted when it is offered.",
-                cause: "only the first word of features is negotiated", remedy: "Select word 1 too, and set its bit 0.")
+                "6.1-1", .driver, .must, "The driver must accept VIRTIO_F_VERSION_1 (bit 32) if the device offers it.",
+                cause: "only feature word 0 is negotiated", remedy: "Also select feature word 1, and set its bit 0.")
         case .fieldOffered:
             Clause(
                 "2.5.1-3", .driver, .must,
-                "A field of the configuration space that belongs to a feature is not touched unless the feature is offered.",
-                cause: "the whole structure copied at once", remedy: "Look at DeviceFeatures before the field.")
+                "The driver must check that a feature is offered before it accesses a configuration field that depends on it.",
+                cause: "the whole configuration structure copied at once",
+                remedy: "Check DeviceFeatures before accessing the field.")
         case .registerDefined:
             Clause(
-                "4.2.2.2-1", .driver, .mustNot, "Nothing but the registers and fields that are described is accessed.",
-                cause: "a driver of virtio-mmio version 1, or a structure larger than the device's",
-                remedy: "Use the version 2 registers, and look at the device's features for the size of its fields.")
+                "4.2.2.2-1", .driver, .mustNot,
+                "The driver must not access registers or configuration fields that the specification does not describe.",
+                cause: "a driver for virtio-mmio version 1, or a structure larger than the device's",
+                remedy: "Use the version 2 registers, and derive the size of the fields from the offered features.")
         case .registerWritable:
             Clause(
-                "4.2.2.2-2", .driver, .mustNot, "Read-only registers and fields are not written.",
-                cause: "InterruptStatus written in place of InterruptACK",
-                remedy: "Write the register that is meant for it.")
+                "4.2.2.2-2", .driver, .mustNot, "The driver must not write to read-only registers and fields.",
+                cause: "InterruptStatus written instead of InterruptACK",
+                remedy: "Write to the writable register for that purpose.")
         case .registerReadable:
             Clause(
-                "4.2.2.2-3", .driver, .mustNot, "Write-only registers are not read.",
-                cause: "a read-modify-write, or a read back of a selector", remedy: "Keep the value in the driver.")
+                "4.2.2.2-3", .driver, .mustNot, "The driver must not read from write-only registers.",
+                cause: "a read-modify-write, or a selector read back", remedy: "Keep the written value in the driver.")
         case .registerWidth:
             Clause(
-                "4.2.2.2-4", .driver, .must, "Control registers are accessed by aligned 32-bit loads and stores.",
+                "4.2.2.2-4", .driver, .must,
+                "The driver must access control registers only by aligned 32-bit reads and writes.",
                 cause: "a memcpy, a byte access to Status, or a 64-bit store to a pair of address registers",
-                remedy: "Use 32-bit accessors for everything below 0x100.")
+                remedy: "Use 32-bit accessors for all offsets below 0x100.")
         case .fieldWidth:
             Clause(
                 "4.2.2.2-5", .driver, .must,
-                "A field of the configuration space is accessed by its own width, a 64-bit one by two of 32 bits.",
+                "The driver must access a configuration field by an aligned access of its width, 64-bit fields by two of 32 bits.",
                 cause: "a memcpy that the compiler widened or split",
-                remedy: "Read each field by an accessor of its width.")
+                remedy: "Read each field with an accessor of its width.")
         case .deviceFeaturesSelected:
             Clause(
-                "4.2.2.2-12", .driver, .must, "DeviceFeaturesSel is written before DeviceFeatures is read.",
-                cause: "the selector is taken to be 0 after a reset", remedy: "Write the word's number first, 0 too.")
+                "4.2.2.2-12", .driver, .must, "The driver must write DeviceFeaturesSel before it reads DeviceFeatures.",
+                cause: "the selector assumed to be 0 after a reset",
+                remedy: "Write the number of the feature word first, even for word 0.")
         case .driverFeaturesSelected:
             Clause(
-                "4.2.2.2-13", .driver, .must, "DriverFeaturesSel is written before DriverFeatures is.",
-                cause: "the selector is taken to be 0 after a reset", remedy: "Write the word's number first, 0 too.")
+                "4.2.2.2-13", .driver, .must,
+                "The driver must write DriverFeaturesSel before it writes DriverFeatures.",
+                cause: "the selector assumed to be 0 after a reset",
+                remedy: "Write the number of the feature word first, even for word 0.")
         case .queueSelected:
             Clause(
                 "4.2.3.2-0", .driver, .advice,
-                "QueueSel is written before the registers of a queue are used: no text says what it is after a reset.",
-                cause: "the selector is taken to be 0 after a reset", remedy: "Write the queue's index first, 0 too.")
+                "The driver should write QueueSel before it accesses queue registers: its value after a reset is not specified.",
+                cause: "the selector assumed to be 0 after a reset",
+                remedy: "Write the queue index first, even for queue 0.")
         case .queueSizeAllowed:
             Clause(
-                "4.2.2.2-14", .driver, .must, "QueueSize is at most QueueSizeMax.",
-                cause: "a fixed ring size", remedy: "Use the smaller of QueueSizeMax and what the driver wants.")
+                "4.2.2.2-14", .driver, .must, "The driver must write a QueueSize that is at most QueueSizeMax.",
+                cause: "a fixed queue size",
+                remedy: "Use the smaller of QueueSizeMax and the size that the driver wants.")
         case .readyQueueLeftAlone:
             Clause(
                 "4.2.2.2-15", .driver, .mustNot,
-                "QueueSize and a queue's addresses are left alone while QueueReady is not 0.",
+                "The driver must not access QueueSize or the queue address registers while QueueReady is not 0.",
                 cause: "a queue set up twice without a reset",
                 remedy: "Write 0 to QueueReady and read it back, or reset the queue.")
         case .queueStopReadBack:
             Clause(
                 "4.2.2.2-17", .driver, .must,
-                "After QueueReady was written 0 it is read back before the queue is used otherwise.",
-                cause: "the write is taken to stop the device at once", remedy: "Read QueueReady until it is 0.")
+                "After writing 0 to QueueReady, the driver must read it back before it uses the queue's registers again.",
+                cause: "the queue assumed to be stopped when the write returns",
+                remedy: "Read QueueReady until it is 0.")
         case .eventPending:
             Clause(
-                "4.2.2.2-19", .driver, .must, "InterruptACK names events that InterruptStatus showed, and no others.",
-                cause: "a constant written to InterruptACK: it loses an event that comes between",
-                remedy: "Write back what was read from InterruptStatus.")
+                "4.2.2.2-19", .driver, .must,
+                "The driver must write to InterruptACK the events that it handled: only bits that InterruptStatus showed.",
+                cause: "a constant written to InterruptACK, which loses an event that arrives in between",
+                remedy: "Write the value that was read from InterruptStatus.")
         case .definedEvents:
             Clause(
-                "4.2.2.2-20", .driver, .mustNot, "InterruptACK has no bit but 0 and 1.",
-                cause: "all ones written to acknowledge everything",
-                remedy: "Write back what was read from InterruptStatus.")
+                "4.2.2.2-20", .driver, .mustNot,
+                "The driver must not set undefined bits in InterruptACK: only bits 0 and 1 are defined.",
+                cause: "all ones written to acknowledge every event",
+                remedy: "Write the value that was read from InterruptStatus.")
         case .queueResetAwaited:
             Clause(
                 "4.2.2.2-21", .driver, .mustNot,
-                "A queue that is being reset is not set up again before QueueReset was read as 0.",
-                cause: "the write is taken to reset at once", remedy: "Read QueueReset until it is 0.")
+                "The driver must not consider a queue reset complete, or set the queue up again, before QueueReset reads 0.",
+                cause: "the queue assumed to be reset when the write returns",
+                remedy: "Read QueueReset until it is 0.")
         case .noSharedMemory:
             Clause(
                 "4.2.3.1.1-5", .driver, .mustNot,
-                "The shared memory registers are left alone by drivers of devices that have no such memory.",
-                cause: "a transport that looks for regions of every device",
-                remedy: "Look only where the device type has them.")
+                "The driver must not use the shared memory registers if it does not expect shared memory; this device has none.",
+                cause: "a transport that probes shared memory regions for every device",
+                remedy: "Read these registers only for device types that define shared memory regions.")
         case .interruptStatusRead:
             Clause(
-                "4.2.3.4.1-1", .driver, .must, "InterruptStatus is read before an interrupt is acknowledged.",
-                cause: "a handler that knows what to expect", remedy: "Read InterruptStatus, act on it, write it back.")
+                "4.2.3.4.1-1", .driver, .must,
+                "After an interrupt, the driver must read InterruptStatus before it acknowledges the interrupt.",
+                cause: "a handler that assumes the cause of the interrupt",
+                remedy: "Read InterruptStatus, handle its events, then write the value to InterruptACK.")
         case .notifiedQueueExists:
             Clause(
-                "4.2.3.3-0", .driver, .stated, "QueueNotify is written the index of a queue of the device.",
-                cause: "a doorbell's address or a bit mask written, or VIRTIO_F_NOTIFICATION_DATA forgotten",
-                remedy: "Write the queue's index, or with VIRTIO_F_NOTIFICATION_DATA the whole word.")
+                "4.2.3.3-0", .driver, .stated,
+                "The value written to QueueNotify names an existing queue of the device.",
+                cause: "an address or a bit mask written, or VIRTIO_F_NOTIFICATION_DATA ignored",
+                remedy: "Write the queue index; with VIRTIO_F_NOTIFICATION_DATA, write the full 32-bit value.")
         case .notifiedQueueReady:
             Clause(
                 "VMM-1", .driver, .advice,
-                "Only queues that are ready are notified: a notification of another is lost.",
-                cause: "a kick that races with the end of its queue",
-                remedy: "Set QueueReady first, and stop kicks before it goes.")
+                "The driver should notify only queues that are ready: the device discards other notifications.",
+                cause: "a notification that races with the queue being stopped",
+                remedy: "Set QueueReady before notifying, and stop notifying before stopping the queue.")
         default: ringClause ?? deviceTypeClause ?? suspendClause
         }
     }

@@ -1,16 +1,14 @@
-// A set of checks, small enough to go along with a chain.
-
-/// A set of checks.
+/// A set of checks, as a bit mask of 128 bits.
 public struct CheckSet: Equatable, Sendable {
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 
-    /// None.
+    /// Creates an empty set.
     public init() {}
 
     init(_ checks: Check...) { for check in checks { insert(check) } }
 
-    /// Whether `check` is one of them.
+    /// Whether the set contains `check`.
     public func contains(_ check: Check) -> Bool {
         let bit = UInt64(1) << UInt64(check.rawValue & 63)
         return (check.rawValue < 64 ? low : high) & bit != 0
@@ -26,7 +24,7 @@ public struct CheckSet: Equatable, Sendable {
         high |= other.high
     }
 
-    /// Takes the first one out; nil when there is none.
+    /// Removes and returns the check with the lowest number; nil if the set is empty.
     mutating func removeFirst() -> Check? {
         if low != 0 {
             defer { low &= low - 1 }

@@ -1,27 +1,27 @@
-// The specification's requirements as data: what VIRTIO 1.4 and the two SUSPEND texts ask of a driver and of a device, as far as
-// a device model can see it.
+// The requirements of VIRTIO 1.4 and of the two SUSPEND texts on drivers and devices, as data.
 //
-// A clause of VIRTIO 1.4 is named by its section and by which of the section's key words (MUST, MUST NOT, SHOULD, SHOULD NOT,
-// MAY) it is, counted from 1: 4.2.2.2-14 is the fourteenth of section 4.2.2.2, SECTION-0 what a section states without one. Clauses of the draft are V5-..., those of 1.4's SUSPEND
-// V14-...; Suspend.md has the list. VMM-n is no clause of any text: what works only by luck, and why.
+// The id of a VIRTIO 1.4 clause is its section and the number of its key word (MUST, MUST NOT, SHOULD, SHOULD NOT, MAY)
+// in that section, from 1: 4.2.2.2-14 is the fourteenth of section 4.2.2.2. SECTION-0 is stated without a key word.
+// V5-... are clauses of the draft, V14-... those of SUSPEND in 1.4, H-... hazards of SUSPEND; Suspend.md has the list.
+// VMM-n is in no specification: behaviour that works only with some devices.
 
-/// One requirement.
+/// A requirement on drivers or devices.
 public struct Clause: Sendable {
-    /// Who has to keep it.
+    /// Which side has to keep a clause.
     public enum ConformanceTarget: Sendable { case driver, device }
 
-    /// How strong it is (RFC 2119), or that no text says so.
+    /// The requirement level (RFC 2119), `stated` or `advice`.
     public enum Level: Sendable {
         case must, mustNot, should, shouldNot
-        /// Stated without a key word; a device can not go on without it.
+        /// Stated without a key word; a device cannot continue if it is broken.
         case stated
-        /// No text forbids it, and another device or the next kernel may not take it.
+        /// In no specification: another device or a later kernel may not accept the behaviour.
         case advice
 
-        /// Whether a device may refuse a driver that breaks it.
+        /// Whether a device in strict mode refuses a driver that breaks a clause of this level.
         public var binds: Bool { self == .must || self == .mustNot || self == .stated }
 
-        /// The key word.
+        /// The level as reports print it.
         public var word: StaticString {
             switch self {
             case .must: "MUST"
@@ -34,18 +34,18 @@ public struct Clause: Sendable {
         }
     }
 
-    /// Its name, which does not change.
+    /// The clause's id. Ids are stable.
     public let id: StaticString
     public let target: ConformanceTarget
     public let level: Level
-    /// What it asks for, in a sentence of our own.
+    /// What the clause requires: a paraphrase of the specification.
     public let sentence: StaticString
-    /// What usually breaks it.
+    /// The usual cause of a violation.
     public let cause: StaticString
-    /// What to do about it.
+    /// How to fix a violation.
     public let remedy: StaticString
 
-    /// Every clause: those that drivers are checked for first, in the order of the checks.
+    /// Every clause: first those with a check, in the order of `Check`.
     public static var all: [Clause] { Check.allCases.map { $0.clause } + otherDriverClauses + deviceClauses }
 
     init(

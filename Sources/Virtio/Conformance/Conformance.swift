@@ -1,27 +1,27 @@
-// What the model has seen of its driver's manners: which clauses were put to the test, and which were broken, how often and where.
-// It looks on: nothing here changes what the device does, but in strict mode, where a driver that breaks a binding clause is
-// refused. Nothing grows: a counter and the first evidence a check.
+// Conformance state: clauses covered and broken by the driver, how often and where. Checking does not change the
+// device's behaviour, except in strict mode, where the device refuses a driver that breaks a binding clause. Memory is
+// bounded: one counter and the last evidence for each check.
 
-/// What is done about a driver that breaks a clause.
+/// How a device handles a driver that breaks a clause.
 public enum ConformanceMode: String, CaseIterable, Sendable {
-    /// Nothing, and nobody looks.
+    /// No checks.
     case off
-    /// It is counted and reported.
+    /// Violations are counted and reported.
     case report
-    /// And where the clause binds the device refuses the driver: DEVICE_NEEDS_RESET.
+    /// As `report`; if the clause is binding, the device also refuses the driver: it sets DEVICE_NEEDS_RESET.
     case strict
 }
 
 /// Where a clause was broken.
 public struct Evidence: Equatable, Sendable {
-    /// The queue, if it was about one.
+    /// The queue concerned, if any.
     public var queue: UInt16?
-    /// The offset in the device's window, if it was an access of that.
+    /// Offset of the register access in the device's window, if any.
     public var offset: UInt16?
-    /// What was read or written there, or the chain's head or buffer id.
+    /// The value read or written, or the chain's head or buffer id.
     public var value: UInt64?
 
-    /// What is known; nil for what is not.
+    /// Creates evidence; nil for what does not apply.
     public init(queue: Int? = nil, offset: UInt64? = nil, value: UInt64? = nil) {
         self.queue = queue.map { UInt16(truncatingIfNeeded: $0) }
         self.offset = offset.map { UInt16(truncatingIfNeeded: $0) }
@@ -29,16 +29,16 @@ public struct Evidence: Equatable, Sendable {
     }
 }
 
-/// A clause that was broken.
+/// The violations of one clause.
 public struct Violation: Equatable, Sendable {
     public let check: Check
-    /// Where, the last time.
+    /// Where the last violation occurred.
     public let evidence: Evidence
-    /// How often so far.
+    /// Number of violations since the device was created.
     public let count: UInt64
 }
 
-/// What is known of a driver's manners.
+/// Conformance state: clauses covered and violated by the driver.
 @safe public struct Conformance: ~Copyable, @unchecked Sendable {
     fileprivate struct Record {
         var counts = InlineArray<96, UInt64>(repeating: 0)
@@ -49,9 +49,9 @@ public struct Violation: Equatable, Sendable {
         var history = DriverHistory()
     }
 
-    /// What is done about violations.
+    /// How violations are handled.
     public let mode: ConformanceMode
-    /// Whether anybody looks.
+    /// Whether the driver is checked.
     public let isOn: Bool
     private let record: UnsafeMutablePointer<Record>
 
@@ -65,19 +65,19 @@ public struct Violation: Equatable, Sendable {
 
     deinit { unsafe record.deallocate() }
 
-    /// How often `check` was broken since the device was made.
+    /// Number of violations of `check` since the device was created.
     public subscript(_ check: Check) -> UInt64 { unsafe record.pointee.counts[Int(check.rawValue)] }
-    /// Checks whose clause was put to the test.
+    /// Checks that the driver's behaviour has covered, whether kept or broken.
     public var covered: CheckSet { unsafe record.pointee.covered }
 
-    /// A violation due for a report: the first, second, fourth, eighth ... of its kind, so that a guest cannot flood a log; each due
-    /// one once; nil when there is none.
-    public mutating func nextDue() -> Violation? {
+    /// Removes and returns a violation to be reported; nil if there is none. Only the first, second, fourth, eighth ...
+    /// violation of a check is reported, so that a guest cannot flood a log.
+    public mutating func nextReport() -> Violation? {
         guard let check = unsafe record.pointee.due.removeFirst() else { return nil }
         return violation(check)
     }
 
-    /// What is known of a violation of `check`; nil if there was none.
+    /// The violations of `check`; nil if there was none.
     public func violation(_ check: Check) -> Violation? {
         guard self[check] > 0 else { return nil }
         return unsafe Violation(
@@ -85,12 +85,12 @@ public struct Violation: Equatable, Sendable {
             count: record.pointee.counts[Int(check.rawValue)])
     }
 
-    /// Everything that is known, as a value.
+    /// A copy of the conformance state.
     struct State {
         fileprivate let record: Record
     }
 
-    /// What is known now. A replay puts back what was known before a call that it could not follow.
+    /// The state now. A replay restores the state before a call in which it differs from the trace.
     var state: State {
         get { unsafe State(record: record.pointee) }
         set { unsafe record.pointee = newValue.record }
@@ -98,28 +98,28 @@ public struct Violation: Equatable, Sendable {
 
     // MARK: For the model
 
-    /// What the driver did of late, as far as it matters.
+    /// State that checks keep between two accesses of the driver.
     var history: DriverHistory {
         _read { yield unsafe record.pointee.history }
         _modify { yield unsafe &record.pointee.history }
     }
 
-    /// The driver is to be refused for what it did since this was last asked.
+    /// Returns whether the device must refuse the driver for a violation since the last call, and clears that request.
     mutating func takeRefusal() -> Bool {
         defer { unsafe record.pointee.mustRefuse = false }
         return unsafe record.pointee.mustRefuse
     }
 
-    /// Whether a refusal waits to be taken.
+    /// Whether a refusal is pending.
     var mustRefuse: Bool { unsafe record.pointee.mustRefuse }
 
-    /// `check` was put to the test.
+    /// Records that the driver's behaviour covered `check`.
     mutating func markCovered(_ check: Check) { unsafe record.pointee.covered.insert(check) }
 
-    /// All of `checks` were.
+    /// Records that the driver's behaviour covered all of `checks`.
     mutating func markCovered(_ checks: CheckSet) { unsafe record.pointee.covered.formUnion(checks) }
 
-    /// The driver broke the clause of `check`.
+    /// Counts a violation of `check`, and requests a refusal in strict mode.
     mutating func violate(_ check: Check, _ evidence: Evidence) {
         guard isOn else { return }
         let index = Int(check.rawValue)
@@ -132,7 +132,7 @@ public struct Violation: Equatable, Sendable {
 }
 
 extension MMIOTransport where Device: ~Copyable {
-    /// The driver keeps the clause of `check` if `holds`.
+    /// Records `check` as covered if `holds`, as broken otherwise. Does not evaluate `holds` if checking is off.
     @inline(__always)
     mutating func check(
         _ check: Check, _ holds: @autoclosure () -> Bool, queue: Int? = nil, at offset: UInt64? = nil,
@@ -146,20 +146,20 @@ extension MMIOTransport where Device: ~Copyable {
         if holds { conformance.markCovered(check) } else { violate(check, evidence) }
     }
 
-    /// The driver broke the clause of `check`.
+    /// Counts a violation of `check` and records it in the trace.
     mutating func violate(_ check: Check, _ evidence: Evidence) {
         conformance.violate(check, evidence)
         memory.recorder.record(.violation(check, evidence))
     }
 
-    /// The device refuses a driver that broke a binding clause since this was last asked. A host asks after every call in strict
-    /// mode, if `mustRefuse`.
+    /// Refuses a driver that has broken a binding clause since the last call: DEVICE_NEEDS_RESET. In strict mode the
+    /// host calls this after every other call, if `mustRefuse`.
     public mutating func refuse() -> Effects {
         memory.recorder.record(.refuse)
         defer { closeCall() }
         return conformance.takeRefusal() ? failed() : Effects()
     }
 
-    /// A driver is to be refused.
+    /// Whether the host must call `refuse`.
     public var mustRefuse: Bool { conformance.mustRefuse }
 }

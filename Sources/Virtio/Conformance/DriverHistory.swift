@@ -1,22 +1,22 @@
-// What the driver did of late: as much as the checks have to remember between two of its accesses. And the checks of Status, of
-// notifications and of suspension, which are about little else.
+// State the conformance checks keep between two register accesses, and the checks that depend on it: Status,
+// notifications, SUSPEND.
 
 import VirtioABI
 
-/// What a driver waits for, or ought to.
-enum AwaitedStatus: Sendable { case nothing, suspend, resume }
+/// The transition whose completion the driver must read from Status.
+enum PendingTransition: Sendable { case nothing, suspend, resume }
 
-/// A queue's driver of late.
+/// State the checks keep for one queue.
 struct QueueHistory: Sendable {
     /// QueueReady was written 0 and not read as 0 since.
     var stopping = false
     /// QueueReset was written 1 and not read as 0 since.
     var resetting = false
-    /// What was available, and not popped, when the driver had to stop adding.
+    /// Number of available and not popped chains when the driver had to stop adding buffers.
     var available: UInt16?
 }
 
-/// The driver of late.
+/// State the checks keep for one device.
 struct DriverHistory: Sendable {
     var selectedDeviceFeatures = false
     var selectedDriverFeatures = false
@@ -24,24 +24,27 @@ struct DriverHistory: Sendable {
     /// FEATURES_OK was written, and Status has been read since.
     var askedFeaturesOK = false
     var readFeaturesOK = false
-    /// The events that InterruptStatus has shown and that were not acknowledged since; nil if it was not read since all of them were.
+    /// Events read from InterruptStatus and not acknowledged yet; nil if InterruptStatus was not read since all were
+    /// acknowledged.
     var shownEvents: InterruptStatus?
-    /// The transition it has asked for and not seen done.
-    var awaited = AwaitedStatus.nothing
+    /// The transition that the driver has requested and not read as complete from Status.
+    var pendingTransition = PendingTransition.nothing
     /// Status has been read since SUSPEND was written.
     var polledSuspend = false
-    /// Reads of Status, and of nothing else, since a write ended a suspend under way after it had been polled; nil without one.
+    /// Consecutive reads of Status, without another access, since a write aborted a suspend that the driver had polled;
+    /// nil otherwise.
     var readsSinceAbort: Int?
-    /// The draft's device has just resumed, and uses what it retained.
+    /// A device of the draft is resuming and uses retained chains.
     var isDelivering = false
-    /// So many reads in a row are a wait.
-    static let patience = 16
+    /// Consecutive reads of Status after an abort that show a driver still waiting for the suspend.
+    static let readsOfWaitingDriver = 16
     var queues = InlineArray<32, QueueHistory>(repeating: QueueHistory())
 
-    /// A driver that has done nothing yet.
+    /// Creates the state of a new device.
     init() {}
 
-    /// The driver of a device that was restored and shows `events`. What it did before is not known, and not held against it.
+    /// Creates the state of a restored device that shows `events`. Earlier accesses are unknown, so they are assumed to
+    /// be correct.
     init(restoredWith lifecycle: Lifecycle, showing events: InterruptStatus) {
         selectedDeviceFeatures = true
         selectedDriverFeatures = true
@@ -49,36 +52,37 @@ struct DriverHistory: Sendable {
         askedFeaturesOK = lifecycle.featuresLocked
         readFeaturesOK = true
         shownEvents = events
-        if lifecycle.phase == .suspending { awaited = .suspend }
-        if lifecycle.phase == .resuming { awaited = .resume }
+        if lifecycle.phase == .suspending { pendingTransition = .suspend }
+        if lifecycle.phase == .resuming { pendingTransition = .resume }
     }
 }
 
 extension MMIOTransport where Device: ~Copyable {
     // MARK: Status
 
-    /// The driver reads Status.
+    /// Checks the driver's read of Status.
     mutating func checkStatusRead() {
         conformance.history.readFeaturesOK = true
         conformance.history.polledSuspend = true
         if let reads = conformance.history.readsSinceAbort {
             conformance.history.readsSinceAbort = reads + 1
-            // Who meant to abort reads it once or twice. Who goes on reading still waits for the suspend.
+            // A driver that aborts on purpose reads Status once or twice. A driver that continues to poll still waits
+            // for the suspend.
             check(
-                .draftNoReadModifyWrite, reads + 1 != DriverHistory.patience,
+                .draftNoReadModifyWrite, reads + 1 != DriverHistory.readsOfWaitingDriver,
                 Evidence(at: .status, UInt64(lifecycle.status.rawValue)))
         }
         let isSuspended = lifecycle.status.contains(.suspend)
-        switch conformance.history.awaited {
+        switch conformance.history.pendingTransition {
         case .nothing: break
         case .suspend:
             if isSuspended { conformance.markCovered(lifecycle.dialect == .draft ? .draftAwaited : .ratifiedVerified) }
-            if isSuspended || isDead { conformance.history.awaited = .nothing }
-        case .resume: if !isSuspended || isDead { conformance.history.awaited = .nothing }
+            if isSuspended || isDead { conformance.history.pendingTransition = .nothing }
+        case .resume: if !isSuspended || isDead { conformance.history.pendingTransition = .nothing }
         }
     }
 
-    /// The driver writes Status, which has not been carried out.
+    /// Checks the driver's write of `value` to Status, before the device performs it.
     mutating func checkStatusWrite(_ value: UInt32) {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
@@ -89,7 +93,7 @@ extension MMIOTransport where Device: ~Copyable {
         let isDraft = lifecycle.suspendNegotiated && lifecycle.dialect == .draft
         let isRatified = lifecycle.suspendNegotiated && lifecycle.dialect == .ratified
 
-        // DEVICE_NEEDS_RESET is the device's.
+        // The driver need not write DEVICE_NEEDS_RESET back: the device sets and clears it.
         let kept: DeviceStatus = isDraft ? [.needsReset, .suspend] : .needsReset
         check(
             isDraft ? .draftBitKept : isRatified ? .ratifiedBitKept : .statusBitKept,
@@ -128,41 +132,41 @@ extension MMIOTransport where Device: ~Copyable {
                 check(.ratifiedAfterDriverOK, lifecycle.suspendNegotiated && isLive, evidence)
             }
         }
-        if isRatified, conformance.history.awaited == .suspend {
-            // The same byte again would be the resume.
+        if isRatified, conformance.history.pendingTransition == .suspend {
+            // Writing the same byte again would request a resume.
             check(.ratifiedVerified, new.contains(.failed), evidence)
         }
-        if isRatified, conformance.history.awaited == .resume {
+        if isRatified, conformance.history.pendingTransition == .resume {
             check(.ratifiedResumeAwaited, new.contains(.failed), evidence)
         }
     }
 
-    /// What the driver's write of Status has led to.
-    mutating func follow(_ action: Lifecycle.Action) {
+    /// Updates the state after a write of Status has caused `action`.
+    mutating func updateHistory(after action: Lifecycle.Action) {
         guard conformance.isOn else { return }
         switch action {
         case .beginSuspend:
-            conformance.history.awaited = .suspend
+            conformance.history.pendingTransition = .suspend
             conformance.history.polledSuspend = false
-            if lifecycle.dialect == .ratified { markAvailable() }
+            if lifecycle.dialect == .ratified { recordAvailable() }
         case .abortSuspend:
-            conformance.history.awaited = .nothing
+            conformance.history.pendingTransition = .nothing
             conformance.history.readsSinceAbort = conformance.history.polledSuspend ? 0 : nil
-        case .beginResume: conformance.history.awaited = .resume
-        case .abortResume: conformance.history.awaited = .suspend
-        case .die: conformance.history.awaited = .nothing
-        // A reset forgets it all by itself.
+        case .beginResume: conformance.history.pendingTransition = .resume
+        case .abortResume: conformance.history.pendingTransition = .suspend
+        case .die: conformance.history.pendingTransition = .nothing
+        // A reset clears the state elsewhere.
         case .nothing, .goLive, .reset: break
         }
     }
 
     // MARK: Other accesses
 
-    /// The driver does something that waits for the end of a transition it has asked for.
+    /// Checks an access that the driver must not make before the transition it has requested is complete.
     mutating func checkTransitionAwaited(_ evidence: Evidence) {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
-        switch (conformance.history.awaited, lifecycle.dialect) {
+        switch (conformance.history.pendingTransition, lifecycle.dialect) {
         case (.resume, .draft): violate(.draftAwaited, evidence)
         case (.resume, _): violate(.ratifiedResumeAwaited, evidence)
         case (.nothing, .draft): if lifecycle.suspendNegotiated { conformance.markCovered(.draftAwaited) }
@@ -171,7 +175,7 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// The driver asked for queue `index` to be looked at.
+    /// Checks a write of `value` to QueueNotify for queue `index`.
     mutating func checkNotification(_ index: UInt32, value: UInt32) {
         guard conformance.isOn else { return }
         let isKnown = exists(index)
@@ -181,20 +185,21 @@ extension MMIOTransport where Device: ~Copyable {
         checkNotifications(QueueSet(queue: Int(index)), evidence)
     }
 
-    /// Kicks came for some of `queues`, by an access or by other means.
+    /// Checks available buffer notifications for some of `queues`, by a register access or an ioeventfd.
     mutating func checkNotifications(_ queues: QueueSet, _ evidence: Evidence) {
         guard conformance.isOn else { return }
-        check(.kickAfterDriverOK, lifecycle.phase != .notLive, evidence)
+        check(.notificationAfterDriverOK, lifecycle.phase != .notLive, evidence)
         guard lifecycle.phase != .notLive else { return }
-        check(.deadDeviceLeftAlone, !isDead, evidence)
+        check(.needsResetNotUsed, !isDead, evidence)
         guard !isDead else { return }
         check(.notifiedQueueReady, !readyQueues.isDisjoint(with: queues), evidence)
         if lifecycle.suspendNegotiated {
             if lifecycle.dialect == .ratified {
                 check(
-                    .ratifiedNoKick, conformance.history.awaited != .suspend && lifecycle.phase != .suspended, evidence)
+                    .ratifiedNoNotification,
+                    conformance.history.pendingTransition != .suspend && lifecycle.phase != .suspended, evidence)
             } else {
-                check(.draftNoKick, lifecycle.phase != .suspended, evidence)
+                check(.draftNoNotification, lifecycle.phase != .suspended, evidence)
             }
         }
         checkTransitionAwaited(evidence)
@@ -202,13 +207,13 @@ extension MMIOTransport where Device: ~Copyable {
 
     // MARK: Suspension
 
-    /// From here on the driver may add no buffers: what there is, is remembered.
-    mutating func markAvailable() {
+    /// Records the available chains of every queue: from now on the driver must not add buffers.
+    mutating func recordAvailable() {
         for index in 0..<queueCount { conformance.history.queues[index].available = queues[index].availableCount }
     }
 
-    /// The device resumes: are the rings as they were?
-    mutating func compareAvailable() {
+    /// Checks on resume that the driver has added no buffers since `recordAvailable`.
+    mutating func checkNoBuffersAdded() {
         guard conformance.isOn else { return }
         for index in 0..<queueCount {
             guard let before = conformance.history.queues[index].available else { continue }

@@ -1,53 +1,53 @@
-// The block device (VIRTIO 1.4, 5.2). It parses requests and answers them; the bytes themselves move between the backend and the
-// guest's buffers and never pass through here. Not here: geometry, lifetime, secure erase and zones, none of which is
-// offered; their requests are answered as unsupported.
+// The block device (VIRTIO 1.4, 5.2). It parses requests and writes their status; data moves between the backend and
+// the guest's buffers without passing through the device. Geometry, lifetime, secure erase and zones are not offered;
+// requests for them end in VIRTIO_BLK_S_UNSUPP.
 
 import VirtioABI
 
 /// A virtio block device.
 public struct Block: VirtioDevice, ~Copyable, Sendable {
-    /// A request to the backend.
+    /// A request that the backend performs.
     public struct Request: Sendable {
-        /// What to do.
+        /// An operation on the disk.
         public enum Operation: Hashable, Sendable {
-            /// Fill the buffers from the disk.
+            /// Fills the buffers from the disk.
             case read
-            /// Write the buffers to the disk.
+            /// Writes the buffers to the disk.
             case write
-            /// Make every completed write durable.
+            /// Makes every completed write durable.
             case flush
-            /// Fill the buffers with the disk's identity, NUL-padded: at most 20 bytes.
+            /// Fills the buffers with the disk's identity, NUL-padded: at most 20 bytes.
             case identify
-            /// The range's contents are of no use any more.
+            /// Discards the range: its contents are no longer needed.
             case discard
-            /// The range reads as zeroes from now on. With `mayUnmap` it need not take room on the host.
+            /// Zeroes the range. With `mayUnmap` the host may deallocate it.
             case writeZeroes(mayUnmap: Bool)
         }
 
-        /// What to do.
         public let operation: Operation
-        /// First byte on the disk.
+        /// Byte offset on the disk.
         public let offset: UInt64
-        /// Bytes on the disk: of the buffers, for a read or a write, and of the range of a discard or write zeroes.
+        /// Bytes on the disk: the length of the buffers for a read or a write, of the range for a discard or write
+        /// zeroes.
         public let count: UInt64
-        /// The guest's buffers: data to write, or room for what is read.
+        /// The guest's buffers: data to write, or space for data that is read.
         public let data: Segments
-        /// What the request changed has to be durable before it is answered: the driver has no flush, or has turned the writeback
-        /// cache off (5.2.6.2).
+        /// Whether the changes must be durable before the request completes: the driver did not negotiate flush, or has
+        /// switched the cache to writethrough (5.2.6.2).
         public let durable: Bool
     }
 
-    /// What the driver can read of the disk.
+    /// The part of the configuration space that the host can change.
     public struct Configuration: Equatable, Sendable {
-        /// Sectors of 512 bytes.
+        /// Size of the disk in sectors of 512 bytes.
         public var capacity: UInt64
     }
 
-    /// Most sectors in a discard or write zeroes: 32 MiB, so that none keeps the backend long.
+    /// Maximum sectors in a discard or write zeroes: 32 MiB, which limits the time that one request takes.
     static let maximumRange: UInt32 = 1 << 16
-    /// The largest segment this device tells of, in bytes, if it is to tell of one. It takes larger ones.
+    /// size_max in bytes, if VIRTIO_BLK_F_SIZE_MAX is offered. The device also accepts larger segments.
     static let sizeMax: UInt32 = 1 << 20
-    /// A physical block: 4096 bytes, 2^3 sectors.
+    /// Sectors of a physical block, as a power of two: 2^3 sectors of 512 bytes are 4096 bytes.
     private static let physicalBlockExponent: UInt8 = 3
 
     public static var deviceID: UInt32 { DeviceID.block }
@@ -59,18 +59,18 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         ]
     }
 
-    /// Entries of a request queue.
+    /// QueueSizeMax of each request queue.
     private let queueSize: UInt16
-    /// Request queues.
+    /// Number of request queues.
     private let queues: UInt16
     private let readOnly: Bool
     private var capacity: UInt64
     private var offered: Features = []
     private var accepted: Features = []
-    /// Completed writes may still be volatile.
+    /// Whether the cache is in writeback mode: completed writes may still be volatile.
     private var writeback = true
 
-    /// A disk of `capacity` sectors of 512 bytes with `queues` request queues, 1 to 32, of `queueSize` entries.
+    /// Creates a disk of `capacity` sectors of 512 bytes with `queues` request queues, 1 to 32, of `queueSize` entries.
     public init(capacity: UInt64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256) {
         precondition(queues > 0)
         self.capacity = capacity
@@ -81,7 +81,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
     public mutating func offer(_ wanted: Features) -> Features {
         offered = wanted
-        // 5.2.5.2: who offers CONFIG_WCE offers FLUSH.
+        // A device that offers CONFIG_WCE must offer FLUSH (5.2.5.2).
         if !wanted.contains(BlockFeature.flush) { offered.remove(BlockFeature.configWCE) }
         if queues == 1 { offered.remove(BlockFeature.multiqueue) }
         if readOnly {
@@ -107,7 +107,8 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         bytes.store(configuration.capacity, at: Field.capacity)
         if offered.contains(BlockFeature.sizeMax) { bytes.store(Self.sizeMax, at: Field.sizeMax) }
         if offered.contains(BlockFeature.segmentMax) {
-            // Without indirect descriptors a request is as long as the queue at most; two of them are header and status.
+            // Without indirect descriptors a request has at most `queueSize` descriptors; two of them are header and
+            // status.
             bytes.store(UInt32(max(queueSize, 3) - 2), at: Field.segmentMax)
         }
         if offered.contains(BlockFeature.blockSize) {
@@ -170,7 +171,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     public static func word(of configuration: Configuration) -> UInt64 { configuration.capacity }
     public func configuration(of word: UInt64) -> Configuration { Configuration(capacity: word) }
 
-    /// The cache is writeback for a driver that can flush it, and writethrough for one that cannot (5.2.5.2).
+    /// Sets the cache to writeback if the driver negotiated flush, to writethrough otherwise (5.2.5.2).
     public mutating func negotiated(_ features: Features) {
         accepted = features
         writeback = features.contains(BlockFeature.flush)
@@ -181,7 +182,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         writeback = true
     }
 
-    /// `writeback`, with VIRTIO_BLK_F_CONFIG_WCE: what the driver writes counts for requests taken from now on.
+    /// Writes `writeback`, with VIRTIO_BLK_F_CONFIG_WCE. The new cache mode applies to requests taken from now on.
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool {
         guard offset == BlockConfiguration.writeback, width == 1, accepted.contains(BlockFeature.configWCE) else {
             return false
@@ -243,7 +244,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         return reply?.answer(status.rawValue, afterWriting: outcome.written) ?? UsedLength(outcome.written)
     }
 
-    /// A read or a write of whole sectors, all on the disk (5.2.6.1).
+    /// Takes a read or a write of whole sectors within the disk; others end in VIRTIO_BLK_S_IOERR (5.2.6.1).
     private func transfer(
         _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ chain: inout DescriptorChain,
         _ configuration: Configuration, _ reply: Reply
@@ -256,7 +257,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         return work(operation, offset, UInt64(data.byteCount), data, reply)
     }
 
-    /// A discard or write zeroes of one range (5.2.6): the device says that it takes no more in a request.
+    /// Takes a discard or write zeroes of one range: max_discard_seg and max_write_zeroes_seg are 1 (5.2.6).
     private func change(
         discards: Bool, _ chain: inout DescriptorChain, _ configuration: Configuration, _ reply: Reply
     ) -> TakeResult<Request> {
@@ -270,7 +271,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
         if discards { chain.check(.discardUnmapZero, flags == 0) }
-        // 5.2.6.2: an unknown flag, and unmap in a discard, are unsupported.
+        // An unknown flag, and unmap in a discard, are unsupported (5.2.6.2).
         guard flags & ~(discards ? 0 : Range.unmap) == 0 else { return answer(.unsupported, in: reply) }
         let count = range.littleEndian(UInt32.self, at: Range.countOffset)
         let sector = range.littleEndian(UInt64.self, at: Range.sectorOffset)
@@ -282,10 +283,10 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         return work(operation, offset, UInt64(count) * UInt64(BlockRequest.sectorSize), chain.readable, reply)
     }
 
-    /// The byte offset of `sector`, if `count` sectors from there on are on the disk.
+    /// Returns the byte offset of `sector`; nil if `count` sectors from there on are not all on the disk.
     private func offset(of sector: UInt64, count: UInt64, _ configuration: Configuration) -> UInt64? {
         guard sector <= configuration.capacity, count <= configuration.capacity - sector else { return nil }
-        // A capacity beyond 2^55 sectors is no disk; the product of a smaller one fits.
+        // The product overflows only for a sector from 2^55 on, beyond any real disk.
         let (offset, overflow) = sector.multipliedReportingOverflow(by: UInt64(BlockRequest.sectorSize))
         return overflow ? nil : offset
     }
@@ -303,7 +304,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 }
 
 extension InlineArray where Element == UInt8 {
-    /// The little-endian value at `offset`.
+    /// Returns the little-endian value at `offset`.
     func littleEndian<Value: FixedWidthInteger & UnsignedInteger>(_ type: Value.Type, at offset: Int) -> Value {
         var value: Value = 0
         for index in 0..<(Value.bitWidth / 8) {

@@ -1,40 +1,40 @@
-// The console device (VIRTIO 1.4, 5.3): up to 15 ports, each with a queue either way, and with VIRTIO_CONSOLE_F_MULTIPORT two
-// control queues between them. Input waits here, in a buffer of fixed size, until the driver has room for it; when the
-// buffer is full the host keeps the rest.
+// The console device (VIRTIO 1.4, 5.3): up to 15 ports, each with a receive and a transmit queue, and with
+// VIRTIO_CONSOLE_F_MULTIPORT two control queues. A buffer of fixed size holds input until the driver adds receive
+// buffers; when it is full, the host keeps the rest.
 
 import VirtioABI
 
 /// A virtio console.
 public struct Console: VirtioDevice, ~Copyable, Sendable {
-    /// Output for the backend.
+    /// Output that the backend writes.
     public struct Request: Sendable {
-        /// Where it is to come out, 0 for the console.
+        /// The output port; 0 is the console.
         public let port: Int
-        /// The bytes, in guest memory.
+        /// The output, in guest memory.
         public let data: Segments
     }
 
-    /// What the driver can read of the console.
+    /// The part of the configuration space that the host can change.
     public struct Configuration: Equatable, Sendable {
-        /// Size of the terminal at port 0 in characters.
+        /// Size of the terminal at port 0, in characters.
         public var columns: UInt16
         public var rows: UInt16
 
-        /// A terminal of `columns` by `rows` characters.
+        /// Creates the configuration of a terminal of `columns` by `rows` characters.
         public init(columns: UInt16, rows: UInt16) {
             self.columns = columns
             self.rows = rows
         }
 
-        /// The terminal that a trace tells of.
+        /// Creates the configuration from its word in a trace.
         public init(word: UInt64) {
             self.init(columns: UInt16(truncatingIfNeeded: word), rows: UInt16(truncatingIfNeeded: word >> 16))
         }
     }
 
-    /// Most ports: two queues each, and two for control messages.
+    /// Maximum number of ports: 32 queues, of which each port has two, and the control messages two.
     public static let maximumPorts = 15
-    /// Most bytes of a port's name; what is longer is cut.
+    /// Maximum length of a port's name in bytes; longer names are truncated.
     public static let maximumNameLength = 64
 
     public static var deviceID: UInt32 { DeviceID.console }
@@ -47,11 +47,11 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     private let queueSize: UInt16
     private var ports: [ConsolePortState]
     private var offered: Features = []
-    /// The driver accepted VIRTIO_CONSOLE_F_MULTIPORT.
+    /// Whether VIRTIO_CONSOLE_F_MULTIPORT was negotiated.
     private var multiport = false
     private var acceptedSize = false
 
-    /// A console on a terminal of the given size, with a further port for each of `ports`, which are names in UTF-8.
+    /// Creates a console on a terminal of the given size, with a further port for each name in `ports` (UTF-8).
     public init(
         configuration: Configuration = Configuration(columns: 80, rows: 25), ports names: [[UInt8]] = [],
         queueSize: UInt16 = 64
@@ -65,7 +65,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         }
     }
 
-    /// One port needs no control queues, so it has none.
+    /// Offers VIRTIO_CONSOLE_F_MULTIPORT only if there are several ports: one port needs no control queues.
     public mutating func offer(_ wanted: Features) -> Features {
         offered = ports.count > 1 ? wanted : wanted.subtracting(ConsoleFeature.multiport)
         return offered
@@ -113,14 +113,14 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         acceptedSize = features.contains(ConsoleFeature.size)
     }
 
-    /// Input that was not delivered stays: it belongs to the terminal, not to the driver that went away.
+    /// Forgets the driver's state. Undelivered input is kept: it belongs to the terminal, not to the driver.
     public mutating func reset() {
         multiport = false
         acceptedSize = false
         for index in ports.indices { ports[index].driverLeft() }
     }
 
-    /// With several ports the driver hears of a new size by a control message.
+    /// With VIRTIO_CONSOLE_F_MULTIPORT, a new size is also announced by a control message.
     public mutating func configurationChanged() -> QueueSet {
         guard multiport, acceptedSize else { return [] }
         return ports[0].owe(.resize) ? QueueSet(queue: ConsoleQueue.controlReceive) : []
@@ -134,7 +134,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
 
     // MARK: Buffers
 
-    /// The port of a queue other than the control queues, and whether its driver sends there.
+    /// Returns the port of a queue other than the control queues, and whether it is the transmit queue.
     private func port(ofQueue index: Int) -> (port: Int, transmits: Bool) {
         (index < ConsoleQueue.controlReceive ? 0 : index / 2 - 1, index % 2 == 1)
     }
@@ -143,7 +143,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         if index == ConsoleQueue.controlReceive { return ports.contains { $0.owesMessage } }
         if index == ConsoleQueue.controlTransmit { return true }
         let (port, transmits) = port(ofQueue: index)
-        // A driver throws input away that comes before it opened the port.
+        // A driver discards input that arrives before it opens the port.
         return transmits || !ports[port].input.isEmpty && (!multiport || ports[port].isOpenInGuest)
     }
 
@@ -158,8 +158,8 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         switch index {
         case ConsoleQueue.controlReceive: return .done(UsedLength(sendMessage(into: &chain.writable, configuration)))
         case ConsoleQueue.controlTransmit:
-            let makesSense = receiveMessage(&chain.readable)
-            if multiport { chain.check(.controlMessageMeansSomething, makesSense) }
+            let isValid = receiveMessage(&chain.readable)
+            if multiport { chain.check(.controlMessageValid, isValid) }
             return .done(UsedLength())
         default: break
         }
@@ -173,8 +173,9 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return .done(UsedLength(written))
     }
 
-    /// A control message has an answer, or opens a port for its input.
-    public func consequences(ofQueue index: Int) -> QueueSet {
+    /// Returns the queues that a control message concerns: the control receiveq for the answer, and the receive queues
+    /// of all ports, since the message may have opened one.
+    public func queuesAffected(byQueue index: Int) -> QueueSet {
         guard multiport, index == ConsoleQueue.controlTransmit else { return [] }
         var queues = QueueSet(queue: ConsoleQueue.controlReceive)
         for port in ports.indices { queues.insert(QueueSet(queue: ConsoleQueue.receive(port: port))) }
@@ -185,7 +186,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
 
     // MARK: Control messages (5.3.6.2)
 
-    /// Writes the next message that is owed, cut to the room there is, and says how long it is.
+    /// Writes the next pending control message, truncated to the buffer, and returns its length in bytes.
     private mutating func sendMessage(into room: inout Segments, _ configuration: Configuration) -> UInt32 {
         for index in ports.indices {
             guard let event = ports[index].nextMessage() else { continue }
@@ -211,7 +212,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return 0
     }
 
-    /// Reads a message of the driver's. One that makes no sense is ignored, which it says.
+    /// Handles a control message of the driver. Returns false if the message is invalid, and ignores it.
     private mutating func receiveMessage(_ data: inout Segments) -> Bool {
         guard multiport, let message: InlineArray<8, UInt8> = data.removeFirst() else { return false }
         let id = message.littleEndian(UInt32.self, at: 0)
@@ -231,32 +232,31 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         return true
     }
 
-    // MARK: The host's side
+    // MARK: Host interface
 
     /// The names of ports 1 and up.
     var portNames: [[UInt8]] { ports.dropFirst().map { $0.name } }
 
-    /// Bytes of input that still fit into `port`.
+    /// Free space in the input buffer of `port`, in bytes.
     func inputRoom(port: Int) -> Int { ports[port].input.room }
 
-    /// Takes one byte of input; false if there is no room.
+    /// Appends one byte of input; false if the buffer is full.
     mutating func accept(_ byte: UInt8, port: Int) -> Bool { ports[port].input.append(byte) }
 
-    /// The host's end of `port` was opened or closed; true if the driver is to be told.
+    /// Sets whether the host has `port` open. Returns true if a message to the driver is pending.
     mutating func setOpen(_ isOpen: Bool, port: Int) -> Bool {
         guard ports[port].isOpenOnHost != isOpen else { return false }
         ports[port].isOpenOnHost = isOpen
         return ports[port].owe(.portOpen)
     }
 
-    /// What is known of each port, with its input that was not delivered.
+    /// The state of each port, with its undelivered input.
     public var savedState: [UInt8] {
         var state: [UInt8] = []
         for port in ports { port.save(into: &state) }
         return state
     }
 
-    /// Takes that back.
     public mutating func restore(_ state: [UInt8]) {
         var rest = state[...]
         for index in ports.indices { ports[index].restore(from: &rest) }

@@ -1,26 +1,26 @@
-// A port of the console: its input, both sides' idea of whether it is open, and the control messages that the driver is still to
-// get. Messages are owed, not queued: a driver that asks again and again makes nothing grow.
+// State of a console port: its input, whether guest and host have it open, and the control messages pending for the
+// driver. Pending messages are a bit mask and not a queue, so a driver cannot make them grow by repeated requests.
 
 import VirtioABI
 
-/// What the console knows of one of its ports.
+/// State of a console port.
 struct ConsolePortState {
-    /// In UTF-8.
+    /// The port's name, in UTF-8.
     let name: [UInt8]
     let isConsole: Bool
     var input = InputBuffer()
-    /// The driver said that something in the guest has the port open.
+    /// Whether the driver has reported the port as open (VIRTIO_CONSOLE_PORT_OPEN).
     var isOpenInGuest = false
-    /// Something on the host has it open.
+    /// Whether the host has the port open.
     var isOpenOnHost: Bool
-    /// The driver was told of the port.
+    /// Whether VIRTIO_CONSOLE_DEVICE_ADD was queued since the reset.
     private var isAnnounced = false
-    /// The driver is ready for messages about the port.
+    /// Whether the driver is ready for messages about the port (VIRTIO_CONSOLE_PORT_READY).
     private var isReady = false
-    /// Bit n: event n is owed.
+    /// Bit n: the message of event n is pending.
     private var owed: UInt8 = 0
 
-    /// A port nobody has heard of. A console is open on the host from the start.
+    /// Creates a port not yet announced to the driver. The host has the console port open from the start.
     init(name: [UInt8], isConsole: Bool) {
         self.name = name
         self.isConsole = isConsole
@@ -29,8 +29,8 @@ struct ConsolePortState {
 
     var owesMessage: Bool { owed != 0 }
 
-    /// The message to be sent next, which is then not owed any more. In the order in which a driver needs them, which is
-    /// their numbers' but for the name: it comes before the port is said to be open.
+    /// Removes and returns the next pending message; nil if there is none. The order is that of the event numbers,
+    /// except that the name comes before PORT_OPEN, as drivers need it.
     mutating func nextMessage() -> ConsoleControl.Event? {
         for event in [ConsoleControl.Event.deviceAdd, .consolePort, .resize, .portName, .portOpen] {
             let bit: UInt8 = 1 << UInt8(event.rawValue)
@@ -42,21 +42,21 @@ struct ConsolePortState {
         return nil
     }
 
-    /// From now on `event` is owed, if the driver is there to hear it.
+    /// Makes a message of `event` pending. Returns false if the driver is not ready for messages about the port.
     mutating func owe(_ event: ConsoleControl.Event) -> Bool {
         guard isReady else { return false }
         owed |= 1 << UInt8(event.rawValue)
         return true
     }
 
-    /// The driver wants to know which ports there are. It is told of each once.
+    /// Handles VIRTIO_CONSOLE_DEVICE_READY: announces the port, once after a reset (5.3.6.2).
     mutating func announce() {
         guard !isAnnounced else { return }
         isAnnounced = true
         owed |= 1 << UInt8(ConsoleControl.Event.deviceAdd.rawValue)
     }
 
-    /// The driver is ready for the port: it is told what the port is.
+    /// Handles VIRTIO_CONSOLE_PORT_READY: makes the messages that describe the port pending.
     mutating func describe(withSize: Bool) {
         guard isAnnounced else { return }
         isReady = true
@@ -68,7 +68,7 @@ struct ConsolePortState {
         if isOpenOnHost { _ = owe(.portOpen) }
     }
 
-    /// The driver went away. What it was told and said is void.
+    /// Forgets the driver's state and the pending messages, on a reset.
     mutating func driverLeft() {
         isOpenInGuest = false
         isAnnounced = false
@@ -88,7 +88,7 @@ struct ConsolePortState {
         state += contents
     }
 
-    /// Takes back what `save` appended, off the front of `state`.
+    /// Restores the state that `save` appended, and removes it from the front of `state`.
     mutating func restore(from state: inout ArraySlice<UInt8>) {
         guard let bits = state.popFirst(), let owed = state.popFirst(), let low = state.popFirst(),
             let high = state.popFirst()
@@ -104,7 +104,7 @@ struct ConsolePortState {
     }
 }
 
-/// Bytes on their way in, first in, first out, at most 4096.
+/// A FIFO of at most 4096 bytes of input.
 struct InputBuffer {
     private var bytes = [UInt8](repeating: 0, count: 4096)
     private var first = 0
@@ -113,7 +113,7 @@ struct InputBuffer {
     var isEmpty: Bool { count == 0 }
     var room: Int { bytes.count - count }
 
-    /// What waits, first in first.
+    /// The undelivered bytes, oldest first.
     var contents: [UInt8] {
         var contents: [UInt8] = []
         for index in 0..<count { contents.append(bytes[(first + index) % bytes.count]) }

@@ -1,113 +1,117 @@
-// What a device type is to the transport. A device sees chains, its configuration space and the negotiated features: never a
-// register, a status bit, an interrupt, a thread or a file.
+// Interface between a device type and the transport. A device type handles chains, its configuration space and the
+// negotiated features; registers, status bits and interrupts belong to the transport, threads and files to the host.
 
 import VirtioABI
 
-/// What a device does with a chain it was given.
+/// How a device type handles a chain.
 public enum TakeResult<Request: Sendable>: Sendable {
-    /// Answered on the spot.
+    /// The device has completed the chain.
     case done(UsedLength)
-    /// Left to the backend. The answer goes to `reply`, if the device type has one.
+    /// The backend performs a request. The device writes its status to `reply`, if the device type has one.
     case work(Request, reply: Reply?)
-    /// There is no place in it for an answer: the device cannot go on.
+    /// The chain has no space for a status: the device needs a reset.
     case unanswerable
 }
 
 /// A virtio device type, without its transport and without its backend.
 public protocol VirtioDevice: ~Copyable {
     associatedtype Request: Sendable
-    /// What the host can configure of the device, and the driver can read. The transport keeps it, stages changes while suspended
-    /// and counts generations.
+    /// The part of the configuration space that the host can change. The transport stores it, stages changes while
+    /// suspended and updates ConfigGeneration.
     associatedtype Configuration: Equatable, Sendable
 
-    /// The device type (5).
+    /// The device type's id (5).
     static var deviceID: UInt32 { get }
-    /// The device type's feature bits that this device has.
+    /// The device type's feature bits that this device implements.
     static var features: Features { get }
-    /// Those of them it offers unless somebody says otherwise.
+    /// The subset of `features` that the device offers by default.
     static var defaultFeatures: Features { get }
-    /// Says what of `wanted`, a part of `features`, this device offers, and remembers it. Called once, before all else.
+    /// Returns and stores the subset of `wanted`, itself a subset of `features`, that this device offers. Called once,
+    /// first of all.
     mutating func offer(_ wanted: Features) -> Features
-    /// Queues of the device, at most 32, for a driver that accepted `features`.
+    /// Number of queues, at most 32, for a driver that accepted `features`.
     func queueCount(_ features: Features) -> Int
     /// QueueSizeMax of queue `index`.
     func queueSizeMax(_ index: Int) -> UInt16
-    /// What the configuration is when the device is made.
+    /// The configuration of a new device.
     var initialConfiguration: Configuration { get }
     /// The device-specific configuration space as the driver reads it.
     func bytes(of configuration: Configuration) -> ConfigurationBytes
 
-    /// The driver's features are final: FEATURES_OK.
+    /// Called when FEATURES_OK is accepted: `features` are final.
     mutating func negotiated(_ features: Features)
-    /// Back to the state after creation. What the host has configured stays.
+    /// Returns to the state after creation, except what the host has configured.
     mutating func reset()
-    /// The driver can read a new configuration. Returns the queues by which the device has something to say of it.
+    /// Called when the driver can read a new configuration. Returns the queues on which the device reports the change.
     mutating func configurationChanged() -> QueueSet
 
-    /// Whether the device has something to do with a buffer of queue `index`; a receive queue without input has not (D-12).
+    /// Whether the device needs a buffer of queue `index` now. A receive queue without input does not (D-12).
     func wantsBuffer(queue index: Int) -> Bool
-    /// Looks at a chain of queue `index`, and answers it or says what the backend has to do.
+    /// Handles a chain of queue `index`: completes it or returns a request for the backend.
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> TakeResult<Request>
-    /// Queues for which the device may have something, since it answered a buffer of queue `index`.
-    func consequences(ofQueue index: Int) -> QueueSet
-    /// The backend is done with a request: answers into `reply`, and says what the device wrote into the chain.
+    /// Returns the queues that may have work after a buffer of queue `index` was used.
+    func queuesAffected(byQueue index: Int) -> QueueSet
+    /// Completes a request of the backend: writes its status to `reply` and returns the used length.
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength
 
-    /// What lies at `offset` of the configuration space; nil behind its end and in padding.
+    /// Returns the field at `offset` of the configuration space; nil past the end and in padding.
     static func field(at offset: Int) -> ConfigurationField?
-    /// A request in a few words.
+    /// Returns a summary of `request` for a trace.
     static func summary(of request: Request) -> RequestSummary
-    /// `configuration` as a word, and such a word as a configuration, for a trace and its replay.
+    /// Encodes `configuration` as a word for a trace.
     static func word(of configuration: Configuration) -> UInt64
+    /// Decodes a configuration from its word in a trace.
     func configuration(of word: UInt64) -> Configuration
 
-    /// The byte to be shown at once, if a write of `value` at `offset` of the configuration space is emergency output (5.3.4).
+    /// Returns the byte to output if a write of `value` at `offset` of the configuration space is an emergency write
+    /// (5.3.4).
     func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8?
-    /// The driver writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space; false if it may not.
+    /// Writes `width` bytes, 1, 2 or 4, at `offset` of the configuration space; false if the driver may not write
+    /// there.
     mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool
 
-    /// What the device remembers beside what the driver negotiated, for a snapshot.
+    /// The device's state for a snapshot, except the negotiated features.
     var savedState: [UInt8] { get }
-    /// Takes back what `savedState` gave, after `negotiated`.
+    /// Restores the state of `savedState`. Called after `negotiated`.
     mutating func restore(_ state: [UInt8])
 }
 
 extension VirtioDevice where Self: ~Copyable {
-    /// None.
+    /// No features.
     public static var features: Features { [] }
-    /// All it has.
+    /// All features.
     public static var defaultFeatures: Features { features }
-    /// Everything that is wanted.
+    /// Offers all of `wanted`.
     public mutating func offer(_ wanted: Features) -> Features { wanted }
     public mutating func negotiated(_ features: Features) {}
     public mutating func configurationChanged() -> QueueSet { [] }
-    public func consequences(ofQueue index: Int) -> QueueSet { [] }
-    /// Nothing.
+    public func queuesAffected(byQueue index: Int) -> QueueSet { [] }
+    /// No fields.
     public static func field(at offset: Int) -> ConfigurationField? { nil }
-    /// No more than that it is one.
+    /// A summary of kind `other`, without details.
     public static func summary(of request: Request) -> RequestSummary { RequestSummary(.other, place: 0, count: 0) }
-    /// For a device whose configuration never changes.
+    /// 0, for a device whose configuration never changes.
     public static func word(of configuration: Configuration) -> UInt64 { 0 }
     public func configuration(of word: UInt64) -> Configuration { initialConfiguration }
     public func emergencyByte(_ value: UInt32, at offset: Int) -> UInt8? { nil }
     public mutating func writeConfiguration(_ value: UInt32, at offset: Int, width: Int) -> Bool { false }
-    /// Nothing beside what the transport keeps.
+    /// No state besides the transport's.
     public var savedState: [UInt8] { [] }
-    /// Nothing to take back.
+    /// Restores nothing.
     public mutating func restore(_ state: [UInt8]) {}
 }
 
 /// A field of a configuration space.
 public struct ConfigurationField: Sendable {
-    /// Where it starts.
+    /// Byte offset of the field.
     public let offset: Int
-    /// Bytes.
+    /// Width in bytes.
     public let width: Int
-    /// The feature it belongs to; none for a field that is always there.
+    /// The feature that the field depends on; empty for a field that is always present.
     public let feature: Features
-    /// Not to be read before FEATURES_OK.
+    /// Whether the driver must not read the field before FEATURES_OK.
     public let needsFeaturesOK: Bool
 
     init(_ offset: Int, _ width: Int, _ feature: Features = [], needsFeaturesOK: Bool = false) {
@@ -121,16 +125,16 @@ public struct ConfigurationField: Sendable {
 /// The bytes of a configuration space, at most 96, little-endian.
 public struct ConfigurationBytes: Sendable {
     private var bytes = InlineArray<96, UInt8>(repeating: 0)
-    /// Bytes the device type defines.
+    /// Number of bytes that the device type defines.
     public let size: Int
 
-    /// `size` zero bytes.
+    /// Creates `size` zero bytes.
     public init(size: Int) {
         precondition(size <= 96)
         self.size = size
     }
 
-    /// Puts `value` at `offset`, little-endian.
+    /// Stores `value` at `offset`, little-endian.
     public mutating func store<Value: FixedWidthInteger>(_ value: Value, at offset: Int) {
         precondition(offset >= 0 && offset + Value.bitWidth / 8 <= size)
         for index in 0..<(Value.bitWidth / 8) {
@@ -138,7 +142,7 @@ public struct ConfigurationBytes: Sendable {
         }
     }
 
-    /// `width` bytes (1 to 8) at `offset`, little-endian; bytes behind the end read 0.
+    /// Loads `width` bytes (1 to 8) at `offset`, little-endian; bytes past the end read as 0.
     public func load(at offset: Int, width: Int) -> UInt64 {
         var value: UInt64 = 0
         for index in 0..<width where offset + index < size {

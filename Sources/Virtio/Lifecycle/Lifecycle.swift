@@ -1,5 +1,6 @@
-// The device's life as the driver steers it through Status: initialisation, SUSPEND in both dialects, failure, reset
-// (VIRTIO 1.4, 2.1, 2.4 and 3.1; the draft of February 2024). Pure: events go in, the action the transport owes comes out.
+// The device lifecycle, which the driver controls through Status: initialisation, SUSPEND in both dialects, failure,
+// reset (VIRTIO 1.4, 2.1, 2.4 and 3.1; the draft of February 2024). Pure: events go in, actions for the transport come
+// out.
 //
 //                    DRIVER_OK             SUSPEND                drained
 //        notLive ----------------> running -------> suspending ----------> suspended
@@ -18,32 +19,32 @@ import VirtioABI
 
 /// The state behind the device status field.
 public struct Lifecycle: Equatable, Sendable {
-    /// Where the device is in its life.
+    /// Phase of the device lifecycle.
     public enum Phase: Hashable, Sendable {
         /// DRIVER_OK has not been accepted since the last reset.
         case notLive
         case running
-        /// SUSPEND was asked for; the drain is under way.
+        /// The driver requested SUSPEND; the drain is in progress.
         case suspending
         case suspended
-        /// Resume was asked for; the backend is not ready yet.
+        /// The driver requested the resume; the backend is not ready yet.
         case resuming
-        /// DEVICE_NEEDS_RESET; for 1.4 it matters whether the device died suspended.
+        /// DEVICE_NEEDS_RESET. In 1.4 Status also depends on whether the device failed while suspended.
         case dead(suspended: Bool)
     }
 
-    /// What the transport owes after a Status write.
+    /// What the transport must do after a lifecycle event.
     public enum Action: Equatable, Sendable {
         case nothing
-        /// Status was written 0: everything back to its initial state.
+        /// Status was written 0: return everything to its initial state.
         case reset
         /// DRIVER_OK was accepted.
         case goLive
-        /// Take the drain snapshot and start the drain.
+        /// Record what is available and start the drain.
         case beginSuspend
-        /// Forget the drain; the device runs: look at every ready queue.
+        /// End the drain. The device runs: serve every ready queue.
         case abortSuspend
-        /// Ask the backend to get ready.
+        /// Request the backend to get ready.
         case beginResume
         /// The backend need not get ready; nothing was delivered.
         case abortResume
@@ -51,13 +52,13 @@ public struct Lifecycle: Equatable, Sendable {
         case die(notify: Bool)
     }
 
-    /// The dialect this device offers; nil for none.
+    /// The SUSPEND dialect this device offers; nil if it does not offer SUSPEND.
     public let dialect: SuspendDialect?
     /// The driver accepted the dialect's feature bit.
     public private(set) var suspendNegotiated = false
-    /// Where the device is in its life.
+    /// Current phase.
     public private(set) var phase = Phase.notLive
-    /// The draft: an unrecoverable error came while suspended. It stays invisible until the resume (D-13).
+    /// The draft: an unrecoverable error occurred while suspended. It is not visible until the resume (D-13).
     public private(set) var latchedError = false
     /// ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK and FAILED as the driver set them; never SUSPEND or NEEDS_RESET.
     private var bits: DeviceStatus = []
@@ -65,7 +66,7 @@ public struct Lifecycle: Equatable, Sendable {
     /// A device after reset, offering SUSPEND in `dialect` or not at all.
     public init(dialect: SuspendDialect?) { self.dialect = dialect }
 
-    // MARK: What can be seen
+    // MARK: Visible state
 
     /// What the Status register reads. Reading has no side effect.
     public var status: DeviceStatus {
@@ -77,7 +78,7 @@ public struct Lifecycle: Equatable, Sendable {
         return status
     }
 
-    /// Whether Status shows the suspended value: until a resume is over, and in 1.4 after a death in suspension.
+    /// Whether Status shows the suspended value: until a resume is over, and in 1.4 after a failure while suspended.
     private var showsSuspended: Bool {
         switch phase {
         case .suspended, .resuming: true
@@ -95,16 +96,17 @@ public struct Lifecycle: Equatable, Sendable {
     /// resume is over).
     public var isFrozen: Bool { phase == .suspended || phase == .resuming }
 
-    /// The device may pop buffers. While suspending, the draft finishes what was available, 1.4 takes nothing new (D-11).
+    /// The device may pop buffers. While suspending, the draft completes what was available, 1.4 pops nothing new
+    /// (D-11).
     public var mayTake: Bool { phase == .running || phase == .suspending && dialect == .draft }
 
     /// The device may write used entries and raise notifications.
     public var mayUse: Bool { phase == .running || phase == .suspending }
 
-    // MARK: What the driver does
+    // MARK: Driver events
 
-    /// The driver writes Status. `acceptable` tells whether FEATURES_OK can be granted for `features`, which the driver
-    /// has accepted so far.
+    /// The driver writes Status. `features` are those it has accepted so far; `acceptable` says whether FEATURES_OK can
+    /// be set for them.
     public mutating func write(_ value: UInt32, features: Features, acceptable: Bool) -> Action {
         if value == 0 { return .reset }
         var written = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
@@ -119,7 +121,7 @@ public struct Lifecycle: Equatable, Sendable {
         case .running, .suspending, .suspended, .resuming: break
         }
         if bits.contains(.failed) {
-            // D-14: nothing new starts; a resume under way falls back.
+            // D-14: nothing new starts; a resume in progress is aborted.
             guard phase == .resuming else { return .nothing }
             phase = .suspended
             return .abortResume
@@ -136,7 +138,7 @@ public struct Lifecycle: Equatable, Sendable {
         return .goLive
     }
 
-    /// The draft: SUSPEND in the written value is the state the driver wants. It may change its mind (V5-DRV-6).
+    /// The draft: SUSPEND in the written value is the state the driver requests. It may reverse its request (V5-DRV-6).
     private mutating func requestDraft(_ written: DeviceStatus) -> Action {
         switch (phase, written.contains(.suspend)) {
         case (.running, true):
@@ -156,7 +158,7 @@ public struct Lifecycle: Equatable, Sendable {
         }
     }
 
-    /// 1.4: SUSPEND asks a running device to suspend, DRIVER_OK a suspended one to resume; there is no abort.
+    /// 1.4: SUSPEND requests a running device to suspend, DRIVER_OK a suspended one to resume. There is no abort.
     private mutating func requestRatified(_ written: DeviceStatus) -> Action {
         if phase == .running && written.contains(.suspend) {
             phase = .suspending
@@ -169,19 +171,19 @@ public struct Lifecycle: Equatable, Sendable {
         return .nothing
     }
 
-    /// The transport has carried the reset out.
+    /// Returns to the initial state, after the transport carried out the reset.
     public mutating func reset() { self = Lifecycle(dialect: dialect) }
 
-    // MARK: What happens in the device
+    // MARK: Device events
 
-    /// The drain is over: from here on Status shows the device suspended. False if no drain was under way.
+    /// The drain is over: from here on Status shows the device suspended. False if no drain was in progress.
     public mutating func drained() -> Bool {
         guard phase == .suspending else { return false }
         phase = .suspended
         return true
     }
 
-    /// The drain deadline passed: the draft suspends with the rest retained, 1.4 fails (D-11).
+    /// The drain deadline passed: the draft suspends and retains the requests in flight, 1.4 fails (D-11).
     public mutating func deadlinePassed() -> Action {
         guard phase == .suspending else { return .nothing }
         if dialect == .ratified { return die(suspended: false, notify: true) }
@@ -189,14 +191,14 @@ public struct Lifecycle: Equatable, Sendable {
         return .nothing
     }
 
-    /// The backend is ready: from here on Status shows the device running. False if no resume was under way.
+    /// The backend is ready: from here on Status shows the device running. False if no resume was in progress.
     public mutating func resumed() -> Bool {
         guard phase == .resuming else { return false }
         phase = .running
         return true
     }
 
-    /// Something unrecoverable happened in the device or in a ring (D-13; 2.1.2).
+    /// An unrecoverable error occurred in the device or in a ring (D-13; 2.1.2).
     public mutating func fail() -> Action {
         switch (phase, dialect) {
         case (.dead, _): return .nothing

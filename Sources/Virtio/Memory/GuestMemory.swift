@@ -1,8 +1,8 @@
-// Guest memory as the device model sees it: address ranges backed by host memory that somebody else owns and maps.
+// Guest memory as the device model sees it: address ranges backed by memory that the host owns and maps.
 //
-// Guest memory is never handed out as a span: the guest writes to it at any time, and a compiler that may assume
-// exclusive access merges two reads into one or splits one into two. Single values go through relaxed atomics, bulk data
-// is named by `GuestBuffer` and moved by the host's system calls.
+// Guest memory is never exposed as a span: the guest writes to it at any time, and a compiler that may assume exclusive
+// access merges two reads into one or splits one into two. Single values are accessed by relaxed atomics. Bulk data is
+// described by `GuestBuffer` and moved by the host's system calls.
 
 import Synchronization
 
@@ -12,10 +12,10 @@ import Synchronization
 @safe public struct GuestBuffer: @unchecked Sendable {
     /// Host address of the first byte. Valid for as long as the `GuestMemory` it came from.
     public var base: UnsafeMutableRawPointer
-    /// Bytes.
+    /// Length in bytes.
     public var count: Int
 
-    /// Names `count` bytes at `base`.
+    /// A range of `count` bytes at `base`.
     public init(base: UnsafeMutableRawPointer, count: Int) {
         unsafe self.base = base
         self.count = count
@@ -32,8 +32,8 @@ import Synchronization
         return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt8>.self).pointee.load(ordering: .relaxed)
     }
 
-    /// The little-endian 64-bit word at `offset`, wherever that is: one load if it is aligned in the host, eight if not. No byte
-    /// is fetched twice.
+    /// The little-endian 64-bit word at `offset`, with any alignment: one load if it is aligned in the host, eight
+    /// loads if not. No byte is fetched twice.
     func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
@@ -55,13 +55,13 @@ import Synchronization
 
 /// The guest's physical memory: at most four regions, ascending, none touching another.
 @safe public struct GuestMemory: @unchecked Sendable {
-    /// One piece of guest-physical address space with memory behind it.
+    /// A range of guest-physical addresses backed by host memory.
     @safe public struct Region {
         /// First guest-physical address.
         public let guestAddress: UInt64
         /// Host address of that byte, aligned to 16 bytes or better.
         public let base: UnsafeMutableRawPointer
-        /// Bytes.
+        /// Length in bytes.
         public let size: UInt64
 
         /// Describes memory that must stay mapped for as long as the region is in use.
@@ -72,11 +72,11 @@ import Synchronization
         }
     }
 
-    /// Most regions a guest can have.
+    /// Maximum number of regions.
     public static let maximumRegions = 4
 
     private let regions: InlineArray<4, Region?>
-    /// Where a device notes what it reads of this memory.
+    /// Records what a device reads from this memory.
     var recorder = TraceRecorder()
 
     /// Memory made of `regions`, at most `maximumRegions`, each aligned to 16 bytes on both sides: ring words are then
@@ -90,7 +90,7 @@ import Synchronization
         self.regions = InlineArray { $0 < regions.count ? regions[$0] : nil }
     }
 
-    /// The guest-physical address of a place in a buffer that `resolve` gave.
+    /// The guest-physical address of a byte in a buffer that `resolve` returned.
     func guestAddress(of place: UnsafeRawPointer) -> UInt64? {
         for index in regions.indices {
             guard let region = regions[index] else { return nil }

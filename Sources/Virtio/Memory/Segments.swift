@@ -1,15 +1,15 @@
-// The readable or the writable half of a descriptor chain, as a window on validated buffers. Devices cut headers off its
-// front and status bytes off its end without ever asking how the driver framed them (VIRTIO 1.4, 2.7.4.2).
+// The readable or the writable part of a descriptor chain, as a window on validated buffers. Devices cut headers off
+// its front and status bytes off its end, however the driver framed them (VIRTIO 1.4, 2.7.4.2).
 
-/// A sequence of guest buffers, read or written as if it were one.
+/// A sequence of guest buffers, read or written as if they were one buffer.
 ///
-/// It is a window on storage that a `Batch` owns: cutting changes that storage in place, and the window is valid until
-/// the batch is cleared.
+/// It is a window on storage that a `Batch` owns: cutting changes that storage in place. The window is valid until the
+/// batch is cleared.
 @safe public struct Segments: @unchecked Sendable {
     private var base: UnsafeMutablePointer<GuestBuffer>
-    /// Buffers.
+    /// Number of buffers.
     public private(set) var count: Int
-    /// Bytes in all of them.
+    /// Total length in bytes.
     public private(set) var byteCount: Int
     private let recorder: TraceRecorder
 
@@ -25,15 +25,15 @@
         for index in 0..<count { unsafe body(base[index]) }
     }
 
-    /// Calls `body` with the buffers, for a host that hands them to `preadv` or `pwritev`.
+    /// Calls `body` with the buffers, in the form that `preadv` and `pwritev` take.
     public func withBuffers<Result, Failure: Error>(
         _ body: (UnsafeBufferPointer<GuestBuffer>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try unsafe body(UnsafeBufferPointer(start: base, count: count))
     }
 
-    /// Copies bytes from the front into `target`, memory of the host's own, from `offset` on: as many as there are and fit.
-    /// Returns how many.
+    /// Copies bytes from the front into `target`, which is host memory, from `offset` on: as many as there are and fit.
+    /// Returns the number of bytes copied.
     @discardableResult
     public func copy(to target: inout MutableSpan<UInt8>, at offset: Int = 0) -> Int {
         precondition(offset >= 0 && offset <= target.count)
@@ -49,8 +49,8 @@
         }
     }
 
-    /// Copies bytes of `source`, memory of the host's own, from `offset` on to the front: as many as there are and fit. Returns
-    /// how many.
+    /// Copies bytes of `source`, which is host memory, from `offset` on to the front: as many as there are and fit.
+    /// Returns the number of bytes copied.
     @discardableResult
     public func copy(from source: Span<UInt8>, at offset: Int = 0) -> Int {
         precondition(offset >= 0 && offset <= source.count)
@@ -66,12 +66,12 @@
         }
     }
 
-    /// Cuts the first `n` bytes off and returns them, or nil, leaving everything as it was, if there are fewer.
+    /// Cuts the first `n` bytes off and returns them. If there are fewer, returns nil and changes nothing.
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
         guard byteCount >= n else { return nil }
         var bytes = InlineArray<n, UInt8>(repeating: 0)
         if unsafe n % 8 == 0 && base.pointee.count >= n {
-            // As it nearly always is: whole words in one buffer.
+            // The common case: whole words in one buffer.
             for word in 0..<(n / 8) {
                 let value = unsafe base.pointee.loadWord(at: 8 * word, recorder)
                 for index in 0..<8 { bytes[8 * word + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
@@ -86,7 +86,7 @@
         return bytes
     }
 
-    /// Cuts the last byte off and returns where it is, or nil if there is none.
+    /// Cuts the last byte off and returns its location, or nil if there is none.
     mutating func removeLast() -> GuestBuffer? {
         guard count > 0 else { return nil }
         let last = count - 1
@@ -105,7 +105,7 @@
         return true
     }
 
-    /// Cuts `n` bytes, no more than the first buffer holds, off the front. Empty buffers never stay.
+    /// Cuts `n` bytes, no more than the first buffer holds, off the front. A buffer that becomes empty is removed.
     private mutating func drop(_ n: Int) {
         unsafe base.pointee.base += n
         unsafe base.pointee.count -= n
@@ -117,7 +117,7 @@
     }
 }
 
-/// The fixed room in which chains are laid out as segments while a batch of requests is being served.
+/// Fixed storage for the segments of the chains in a batch.
 @safe struct SegmentStorage: ~Copyable, @unchecked Sendable {
     private let base: UnsafeMutablePointer<GuestBuffer>
     private let capacity: Int
@@ -136,15 +136,15 @@
         unsafe findings.deallocate()
     }
 
-    /// A place for what is seen in the chain that comes next.
+    /// Clears the findings for the next chain and returns a pointer to them.
     func newFindings() -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings) }
 
-    /// Segments that still fit.
+    /// Number of segments that still fit.
     var free: Int { capacity - count }
 
     mutating func removeAll() { count = 0 }
 
-    /// Adds a buffer of at least one byte. The caller has made sure of `free`.
+    /// Adds a buffer of at least one byte. The caller has checked `free`.
     mutating func append(_ buffer: GuestBuffer) {
         precondition(count < capacity && buffer.count > 0)
         unsafe (base + count).initialize(to: buffer)
@@ -159,7 +159,7 @@
             base: base + (self.count - skipped - count), count: count, byteCount: byteCount, recorder: recorder)
     }
 
-    /// Takes back what was appended since there were `count` segments.
+    /// Removes the segments appended since there were `count`.
     mutating func truncate(to count: Int) {
         precondition(count <= self.count)
         self.count = count

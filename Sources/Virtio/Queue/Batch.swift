@@ -1,71 +1,71 @@
-// What goes from the model to whoever does the I/O, and what comes back.
+// Requests from the model to the backend, and their outcomes.
 
-/// The name of a request that is in the backend's hands. It outlives resets: one from an older epoch means nothing.
+/// Names a request in flight. A token outlives resets: one from an older epoch is ignored.
 public struct Token: Hashable, Sendable {
-    /// The queue.
+    /// Index of the queue.
     public let queue: UInt16
-    /// Its name in that queue, below the queue's size.
+    /// The request's name in that queue, below the queue's size.
     public let name: UInt16
-    /// The queue's run between resets.
+    /// The queue's epoch, which changes when the queue is reset or disabled.
     public let epoch: UInt32
 
-    /// The token of these numbers, as a trace has them.
+    /// A token with these numbers, as read from a trace.
     public init(queue: UInt16, name: UInt16, epoch: UInt32) {
         (self.queue, self.name, self.epoch) = (queue, name, epoch)
     }
 }
 
-/// How a request ended in the backend.
+/// The backend's outcome of a request.
 public struct Outcome: Hashable, Sendable {
-    /// What the backend says of the request.
+    /// Success, or the kind of failure.
     public enum Result: UInt8, Sendable { case ok, ioError, unsupported }
 
-    /// What the backend says of the request.
+    /// Success, or the kind of failure.
     public var result: Result
     /// Bytes the backend wrote into the request's data buffers.
     public var written: UInt32
 
-    /// A request that ended with `result` after `written` bytes were put into guest memory.
+    /// An outcome with `result`, after `written` bytes were stored in guest memory.
     public init(_ result: Result, written: UInt32 = 0) {
         self.result = result
         self.written = written
     }
 
-    /// Success, with `written` bytes put into guest memory.
+    /// Success, with `written` bytes stored in guest memory.
     public static func ok(written: UInt32 = 0) -> Outcome { Outcome(.ok, written: written) }
-    /// The host failed.
+    /// An I/O error of the host.
     public static let ioError = Outcome(.ioError)
 }
 
-/// A request on its way to the backend.
+/// A request for the backend.
 public struct Work<Request: Sendable>: Sendable {
-    /// Names the request when its outcome is reported.
+    /// Identifies the request when its outcome is reported.
     public let token: Token
-    /// What to do, in the device's terms.
+    /// The operation, as the device type defines it.
     public let request: Request
 }
 
-/// The requests that one `take` hands out, with the room for their segments. Owned by a worker and used again and again,
-/// so that serving a request allocates nothing.
+/// The requests that `take` returns, with the storage for their segments. A worker thread owns and reuses it, so that
+/// serving a request allocates nothing.
 ///
 /// The segments of its requests are valid until `removeAll`.
 @safe public struct Batch<Request: Sendable>: ~Copyable, @unchecked Sendable {
-    /// Most requests in a batch.
+    /// Maximum number of requests.
     public let capacity: Int
-    /// Requests in the batch.
+    /// Number of requests in the batch.
     public private(set) var count = 0
 
     var segments: SegmentStorage
     private let works: UnsafeMutablePointer<Work<Request>>
 
-    /// Room for `capacity` requests, 32768 at most, of a device whose longest chain has `longestChain` descriptors. Such a chain
-    /// always fits an empty batch.
+    /// Allocates room for `capacity` requests, 32768 at most, of a device whose longest chain has `longestChain`
+    /// descriptors. Such a chain always fits an empty batch.
     public init(capacity: Int = 64, longestChain: UInt16) {
         precondition(capacity > 0 && capacity <= 1 << 15)
         self.init(room: capacity, segments: 2 * Int(longestChain))
     }
 
-    /// Room for `room` requests, of `segments` segments in all.
+    /// Allocates room for `room` requests with `segments` segments in all.
     init(room: Int, segments: Int) {
         capacity = room
         self.segments = SegmentStorage(capacity: segments)
@@ -83,7 +83,7 @@ public struct Work<Request: Sendable>: Sendable {
         return unsafe works[index]
     }
 
-    /// Forgets the requests; their segments are no longer valid.
+    /// Removes the requests; their segments are no longer valid.
     public mutating func removeAll() {
         unsafe works.deinitialize(count: count)
         count = 0

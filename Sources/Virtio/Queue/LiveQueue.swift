@@ -1,18 +1,19 @@
-// A queue that the driver enabled: a ring in one of the two formats, and the chains taken from it.
+// A queue that the driver enabled: a ring in one of the two formats, and its parked chains.
 
 import Synchronization
 import VirtioABI
 
-/// How far a ring was followed. In a split ring the free-running `count` is all; a packed one also has a place and a lap.
+/// A position in a ring. A split ring needs only the free-running `count`; a packed ring also has a slot and a wrap
+/// counter.
 struct RingPosition: Equatable, Sendable {
-    /// Entries (split) or descriptors (packed) so far, free-running.
+    /// Entries (split) or descriptors (packed) passed so far, free-running.
     var count: UInt16 = 0
-    /// The descriptor that comes next in a packed ring, below its size.
+    /// The next descriptor of a packed ring, below its size.
     var slot: UInt16 = 0
     /// The wrap counter of a packed ring (2.8.1).
     var wrap = true
 
-    /// Goes `n` descriptors, at most `size`, further round a packed ring.
+    /// Advances by `n` descriptors, at most `size`, in a packed ring.
     mutating func advance(by n: UInt16, size: UInt16) {
         count &+= n
         let rest = size - slot
@@ -25,24 +26,24 @@ struct RingPosition: Equatable, Sendable {
     }
 }
 
-/// Where the device stands in a ring.
+/// The device's positions in a ring.
 struct RingPositions: Equatable, Sendable {
-    /// Of the next chain to pop.
+    /// The next chain to pop.
     var available = RingPosition()
-    /// Of the next chain to put.
+    /// The next used entry to write.
     var used = RingPosition()
-    /// `used` when the driver was last thought of (2.7.7.2, 2.8.10).
+    /// `used` at the last decision whether to interrupt (2.7.7.2, 2.8.10).
     var notified = RingPosition()
 }
 
-/// Outcome of popping a queue.
+/// Result of popping a queue.
 enum NextChain: ~Copyable {
     case empty
     case chain(DescriptorChain)
     case fault(QueueFault)
 }
 
-/// A virtqueue that has been checked and may be used.
+/// A virtqueue whose configuration was checked, so that it may be used.
 struct LiveQueue: ~Copyable {
     private enum Ring {
         case split(SplitQueue)
@@ -50,13 +51,11 @@ struct LiveQueue: ~Copyable {
     }
 
     private var ring: Ring
-    /// `eventIndex` of them: both sides say where in the ring they want to be notified.
-    private let rules: ChainRulesPlace
-    /// Where the next chain is popped and the next one is put.
+    private let rules: ChainRulesPointer
     var positions = RingPositions()
     var parked: ParkedChains
 
-    /// Checks what the driver configured and makes it a queue of the form it negotiated.
+    /// Checks what the driver configured and makes it a queue in the negotiated ring format.
     init(
         _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, checksDriver: Bool
     ) throws(QueueFault) {
@@ -73,7 +72,7 @@ struct LiveQueue: ~Copyable {
             checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
-        self.rules = ChainRulesPlace(rules)
+        self.rules = ChainRulesPointer(rules)
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
     }
@@ -88,15 +87,16 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// Pops the next chain and lays it out in `segments`, which has room for the longest. At the end of the ring the driver is
-    /// asked to notify the next one, if it should, and the ring is looked at once more.
+    /// Pops the next chain and stores its buffers in `segments`, which has room for the longest chain. If the ring is
+    /// empty, `requestsNotification` is set and VIRTIO_F_EVENT_IDX was negotiated, asks the driver to notify when it
+    /// adds the next chain, and checks the ring once more.
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
             if rules.value.eventIndex && requestsNotification {
                 requestNotification()
-                // Full fence: the event is out before the ring is looked at again. Pairs with the driver's barrier between
-                // making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
+                // Full fence: the event is visible before the ring is read again. Pairs with the driver's barrier
+                // between making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
                 atomicMemoryFence(ordering: .sequentiallyConsistent)
                 if let chain = try pop(&segments) { return .chain(chain) }
             }
@@ -113,7 +113,7 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// Asks the driver to notify when it makes the next chain available: never without VIRTIO_F_EVENT_IDX.
+    /// Asks the driver to notify when it makes the next chain available. Only with VIRTIO_F_EVENT_IDX.
     private func requestNotification() {
         switch ring {
         case .split(let queue): queue.setAvailableEvent(positions.available)
@@ -121,7 +121,7 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// What the driver wrote of the notifications it wants (2.7.7, 2.8.10).
+    /// The driver's interrupt suppression, as it wrote it (2.7.7, 2.8.10).
     var suppression: UInt32 {
         switch ring {
         case .split(let queue): UInt32(rules.value.eventIndex ? queue.usedEvent : queue.availableFlags)
@@ -129,12 +129,12 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// A ring in the packed form.
+    /// Whether the ring is a packed one.
     var isPacked: Bool {
         if case .packed = ring { true } else { false }
     }
 
-    /// Whether the driver left the descriptors of a chain alone since it was popped.
+    /// Whether the descriptors of a chain are unchanged since it was popped.
     func isUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint) -> Bool {
         switch ring {
         case .split(let queue): queue.isUnchanged(id, fingerprint, longest: rules.value.longest)
@@ -142,7 +142,7 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// Gives a chain that took `slots` entries back, and says what was written into it (2.7.8, 2.8.6).
+    /// Writes the used entry of a chain that takes `slots` entries (2.7.8, 2.8.6).
     mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength) {
         switch ring {
         case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
@@ -150,10 +150,10 @@ struct LiveQueue: ~Copyable {
         }
     }
 
-    /// Whether the driver wants to hear of what was put since it was asked last (2.7.7.2, 2.8.10).
+    /// Whether the driver wants an interrupt for what was used since the last call (2.7.7.2, 2.8.10).
     mutating func wantsInterrupt() -> Bool {
-        // Full fence: what was put is out before the driver's wish is read. Pairs with the driver's barrier between
-        // enabling notifications and looking at the ring once more (2.7.7.1).
+        // Full fence: used entries are visible before the driver's suppression is read. Pairs with the driver's barrier
+        // between enabling interrupts and checking the ring once more (2.7.7.1).
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         defer { positions.notified = positions.used }
         return switch ring {

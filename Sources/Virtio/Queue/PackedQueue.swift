@@ -1,8 +1,8 @@
-// The device side of a packed ring (VIRTIO 1.4, 2.8). One ring of descriptors, written by both sides in turn; who owns one is told by
-// two flag bits against a counter that flips at each lap.
+// The device side of a packed ring (VIRTIO 1.4, 2.8): one ring of descriptors that both sides write in turn. Two flag
+// bits, compared with a wrap counter that flips at each lap, tell which side owns a descriptor.
 //
 //   descriptor, 16 bytes:  address le64 | length le32 | id le16 | flags le16      flags: AVAIL bit 7, USED bit 15
-//   available:  AVAIL == lap, USED != lap          used:  AVAIL == USED == lap
+//   available:  AVAIL == wrap, USED != wrap        used:  AVAIL == USED == wrap
 //   event suppression, 4 bytes:  off_wrap le16 | flags le16
 //
 // Invariant behind every `unsafe` here: the three areas were resolved and found aligned when the queue went live, guest
@@ -11,18 +11,19 @@
 import Synchronization
 import VirtioABI
 
-/// A packed ring that has been checked and may be used.
+/// A packed ring whose configuration was checked.
 @safe struct PackedQueue: @unchecked Sendable {
     /// Entries, 1 to 32768.
     let size: UInt16
 
     private let ring: UnsafeMutableRawPointer
-    /// The two event suppression structures: the driver's is read-only for the device, the other way round.
+    /// The two event suppression structures: the device reads the driver's and writes its own.
     private let driverEvent: UnsafeMutableRawPointer
     private let deviceEvent: UnsafeMutableRawPointer
     private let recorder: TraceRecorder
 
-    /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest memory).
+    /// Checks what the driver configured (VIRTIO 1.4, 2.8: size, alignment; every byte of the three areas in guest
+    /// memory).
     init(_ configuration: QueueConfiguration, in memory: GuestMemory) throws(QueueFault) {
         guard let size = configuration.packedSize else { throw .badSize }
         guard configuration.descriptors % PackedRing.descriptorAlignment == 0,
@@ -41,20 +42,20 @@ import VirtioABI
 
     // MARK: Available descriptors
 
-    /// Whether the descriptor at `position` is the device's. Acquire: pairs with the driver's barrier before it sets the flags of
-    /// a chain's first descriptor (2.8.21.2).
+    /// Whether the descriptor at `position` is available. Acquire: pairs with the driver's barrier before it sets the
+    /// flags of a chain's first descriptor (2.8.21.2).
     private func isAvailable(_ position: RingPosition) -> Bool {
         let flags = unsafe word(descriptor(position.slot) + PackedRing.flags)
         return unsafe isAvailable(recorder.load(flags.pointee.load(ordering: .acquiring), at: flags), position)
     }
 
-    /// What `flags` of the descriptor at `position` say of that.
+    /// Whether `flags`, of the descriptor at `position`, mark it available.
     private func isAvailable(_ flags: UInt16, _ position: RingPosition) -> Bool {
         let (available, used) = (flags & PackedRing.availableBit != 0, flags & PackedRing.usedBit != 0)
         return available == position.wrap && used != position.wrap
     }
 
-    /// How many descriptors in a row are available from `start` on, a lap at most.
+    /// Number of consecutive available descriptors from `start` on, one lap at most.
     func availableCount(from start: RingPosition) -> UInt16 {
         var position = start
         for count in 0..<size {
@@ -64,19 +65,19 @@ import VirtioABI
         return size
     }
 
-    /// Pops the next chain, for which the ring must have room beside those in `parked`; nil if there is none.
+    /// Pops the next chain; nil if there is none. It must fit into the ring together with the chains in `parked`.
     func next(
-        at start: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
+        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
         var chain = ChainBuilder(rules, segments)
         var position = start
         for count in 1...size {
-            // What the device has not given back cannot be available again.
+            // A descriptor that the device has not returned cannot be available again.
             guard parked.slots + Int(count) <= Int(size) else { throw .headInFlight }
             let descriptor = fetch(position.slot)
-            // Else it is the device's own used one, or nobody's.
+            // Otherwise it is a used descriptor, or one that was never made available.
             guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
             position.advance(by: 1, size: size)
             if descriptor.flags.contains(.indirect) {
@@ -92,19 +93,19 @@ import VirtioABI
             }
             start = position
             chain.findings.markCovered(.packedList)
-            // The buffer's id stands in its last descriptor, and is whatever the driver likes (2.8.6).
+            // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
             return chain.finish(id: descriptor.id, slots: count, segments)
         }
         throw .endlessChain
     }
 
-    /// All of a table's descriptors, one after the other. Their flags say nothing but who may write, and they have no id (2.8.7).
+    /// Adds all descriptors of a table, in order. Only their WRITE flag has a meaning, and they have no id (2.8.7).
     private func add(
         _ table: IndirectTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
         for index in 0..<table.count {
             let (low, high) = table.fetch(index)
-            let descriptor = Fetched(low: low, high: high)
+            let descriptor = DescriptorCopy(low: low, high: high)
             chain.note(low, high)
             chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
             try chain.add(
@@ -112,8 +113,8 @@ import VirtioABI
         }
     }
 
-    /// Whether the table, if there is one, is as `fingerprint` saw it. The ring's own descriptors may be the device's again by now: it puts
-    /// used ones where others were available.
+    /// Whether the indirect table, if there is one, still matches `fingerprint`. The ring's own descriptors are not
+    /// compared: the device may have overwritten them with used descriptors.
     func isUnchanged(_ fingerprint: ChainFingerprint) -> Bool {
         guard let table = fingerprint.table.map({ IndirectTable($0, recorder) }) else { return true }
         var digest = Digest()
@@ -124,8 +125,8 @@ import VirtioABI
         return digest.value == fingerprint.digest
     }
 
-    /// A descriptor's copy.
-    private struct Fetched {
+    /// A fetched descriptor.
+    private struct DescriptorCopy {
         let address: UInt64
         let length: UInt32
         let id: UInt16
@@ -140,15 +141,15 @@ import VirtioABI
     }
 
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
-    private func fetch(_ slot: UInt16) -> Fetched {
+    private func fetch(_ slot: UInt16) -> DescriptorCopy {
         let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe Fetched(
+        return unsafe DescriptorCopy(
             low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
             high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
-    /// The device's event suppression structure: the driver notifies when it makes the descriptor at `position` available
-    /// (2.8.10). One store, so that the driver never sees half of it.
+    /// Writes the device's event suppression structure: the driver notifies when it makes the descriptor at `position`
+    /// available (2.8.10). One store, so that the driver never reads half of it.
     func setDeviceEvent(_ position: RingPosition) {
         let offset = position.slot | (position.wrap ? PackedRing.eventWrapBit : 0)
         let event = UInt32(PackedRing.eventDescriptor) << 16 | UInt32(offset)
@@ -157,22 +158,22 @@ import VirtioABI
 
     // MARK: Used descriptors
 
-    /// Writes one used descriptor for the whole chain, and skips the rest of it (2.8.6).
+    /// Writes one used descriptor for the whole chain, and skips the chain's other descriptors (2.8.6).
     func put(_ id: UInt16, slots: UInt16, written: UsedLength, at position: inout RingPosition) {
         let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
             .store(written.length, ordering: .relaxed)
         unsafe word(entry + PackedRing.id).pointee.store(id, ordering: .relaxed)
         var flags = position.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
-        if written.anything { flags |= Descriptor.Flags.write.rawValue }
-        // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's read
-        // barrier after it saw them (2.8.21.3).
+        if written.wroteAnything { flags |= Descriptor.Flags.write.rawValue }
+        // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's
+        // read barrier after it reads the flags (2.8.21.3).
         unsafe word(entry + PackedRing.flags).pointee.store(flags, ordering: .releasing)
         position.advance(by: slots, size: size)
     }
 
-    /// Whether the driver wants to hear of what was put since it was last thought of (2.8.10): always, never or, with
-    /// VIRTIO_F_EVENT_IDX, when a certain descriptor is among it.
+    /// Whether the driver wants an interrupt for the descriptors used since the last decision (2.8.10): always, never
+    /// or, with VIRTIO_F_EVENT_IDX, if the descriptor it names is among them.
     func wantsInterrupt(_ positions: RingPositions, eventIndex: Bool) -> Bool {
         let event = driverEventWord
         switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {
@@ -181,7 +182,7 @@ import VirtioABI
             let offset = UInt16(truncatingIfNeeded: event)
             let wanted = RingPosition(
                 slot: offset & ~PackedRing.eventWrapBit, wrap: offset & PackedRing.eventWrapBit != 0)
-            // A descriptor that is not in the ring would never be reached.
+            // A descriptor outside the ring would never be reached: interrupt always.
             guard wanted.slot < size else { return true }
             let put = positions.used.count &- positions.notified.count
             return put > size || distance(positions.notified, wanted) < Int(put)
@@ -189,17 +190,17 @@ import VirtioABI
         }
     }
 
-    /// The driver's event suppression structure.
+    /// The driver's event suppression structure, as one word.
     var driverEventWord: UInt32 {
         let word = unsafe driverEvent.assumingMemoryBound(to: Atomic<UInt32>.self)
         return unsafe recorder.load(word.pointee.load(ordering: .relaxed), at: word)
     }
 
-    /// Descriptors from one place to another, within the two laps that the wrap counter tells apart.
+    /// Number of descriptors from one position to another, modulo the two laps that the wrap counter distinguishes.
     private func distance(_ from: RingPosition, _ to: RingPosition) -> Int {
-        func place(_ position: RingPosition) -> Int { Int(position.slot) + (position.wrap ? 0 : Int(size)) }
+        func offset(_ position: RingPosition) -> Int { Int(position.slot) + (position.wrap ? 0 : Int(size)) }
         let laps = 2 * Int(size)
-        return (place(to) - place(from) + laps) % laps
+        return (offset(to) - offset(from) + laps) % laps
     }
 
     private func descriptor(_ slot: UInt16) -> UnsafeMutableRawPointer {

@@ -1,14 +1,14 @@
-// The chains a device took and has not given back. Each has a name below the queue's size: in a split queue its head's index, which
-// no other chain can have meanwhile; in a packed one a name of our own, for a buffer id there is any number the driver likes
-// (2.8.6). There are as many names as the queue has entries, so nothing here grows.
+// The chains a device popped and has not used yet. Each has a name below the queue's size: in a split queue its head's
+// index, which no other parked chain can have; in a packed queue a name that the device assigns, because the driver may
+// give any buffer id to any number of buffers (2.8.6). There are as many names as queue entries, so nothing here grows.
 
-/// The chains of one queue that are in the backend's hands, or finished and not used yet.
+/// The parked chains of one queue: in flight, or finished and not used yet.
 @safe struct ParkedChains: ~Copyable, @unchecked Sendable {
-    /// How a finished chain was answered.
+    /// How a finished chain is answered.
     enum Answer: Sendable {
-        /// By the backend; the answer is still to be written into the chain.
+        /// By the backend; the device still has to write the answer into the chain.
         case outcome(Outcome)
-        /// At once.
+        /// By the device, when the chain was popped.
         case written(UsedLength)
     }
 
@@ -16,47 +16,47 @@
 
     private struct Parked {
         var state = State.free
-        /// What the driver knows it by: the head's index or the buffer id.
+        /// The id for the used ring: the head's index or the buffer id.
         var id: UInt16 = 0
-        /// Entries of the ring that the chain takes.
+        /// Ring entries that the chain takes.
         var slots: UInt16 = 0
-        /// Where the device will answer; nil for a device type that does not.
+        /// Where the device's answer goes; nil for a device type without one.
         var reply: Reply?
         var fingerprint: ChainFingerprint?
     }
 
-    /// A chain on its way to the used ring.
+    /// A finished chain, to be written to the used ring.
     struct Chain {
         let id: UInt16
         let slots: UInt16
         let reply: Reply?
-        /// What makes it known again, where somebody looks.
+        /// Detects changes of the chain by the driver; nil without conformance checks.
         var fingerprint: ChainFingerprint?
     }
 
-    /// Chains with the backend.
+    /// Chains in flight.
     private(set) var inFlight = 0
-    /// Chains finished and not used: the device is suspended, or one that came before is not finished.
+    /// Chains finished and not used: the device is suspended, or an older chain is not finished.
     private(set) var finished = 0
-    /// Entries of the ring that all of them take.
+    /// Ring entries that all parked chains take.
     private(set) var slots = 0
 
     private let size: UInt16
-    /// `size` entries, by name.
+    /// `size` entries, indexed by name.
     private let parked: UnsafeMutablePointer<Parked>
-    /// Chains are used in the order in which they were available (VIRTIO_F_IN_ORDER).
+    /// Chains are used in the order in which they were made available (VIRTIO_F_IN_ORDER).
     let inOrder: Bool
-    /// Then the names in that order.
+    /// The names in that order; empty without VIRTIO_F_IN_ORDER.
     private var order: NameQueue
-    /// Names are heads; otherwise those that are free are here.
+    /// Names are head indices; otherwise `freeNames` has those to assign.
     private let namedByHead: Bool
-    private var names: NameQueue
+    private var freeNames: NameQueue
 
     init(size: UInt16, inOrder: Bool, namedByHead: Bool) {
         self.size = size
         self.namedByHead = namedByHead
-        names = NameQueue(size: namedByHead ? 0 : size)
-        if !namedByHead { for name in 0..<size { names.append(name) } }
+        freeNames = NameQueue(size: namedByHead ? 0 : size)
+        if !namedByHead { for name in 0..<size { freeNames.append(name) } }
         unsafe parked = .allocate(capacity: Int(size))
         unsafe parked.initialize(repeating: Parked(), count: Int(size))
         self.inOrder = inOrder
@@ -65,21 +65,21 @@
 
     deinit { unsafe parked.deallocate() }
 
-    /// Whether no chain of this name, below `size`, is with the device.
+    /// Whether no parked chain has this name, below `size`.
     func isFree(_ name: UInt16) -> Bool {
         if case .free = unsafe parked[Int(name)].state { true } else { false }
     }
 
-    /// Whether a chain that is answered at once has to wait for others.
+    /// Whether a chain that the device answers at once must wait for older ones.
     var mustQueue: Bool { inOrder && inFlight + finished > 0 }
 
-    /// Sets a chain aside until the backend has answered, and gives its name. The ring has made sure that there is a free one.
+    /// Parks a chain until the backend finishes it, and returns its name. The ring guarantees that a name is free.
     mutating func park(_ chain: consuming DescriptorChain, reply: Reply?) -> UInt16 {
         inFlight += 1
         return add(chain, .inFlight, reply: reply)
     }
 
-    /// Sets a chain aside that is answered already.
+    /// Parks a chain that the device has already answered.
     mutating func park(_ chain: consuming DescriptorChain, written: UsedLength) {
         finished += 1
         _ = add(chain, .finished(.written(written)), reply: nil)
@@ -91,14 +91,14 @@
     }
 
     private mutating func add(_ chain: Parked) -> UInt16 {
-        let name = namedByHead ? chain.id : names.removeFirst()
+        let name = namedByHead ? chain.id : freeNames.removeFirst()
         unsafe parked[Int(name)] = chain
         slots += Int(chain.slots)
         if inOrder { order.append(name) }
         return name
     }
 
-    /// Keeps the outcome of the chain `name` for later; nothing in guest memory changes. False if it is not in the backend.
+    /// Stores the outcome of the chain `name`; guest memory does not change. False if the chain is not in flight.
     mutating func finish(_ name: UInt16, _ outcome: Outcome) -> Bool {
         guard name < size, case .inFlight = unsafe parked[Int(name)].state else { return false }
         unsafe parked[Int(name)].state = .finished(.outcome(outcome))
@@ -107,8 +107,8 @@
         return true
     }
 
-    /// Takes a finished chain back that may be used now, the first at or after `cursor`, and moves `cursor` behind it; nil when
-    /// there is none. In a queue that is used in order that is the oldest or none.
+    /// Removes and returns the first finished chain at or after `cursor`, and moves `cursor` behind it; nil if there is
+    /// none. With VIRTIO_F_IN_ORDER it returns the oldest chain if that is finished, otherwise nil.
     mutating func next(from cursor: inout UInt16) -> (chain: Chain, answer: Answer)? {
         if inOrder {
             guard let name = order.first, case .finished(let answer) = unsafe parked[Int(name)].state else {
@@ -130,7 +130,7 @@
         let chain = chain(name)
         slots -= Int(chain.slots)
         unsafe parked[Int(name)].state = .free
-        if !namedByHead { names.append(name) }
+        if !namedByHead { freeNames.append(name) }
         return chain
     }
 
@@ -141,7 +141,7 @@
 
     // MARK: Snapshots
 
-    /// Calls `body` with each finished chain, in an order that `restore` may be called in.
+    /// Calls `body` with each finished chain, in an order in which `restore` may be called.
     func forEachFinished(_ body: (Chain, Answer) -> Void) {
         for index in 0..<(inOrder ? order.count : size) {
             let name = inOrder ? order[index] : index
@@ -149,15 +149,15 @@
         }
     }
 
-    /// Puts back a chain that `forEachFinished` gave of this queue in another place.
+    /// Parks a chain that `forEachFinished` returned for this queue in another transport.
     mutating func restore(_ chain: Chain, _ answer: Answer) {
-        guard namedByHead ? chain.id < size && isFree(chain.id) : names.count > 0 else { return }
+        guard namedByHead ? chain.id < size && isFree(chain.id) : freeNames.count > 0 else { return }
         finished += 1
         _ = add(Parked(state: .finished(answer), id: chain.id, slots: chain.slots, reply: chain.reply))
     }
 }
 
-/// Names, first in, first out, at most as many as the queue has entries.
+/// A FIFO of names, at most as many as the queue has entries.
 @safe private struct NameQueue: ~Copyable, @unchecked Sendable {
     private let size: UInt16
     private let names: UnsafeMutablePointer<UInt16>
@@ -179,7 +179,7 @@
         return unsafe names[(Int(start) + Int(index)) % Int(size)]
     }
 
-    /// A name is in the queue once, so there is room.
+    /// There is always room: a name is in the queue at most once.
     mutating func append(_ name: UInt16) {
         precondition(count < size)
         unsafe names[(Int(start) + Int(count)) % Int(size)] = name

@@ -1,8 +1,8 @@
-// What the driver wrote into the queue registers, before anything is believed of it.
+// What the driver wrote into the queue registers, not yet validated.
 
 import VirtioABI
 
-/// A virtqueue's registers. It becomes a live queue only through `LiveQueue.init(_:_:in:)`, which checks all of it once.
+/// A virtqueue's registers. It becomes a live queue only through `LiveQueue.init`, which validates all of it once.
 struct QueueConfiguration: Equatable, Sendable {
     /// QueueSizeMax: fixed by the device, 0 for a queue that does not exist.
     let sizeMax: UInt16
@@ -15,14 +15,15 @@ struct QueueConfiguration: Equatable, Sendable {
 
     init(sizeMax: UInt16) { self.sizeMax = sizeMax }
 
-    /// Most descriptors in a chain, those in an indirect table included. The specification lets a driver make it as long as the
-    /// queue (2.7.5.3.1), or what the device allows (2.8.19). This device allows more, so that small queues are of use.
+    /// Maximum number of descriptors in a chain, those of an indirect table included. The specification lets a chain be
+    /// as long as the queue (2.7.5.3.1), or as the device allows (2.8.19). This device allows more, so that small
+    /// queues are usable.
     var longestChain: UInt16 { max(sizeMax, 128) }
 
     /// QueueSize is above QueueSizeMax.
     var isTooLarge: Bool { size > UInt32(sizeMax) }
 
-    /// Where the three areas are, of a queue of `size` that was found to lie in `memory`.
+    /// Host addresses of the three areas of a queue of `size`, which lies in `memory`.
     func areas(size: UInt16, isPacked: Bool, in memory: GuestMemory) -> InlineArray<3, Range<UInt>> {
         func area(_ address: UInt64, _ count: UInt64) -> Range<UInt> {
             guard let buffer = memory.resolve(address, count) else { return 0..<0 }
@@ -42,12 +43,13 @@ struct QueueConfiguration: Equatable, Sendable {
         ]
     }
 
-    /// The size, if a packed queue can have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4, 2.8).
+    /// The size, or nil if a packed queue cannot have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4,
+    /// 2.8).
     var packedSize: UInt16? {
         size != 0 && !isTooLarge && size <= SplitRing.maximumSize ? UInt16(size) : nil
     }
 
-    /// The size, if a split queue can have it: a power of two from 1 to QueueSizeMax (VIRTIO 1.4, 2.7).
+    /// The size, or nil if a split queue cannot have it: a power of two from 1 to QueueSizeMax (VIRTIO 1.4, 2.7).
     var splitSize: UInt16? {
         guard size != 0, size & (size - 1) == 0, !isTooLarge else { return nil }
         return UInt16(size)

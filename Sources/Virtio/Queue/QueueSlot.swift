@@ -1,29 +1,30 @@
-// One virtqueue of a device: its registers and, once the driver enabled it, the live queue. Two types, so a queue that is only
-// half configured cannot be used.
+// One virtqueue of a device: its registers and, after the driver enabled it, the live queue. They are two types, so
+// that a half-configured queue cannot be used.
 
-/// How a driver takes a live queue away.
+/// How the driver is stopping a live queue.
 enum QueueEnding: Sendable {
     case none
-    /// QueueReady was written 0; it reads 1 until no request of the queue is in the backend.
+    /// QueueReady was written 0; it reads 1 until no request of the queue is in flight.
     case disabled
-    /// QueueReset was written 1; both it and QueueReady read 1 until then.
+    /// QueueReset was written 1; QueueReset and QueueReady read 1 until no request of the queue is in flight.
     case reset
-    /// QueueReset was written 1 while the device is suspended: it reads 1, and the reset is the first thing after the resume
-    /// (D-16).
-    case resetPended
+    /// QueueReset was written 1 while the device is suspended: it reads 1, and the resume begins with the reset (D-16).
+    case resetDeferred
 }
 
-/// A virtqueue's registers, and the live queue from QueueReady = 1 until it is stopped.
+/// A virtqueue's registers, and the live queue from QueueReady = 1 until it is dropped.
 struct QueueSlot: ~Copyable {
     var configuration: QueueConfiguration
     var live: LiveQueue?
-    /// Requests of older epochs are nobody's.
+    /// Changes when the live queue is dropped. Tokens of older epochs are ignored.
     private(set) var epoch: UInt32 = 0
-    /// The driver is taking the queue away: what it reads until the backend's requests are back, and what is left after.
+    /// How the driver is stopping the queue: it decides what the registers read until no request is in flight, and what
+    /// remains afterwards.
     private(set) var ending = QueueEnding.none
-    /// What a draft drain has still to pop, of what was available at the SUSPEND write: entries (split) or descriptors (packed).
+    /// What a draft drain still has to pop of what was available at the SUSPEND write: entries (split) or descriptors
+    /// (packed).
     private(set) var drainLeft: UInt16?
-    /// How often the driver notified the live queue.
+    /// Number of notifications for the live queue.
     var notifications: UInt64 = 0
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }
@@ -32,9 +33,9 @@ struct QueueSlot: ~Copyable {
     var isReady: Bool { live != nil }
 
     /// QueueReset as the driver reads it.
-    var isResetting: Bool { ending == .reset || ending == .resetPended }
+    var isResetting: Bool { ending == .reset || ending == .resetDeferred }
 
-    /// Requests of the live queue in the backend.
+    /// Requests of the live queue in flight.
     var inFlight: Int {
         switch live {
         case .some(let queue): queue.parked.inFlight
@@ -50,7 +51,7 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// A chain of the live queue that is answered at once has to wait for others.
+    /// Whether a chain that the device answers at once must wait for older ones.
     var mustQueue: Bool {
         switch live {
         case .some(let queue): queue.parked.mustQueue
@@ -58,20 +59,20 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// Pops the live queue's next chain; in a draft drain no more than there was when it began.
+    /// Pops the live queue's next chain; in a draft drain only what was available when the drain began.
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         if drainLeft == 0 { return .empty }
         let before = position
         let next = live?.next(&segments, requestsNotification: requestsNotification) ?? .empty
         if let left = drainLeft {
-            // A driver that takes back what it made available ends the drain of its queue.
+            // If the driver takes back what it made available, the drain of the queue ends.
             let popped = position &- before
             drainLeft = popped > 0 ? left - min(left, popped) : 0
         }
         return next
     }
 
-    /// What is available in the live queue and was not popped.
+    /// Entries or descriptors of the live queue that are available and not popped; nil for a queue that is not live.
     var availableCount: UInt16? {
         switch live {
         case .some(let queue): queue.availableCount
@@ -79,7 +80,7 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// What the driver says of the notifications it wants.
+    /// The driver's interrupt suppression; nil for a queue that is not live.
     var suppression: UInt32? {
         switch live {
         case .some(let queue): queue.suppression
@@ -87,7 +88,7 @@ struct QueueSlot: ~Copyable {
         }
     }
 
-    /// How far the live queue was popped.
+    /// The next entry or descriptor to pop, free-running.
     private var position: UInt16 {
         switch live {
         case .some(let queue): queue.positions.available.count
@@ -97,30 +98,31 @@ struct QueueSlot: ~Copyable {
 
     // MARK: The end of a queue
 
-    /// Nothing is popped any more and nothing finished is used; the queue is gone when the backend has no request of it.
+    /// Stops the queue: nothing more is popped or used, and the queue is dropped when none of its requests is in
+    /// flight.
     mutating func end(as kind: QueueEnding) {
-        // A reset under way stays one: QueueReset reads 1 until it is over (MM-6).
+        // A reset in progress remains: QueueReset reads 1 until it is over (MM-6).
         if !(isResetting && kind == .disabled) { ending = kind }
         endIfIdle()
     }
 
-    /// Completes an ending once the backend's requests are back. Held outcomes go with the queue.
+    /// Completes the ending if no request is in flight. Finished chains are dropped with the queue.
     mutating func endIfIdle() {
         guard inFlight == 0 else { return }
         switch ending {
-        case .none, .resetPended: break
+        case .none, .resetDeferred: break
         case .disabled: drop()
         case .reset: reset()
         }
     }
 
-    /// Back to the state after creation (2.4; for one queue 2.6.1); the epoch goes on.
+    /// Returns to the state after creation (2.4; for one queue 2.6.1), except the epoch.
     mutating func reset() {
         drop()
         configuration = QueueConfiguration(sizeMax: configuration.sizeMax)
     }
 
-    /// Nothing from the live queue may reach guest memory any more.
+    /// Drops the live queue: nothing of it reaches guest memory any more.
     private mutating func drop() {
         live = nil
         notifications = 0
@@ -129,16 +131,16 @@ struct QueueSlot: ~Copyable {
         drainLeft = nil
     }
 
-    /// The end that a snapshot was in the middle of, and what was left of its drain.
-    mutating func continueAs(_ ending: QueueEnding, drainLeft: UInt16?) {
+    /// Restores the ending and the drain limit from a snapshot.
+    mutating func restoreEnding(_ ending: QueueEnding, drainLeft: UInt16?) {
         self.ending = ending
         self.drainLeft = drainLeft
     }
 
     // MARK: Draft drain
 
-    /// Takes what is available now as the end of the drain; nothing, if the device has no use for buffers now: input that
-    /// comes later waits for the resume.
+    /// Limits the drain to what is available now, or to nothing if the device needs no buffer now: input that arrives
+    /// later waits for the resume.
     mutating func limitDrain(wantsBuffer: Bool) {
         switch live {
         case .some(let queue): drainLeft = wantsBuffer ? queue.availableCount : 0
@@ -148,7 +150,7 @@ struct QueueSlot: ~Copyable {
 
     mutating func endDrain() { drainLeft = nil }
 
-    /// Nothing is in the backend, and nothing of what the drain consumes is left to pop.
+    /// Whether no request is in flight and the drain has nothing left to pop.
     func isDrained(wantsBuffer: Bool) -> Bool {
         inFlight == 0 && (drainLeft == nil || drainLeft == 0 || !wantsBuffer)
     }

@@ -1,4 +1,4 @@
-// The queues of a device, in one place in memory for as long as it lives: a transport that is handed on takes a pointer along, not
+// The queues of a device, at a fixed address for the transport's lifetime: moving a transport moves a pointer, not
 // kilobytes of queues.
 
 /// A device's queues, by index.
@@ -6,7 +6,7 @@
     private let base: UnsafeMutablePointer<QueueSlot>
     private let count: Int
 
-    /// `count` queues, each with the QueueSizeMax that `sizeMax` gives.
+    /// Makes `count` queues, each with the QueueSizeMax that `sizeMax` returns.
     init(count: Int, sizeMax: (Int) -> UInt16) {
         self.count = count
         unsafe base = .allocate(capacity: count)

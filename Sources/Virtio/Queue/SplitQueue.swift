@@ -1,4 +1,4 @@
-// The device side of a split ring (VIRTIO 1.4, 2.7). It knows rings and chains, and nothing of registers, device
+// The device side of a split ring (VIRTIO 1.4, 2.7). It handles rings and chains; it does not know registers, device
 // types, interrupts or the lifecycle.
 //
 //        driver                                            device
@@ -14,7 +14,7 @@
 import Synchronization
 import VirtioABI
 
-/// A split ring that has been checked and may be used.
+/// A split ring whose configuration was checked.
 @safe struct SplitQueue: @unchecked Sendable {
     /// Entries, a power of two.
     let size: UInt16
@@ -24,8 +24,8 @@ import VirtioABI
     private let deviceArea: UnsafeMutableRawPointer
     private let recorder: TraceRecorder
 
-    /// Checks what the driver configured and makes it a queue (VIRTIO 1.4, 2.7: sizes, alignment; every byte of the
-    /// three areas in guest memory).
+    /// Checks what the driver configured (VIRTIO 1.4, 2.7: size, alignment; every byte of the three areas in guest
+    /// memory).
     init(_ configuration: QueueConfiguration, in memory: GuestMemory) throws(QueueFault) {
         guard let size = configuration.splitSize else { throw .badSize }
         guard configuration.descriptors % SplitRing.descriptorAlignment == 0,
@@ -55,9 +55,9 @@ import VirtioABI
     /// `flags` of the available ring.
     var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
-    /// Pops the next chain, whose head must be free in `parked`; nil if there is none.
+    /// Pops the next chain; nil if there is none. Its head must be free in `parked`.
     func next(
-        at position: inout RingPosition, _ rules: ChainRulesPlace, _ parked: borrowing ParkedChains,
+        at position: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         let pending = availableIndex &- position.count
@@ -82,9 +82,9 @@ import VirtioABI
         return chain
     }
 
-    /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors is its end (2.7.5.3).
+    /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors ends it (2.7.5.3).
     private func walk(
-        from head: UInt16, _ rules: ChainRulesPlace, _ segments: inout SegmentStorage
+        from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
         var chain = ChainBuilder(rules, segments)
         var index = head
@@ -111,10 +111,10 @@ import VirtioABI
         throw .endlessChain
     }
 
-    /// Follows the chain in `table` from its first descriptor, and says how many there are. It ends: `chain` takes no more than its
-    /// rules allow.
+    /// Follows the chain in `table` from its first descriptor and returns its length. The loop ends because `chain`
+    /// limits the number of descriptors.
     private func walk(
-        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPlace,
+        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPointer,
         _ segments: inout SegmentStorage
     ) throws(QueueFault) -> Int {
         var index = 0
@@ -134,7 +134,7 @@ import VirtioABI
         }
     }
 
-    /// Whether the chain from `head` on is the one that `fingerprint` saw.
+    /// Whether the chain from `head` on still matches `fingerprint`.
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
         var index = head
@@ -159,7 +159,7 @@ import VirtioABI
             high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
-    /// `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
+    /// Writes `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
     func setAvailableEvent(_ position: RingPosition) {
         unsafe word(deviceArea, SplitRing.availableEvent(size: size)).pointee
             .store(position.count, ordering: .relaxed)
@@ -167,7 +167,7 @@ import VirtioABI
 
     // MARK: Used ring
 
-    /// Gives a chain back with `written` bytes in its writable part, counted from their start (2.7.8).
+    /// Writes the used entry of a chain, with `written` bytes from the start of its writable part (2.7.8).
     func put(_ head: UInt16, written: UInt32, at position: inout RingPosition) {
         let slot = UInt64(position.count & (size &- 1))
         let entry = unsafe deviceArea + Int(SplitRing.ring + SplitRing.usedEntrySize * slot)
@@ -176,21 +176,22 @@ import VirtioABI
         unsafe fields[1].store(written, ordering: .relaxed)
         position.count &+= 1
         // Release: the element, the data and the status byte are visible before the index (2.7.8.2). Pairs with the
-        // driver's read barrier after it saw the index move.
+        // driver's read barrier after it reads the index.
         unsafe word(deviceArea, SplitRing.index).pointee.store(position.count, ordering: .releasing)
     }
 
-    /// Without VIRTIO_F_EVENT_IDX: all notifications or none.
+    /// Whether the driver wants interrupts, without VIRTIO_F_EVENT_IDX: all or none.
     var wantsEveryInterrupt: Bool {
         availableFlags & SplitRing.noInterrupt == 0
     }
 
-    /// With it: the entry that `used_event` names is among those put since the driver was last thought of.
+    /// Whether the driver wants an interrupt, with VIRTIO_F_EVENT_IDX: the entry that `used_event` names is among those
+    /// written since the last decision.
     func usedEventPassed(_ positions: RingPositions) -> Bool {
         usedEvent &- positions.notified.count < positions.used.count &- positions.notified.count
     }
 
-    /// `used_event`.
+    /// The driver's `used_event`.
     var usedEvent: UInt16 { unsafe load(driverArea, SplitRing.usedEvent(size: size)) }
 
     private func load(_ area: UnsafeMutableRawPointer, _ offset: UInt64) -> UInt16 {

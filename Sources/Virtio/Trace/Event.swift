@@ -1,61 +1,63 @@
-// What happened to a device model, as values: everything it was told, everything it read of guest memory, and what came of it. The
-// first two are enough to go through it all once more (`Replay`).
+// Trace events of a device model: its inputs, its reads of guest memory, and its outcomes. Inputs and reads are
+// sufficient to replay a trace (`Replay`).
 
 import VirtioABI
 
-/// One thing that happened.
+/// A trace event.
 public enum Event: Equatable, Sendable {
-    // What the model was told.
+    // Inputs of the model
 
-    /// The driver read `width` bytes at `offset` of the device's window, and got `value`.
+    /// The driver read `value`, `width` bytes at `offset` of the device's window.
     case read(offset: UInt16, width: UInt8, value: UInt64)
-    /// The driver wrote them.
+    /// The driver wrote `value`, `width` bytes at `offset` of the device's window.
     case write(offset: UInt16, width: UInt8, value: UInt64)
-    /// The host was kicked for some of the queues, without an access.
+    /// An available buffer notification for some of the queues came without a register access (ioeventfd).
     case notified(QueueSet)
-    /// The host had room for that many requests, and segments of them.
+    /// The host called `take` with space for `room` requests and `segments` segments.
     case take(queue: UInt16, room: UInt16, segments: UInt32, requestsNotification: Bool)
-    /// The backend has done a request.
+    /// The backend completed a request.
     case finish(Token, Outcome)
     case backendReady
+    /// The drain deadline passed.
     case deadlinePassed
-    /// The backend is broken.
+    /// The backend failed.
     case fail
-    /// The host changed the configuration; its word as of `VirtioDevice.word(of:)`.
+    /// The host changed the configuration; the word of `VirtioDevice.word(of:)`.
     case change(UInt64)
-    /// Up to eight bytes of input for a port, first in lowest; more may follow in the next event.
+    /// Up to eight bytes of input for a port, the first in the lowest byte; more may follow in the next event.
     case input(port: UInt8, count: UInt8, bytes: UInt64)
-    /// The last of it was offered.
+    /// The host called `receive` with the preceding input of the port.
     case receive(port: UInt8)
     case open(port: UInt8, isOpen: Bool)
-    /// The host asked whether the driver is to be refused.
+    /// The host called `refuse`.
     case refuse
 
-    // What it read.
+    // Reads of guest memory
 
-    /// `width` bytes at a guest-physical address.
+    /// The model read `width` bytes at a guest-physical address.
     case load(address: UInt64, width: UInt8, value: UInt64)
 
-    // What came of it.
+    // Outcomes
 
     /// A chain was popped: its head or buffer id, and its readable and writable bytes.
     case available(queue: UInt16, id: UInt16, readable: UInt32, writable: UInt32)
-    /// A request went to the backend.
+    /// A request was passed to the backend.
     case request(Token, RequestSummary)
     /// A chain was used.
     case used(queue: UInt16, id: UInt16, length: UInt32)
-    /// InterruptStatus is another.
+    /// InterruptStatus changed.
     case interrupt(UInt32)
-    /// Status, or what is behind it, is another.
+    /// Status or the lifecycle phase changed.
     case lifecycle(DeviceStatus, Lifecycle.Phase)
-    /// The live queue of that epoch is gone: it was disabled or reset. Its requests that were not used will not be.
+    /// The live queue of that epoch was disabled or reset. Its requests that are not used by now never will be.
     case ended(queue: UInt16, epoch: UInt32)
     /// The driver broke a clause.
     case violation(Check, Evidence)
-    /// So many events were lost here.
+    /// The number of events lost here.
     case dropped(UInt64)
 
-    /// Whether the model was told it: what follows, up to the next of this kind, is part of the same call.
+    /// Whether the event is an input and so begins a call of the model. Events up to the next input belong to that
+    /// call.
     public var isInput: Bool {
         switch self {
         case .read, .write, .notified, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive,
@@ -66,26 +68,24 @@ public enum Event: Equatable, Sendable {
         }
     }
 
-    /// Most events of a call that are recorded. A `dropped` event counts the others.
+    /// Maximum number of recorded events of a call. A `dropped` event counts the others.
     public static var mostInCall: Int { 1 << 16 }
 }
 
-/// What a request is, in a few words.
+/// Summary of a request for a trace.
 public struct RequestSummary: Equatable, Sendable {
-    /// What kind.
     public let kind: RequestKind
-    /// Where on the disk, bytes, or at which port.
+    /// Byte offset on the disk, or the number of the port.
     public let place: UInt64
-    /// Bytes.
+    /// Length in bytes.
     public let count: UInt64
 
-    /// A request of `kind`.
     public init(_ kind: RequestKind, place: UInt64, count: UInt64) {
         (self.kind, self.place, self.count) = (kind, place, count)
     }
 }
 
-/// The kinds of requests.
+/// Kind of a request.
 public enum RequestKind: String, CaseIterable, Sendable {
     case read, write, flush, identify, discard, writeZeroes, output, other
 }

@@ -1,36 +1,39 @@
-// A trace gone through once more: the model is told what it was told then, reads of guest memory what it read then, and does the
-// same again. No KVM, no guest, no disk.
+// Replay of a trace: the model gets the recorded inputs and the recorded reads of guest memory, and its outcomes are
+// compared with the recorded ones. Needs no KVM, guest or disk.
 
-/// A device that goes through a trace.
+/// Replays a trace on a device.
 public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
-    /// The device, made as the traced one was, with `tracing: .replay`, over memory of the same extent.
+    /// The device, created like the traced one, with `tracing: .replay`, and with guest memory of the same extent.
     public var transport: MMIOTransport<Device>
-    /// Input that was announced and not offered yet.
+    /// Input of `.input` events not yet passed to the device.
     private var input: [UInt8] = []
 
-    /// Begins with a device that nothing has happened to.
+    /// Starts a replay on a new device.
     public init(_ transport: consuming MMIOTransport<Device>) { self.transport = transport }
 
-    /// How the model left the trace.
+    /// How the replay differs from the trace.
     public enum Divergence: Equatable, Sendable {
-        /// It read other places of guest memory.
+        /// The model read other addresses of guest memory.
         case memory(String)
-        /// Something else came of the call: what did, and what should have; nil for nothing.
+        /// The call had another outcome; nil for none.
         case outcome(Event?, expected: Event?)
         /// The trace ends within the call, as far as the model can tell: it goes on where the trace does not.
         case cut
-        /// Events are missing, here or before.
+        /// The number of events missing in this call or before it.
         case lost(UInt64)
     }
 
-    /// Goes through one call: `events` has the event that began it, and all that followed up to the next of that kind. Returns how it
-    /// went another way; nil if it went the same. Violations are not compared: the model finds them itself. Of a trace's last
-    /// call, some may be missing.
+    /// Replays one call: `events` is an input and all events up to the next input. Returns the first difference; nil if
+    /// there is none. Violations are not compared: the model finds them again. The last call of a trace may be
+    /// incomplete.
     ///
-    /// What the checks found in a call that the model could not follow does not count. In one that it followed it does, even if the
-    /// trace may lack some of the call: the model read nothing that the trace does not have, so it would have done the same.
+    /// What the checks find in a call that differs does not count. In a call without a difference it counts, even if the
+    /// trace lacks the end of that call: the model read nothing that the trace does not have, so it did the same.
+    ///
+    /// A device type that takes input from its host receives it through `onInput`.
     public mutating func play(
-        _ events: [Event], isLast: Bool, onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void
+        _ events: [Event], isLast: Bool = false,
+        onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void = { _, _, _ in }
     ) -> Divergence? {
         let (before, known) = (transport.conformance.state, events.prefix { $0.dropped == nil })
         let lost = known.count < events.count ? events[known.count].dropped : nil
@@ -51,7 +54,7 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case .notified(let queues): _ = transport.notified(queues)
         case .take(let queue, let room, let segments, let requestsNotification):
             guard Int(queue) < transport.queueCount else { break }
-            // Every chain and segment takes an event, and the longest chain has to fit: more room makes no difference.
+            // Each chain and each segment has an event, and the longest chain has to fit: more room makes no difference.
             var batch = Batch<Device.Request>(
                 room: min(Int(room), events.count),
                 segments: min(Int(segments), events.count + Int(transport.longestChain)))
@@ -79,42 +82,36 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if isLast, transport.memory.recorder.isExhausted || produced.count > expected.count { return .cut }
         if let divergence = transport.memory.recorder.divergence { return .memory(divergence) }
         for index in 0..<max(produced.count, expected.count) {
-            let (now, then) = (
+            let (actual, recorded) = (
                 index < produced.count ? produced[index] : nil, index < expected.count ? expected[index] : nil
             )
-            if now != then { return .outcome(now, expected: then) }
+            if actual != recorded { return .outcome(actual, expected: recorded) }
         }
         return nil
     }
 }
 
-extension Replay where Device == Block {
-    /// Goes through one call of a disk's.
-    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
-        play(events, isLast: isLast) { _, _, _ in }
-    }
-}
-
 extension Replay where Device == Console {
-    /// Goes through one call of a console's.
-    public mutating func play(_ events: [Event], isLast: Bool = false) -> Divergence? {
-        play(events, isLast: isLast) { transport, call, input in
-            switch call {
-            case .receive(let port) where port <= transport.portNames.count:
-                var accepted = 0
-                _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
-            case .open(let port, let isOpen) where port <= transport.portNames.count: _ = transport.setOpen(isOpen, port: Int(port))
-            default: break
-            }
+    /// Offers `input` to a port of the console, or opens or closes one, as `call` says.
+    public static func offerInput(
+        _ transport: inout MMIOTransport<Console>, _ call: Event, _ input: [UInt8]
+    ) {
+        switch call {
+        case .receive(let port) where port <= transport.portNames.count:
+            var accepted = 0
+            _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
+        case .open(let port, let isOpen) where port <= transport.portNames.count:
+            _ = transport.setOpen(isOpen, port: Int(port))
+        default: break
         }
     }
 }
 
 extension Event {
-    /// How many events are missing, if it says so.
+    /// The number of missing events that a `dropped` event gives; nil for other events.
     fileprivate var dropped: UInt64? { if case .dropped(let count) = self { count } else { nil } }
 
-    /// Whether it came of a call, and does not only tell of the driver.
+    /// Whether the replay compares the event: the outcome of a call, except violations.
     fileprivate var isOutcome: Bool {
         switch self {
         case .read, .available, .request, .used, .interrupt, .lifecycle: true

@@ -1,28 +1,28 @@
-// Where a device model's events are noted, or, when it goes through them once more, where it reads guest memory from. A device without
-// one pays a comparison a load.
+// Recorder of a device model's trace events. In a replay it also supplies the recorded reads of guest memory. A device
+// without a recorder pays one comparison for each load.
 //
-// The unsafe code here rests on this: a storage is made with its transport and freed with it, and whoever holds a tape is part of that
-// transport.
+// Safety of the unsafe code: the storage is created and freed with its transport, and all copies of the recorder belong
+// to that transport.
 
 import Synchronization
 
-/// A device's tape, or none.
+/// Records a device's trace events, or nothing.
 @safe struct TraceRecorder: @unchecked Sendable {
-    /// What is on a tape.
+    /// The recorded events and the state of a replay.
     @safe struct Storage: ~Copyable {
-        /// Guest memory, to name places in it.
+        /// Guest memory, to convert host pointers to guest addresses.
         let memory: GuestMemory
         let isReplay: Bool
         let capacity: Int
         let events: UnsafeMutablePointer<Event>
         var count = 0
         var dropped: UInt64 = 0
-        /// What a replay reads, and how far it has come.
+        /// Recorded events of the call being replayed, and the position of the next one to read.
         var script: [Event] = []
         var position = 0
-        /// The first event at which the model went another way than the script.
+        /// Describes the first read that differs from the script.
         var divergence: String?
-        /// The script had no more, and the model read on.
+        /// Whether the model read more than the script contains.
         var isExhausted = false
 
         init(memory: GuestMemory, capacity: Int, isReplay: Bool) {
@@ -37,45 +37,46 @@ import Synchronization
 
     private let storage: UnsafeMutablePointer<Storage>?
 
-    /// No tape.
+    /// Creates a recorder that records nothing.
     init() { unsafe storage = nil }
 
-    /// A tape for a device over `memory`.
+    /// Creates a recorder for a device with guest memory `memory`.
     init(memory: GuestMemory, isReplay: Bool) {
         let made = UnsafeMutablePointer<Storage>.allocate(capacity: 1)
         unsafe made.initialize(to: Storage(memory: memory, capacity: Event.mostInCall, isReplay: isReplay))
         unsafe storage = made
     }
 
-    /// Frees what `init` made. Nothing may use the tape, or a copy of it, any more.
+    /// Frees the storage. The recorder and its copies must not be used afterwards.
     func free() {
         guard let storage = unsafe storage else { return }
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }
 
-    /// Whether there is one.
+    /// Whether events are recorded.
     var isOn: Bool { unsafe storage != nil }
 
-    /// Notes an event.
+    /// Records `event`.
     @inline(__always)
     func record(_ event: @autoclosure () -> Event) {
         guard unsafe storage != nil else { return }
         append(event())
     }
 
-    /// Where the next event will stand.
+    /// The position of the next event.
     var mark: Int { unsafe storage?.pointee.count ?? 0 }
 
-    /// Notes the event that began a call, known only now, before what has come of the call since `mark`.
+    /// Records the input of a call whose value is known only at the end of the call, before the events since `mark`.
     func record(_ event: @autoclosure () -> Event, at mark: Int) {
         guard let storage = unsafe storage else { return }
-        append(event())
         let (events, count) = unsafe (storage.pointee.events, storage.pointee.count)
-        for index in (mark..<max(mark, count - 1)).reversed() { unsafe swap(&events[index], &events[index + 1]) }
+        append(event())
+        guard unsafe storage.pointee.count > count else { return }
+        for index in (mark..<count).reversed() { unsafe swap(&events[index], &events[index + 1]) }
     }
 
-    /// Notes input, eight bytes an event.
+    /// Records input for `port`, eight bytes in each event.
     func recordInput(_ bytes: Span<UInt8>, port: Int) {
         guard isOn else { return }
         var start = 0
@@ -99,7 +100,8 @@ import Synchronization
         unsafe storage.pointee.count += 1
     }
 
-    /// Calls `body` with the events noted since the last time, and forgets them. Events are plain values.
+    /// Calls `body` with each event recorded since the last call, then discards them. `Event` is trivial: nothing to
+    /// deinitialize.
     func drain(_ body: (Event) -> Void) {
         guard let storage = unsafe storage else { return }
         for index in 0..<(unsafe storage.pointee.count) { unsafe body(storage.pointee.events[index]) }
@@ -111,7 +113,8 @@ import Synchronization
 
     // MARK: Guest memory
 
-    /// A word of guest memory, fetched once by whoever calls: noted or, in a replay, what was noted.
+    /// Records `value`, which the caller has loaded from `place` in guest memory, and returns it. A replay returns the
+    /// recorded value.
     @inline(__always)
     func load<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
         guard unsafe storage != nil else { return value }
@@ -131,21 +134,21 @@ import Synchronization
 
     // MARK: Replay
 
-    /// From here on the model reads what `events` say it read.
+    /// Makes the reads in `events` the values that `load` returns.
     func play(_ events: [Event]) {
         guard let storage = unsafe storage else { return }
         unsafe storage.pointee.script = events
         unsafe storage.pointee.position = 0
     }
 
-    /// Where the model first read another place than the script says, or more than it has.
+    /// Describes the first read that differs from the script; nil if there is none.
     var divergence: String? { unsafe storage?.pointee.divergence }
-    /// It read more than the script has.
+    /// Whether the model read more than the script contains.
     var isExhausted: Bool { unsafe storage?.pointee.isExhausted ?? false }
 }
 
 extension TraceRecorder.Storage {
-    /// What was read at `address`, if the script goes on with that.
+    /// Returns the value of the script's next read if it is of `width` bytes at `address`; nil otherwise.
     mutating func next(_ address: UInt64, _ width: Int) -> UInt64? {
         while position < script.count {
             defer { position += 1 }
@@ -155,7 +158,7 @@ extension TraceRecorder.Storage {
             return nil
         }
         isExhausted = true
-        diverge("it reads \(width) bytes at \(address), of which the trace knows nothing")
+        diverge("it reads \(width) bytes at \(address), a read that the trace does not contain")
         return nil
     }
 

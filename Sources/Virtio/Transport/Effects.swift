@@ -1,4 +1,4 @@
-// What the model asks of the host that embeds it.
+// What the model requires of its host.
 
 /// Queues of one device, bit n for queue n.
 public struct QueueSet: OptionSet, Hashable, Sendable {
@@ -18,37 +18,37 @@ public struct QueueSet: OptionSet, Hashable, Sendable {
     }
 }
 
-/// What the host owes after a call into the model. Beside it, the interrupt line follows
+/// What the host must do after a call into the model. In addition it sets the interrupt line from
 /// `MMIOTransport.interruptAsserted` after *every* call, under the same lock.
 public struct Effects: Equatable, Sendable {
-    /// Things the host has to do or may want to know.
+    /// Events that the host must or may act on.
     public struct Events: OptionSet, Sendable {
         public let rawValue: UInt8
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// The driver reset the device or took a queue away: drop the work that was not yet submitted, and report it as
-        /// finished.
+        /// The driver reset the device or is stopping a queue: drop the work that was not yet submitted, and report it
+        /// as finished.
         public static let cancel = Events(rawValue: 1 << 0)
-        /// The driver reset the device: before its write is answered, no I/O may use guest memory any more (D-10).
+        /// The driver reset the device: its write must not return before all I/O has stopped using guest memory (D-10).
         public static let quiesce = Events(rawValue: 1 << 6)
-        /// A drain began: report `drainDeadlinePassed` when the host's patience ends.
+        /// A drain began: report `drainDeadlinePassed` at the drain deadline.
         public static let drainBegan = Events(rawValue: 1 << 1)
-        /// The device is suspended; the backend may rest.
+        /// The device is suspended; the backend may become idle.
         public static let suspended = Events(rawValue: 1 << 2)
-        /// The backend is wanted again: report `backendReady` or `fail`.
+        /// The driver requested the resume: make the backend ready, then report `backendReady` or `fail`.
         public static let resumeRequested = Events(rawValue: 1 << 3)
         /// The device runs again after a suspension.
         public static let resumed = Events(rawValue: 1 << 4)
-        /// Something was deferred that a suspended device cannot tell its driver; a host may wake the guest by other
+        /// Something was deferred: a suspended device cannot notify its driver. The host may wake the guest by other
         /// means (D-20).
         public static let deferred = Events(rawValue: 1 << 5)
     }
 
     /// What happened.
     public var events: Events = []
-    /// Queues with something to take: serve them by `take`.
+    /// Queues to serve by `take`.
     public var queues: QueueSet = []
-    /// A byte the driver wrote to the console's emergency-write field, to be shown at once.
+    /// A byte that the driver wrote to the console's emergency-write field, to be output at once.
     public var emergency: UInt8?
 
     /// Nothing to do.
@@ -57,7 +57,7 @@ public struct Effects: Equatable, Sendable {
     init(_ events: Events) { self.events = events }
     init(queues: QueueSet) { self.queues = queues }
 
-    /// Adds what `other` asks for.
+    /// Adds the effects of `other`.
     public mutating func merge(_ other: Effects) {
         events.formUnion(other.events)
         queues.formUnion(other.queues)

@@ -1,17 +1,17 @@
-// A device looked at from the host: everything its registers, its lifecycle and its queues hold, as a plain value. ConformanceChecking
-// changes nothing, and unlike a `Snapshot` this can be done at any time; it cannot be put back.
+// The state of a device for inspection: everything its registers, its lifecycle and its queues hold, as a plain value.
+// Inspection changes nothing and, unlike a `Snapshot`, is possible at any time. It cannot be restored.
 
 import VirtioABI
 
 /// The state of a device.
 public struct Inspection: Sendable {
-    /// How far a ring was followed.
+    /// A position in a ring.
     public struct Position: Equatable, Sendable {
-        /// Entries of a split ring, descriptors of a packed one; free-running, 16 bits.
+        /// Entries (split) or descriptors (packed) passed so far; free-running, 16 bits.
         public let count: UInt16
-        /// A packed ring's next descriptor; 0 in a split one.
+        /// The next descriptor of a packed ring; 0 in a split one.
         public let slot: UInt16
-        /// A packed ring's wrap counter (2.8.1); true in a split one.
+        /// The wrap counter of a packed ring (2.8.1); true in a split one.
         public let wrap: Bool
 
         init(_ position: RingPosition) { (count, slot, wrap) = (position.count, position.slot, position.wrap) }
@@ -29,41 +29,42 @@ public struct Inspection: Sendable {
         /// QueueReady and QueueReset as they read.
         public let isReady: Bool
         public let isResetting: Bool
-        /// The driver is taking the queue away, and requests of it are still in the backend or wait for the resume.
+        /// The driver is stopping the queue, and its requests are still in flight or deferred until the resume.
         public let isEnding: Bool
-        /// What the driver has made available and the device has not popped: entries of a split ring, descriptors of a packed one; nil for
-        /// a queue that is not live.
+        /// Entries (split) or descriptors (packed) that are available and not popped; nil for a queue that is not live.
         public let waiting: UInt16?
-        /// The device has something to do with a buffer of it now; a receive queue without input has not.
+        /// The device can use a buffer of the queue now; false for a receive queue without input.
         public let isWanted: Bool
-        /// How often the driver asked for it to be looked at, since it was set up.
+        /// Number of available buffer notifications since the queue became live.
         public let notifications: UInt64
-        /// What the driver last wrote of the notifications it wants: `flags` of the available ring, or with VIRTIO_F_EVENT_IDX `used_event`; the
-        /// whole structure of a packed ring. Nil for a queue that is not live.
+        /// The driver's interrupt suppression, as last written: `flags` of the available ring, or with
+        /// VIRTIO_F_EVENT_IDX `used_event`; the driver event suppression structure of a packed ring. Nil for a queue
+        /// that is not live.
         public let suppression: UInt32?
-        /// Where the next chain is popped, where the next used one is put, and where that was when the driver was last thought of
+        /// The next chain to pop, the next used entry to write, and `used` at the last decision whether to interrupt
         /// (2.7.7.2, 2.8.10); nil for a queue that is not live.
         public let available: Position?
         public let used: Position?
         public let notified: Position?
-        /// Chains in the backend.
+        /// Chains in flight.
         public let inFlight: Int
-        /// Chains that are finished and not used: they wait for the resume, or with VIRTIO_F_IN_ORDER for an older one.
+        /// Chains finished and not used: deferred until the resume, or with VIRTIO_F_IN_ORDER until an older one is
+        /// finished.
         public let held: Int
-        /// What a draft's drain has still to pop, entries (split) or descriptors (packed); nil without one.
+        /// What a draft's drain still has to pop, in entries (split) or descriptors (packed); nil without such a drain.
         public let drainLeft: UInt16?
     }
 
     /// The device type (5).
     public let deviceID: UInt32
-    /// The lifecycle, and Status, which is what it shows of itself.
+    /// The lifecycle, from which Status is derived.
     public let lifecycle: Lifecycle
-    /// What was offered, and what the driver accepted or is about to.
+    /// Features offered, and features the driver has accepted so far.
     public let offered: Features
     public let driverFeatures: Features
     /// InterruptStatus.
     public let interruptStatus: InterruptStatus
-    /// What the driver last wrote to InterruptACK, and how often it did.
+    /// The last value written to InterruptACK, and the number of writes.
     public let acknowledged: InterruptStatus
     public let acknowledgements: UInt64
     /// ConfigGeneration.
@@ -73,16 +74,16 @@ public struct Inspection: Sendable {
     public let driverFeaturesSel: UInt32
     public let queueSel: UInt32
     public let shmSel: UInt32
-    /// The configuration space the driver reads, and the one it will read after the resume, if that is another.
+    /// The configuration space the driver reads, and the staged one; nil if none is staged.
     public let configuration: ConfigurationBytes
     public let staged: ConfigurationBytes?
-    /// What the device type keeps of its own: of a console's ports their state, and the input that was not delivered.
+    /// State of the device type: of a console, the state of its ports and the input that was not delivered.
     public let deviceState: [UInt8]
-    /// Something has had to wait for the end of this suspension.
+    /// Something was deferred in this suspension.
     public let hasDeferred: Bool
-    /// How the driver broke a queue since the last reset.
+    /// The last queue fault since the last reset; nil if there was none.
     public let lastFault: QueueFault?
-    /// Clauses the driver broke.
+    /// Clauses the driver violated.
     public let violations: [Violation]
     /// The device's queues, by index.
     public let queues: [Queue]
@@ -93,15 +94,15 @@ extension MMIOTransport where Device: ~Copyable {
     public func inspect() -> Inspection {
         var states: [Inspection.Queue] = []
         for index in 0..<queueCount { states.append(queues[index].inspect(isWanted: device.wantsBuffer(queue: index))) }
-        var later: ConfigurationBytes?
-        if let staged { later = device.bytes(of: staged) }
+        var stagedBytes: ConfigurationBytes?
+        if let staged { stagedBytes = device.bytes(of: staged) }
         return Inspection(
             deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
             interruptStatus: interruptStatus, acknowledged: acknowledged, acknowledgements: acknowledgements,
             generation: generation, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
-            configuration: device.bytes(of: configuration), staged: later, deviceState: device.savedState,
-            hasDeferred: lifecycle.isFrozen && toldDeferred, lastFault: lastFault,
+            configuration: device.bytes(of: configuration), staged: stagedBytes, deviceState: device.savedState,
+            hasDeferred: lifecycle.isFrozen && reportedDeferred, lastFault: lastFault,
             violations: Check.allCases.compactMap { conformance.violation($0) }, queues: states)
     }
 }

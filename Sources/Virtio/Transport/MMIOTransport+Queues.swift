@@ -1,21 +1,23 @@
-// Kicks, requests and their completion. A worker calls `take` until it gets nothing, does the I/O without the lock, and calls
-// `finish`. Both look at the lifecycle, so a kick that never came through QueueNotify obeys the same rules.
+// Available buffer notifications, requests and their completion. A worker thread calls `take` until it gets nothing,
+// does the I/O without the lock, and calls `finish`. Both check the lifecycle, so a notification that bypasses
+// QueueNotify obeys the same rules.
 
 import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
-    /// QueueNotify. The value is the queue's index or, with VIRTIO_F_NOTIFICATION_DATA, has it in bits 0 to 15 (4.2.3.3). Where the
-    /// next buffer will be, which stands above, is seen in the ring.
+    /// QueueNotify. The value is the queue's index or, with VIRTIO_F_NOTIFICATION_DATA, has it in bits 0 to 15
+    /// (4.2.3.3). The ring position in the upper bits is ignored: the device reads it from the ring.
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
         guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
         queues[Int(index)].notifications &+= 1
-        // A suspended device looks at every ready queue when it resumes; the kick itself leaves no trace (D-7).
+        // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).
         return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
     }
 
-    /// The host was kicked for some of `queues`, without an access that says which. Returns those to look at.
+    /// Available buffer notifications arrived for `queues` without a register access, as by an ioeventfd. The effects
+    /// name the queues to serve.
     public mutating func notified(_ queues: QueueSet) -> Effects {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
@@ -24,11 +26,12 @@ extension MMIOTransport where Device: ~Copyable {
         return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
     }
 
-    /// Pops what queue `index` has, as far as `batch` has room, and adds the requests to it. The effects name the queue
-    /// again if something may be left.
+    /// Pops the available chains of queue `index`, as far as `batch` has room, and adds their requests to it. The
+    /// effects name the queue again if chains may be left.
     ///
-    /// At the end of the ring a driver with VIRTIO_F_EVENT_IDX is asked to notify of the next chain. A host that will look again
-    /// before it rests may go without: then the driver need not notify meanwhile.
+    /// If the ring is empty and VIRTIO_F_EVENT_IDX was negotiated, the driver is asked to notify when it adds the next
+    /// chain. A host that will check the queue again before it waits passes false for `requestsNotification`: the
+    /// driver then need not notify meanwhile.
     @_specialize(where Device == Block)
     @_specialize(where Device == Console)
     public mutating func take(
@@ -42,7 +45,7 @@ extension MMIOTransport where Device: ~Copyable {
                 requestsNotification: requestsNotification))
         defer { closeCall() }
         var effects = Effects()
-        // A driver that adds chains as fast as they are answered must not keep the host here.
+        // A driver that adds chains as fast as they are answered must not keep the host in this loop.
         var answered = 0
         var used = false
         var broken: QueueFault?
@@ -90,24 +93,25 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
-        if used { signalUsed(index) }
-        if answered > 0 { effects.queues.formUnion(device.consequences(ofQueue: index)) }
+        if used { notifyUsed(index) }
+        if answered > 0 { effects.queues.formUnion(device.queuesAffected(byQueue: index)) }
         effects.merge(broken.map { fault($0, queue: index) } ?? settle())
         return effects
     }
 
-    /// Whether the request is still known: neither the device nor its queue was reset since it was taken.
+    /// Whether the request is still valid: neither the device nor its queue was reset since it was taken.
     public func isCurrent(_ token: Token) -> Bool {
         let index = Int(token.queue)
         return index < queueCount && queues[index].epoch == token.epoch && queues[index].isReady
     }
 
-    /// Whether the outcome of a request will reach the driver: its queue is there, and the driver is not taking it away. For one
-    /// that will not, a host need do no I/O; it still reports an outcome, whatever that is.
+    /// Whether the outcome of a request will reach the driver: its queue is live, and the driver is not stopping it.
+    /// Otherwise the host need not do the I/O, but it still reports an outcome, of any value.
     public func isWanted(_ token: Token) -> Bool { isCurrent(token) && queues[Int(token.queue)].ending == .none }
 
-    /// The backend has done a request. In a suspended device its chain waits for the resume, in one that uses buffers in order
-    /// for those before it; in a dead or reset one it is nobody's.
+    /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
+    /// VIRTIO_F_IN_ORDER it waits for older ones; in a dead device it is not used. After a reset the outcome is
+    /// ignored.
     @_specialize(where Device == Block)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         memory.recorder.record(.finish(token, outcome))
@@ -123,13 +127,13 @@ extension MMIOTransport where Device: ~Copyable {
         return settle()
     }
 
-    /// Whether a suspended device may finish taking queue `index` away: in the narrow scope the driver waits for that now, in
-    /// the wide one what it reads stays as it was.
+    /// Whether a suspended device may complete the stop of queue `index`: in the narrow scope the driver waits for it
+    /// now, in the wide scope the registers keep their values.
     private func endsWhileSuspended(_ index: Int) -> Bool {
         freezeScope == .narrow && (queues[index].ending == .disabled || queues[index].ending == .reset)
     }
 
-    /// The driver takes queue `index` away: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).
+    /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).
     mutating func endQueue(_ index: Int, as kind: QueueEnding) -> Effects {
         queues[index].end(as: kind)
         var effects = settle()
@@ -137,7 +141,7 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Uses the chains of queue `index` that are finished and may be used now, from the one of name `cursor` on.
+    /// Uses the finished chains of queue `index` that may be used now, from the name `cursor` on.
     mutating func useFinished(_ index: Int, from cursor: UInt16) {
         var cursor = cursor
         var used = false
@@ -151,7 +155,7 @@ extension MMIOTransport where Device: ~Copyable {
             put(chain.id, slots: chain.slots, written: written, queue: index)
             used = true
         }
-        if used { signalUsed(index) }
+        if used { notifyUsed(index) }
     }
 
     private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
@@ -159,34 +163,36 @@ extension MMIOTransport where Device: ~Copyable {
         memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
-    /// A used-buffer notification, unless the driver suppressed it. The bit may be set already: the line follows the
-    /// register, so nothing is lost and nothing is skipped.
-    mutating func signalUsed(_ index: Int) {
+    /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
+    /// already: the line follows the register, so no interrupt is lost.
+    mutating func notifyUsed(_ index: Int) {
         if queues[index].live?.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
     }
 }
 
 extension MMIOTransport where Device == Console {
-    /// Bytes of input the console takes now for `port`. A suspended one keeps what it has and takes no more: the rest stays with
-    /// the host.
+    /// Bytes of input the console accepts now for `port`. A suspended console keeps what it has and accepts no more:
+    /// the rest stays with the host.
     public func inputRoom(port: Int = 0) -> Int { lifecycle.isFrozen ? 0 : device.inputRoom(port: port) }
 
     /// The names of ports 1 and up, in UTF-8.
     public var portNames: [[UInt8]] { device.portNames }
 
-    /// Input waits at the host while the device is suspended: the host hears of it as of anything that has to wait for the resume.
-    public mutating func inputWaits() -> Effects { lifecycle.isFrozen ? deferredEvent() : Effects() }
+    /// Reports that input waits at the host. While the device is suspended it is deferred until the resume, like any
+    /// other event.
+    public mutating func inputPending() -> Effects { lifecycle.isFrozen ? deferredEvent() : Effects() }
 
-    /// A host that wants to hear of that has not yet, in this suspension.
-    public var wantsToHearOfInput: Bool { lifecycle.isFrozen && !toldDeferred }
+    /// Whether the device is suspended and nothing has been reported as deferred yet.
+    public var shouldReportInput: Bool { lifecycle.isFrozen && !reportedDeferred }
 
-    /// Input arrived for `port`: takes as many of `bytes` as there is room for, even while suspended, and says how many.
+    /// Input arrived for `port`. Accepts as many of `bytes` as there is room for, even while suspended, and stores
+    /// their number in `accepted`.
     public mutating func receive(_ bytes: Span<UInt8>, port: Int = 0, accepted: inout Int) -> Effects {
         memory.recorder.recordInput(bytes, port: port)
         defer { closeCall() }
         accepted = 0
         while accepted < bytes.count, device.accept(bytes[accepted], port: port) { accepted += 1 }
-        return hasSomething(accepted > 0, for: ConsoleQueue.receive(port: port))
+        return offerData(accepted > 0, queue: ConsoleQueue.receive(port: port))
     }
 
     /// The host's end of `port` was opened or closed. Port 0 is open from the start.
@@ -194,12 +200,12 @@ extension MMIOTransport where Device == Console {
         memory.recorder.record(.open(port: UInt8(port), isOpen: isOpen))
         defer { closeCall() }
         let owed = device.setOpen(isOpen, port: port)
-        return hasSomething(owed, for: ConsoleQueue.controlReceive)
+        return offerData(owed, queue: ConsoleQueue.controlReceive)
     }
 
-    /// The device has something for its driver, by queue `index`.
-    private mutating func hasSomething(_ hasIt: Bool, for index: Int) -> Effects {
-        guard hasIt else { return Effects() }
+    /// Asks the host to serve queue `index`, or defers that, if the device has data for its driver there.
+    private mutating func offerData(_ hasData: Bool, queue index: Int) -> Effects {
+        guard hasData else { return Effects() }
         if lifecycle.isFrozen { return deferredEvent() }
         return Effects(queues: index < queueCount ? QueueSet(queue: index) : [])
     }

@@ -1,6 +1,6 @@
-// The register file (VIRTIO 1.4, 4.2.2). Control registers take aligned accesses of 32 bits; the configuration space takes 1, 2
-// and 4 bytes by field, and 8 as two halves (4.2.2.2). Anything else is the driver's mistake: reads give 0, writes do
-// nothing, and nothing traps. What the driver breaks by it is noted.
+// The register file (VIRTIO 1.4, 4.2.2). Control registers take aligned accesses of 32 bits; the configuration space
+// takes 1, 2 and 4 bytes by field, and 8 as two halves (4.2.2.2). Any other access is a driver error: reads return 0,
+// writes do nothing, nothing traps. The conformance checks record the violation.
 
 import VirtioABI
 
@@ -81,8 +81,8 @@ extension MMIOTransport where Device: ~Copyable {
         acknowledgements += 1
     }
 
-    /// Whether a suspended device heeds the write (D-5). The wide scope drops it all but for QueueReset, which is pended; the
-    /// narrow one takes the registers for what they are, and only refuses what would set a queue up.
+    /// Whether a suspended device accepts the write (D-5). The wide scope accepts only QueueReset, which is deferred;
+    /// the narrow scope refuses only what would set up a queue.
     private func passes(_ register: Register, _ value: UInt32) -> Bool {
         switch register {
         case .queueReset: true
@@ -114,7 +114,7 @@ extension MMIOTransport where Device: ~Copyable {
         return Effects()
     }
 
-    /// DriverFeatures: between DRIVER and FEATURES_OK (3.1.1).
+    /// DriverFeatures: accepted only between DRIVER and FEATURES_OK (3.1.1).
     private mutating func setDriverFeatures(_ value: UInt32) {
         guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
@@ -127,8 +127,8 @@ extension MMIOTransport where Device: ~Copyable {
         edit(&queues[index].configuration)
     }
 
-    /// QueueReady (4.2.3.2): 1 makes the queue live once it was checked; 0 stops it, and it reads 0 when no request of the
-    /// queue is left in the backend.
+    /// QueueReady (4.2.3.2): 1 checks the queue and makes it live; 0 stops it, and the register reads 0 when no request
+    /// of the queue is in flight.
     private mutating func setQueueReady(_ value: UInt32) -> Effects {
         guard let index = selectedQueue, lifecycle.featuresLocked, !isDead else { return Effects() }
         if value & 1 == 0 { return endQueue(index, as: .disabled) }
@@ -137,7 +137,7 @@ extension MMIOTransport where Device: ~Copyable {
             queues[index].live = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
             markQueueSetUpCovered(index)
-            // It was not there when a drain under way began.
+            // A drain in progress did not count this queue when it began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
             limitDrain(index)
             return Effects(queues: QueueSet(queue: index))
@@ -146,12 +146,12 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// QueueReset (4.2.2; 2.6.1): 1 takes the queue back to its initial state. No effect without VIRTIO_F_RING_RESET.
+    /// QueueReset (4.2.2; 2.6.1): 1 returns the queue to its initial state. No effect without VIRTIO_F_RING_RESET.
     private mutating func setQueueReset(_ value: UInt32) -> Effects {
         guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset),
             value & 1 != 0
         else { return Effects() }
-        return endQueue(index, as: lifecycle.isFrozen && freezeScope == .wide ? .resetPended : .reset)
+        return endQueue(index, as: lifecycle.isFrozen && freezeScope == .wide ? .resetDeferred : .reset)
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
@@ -164,8 +164,8 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// The device's own rule decides, where the lifecycle lets a write through at all: emergency output works before the
-    /// driver is there and in a dead device (5.3.4), and while suspended only in 1.4 (D-15).
+    /// Writes a configuration field, if the lifecycle and the device type permit it. Emergency output works before
+    /// initialisation and in a dead device (5.3.4), and while suspended only in 1.4 (D-15).
     private mutating func writeField(_ value: UInt32, at offset: Int, width: Int) -> Effects {
         var effects = Effects()
         if !(lifecycle.isFrozen && lifecycle.dialect == .draft), let byte = device.emergencyByte(value, at: offset) {
@@ -179,7 +179,7 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// The offset in the configuration space that an access of the window means, or nil for one that means none.
+    /// The offset in the configuration space that an access refers to, or nil for an invalid access.
     private mutating func configurationField(at offset: UInt64, width: Int) -> Int? {
         guard offset < Register.window, width.nonzeroBitCount == 1, width <= 8, offset % UInt64(min(width, 4)) == 0
         else {
@@ -189,7 +189,7 @@ extension MMIOTransport where Device: ~Copyable {
         return Int(offset) - Int(Register.configuration)
     }
 
-    /// The register an access means, or nil for one that means none.
+    /// The register that an access refers to, or nil for an invalid access.
     private mutating func register(at offset: UInt64, width: Int) -> Register? {
         let isWord = width == 4 && offset % 4 == 0
         check(.registerWidth, isWord, at: offset, value: UInt64(width))
@@ -199,10 +199,10 @@ extension MMIOTransport where Device: ~Copyable {
         return register
     }
 
-    /// The queue QueueSel names, if there is one.
+    /// The queue that QueueSel selects, or nil if it does not exist.
     var selectedQueue: Int? { exists(queueSel) ? Int(queueSel) : nil }
 
-    /// Whether there is a queue `index` for the driver: some depend on a feature it has to accept.
+    /// Whether queue `index` exists for the driver: some queues depend on a feature that it must accept.
     func exists(_ index: UInt32) -> Bool {
         index < UInt32(lifecycle.featuresLocked ? device.queueCount(driverFeatures) : queueCount)
     }

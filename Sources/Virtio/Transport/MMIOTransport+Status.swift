@@ -1,9 +1,9 @@
-// Status: what the lifecycle decides, carried out. Drain and resume of SUSPEND (D-4, D-11, D-17).
+// Status: carries out the lifecycle's actions. Drain and resume of SUSPEND (D-4, D-11, D-17).
 
 import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
-    /// The driver writes Status. It returns at once, whatever is in flight.
+    /// The driver writes Status. Returns at once, whatever is in flight.
     mutating func writeStatus(_ value: UInt32) -> Effects {
         let acceptable =
             driverFeatures.isSubset(of: offered) && driverFeatures.contains(.version1) && driverFeaturesHigh.isEmpty
@@ -11,11 +11,11 @@ extension MMIOTransport where Device: ~Copyable {
         let wasLocked = lifecycle.featuresLocked
         let action = lifecycle.write(value, features: driverFeatures, acceptable: acceptable)
         if lifecycle.featuresLocked && !wasLocked { device.negotiated(driverFeatures) }
-        follow(action)
+        updateHistory(after: action)
         return perform(action)
     }
 
-    /// Does what a lifecycle event asks for.
+    /// Carries out the action of a lifecycle event.
     mutating func perform(_ action: Lifecycle.Action) -> Effects {
         switch action {
         case .nothing, .abortResume: return Effects()
@@ -29,13 +29,13 @@ extension MMIOTransport where Device: ~Copyable {
         case .die(let notify):
             endDrain()
             if notify { interruptStatus.insert(.configurationChange) }
-            return beginPendedResets()
+            return beginDeferredResets()
         }
     }
 
     // MARK: Suspend
 
-    /// The draft finishes what was available when SUSPEND was written: remember how far that is.
+    /// Begins the drain. The draft completes what was available when SUSPEND was written, so that much is recorded.
     private mutating func beginDrain() -> Effects {
         if lifecycle.dialect == .draft {
             for index in 0..<queueCount { limitDrain(index) }
@@ -48,8 +48,8 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Looks whether a drain is over. If it is, the suspended value becomes readable here: every used entry and every
-    /// InterruptStatus bit of the drain is already there (D-4).
+    /// Ends the drain if it is complete. The suspended value becomes readable here: every used entry and every
+    /// InterruptStatus bit of the drain is already visible (D-4).
     mutating func settle() -> Effects {
         guard lifecycle.phase == .suspending, isDrained, lifecycle.drained() else { return Effects() }
         return enterSuspension()
@@ -58,13 +58,13 @@ extension MMIOTransport where Device: ~Copyable {
     /// The device has just become suspended.
     private mutating func enterSuspension() -> Effects {
         endDrain()
-        // The last look at the rings is before the suspended value can be read (D-4).
-        if conformance.isOn && lifecycle.dialect == .draft { markAvailable() }
-        toldDeferred = false
+        // The device reads the rings for the last time before the suspended value can be read (D-4).
+        if conformance.isOn && lifecycle.dialect == .draft { recordAvailable() }
+        reportedDeferred = false
         return Effects(.suspended)
     }
 
-    /// Buffers that wait for input are not work (D-12).
+    /// Whether the drain is complete. Buffers that wait for input do not count (D-12).
     private var isDrained: Bool {
         for index in 0..<queueCount {
             let wantsBuffer = device.wantsBuffer(queue: index)
@@ -73,7 +73,7 @@ extension MMIOTransport where Device: ~Copyable {
         return true
     }
 
-    /// Takes what queue `index` has now as all that the drain consumes of it.
+    /// Limits the drain of queue `index` to what is available now.
     mutating func limitDrain(_ index: Int) {
         let wantsBuffer = device.wantsBuffer(queue: index)
         queues[index].limitDrain(wantsBuffer: wantsBuffer)
@@ -83,8 +83,8 @@ extension MMIOTransport where Device: ~Copyable {
         for index in 0..<queueCount { queues[index].endDrain() }
     }
 
-    /// The host's patience with a drain is over (D-11). The host stops its clock when a drain ends: a late report counts for
-    /// the drain that is under way then.
+    /// The drain deadline passed (D-11). The host stops its timer when a drain ends: a late report counts for the drain
+    /// in progress then.
     public mutating func drainDeadlinePassed() -> Effects {
         memory.recorder.record(.deadlinePassed)
         defer { closeCall() }
@@ -96,13 +96,14 @@ extension MMIOTransport where Device: ~Copyable {
     // MARK: Resume
 
     /// The backend is ready after a resume request. Status shows the device running first, then everything that was
-    /// deferred is delivered: queue resets, completions, configuration, then the queues, whose kicks were ignored (D-17).
+    /// deferred is delivered: queue resets, completions, configuration. Then the queues are served, because their
+    /// notifications were ignored (D-17).
     public mutating func backendReady() -> Effects {
         memory.recorder.record(.backendReady)
         defer { closeCall() }
         guard lifecycle.resumed() else { return Effects() }
-        compareAvailable()
-        var effects = beginPendedResets()
+        checkNoBuffersAdded()
+        var effects = beginDeferredResets()
         effects.events.insert(.resumed)
         conformance.history.isDelivering = lifecycle.dialect == .draft
         for index in 0..<queueCount { deliverFinished(index) }
@@ -115,23 +116,24 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Carries out the queue resets that came during the suspension. A driver waits for them, also where the device died.
-    private mutating func beginPendedResets() -> Effects {
+    /// Begins the queue resets that were deferred during the suspension, also in a dead device: the driver waits for
+    /// them.
+    private mutating func beginDeferredResets() -> Effects {
         var effects = Effects()
-        for index in 0..<queueCount where queues[index].ending == .resetPended {
+        for index in 0..<queueCount where queues[index].ending == .resetDeferred {
             effects.merge(endQueue(index, as: .reset))
         }
         return effects
     }
 
-    /// Uses the chains of queue `index` that the backend finished during the suspension. Those of a queue that the driver
-    /// took away go with it.
+    /// Uses the chains of queue `index` that the backend finished during the suspension. Chains of a queue that the
+    /// driver stopped are dropped.
     private mutating func deliverFinished(_ index: Int) {
         guard queues[index].ending == .none else { return queues[index].endIfIdle() }
         useFinished(index, from: 0)
     }
 
-    /// Queues the driver enabled: those to look at after a kick that did not say which queue it was for.
+    /// Queues that the driver enabled: those to serve after a notification that does not name a queue.
     public var readyQueues: QueueSet {
         var set: QueueSet = []
         for index in 0..<queueCount where queues[index].isReady { set.insert(QueueSet(queue: index)) }

@@ -1,19 +1,20 @@
-// A virtio-mmio device, version 2 (VIRTIO 1.4, 4.2): the transport owns everything, by value: registers, lifecycle, queue
-// configuration, live queues and the device. Calls go in, `Effects` and `Work` come out. It has no thread, lock, clock or
-// file; its host calls it under one lock and sets the interrupt line from `interruptAsserted` before it lets go of it.
+// A virtio-mmio device, version 2 (VIRTIO 1.4, 4.2): the transport owns everything, by value: registers, lifecycle,
+// queue configuration, live queues and the device. Calls go in, `Effects` and `Work` come out. It has no thread, lock,
+// clock or file; its host calls it under one lock, and sets the interrupt line from `interruptAsserted` before it
+// releases the lock.
 //
-//   MMIOTransport.swift             what there is, reset, configuration changes, failure
+//   MMIOTransport.swift             state, reset, configuration changes, failure
 //   MMIOTransport+Registers.swift   the register file
 //   MMIOTransport+Status.swift      Status: SUSPEND's drain and resume
-//   MMIOTransport+Queues.swift      kicks, requests and their completion
+//   MMIOTransport+Queues.swift      notifications, requests and their completion
 
 import VirtioABI
 
-/// What a suspended virtio-mmio device ignores beside its device-specific configuration space (D-5).
+/// Which registers a suspended virtio-mmio device freezes, beside its device-specific configuration space (D-5).
 public enum FreezeScope: Sendable {
-    /// Selectors, features and queue setup too: what PCI's common configuration holds.
+    /// Selectors, features and queue setup: what the common configuration structure of virtio-pci holds.
     case wide
-    /// Only what would set up a queue: selectors, QueueReady = 0 and QueueReset act at once.
+    /// Only queue setup: selectors, QueueReady = 0 and QueueReset act at once.
     case narrow
 }
 
@@ -21,21 +22,21 @@ public enum FreezeScope: Sendable {
 public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Identifies this model in the VendorID register: "VMM ".
     public static var vendorID: UInt32 { 0x204d_4d56 }
-    /// What a driver may be offered of the rings' forms (6).
+    /// Ring features that can be offered (6).
     public static var ringFeatures: Features {
         [.indirectDescriptors, .eventIndex, .ringPacked, .inOrder, .notificationData, .ringReset]
     }
-    /// What it is offered unless somebody says otherwise.
+    /// Ring features offered by default.
     static var defaultRingFeatures: Features { [.indirectDescriptors, .eventIndex, .ringReset] }
     /// All features that can be offered, SUSPEND apart.
-    public static var canOffer: Features { ringFeatures.union(Device.features) }
+    public static var offerableFeatures: Features { ringFeatures.union(Device.features) }
 
-    /// Most queues a device can have.
+    /// Maximum number of queues of a device.
     public static var maximumQueues: Int { 32 }
 
-    /// With the device's tape, if it has one.
+    /// Guest memory, with the device's trace recorder.
     let memory: GuestMemory
-    /// How much of the register file a suspension freezes.
+    /// Which registers a suspended device freezes.
     public let freezeScope: FreezeScope
     var device: Device
     /// Features offered to the driver.
@@ -45,12 +46,12 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lifecycle: Lifecycle
     /// InterruptStatus.
     public internal(set) var interruptStatus: InterruptStatus = []
-    /// What the driver last wrote to InterruptACK, and how often it did.
+    /// The last value written to InterruptACK, and the number of writes.
     var acknowledged: InterruptStatus = []
     var acknowledgements: UInt64 = 0
-    /// What was seen of the driver's manners.
+    /// Conformance state: clauses covered and violated by the driver.
     public var conformance: Conformance
-    /// How the driver broke a queue since the last reset.
+    /// The last queue fault since the last reset; nil if there was none.
     public internal(set) var lastFault: QueueFault?
 
     var driverFeatures: Features = []
@@ -61,37 +62,40 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var queueSel: UInt32 = 0
     var shmSel: UInt32 = 0
 
-    /// Queues of the device.
+    /// Number of queues of the device.
     public let queueCount: Int
     var queues: QueueTable
 
-    /// The configuration the driver sees, and the one it will see after a resume.
+    /// The configuration the driver reads, and the staged one, which it reads after the resume or reset.
     public internal(set) var configuration: Device.Configuration
     var staged: Device.Configuration?
     var generation: UInt32 = 0
 
-    /// A suspended device has told the host that something waits for the resume.
-    var toldDeferred = false
-    /// What the tape was last told of Status, what is behind it, and InterruptStatus.
-    private var shown = Shown()
+    /// The host was told, in this suspension, that something is deferred.
+    var reportedDeferred = false
+    /// Status, phase and InterruptStatus as last recorded.
+    private var recorded = RecordedState()
 
-    /// `device` behind a virtio-mmio register file, over `memory`, offering SUSPEND in `dialect` or not at all. `scope` says
-    /// what of the register file is configuration space in the sense of SUSPEND's rules.
+    /// Makes a virtio-mmio device of `device` over `memory`.
     ///
-    /// Beside the device's own features it offers VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX and VIRTIO_F_RING_RESET; `adding` of
-    /// `canOffer`, and without `withholding`. VIRTIO_F_VERSION_1 and SUSPEND are not to be withheld here.
+    /// Beside the features of its type the device offers VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX and
+    /// VIRTIO_F_RING_RESET. The draft's SUSPEND is refused for a network device, where its feature bit is a legacy
+    /// feature (D-1).
     ///
-    /// Its driver is looked at as `conform` says. With `tracing`, what happens to it can be had from `drainEvents`; then somebody always
-    /// looks.
-    ///
-    /// The draft's feature bit belongs to a network device's legacy features: it is refused there (D-1).
+    /// - Parameters:
+    ///   - dialect: The SUSPEND dialect to offer; nil for none.
+    ///   - scope: Which registers SUSPEND's rules treat as configuration space.
+    ///   - adding: Features of `offerableFeatures` to offer as well.
+    ///   - withholding: Features not to offer; VIRTIO_F_VERSION_1 and SUSPEND cannot be withheld here.
+    ///   - conform: Whether and how the driver is checked. Tracing turns the checks on.
+    ///   - tracing: Whether events are recorded for `drainEvents`.
     public init(
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
         freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = [],
         conform: ConformanceMode = .report, tracing: Tracing = .off
     ) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
-        precondition(adding.isSubset(of: Self.canOffer), "there is no such feature here")
+        precondition(adding.isSubset(of: Self.offerableFeatures), "`adding` has a feature that cannot be offered")
         var memory = memory
         if tracing != .off { memory.recorder = TraceRecorder(memory: memory, isReplay: tracing == .replay) }
         self.memory = memory
@@ -117,17 +121,17 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The level of the interrupt line: InterruptStatus is not 0, in every state (4.2.3.4, D-6).
     public var interruptAsserted: Bool { !interruptStatus.isEmpty }
 
-    /// The longest chain that a queue of the device takes, in descriptors: what a `Batch` must have room for.
+    /// The longest chain that a queue of the device accepts, in descriptors. A `Batch` must have room for it.
     public var longestChain: UInt16 {
         var longest: UInt16 = 0
         for index in 0..<queueCount { longest = max(longest, queues[index].configuration.longestChain) }
         return longest
     }
 
-    /// QueueSizeMax of the device's first queue, and of all others it has here.
+    /// QueueSizeMax of the device's first queue; the other queues of this project's devices have the same.
     public var queueSizeMax: UInt16 { queueCount > 0 ? queues[0].configuration.sizeMax : 0 }
 
-    /// Requests the backend has and has not answered.
+    /// Number of requests in flight.
     public var requestsInFlight: Int {
         var count = 0
         for index in 0..<queueCount { count += queues[index].inFlight }
@@ -136,8 +140,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     // MARK: Reset
 
-    /// Back to the state after creation (2.4; 4.2.2.1), but for ConfigGeneration, which never goes back. Nothing deferred
-    /// gets out: staged configuration is committed without a word.
+    /// Returns to the state after creation (2.4; 4.2.2.1), except ConfigGeneration, which never goes back. Nothing
+    /// deferred is delivered: staged configuration is committed without an interrupt.
     mutating func reset() -> Effects {
         conformance.history = DriverHistory()
         for index in 0..<queueCount {
@@ -157,9 +161,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     // MARK: Configuration changes
 
-    /// The host changes the device's configuration, if `edit` makes a difference (2.5; the driver is told by a configuration change notification). A
-    /// suspended device stages the change: the last one wins, and the driver is told once, on resume (D-9). A dead one
-    /// keeps it for after the reset.
+    /// Changes the device's configuration by `edit`; no effect if nothing changes (2.5; the driver gets a configuration
+    /// change notification). A suspended device stages the change: the last one wins, and the driver is notified once,
+    /// on resume (D-9). A dead device stages it until the reset.
     public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
         let old = staged ?? configuration
         var new = old
@@ -181,14 +185,14 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return Effects()
     }
 
-    /// Something waits for the resume. The first time in a suspension the host hears of it (D-20).
+    /// Reports that something is deferred until the resume, but only the first time in a suspension (D-20).
     mutating func deferredEvent() -> Effects {
-        defer { toldDeferred = true }
-        return toldDeferred ? Effects() : Effects(.deferred)
+        defer { reportedDeferred = true }
+        return reportedDeferred ? Effects() : Effects(.deferred)
     }
 
-    /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4). Returns the queues by which the
-    /// device has something to say of it.
+    /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4). Returns the queues in
+    /// which the device reports the change.
     mutating func commit(_ new: Device.Configuration) -> QueueSet {
         configuration = new
         staged = nil
@@ -198,21 +202,22 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     // MARK: Failure
 
-    /// The backend is broken for good.
+    /// The backend failed unrecoverably.
     public mutating func fail() -> Effects {
         memory.recorder.record(.fail)
         defer { closeCall() }
         return failed()
     }
 
-    /// What can not be mended happened, in the device or in a ring.
+    /// Handles an unrecoverable error in the device or in a ring.
     mutating func failed() -> Effects {
         var effects = perform(lifecycle.fail())
         if lifecycle.latchedError { effects.merge(deferredEvent()) }
         return effects
     }
 
-    /// The driver broke a queue: DEVICE_NEEDS_RESET and a configuration change notification (2.1.2), its queues stop.
+    /// Handles a queue fault: DEVICE_NEEDS_RESET and a configuration change notification (2.1.2); the device's queues
+    /// stop.
     mutating func fault(_ fault: QueueFault, queue index: Int) -> Effects {
         lastFault = fault
         if conformance.isOn {
@@ -226,46 +231,47 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     // MARK: Tracing
 
-    /// Calls `body` with what has happened since the last time, in order. A host asks after each of its calls: there is room for what
-    /// one of them brings.
+    /// Calls `body` with the events since the last call, in order. A host drains after each call into the model: the
+    /// recorder has room for the events of one call.
     public func drainEvents(_ body: (Event) -> Void) { memory.recorder.drain(body) }
 
-    /// The end of a call: what can be seen from outside is noted if it is another.
+    /// Ends a call: records Status, phase and InterruptStatus if they changed.
     mutating func closeCall() {
         guard memory.recorder.isOn else { return }
         recordEndedQueues()
-        let now = Shown(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
-        let (toldOfInterrupt, toldOfLife) = (
-            now.interrupt == shown.interrupt, now.status == shown.status && now.phase == shown.phase
+        let now = RecordedState(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
+        let (sameInterrupt, sameLifecycle) = (
+            now.interrupt == recorded.interrupt, now.status == recorded.status && now.phase == recorded.phase
         )
-        // As it was: what a drain has to tell is told before the device is suspended, all else after (D-4, D-17).
-        if !toldOfInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        if !toldOfLife { memory.recorder.record(.lifecycle(now.status, now.phase)) }
-        if !toldOfInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        (shown.status, shown.phase, shown.interrupt) = (now.status, now.phase, now.interrupt)
+        // In the order of the changes: interrupts of a drain come before the device is suspended, all others after
+        // (D-4, D-17).
+        if !sameInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
+        if !sameLifecycle { memory.recorder.record(.lifecycle(now.status, now.phase)) }
+        if !sameInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
+        (recorded.status, recorded.phase, recorded.interrupt) = (now.status, now.phase, now.interrupt)
     }
 
-    /// Records which live queues are gone since the last call.
+    /// Records the live queues that ended since the last call.
     private mutating func recordEndedQueues() {
         for index in 0..<queueCount {
             let epoch = queues[index].isReady ? queues[index].epoch : nil
-            if let old = shown.liveEpochs[index], old != epoch {
+            if let old = recorded.liveEpochs[index], old != epoch {
                 memory.recorder.record(.ended(queue: UInt16(index), epoch: old))
             }
-            shown.liveEpochs[index] = epoch
+            recorded.liveEpochs[index] = epoch
         }
     }
 }
 
-/// Whether what happens to a device is noted.
+/// Whether a device's events are recorded.
 public enum Tracing: Sendable {
     case off, on
-    /// And guest memory is read as a trace says it was.
+    /// As `on`, and reads of guest memory return what a trace recorded.
     case replay
 }
 
-/// What can be seen of a device from outside.
-private struct Shown {
+/// The state that a trace records when it changes.
+private struct RecordedState {
     var status: DeviceStatus = []
     var phase = Lifecycle.Phase.notLive
     var interrupt: UInt32 = 0
@@ -273,5 +279,5 @@ private struct Shown {
     var liveEpochs = InlineArray<32, UInt32?>(repeating: nil)
 }
 
-/// A value like any other: it may go from thread to thread, or into a lock. Two threads never call it at once.
+/// A transport may be moved between threads or stored in a lock. Only one thread at a time may call it.
 extension MMIOTransport: Sendable where Device: Sendable & ~Copyable {}

@@ -1,9 +1,9 @@
-// A device as a plain value, taken out of one transport and put into another, in any state of its life: what a host needs to
-// pause a machine here and go on elsewhere. Guest memory and the backend's bytes are the host's to bring along.
+// A device as a plain value, taken from one transport and restored in another, in any phase: with it a host pauses a
+// machine and continues it elsewhere. The host moves guest memory and the backend's data.
 
 import VirtioABI
 
-/// Everything a transport remembers, without a pointer in it. Addresses are guest-physical.
+/// The whole state of a transport, without pointers. Addresses are guest-physical.
 public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
     let lifecycle: Lifecycle
     let interruptStatus: InterruptStatus
@@ -17,23 +17,23 @@ public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
     let configuration: Configuration
     let staged: Configuration?
     let generation: UInt32
-    let toldDeferred: Bool
+    let reportedDeferred: Bool
     let device: [UInt8]
 }
 
 /// A virtqueue in a snapshot.
 struct QueueSnapshot: Sendable {
-    /// A chain that is finished and waits for the resume.
+    /// A finished chain, deferred until the resume.
     struct Finished: Sendable {
         let id: UInt16
         let slots: UInt16
-        /// Where its answer goes, and the room for data before that; nil for a device type that does not answer.
+        /// The address of its answer, and the number of writable bytes before it; nil for a device type without one.
         let reply: (address: UInt64, room: Int)?
         let answer: ParkedChains.Answer
     }
 
     let configuration: QueueConfiguration
-    /// Where the live queue stands; nil for a queue that is not ready.
+    /// The live queue's positions; nil for a queue that is not ready.
     let positions: RingPositions?
     let finished: [Finished]
     let ending: QueueEnding
@@ -41,8 +41,8 @@ struct QueueSnapshot: Sendable {
 }
 
 extension MMIOTransport where Device: ~Copyable {
-    /// The device as a value, or nil while requests are in the backend: let them finish first, or past a draft's drain
-    /// deadline give them up.
+    /// The device as a value, or nil while requests are in flight: the host lets them finish first or, after a draft's
+    /// drain deadline, gives them up.
     public func snapshot() -> Snapshot<Device.Configuration>? {
         guard requestsInFlight == 0 else { return nil }
         var saved: [QueueSnapshot] = []
@@ -51,14 +51,15 @@ extension MMIOTransport where Device: ~Copyable {
             lifecycle: lifecycle, interruptStatus: interruptStatus, driverFeatures: driverFeatures,
             driverFeaturesHigh: driverFeaturesHigh, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel, queues: saved,
-            configuration: configuration, staged: staged, generation: generation, toldDeferred: toldDeferred,
+            configuration: configuration, staged: staged, generation: generation, reportedDeferred: reportedDeferred,
             device: device.savedState)
     }
 
-    /// Continues `snapshot` in this transport, which is as it was made: the same device type, features, dialect and queues, over
-    /// memory with the same contents. Fails where a ring is not in this memory; the transport is then to be thrown away.
+    /// Continues `snapshot` in this transport, which must be new: made with the same device type, features, dialect and
+    /// queues, over memory with the same contents. Throws if a ring is not in this memory; the transport must then be
+    /// discarded.
     ///
-    /// A running device's effects name its queues; a resume that was under way asks for its backend again.
+    /// The effects of a running device name its queues; those of a resuming device request the backend again.
     public mutating func restore(_ snapshot: Snapshot<Device.Configuration>) throws(QueueFault) -> Effects {
         precondition(snapshot.queues.count == queueCount && snapshot.lifecycle.dialect == lifecycle.dialect)
         for index in 0..<queueCount {
@@ -76,7 +77,7 @@ extension MMIOTransport where Device: ~Copyable {
         configuration = snapshot.configuration
         staged = snapshot.staged
         generation = snapshot.generation
-        toldDeferred = snapshot.toldDeferred
+        reportedDeferred = snapshot.reportedDeferred
         conformance.history = DriverHistory(restoredWith: lifecycle, showing: interruptStatus)
         if lifecycle.featuresLocked { device.negotiated(driverFeatures) }
         device.restore(snapshot.device)
@@ -111,12 +112,12 @@ extension QueueSlot {
             try queue.restore(snapshot.finished, memory)
             live = consume queue
         }
-        continueAs(snapshot.ending, drainLeft: snapshot.drainLeft)
+        restoreEnding(snapshot.ending, drainLeft: snapshot.drainLeft)
     }
 }
 
 extension LiveQueue {
-    /// The chains that wait to be used.
+    /// The finished chains that are not used yet.
     func finishedChains(_ memory: GuestMemory) -> [QueueSnapshot.Finished] {
         var chains: [QueueSnapshot.Finished] = []
         parked.forEachFinished { chain, answer in
@@ -128,7 +129,7 @@ extension LiveQueue {
         return chains
     }
 
-    /// Goes on with `chains` waiting.
+    /// Restores `chains`, which are finished and not used yet.
     mutating func restore(_ chains: [QueueSnapshot.Finished], _ memory: GuestMemory) throws(QueueFault) {
         for chain in chains {
             var reply: Reply?

@@ -1,5 +1,6 @@
-// The least a program can do to run the guest: KVM_RUN and a switch. What vmm's register round trip and start are held
-// against. One device window, in which MagicValue reads as it should and all else as 0; a serial port for the guest's lines.
+// The minimum that runs the guest: KVM_RUN and a switch. vmm's register round trip and start are compared with it. It
+// has one device window, in which MagicValue reads "virt" and everything else 0, and a serial port for the guest's
+// output.
 //
 //   loop GUEST COMMAND-LINE       runs the ELF file from its PVH entry in 128 MiB; ends when the guest powers off
 

@@ -1,4 +1,4 @@
-// Sequential reads of a file by one process, without a machine in between: what vmm's sequential reads are held against.
+// Sequential reads of a file by one process, without a virtual machine. vmm's sequential reads are compared with it.
 //
 //   preadv FILE SIZE COUNT BUFFERS direct|buffered     prints the seconds that COUNT reads of SIZE bytes took, into BUFFERS
 //                                                      buffers in turn, from the file's start, round and round

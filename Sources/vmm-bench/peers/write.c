@@ -1,4 +1,4 @@
-// Output to a file by one process, without a machine in between: what the file takes, which the console cannot beat.
+// Writes to a file by one process, without a virtual machine: the upper bound of console output to a file.
 //
 //   write FILE SIZE COUNT      prints the seconds that COUNT writes of SIZE bytes to a new FILE took, and removes it
 

@@ -1,11 +1,11 @@
-// The device types' clauses where they are judged elsewhere than in `DeviceOffences`, or at their very edge.
+// Boundary cases of the clauses on device types, and places not covered by DeviceViolationCases.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A request of a type that needs a feature, which the device offers or not.
+    /// A request of a type that depends on a feature, with the feature offered or withheld.
     private static func unknown(_ name: String, _ kind: UInt32, needs feature: Features) -> ViolationCase {
         ViolationCase(.requestNegotiated, .chain(0), name) { bad in
             let driver = disk(withholding: bad ? feature : [])
@@ -14,7 +14,7 @@ extension ViolationCase {
         }
     }
 
-    /// A request of a type that no feature of this device allows.
+    /// A request of a type that this device does not implement.
     private static func foreign(_ name: String, _ kind: UInt32) -> ViolationCase {
         ViolationCase(.requestNegotiated, .chain(0), name) { bad in
             let driver = disk()
@@ -23,7 +23,7 @@ extension ViolationCase {
         }
     }
 
-    /// A request on one sector at the end of the disk, or the one behind it.
+    /// A request on the last sector of the disk, or on the sector after it.
     private static func atEnd(
         _ name: String, _ kind: UInt32, _ request: @escaping @Sendable (UInt64) -> (UInt64, [UInt8])
     ) -> ViolationCase {
@@ -42,7 +42,7 @@ extension ViolationCase {
         foreign("a type that does not exist", 99),
         atEnd("a write", BlockRequest.Kind.write) { ($0, [UInt8](repeating: 1, count: 512)) },
         atEnd("write zeroes", BlockRequest.Kind.writeZeroes) { (0, range(sector: $0)) },
-        ViolationCase(.requestOnDisk, .chain(0), "the last sector there can be") { bad in
+        ViolationCase(.requestOnDisk, .chain(0), "the largest sector number") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.read, sector: bad ? .max : 63, room: 512)
             return driver
@@ -81,7 +81,7 @@ extension ViolationCase {
         ViolationCase(.rangeLength, .chain(0), "of a discard") { bad in
             let driver = BlockDriver()
             driver.bringUp()
-            // Large enough; nobody does the request.
+            // The backend does not complete the request, so no memory of this size is needed.
             driver.backend.change { $0.capacity = 1 << 17 }
             driver.submit(BlockRequest.Kind.discard, data: range(count: bad ? (1 << 16) + 1 : 1 << 16))
             return driver
@@ -101,7 +101,7 @@ extension ViolationCase {
         },
     ]
 
-    /// A console with a port beside the terminal, whose driver has heard of both.
+    /// A console with one further port; the driver has opened it.
     private static func ports() -> ConsoleDriver {
         let driver = ConsoleDriver(ports: ["a"])
         driver.bringUp()
@@ -127,13 +127,13 @@ extension ViolationCase {
             driver.add(driver.parts([1], room: bad ? 1 : 0), to: ConsoleQueue.transmit(port: 1))
             return driver
         },
-        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "the device's own") { bad in
+        ViolationCase(.controlMessageValid, .chain(0, queue: 3), "the device's own") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.send(bad ? .deviceAdd : .portReady, port: 1)
             return driver
         },
-        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "an event that does not exist") { bad in
+        ViolationCase(.controlMessageValid, .chain(0, queue: 3), "an event that does not exist") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.sendControl(UInt32(1).bytes + UInt16(bad ? 8 : 6).bytes + UInt16(1).bytes)

@@ -1,4 +1,4 @@
-// Block and console: what breaks their clauses.
+// Violations of the clauses on block and console.
 
 import Testing
 import Virtio
@@ -12,7 +12,7 @@ extension ViolationCase {
         return driver
     }
 
-    /// A range of `count` sectors from `sector` on, as discard and write zeroes have it.
+    /// The segment of a discard or write zeroes: `count` sectors from `sector` on.
     static func range(sector: UInt64 = 0, count: UInt32 = 1, flags: UInt32 = 0) -> [UInt8] {
         sector.bytes + count.bytes + flags.bytes
     }
@@ -94,7 +94,7 @@ extension ViolationCase {
         ViolationCase(.rangeLength, .chain(0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
-            // Large enough; nobody does the request.
+            // The backend does not complete the request, so no memory of this size is needed.
             driver.backend.change { $0.capacity = 1 << 17 }
             driver.submit(BlockRequest.Kind.writeZeroes, data: range(count: bad ? (1 << 16) + 1 : 1 << 16))
             return driver
@@ -121,13 +121,13 @@ extension ViolationCase {
             driver.add(driver.parts([1], room: bad ? 1 : 0), to: ConsoleQueue.transmit)
             return driver
         },
-        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "no such port") { bad in
+        ViolationCase(.controlMessageValid, .chain(0, queue: 3), "no such port") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.send(.portOpen, port: bad ? 2 : 1)
             return driver
         },
-        ViolationCase(.controlMessageMeansSomething, .chain(0, queue: 3), "a short one") { bad in
+        ViolationCase(.controlMessageValid, .chain(0, queue: 3), "a short one") { bad in
             let driver = ConsoleDriver(ports: ["a"])
             driver.bringUp()
             driver.sendControl([UInt8](repeating: 0, count: 3) + [0, 0, 0] + (bad ? [1] : [1, 0]))

@@ -1,11 +1,11 @@
-// Disks whose drivers keep every rule: at work, suspended and stopped.
+// Legal drivers of disks: running, suspended and stopped.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension BlockDriver {
-    /// As many requests of every kind as a driver sends that does what it likes.
+    /// Sends requests of every type.
     fileprivate func sendEverything() {
         typealias Kind = BlockRequest.Kind
         let range = UInt64(1).bytes + UInt32(1).bytes + UInt32(0).bytes
@@ -21,7 +21,7 @@ extension BlockDriver {
         handleInterrupt()
     }
 
-    /// Every field the device offers, each by its width.
+    /// Reads every offered field, each by its width.
     fileprivate func readFields() {
         typealias Field = BlockConfiguration
         repeat {} while read(.configGeneration) != read(.configGeneration)
@@ -40,7 +40,7 @@ extension BlockDriver {
 
 extension LegalDriver {
     static let disks: [LegalDriver] = [
-        LegalDriver("every request, many times round the ring") { form, dialect in
+        LegalDriver("every request type, many times around the ring") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             for register in [Register.magicValue, .version, .deviceID, .vendorID] { _ = driver.read(register) }
             driver.bringUp()
@@ -51,7 +51,7 @@ extension LegalDriver {
             driver.sendEverything()
             return driver
         },
-        LegalDriver("requests that come back in another order") { form, dialect in
+        LegalDriver("requests completed out of order") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp()
             for round in 0..<10 {
@@ -85,7 +85,7 @@ extension LegalDriver {
             }
             return driver
         },
-        LegalDriver("a queue stopped that is none, one stopped twice and then reset twice") { form, dialect in
+        LegalDriver("a queue stopped that is not ready, one stopped twice and then reset twice") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp(to: .featuresOK)
             driver.write(.queueSel, 0)
@@ -108,12 +108,12 @@ extension LegalDriver {
             driver.submitRead()
             driver.backend.complete()
             driver.backend.change { $0.capacity = 63 }
-            let tracedLoad = driver.interruptStatus
+            let events = driver.interruptStatus
             _ = driver.takeUsed(0)
-            driver.write(.interruptACK, tracedLoad.intersection(.usedBuffer).rawValue)
+            driver.write(.interruptACK, events.intersection(.usedBuffer).rawValue)
             driver.readFields()
-            driver.write(.interruptACK, tracedLoad.intersection(.configurationChange).rawValue)
-            // Nothing is pending, and so nothing acknowledged.
+            driver.write(.interruptACK, events.intersection(.configurationChange).rawValue)
+            // No event is pending, so the handler acknowledges nothing.
             driver.handleInterrupt()
             return driver
         },
@@ -125,7 +125,7 @@ extension LegalDriver {
                 for sector in UInt64(0)..<4 { driver.submitRead(sector) }
                 driver.requestSuspend()
                 if dialect == .draft {
-                    // It is not suspended yet.
+                    // The device is not suspended yet.
                     driver.kick(0)
                     driver.readFields()
                 }
@@ -135,11 +135,11 @@ extension LegalDriver {
                 #expect(driver.statusByte == dialect.suspended, driver.state)
                 _ = driver.interruptStatus
                 driver.backend.change { $0.capacity -= 1 }
-                driver.backend.readiesAtOnce = false
+                driver.backend.resumesAtOnce = false
                 driver.requestResume()
                 for _ in 0..<20 { _ = driver.status }
                 driver.backend.ready()
-                driver.backend.readiesAtOnce = true
+                driver.backend.resumesAtOnce = true
                 #expect(driver.statusByte == 0x0f, driver.state)
                 driver.kick(0)
                 driver.readFields()
@@ -147,7 +147,7 @@ extension LegalDriver {
             }
             return driver
         },
-        LegalDriver("a suspend and a resume that the driver thinks better of, a drain that takes too long") {
+        LegalDriver("a suspend and a resume that the driver aborts, a drain that times out") {
             form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp()
@@ -162,7 +162,7 @@ extension LegalDriver {
             driver.backend.deadline()
             #expect(driver.statusByte == 0x1f, driver.state)
             driver.backend.complete(1)
-            driver.backend.readiesAtOnce = false
+            driver.backend.resumesAtOnce = false
             driver.requestResume()
             driver.requestSuspend()
             #expect(driver.statusByte == 0x1f, driver.state)
@@ -173,7 +173,7 @@ extension LegalDriver {
             driver.handleInterrupt()
             return driver
         },
-        LegalDriver("kicks that come by no register, and notifications with data") { form, dialect in
+        LegalDriver("notifications without a register access, and notifications with data") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form, adding: .notificationData)
             driver.bringUp()
             driver.submitRead(kick: false)

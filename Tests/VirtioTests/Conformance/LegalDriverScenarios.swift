@@ -1,4 +1,4 @@
-// Drivers that keep every rule when a device ends, dies or moves, and those of consoles.
+// Legal drivers of devices that are reset, fail or are migrated, and of consoles.
 
 import Testing
 import Virtio
@@ -6,7 +6,7 @@ import VirtioABI
 
 extension LegalDriver {
     static let ends: [LegalDriver] = [
-        LegalDriver("reset at every step, with requests under way and without") { form, dialect in
+        LegalDriver("reset at every step, with and without requests in flight") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             for stage in BlockDriver.Stage.allCases {
                 driver.bringUp(to: stage)
@@ -17,7 +17,7 @@ extension LegalDriver {
             driver.backend.complete()
             return driver
         },
-        LegalDriver("given up, and begun again") { form, dialect in
+        LegalDriver("FAILED set, and initialized again") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp(to: .driver)
             driver.write(.status, 0x83)
@@ -27,17 +27,17 @@ extension LegalDriver {
             driver.backend.fatal()
             #expect(driver.status.contains(.needsReset), driver.state)
             driver.handleInterrupt()
-            // DEVICE_NEEDS_RESET is the device's: no driver has to write it back.
+            // The driver need not write DEVICE_NEEDS_RESET back: the device sets and clears it.
             driver.write(.status, 0x8f)
             driver.bringUp()
             driver.expectWorks()
             return driver
         },
-        LegalDriver("a death while a suspend is under way, while suspended, and while a resume is") { form, dialect in
+        LegalDriver("a fatal error while suspending, while suspended, and while resuming") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             guard dialect != nil else { return driver }
             for moment in 0..<3 {
-                driver.backend.readiesAtOnce = false
+                driver.backend.resumesAtOnce = false
                 driver.bringUp()
                 if moment == 0 { driver.submitRead() }
                 driver.requestSuspend()
@@ -45,7 +45,7 @@ extension LegalDriver {
                 if moment == 2 { driver.requestResume() }
                 driver.backend.fatal()
                 _ = driver.status
-                // It has seen the end of what it waited for, and tidies up.
+                // The driver has read the end of the transition, and cleans up.
                 driver.write(.queueReady, 0)
                 _ = driver.read(.queueReady)
                 driver.write(.status, 0)
@@ -53,7 +53,7 @@ extension LegalDriver {
             }
             return driver
         },
-        LegalDriver("a queue reset while suspended, carried out after the resume") { form, dialect in
+        LegalDriver("a queue reset while suspended, performed after the resume") { form, dialect in
             let driver = BlockDriver(suspend: dialect, form: form)
             driver.bringUp()
             guard dialect != nil else { return driver }
@@ -65,38 +65,38 @@ extension LegalDriver {
             driver.expectWorks()
             return driver
         },
-        LegalDriver("moved from host to host at every step") { form, dialect in
+        LegalDriver("migrated to another host at every step") { form, dialect in
             func make() -> BlockDriver {
                 BlockDriver(suspend: dialect, form: form, memory: FakeMemory(low: 1 << 17, high: 4096))
             }
             var driver = make()
-            func move() {
+            func migrate() {
                 let next = make()
                 #expect(next.replace(driver), driver.state)
                 driver = next
             }
             for stage in BlockDriver.Stage.allCases {
                 driver.bringUp(to: stage)
-                move()
+                migrate()
                 for rest in BlockDriver.Stage.allCases where rest > stage { driver.perform(rest) }
                 driver.submitRead()
                 driver.backend.complete()
-                let tracedLoad = driver.interruptStatus
-                move()
+                let events = driver.interruptStatus
+                migrate()
                 _ = driver.takeUsed(0)
-                driver.write(.interruptACK, tracedLoad.rawValue)
+                driver.write(.interruptACK, events.rawValue)
                 driver.write(.queueSel, 0)
-                move()
+                migrate()
                 driver.write(.queueReady, 0)
-                move()
+                migrate()
                 _ = driver.read(.queueReady)
                 driver.setUp(queue: 0)
                 guard dialect != nil else { continue }
                 driver.requestSuspend()
-                move()
+                migrate()
                 _ = driver.status
                 driver.requestResume()
-                move()
+                migrate()
                 _ = driver.status
                 driver.expectWorks()
             }
@@ -105,7 +105,7 @@ extension LegalDriver {
     ]
 
     static let consoles: [LegalDriver] = [
-        LegalDriver("a console, from its first word to its last") { form, dialect in
+        LegalDriver("a console, from emergency output to a resume") { form, dialect in
             let driver = ConsoleDriver(suspend: dialect, form: form)
             driver.write(at: UInt64(Register.configuration) + 8, width: 4, 0x21)
             driver.bringUp()

@@ -1,10 +1,10 @@
-// Drivers that keep every rule, from one end of a device's life to the other: what none of them may be told.
+// Drivers that keep every clause, from the first access of a device to the last: none may be reported.
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A driver's life, in any form of a ring and with SUSPEND or without.
+/// A legal driver, for every virtqueue format and with or without SUSPEND.
 struct LegalDriver: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let run: @Sendable (Form, SuspendDialect?) -> any Observed
@@ -18,14 +18,15 @@ struct LegalDriver: Sendable, CustomTestStringConvertible {
 }
 
 extension FakeDriver where Device: ~Copyable {
-    /// What an interrupt handler does: reads InterruptStatus, takes what was used, and acknowledges what it saw.
+    /// Acts as an interrupt handler: reads InterruptStatus, takes all used buffers, and acknowledges the events that it
+    /// read.
     func handleInterrupt() {
-        let tracedLoad = interruptStatus
+        let events = interruptStatus
         for index in rings.keys { _ = takeUsed(index) }
-        if !tracedLoad.isEmpty { write(.interruptACK, tracedLoad.rawValue) }
+        if !events.isEmpty { write(.interruptACK, events.rawValue) }
     }
 
-    /// The driver waits until queue `index`, which it selects, reads `value` from `register`.
+    /// Selects queue `index` and expects `register` to read `value`.
     func await(_ register: Register, _ value: UInt32, queue index: Int, _ location: SourceLocation = #_sourceLocation) {
         write(.queueSel, UInt32(index))
         #expect(read(register) == value, state, sourceLocation: location)
@@ -34,11 +35,11 @@ extension FakeDriver where Device: ~Copyable {
 
 @Suite struct LegalDriverTests {
     @Test(
-        "a driver that keeps the rules is told nothing, whatever the form of its rings",
+        "a legal driver is not reported, in any virtqueue format",
         arguments: LegalDriver.all, Form.legal)
     func noFalseReport(legal: LegalDriver, form: Form) {
         for dialect in [nil, SuspendDialect.draft, .ratified] {
-            // A false report would end the driver's life in strict, and the test with it.
+            // In strict mode a false report would stop the device, and the test with it.
             let driver = ConformanceChecking.$mode.withValue(.report) { legal.run(form, dialect) }
             let evidence = driver.broken.compactMap { driver.violation($0) }
             #expect(evidence == [], driver.state)

@@ -1,11 +1,11 @@
-// Packed rings: what breaks their clauses.
+// Violations of the clauses on packed virtqueues.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A running disk with a packed ring of 8 descriptors.
+    /// A running disk with a packed virtqueue of 8 descriptors.
     static func packed(withholding: Features = []) -> BlockDriver {
         let driver = BlockDriver(form: .plainPacked, withholding: withholding)
         driver.bringUp(queueSize: 8)
@@ -14,7 +14,7 @@ extension ViolationCase {
 
     typealias Flags = FakePackedQueue
 
-    /// Writes descriptor `slot` of queue 0 and makes it available in the ring's first lap, if it is to be.
+    /// Writes descriptor `slot` of queue 0, with the flags of the first lap; marks it available if `available`.
     static func describe(
         _ driver: BlockDriver, _ slot: UInt16, _ part: Part, flags: UInt16 = 0, id: UInt16 = 0, available: Bool = true
     ) {
@@ -37,12 +37,12 @@ extension ViolationCase {
         driver.backend.complete()
     }
 
-    /// A flush by a table, whose descriptors have `flags` beside VIRTQ_DESC_F_WRITE.
+    /// Writes the indirect table of a flush. Its descriptors have `flags` in addition to VIRTQ_DESC_F_WRITE.
     static func packedTable(_ driver: BlockDriver, flags: Descriptor.Flags = []) -> Part {
         packedTable(driver, tableOfFlush(driver), flags: flags)
     }
 
-    /// Any table, in a packed ring's layout.
+    /// Writes an indirect table in the packed layout, and returns it as a buffer.
     static func packedTable(_ driver: BlockDriver, _ parts: [Descriptor], flags: Descriptor.Flags = []) -> Part {
         let address = driver.allocate(16 * parts.count, alignment: 16)
         for (index, part) in parts.enumerated() {
@@ -108,7 +108,7 @@ extension ViolationCase {
         ViolationCase(.packedRoom, Evidence(queue: 0)) { bad in
             let driver = packed()
             driver.submit(BlockRequest.Kind.flush, kick: true)
-            // Two of eight descriptors are taken: a list of seven goes over them.
+            // Two of eight descriptors are in use: a list of seven overlaps them.
             let empty = Part(address: 0, length: 0, writable: false)
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
             let status = driver.writable(1)

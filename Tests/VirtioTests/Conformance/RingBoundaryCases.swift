@@ -1,11 +1,11 @@
-// The rings' clauses where they are judged elsewhere than in `SplitOffences` and `PackedOffences`, or at their very edge.
+// Boundary cases of the clauses on virtqueues, and places not covered by SplitViolationCases and PackedViolationCases.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A running disk whose ring of 8 entries has room between its areas.
+    /// A running disk with a virtqueue of 8 entries and free memory between its areas.
     private static func spread(packed: Bool) -> BlockDriver {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp(to: .featuresOK)
@@ -24,7 +24,7 @@ extension ViolationCase {
         return driver
     }
 
-    /// A buffer right before or behind each area of a ring, or a byte into it. Nobody fills it.
+    /// A buffer directly before or after each area of a virtqueue, or one byte inside it. The backend does not fill it.
     static let buffersAtRings: [ViolationCase] = [false, true].flatMap { packed in
         let sizes: [UInt64] =
             packed
@@ -32,8 +32,8 @@ extension ViolationCase {
             : [SplitRing.descriptorBytes(size: 8), SplitRing.availableBytes(size: 8), SplitRing.usedBytes(size: 8)]
         return (0..<3).flatMap { area in
             [true, false].map { before in
-                let name = "\(packed ? "packed" : "split"), \(before ? "before" : "behind") area \(area)"
-                return ViolationCase(.bufferOffRings, .chain(0), name) { bad in
+                let name = "\(packed ? "packed" : "split"), \(before ? "before" : "after") area \(area)"
+                return ViolationCase(.bufferOutsideRings, .chain(0), name) { bad in
                     let driver = spread(packed: packed)
                     let start = driver.ring(0).areas[area]
                     let legal = before ? start - 20 : start + sizes[area]
@@ -46,7 +46,7 @@ extension ViolationCase {
         }
     }
 
-    /// A read of 2^32 bytes beside its header, or of a sector less. Nobody does it.
+    /// A read of 2^32 bytes of data, or of one sector less. The backend does not perform it.
     private static func longRead(_ check: Check, packed: Bool) -> ViolationCase {
         ViolationCase(check, Evidence(queue: 0), "2^32 bytes") { bad in
             let driver = BlockDriver(
@@ -63,7 +63,7 @@ extension ViolationCase {
         }
     }
 
-    /// A ring of one more entry than the device has.
+    /// A virtqueue of twice QueueSizeMax, or of QueueSizeMax.
     private static func largeRing(packed: Bool) -> ViolationCase {
         ViolationCase(.queueSizeAllowed, Evidence(queue: 0), "\(packed ? "packed" : "split"), made ready") { bad in
             let driver = BlockDriver(form: Form(packed: packed))
@@ -73,7 +73,7 @@ extension ViolationCase {
         }
     }
 
-    /// A ring whose areas are here, or there.
+    /// A virtqueue with its areas at the addresses `bad`, or at `legal`.
     private static func ringAt(
         _ check: Check, _ name: String, packed: Bool, size: (bad: UInt32, legal: UInt32) = (8, 8),
         bad: (UInt64, UInt64, UInt64), legal: (UInt64, UInt64, UInt64)
@@ -105,10 +105,10 @@ extension ViolationCase {
             .packedAlignment, "the device's event", packed: true, bad: (0x1000, 0x2000, 0x3002),
             legal: (0x1000, 0x2000, 0x3004)),
         ringAt(
-            .addressInMemory, "a used ring that ends behind the memory", packed: false,
+            .addressInMemory, "a used ring that ends past the memory", packed: false,
             bad: (0x1000, 0x2000, 1 << 20 - 68), legal: (0x1000, 0x2000, 1 << 20 - 72)),
         ringAt(
-            .addressInMemory, "packed descriptors that end behind the memory", packed: true,
+            .addressInMemory, "packed descriptors that end past the memory", packed: true,
             bad: (1 << 20 - 112, 0x2000, 0x3000), legal: (1 << 20 - 128, 0x2000, 0x3000)),
         largeRing(packed: false), largeRing(packed: true), longRead(.splitNoLoop, packed: false),
         longRead(.packedNoLoop, packed: true),
@@ -161,7 +161,7 @@ extension ViolationCase {
             driver.backend.complete()
             return driver
         },
-        ViolationCase(.splitInOrder, .chain(7), "round the end of the table") { bad in
+        ViolationCase(.splitInOrder, .chain(7), "around the end of the table") { bad in
             let driver = split(Form(eventIndex: false, inOrder: true))
             let queue = driver[queue: 0]
             let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
@@ -213,7 +213,7 @@ extension ViolationCase {
             let driver = split()
             driver.layout = .table(shift: 0)
             driver.submit(BlockRequest.Kind.flush)
-            // The table was allocated last; its second descriptor's length is changed.
+            // The table was allocated last: this is the length of its second descriptor.
             let length = driver.nextFree - 8
             if bad { driver.memory.store(UInt32(2), at: length) }
             driver.backend.complete()

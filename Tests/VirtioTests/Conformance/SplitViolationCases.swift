@@ -1,18 +1,18 @@
-// Split rings: what breaks their clauses.
+// Violations of the clauses on split virtqueues.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A running disk with a split ring of 8 entries, chains in its own descriptors.
+    /// A running disk with a split virtqueue of `size` entries and no indirect tables.
     static func split(_ form: Form = Form(eventIndex: false), size: UInt16 = 8) -> BlockDriver {
         let driver = BlockDriver(form: form)
         driver.bringUp(queueSize: size)
         return driver
     }
 
-    /// A flush in descriptors `head` and `head` + 1, made available as it is after `edit`, and kicked.
+    /// Makes a flush available in descriptors `head` and `head` + 1 after `edit`, and notifies the device.
     static func flush(
         _ driver: BlockDriver, head: UInt16 = 0, _ edit: (inout Descriptor, inout Descriptor) -> Void = { _, _ in }
     ) {
@@ -28,7 +28,7 @@ extension ViolationCase {
         driver.backend.complete()
     }
 
-    /// Makes a disk of queue 0 ready with these registers.
+    /// Configures queue 0 with these values and writes QueueReady = 1.
     static func ready(
         _ driver: BlockDriver, size: UInt32, descriptors: UInt64 = 0x1000, available: UInt64 = 0x2000,
         used: UInt64 = 0x3000
@@ -37,7 +37,7 @@ extension ViolationCase {
         driver.write(.queueReady, 1)
     }
 
-    /// A descriptor for a table of `parts` at an aligned place, one behind the other in the table.
+    /// Writes an indirect table of `parts` at an aligned address, and returns a descriptor that refers to it.
     static func table(_ driver: BlockDriver, _ parts: [Descriptor]) -> Descriptor {
         let address = driver.allocate(16 * parts.count, alignment: 16)
         for (index, part) in parts.enumerated() {
@@ -47,7 +47,7 @@ extension ViolationCase {
         return Descriptor(address: address, length: UInt32(16 * parts.count), flags: .indirect)
     }
 
-    /// Header and status of a flush as a chain in a table.
+    /// Header and status of a flush, as a chain in an indirect table.
     static func tableOfFlush(_ driver: BlockDriver) -> [Descriptor] {
         let header = driver.readable(BlockDriver.header(BlockRequest.Kind.flush, sector: 0))
         return [
@@ -56,7 +56,8 @@ extension ViolationCase {
         ]
     }
 
-    /// A flush by a table that `edit` may change, and the descriptor that refers to it too.
+    /// Makes a flush with an indirect table available. `edit` changes the table, `reference` the descriptor that refers
+    /// to it.
     static func flushByTable(
         _ driver: BlockDriver, _ edit: (inout [Descriptor]) -> Void = { _ in },
         reference: (inout Descriptor) -> Void = { _ in }
@@ -83,10 +84,10 @@ extension ViolationCase {
             ready(driver, size: 8, used: bad ? 0xc000_0000 : 0x3000)
             return driver
         },
-        ViolationCase(.bufferOffRings, .chain(0)) { bad in
+        ViolationCase(.bufferOutsideRings, .chain(0)) { bad in
             let driver = split()
             let ring = driver[queue: 0]
-            // The status byte is the last of the descriptor table, or the first behind it that is no ring.
+            // The status byte is the last byte of the descriptor table, or the first byte outside the rings.
             let end = ring.descriptors + SplitRing.descriptorBytes(size: 8)
             let free = driver.writable(1).address
             flush(driver) { _, last in last.address = bad ? end - 1 : free }
@@ -183,7 +184,7 @@ extension ViolationCase {
             flushByTable(driver, reference: { if bad { $0.length -= 1 } })
             return driver
         },
-        ViolationCase(.availableIndexAdvances, Evidence(queue: 0), "a leap") { bad in
+        ViolationCase(.availableIndexAdvances, Evidence(queue: 0), "a jump") { bad in
             let driver = split()
             driver[queue: 0].setAvailableIndex(bad ? 9 : 0)
             flushOrKick(driver, !bad)
@@ -233,7 +234,7 @@ extension ViolationCase {
         },
     ]
 
-    /// A flush, or a kick alone.
+    /// A flush, or only a notification.
     static func flushOrKick(_ driver: BlockDriver, _ flushes: Bool) {
         if flushes { flush(driver) } else { driver.kick(0) }
     }

@@ -1,11 +1,11 @@
-// SUSPEND's clauses where they are judged elsewhere than in `SuspendOffences`, or at their very edge.
+// Boundary cases of the clauses on SUSPEND, and places not covered by SuspendViolationCases.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A running disk with a flush in its backend's hands, whose driver has asked it to suspend.
+    /// A disk that is suspending with a flush in flight.
     private static func suspending(_ dialect: SuspendDialect) -> BlockDriver {
         let driver = running(dialect)
         driver.submit(BlockRequest.Kind.flush)
@@ -13,13 +13,13 @@ extension ViolationCase {
         return driver
     }
 
-    /// The flush comes back, and the driver sees the disk suspended.
-    private static func settle(_ driver: BlockDriver) {
+    /// Completes the flush, and reads the suspended Status.
+    private static func completeSuspend(_ driver: BlockDriver) {
         driver.backend.complete()
         _ = driver.status
     }
 
-    /// Something that a driver does too early after it has asked for the resume, or when it is over.
+    /// An action before the requested resume has been read from Status, or after it.
     private static func afterResume(
         _ dialect: SuspendDialect, _ name: String, _ evidence: Evidence,
         _ act: @escaping @Sendable (BlockDriver) -> Void
@@ -33,7 +33,7 @@ extension ViolationCase {
         }
     }
 
-    /// Something that a driver does to a disk that is suspended, or one that is not any more.
+    /// An action on a suspended disk, or on a resumed one.
     private static func whileSuspended(
         _ check: Check, _ name: String, _ evidence: Evidence, _ act: @escaping @Sendable (BlockDriver) -> Void
     ) -> ViolationCase {
@@ -53,23 +53,23 @@ extension ViolationCase {
             },
             afterResume(dialect, "a field written", .field(32, 0)) { $0.write(at: 0x120, width: 1, 0) },
             afterResume(dialect, "a field read", .field(0)) { _ = $0.configuration(0) },
-            afterResume(dialect, "a kick by no register", .at(.queueNotify)) {
+            afterResume(dialect, "a notification without a register access", .at(.queueNotify)) {
                 $0.backend.call { $0.notified(QueueSet(queue: 0)) }
             },
         ]
     }
 
     static let suspendEdges: [ViolationCase] = [
-        // The byte that asked for the resume asks a running device to suspend (H-1).
+        // The byte that requested the resume requests a suspend of a running device (H-1).
         afterResume(.ratified, "the request repeated", .at(.status, 0x1f)) {
             $0.write(.status, 0x1f)
             _ = $0.status
         },
-        whileSuspended(.draftNoKick, "by no register", .at(.queueNotify)) {
+        whileSuspended(.draftNoNotification, "without a register access", .at(.queueNotify)) {
             $0.backend.call { $0.notified(QueueSet(queue: 0)) }
         },
         whileSuspended(.draftConfigurationLeftAlone, "written", .field(32, 0)) { $0.write(at: 0x120, width: 1, 0) },
-        whileSuspended(.ratifiedNoKick, "when it is suspended", .at(.queueNotify, 0, queue: 0)) { $0.kick(0) },
+        whileSuspended(.ratifiedNoNotification, "when it is suspended", .at(.queueNotify, 0, queue: 0)) { $0.kick(0) },
         ViolationCase(.draftBitKept, .at(.status, 0x0e), "by an abort") { bad in
             let driver = suspending(.draft)
             driver.write(.status, bad ? 0x0e : 0x0f)
@@ -94,7 +94,7 @@ extension ViolationCase {
             driver.write(.status, 0x1f)
             driver.backend.deadline()
             _ = driver.status
-            // The table was allocated last; its second descriptor's length is changed.
+            // The table was allocated last: this is the length of its second descriptor.
             let length = driver.nextFree - 8
             if bad { driver.memory.store(UInt32(2), at: length) }
             driver.backend.complete()
@@ -105,18 +105,18 @@ extension ViolationCase {
         ViolationCase(.ratifiedVerified, .at(.queueReady, 0, queue: 0), "a queue stopped") { bad in
             let driver = suspending(.ratified)
             if !bad {
-                settle(driver)
+                completeSuspend(driver)
                 resume(driver)
             }
             driver.write(.queueReady, 0)
-            if bad { settle(driver) }
+            if bad { completeSuspend(driver) }
             _ = driver.read(.queueReady)
             return driver
         },
-        ViolationCase(.ratifiedVerified, .at(.status, 0x0f), "an abort, which there is none") { bad in
+        ViolationCase(.ratifiedVerified, .at(.status, 0x0f), "an abort, which 1.4 does not have") { bad in
             let driver = suspending(.ratified)
             if bad { driver.write(.status, 0x0f) }
-            settle(driver)
+            completeSuspend(driver)
             return driver
         },
         ViolationCase(.ratifiedConfigurationKept, .field(32, 0), "before it is suspended") { bad in
@@ -125,13 +125,13 @@ extension ViolationCase {
             if !bad { driver.write(at: 0x120, width: 1, 0) }
             driver.write(.status, 0x1f)
             if bad { driver.write(at: 0x120, width: 1, 0) }
-            settle(driver)
+            completeSuspend(driver)
             return driver
         },
         ViolationCase(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1), "before it is suspended") { bad in
             let driver = suspending(.ratified)
             if bad { driver.submit(BlockRequest.Kind.flush, kick: false) }
-            settle(driver)
+            completeSuspend(driver)
             resume(driver)
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver

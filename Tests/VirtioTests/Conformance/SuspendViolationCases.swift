@@ -1,4 +1,4 @@
-// SUSPEND in both dialects: what breaks its clauses.
+// Violations of the clauses on SUSPEND, in both dialects.
 
 import Testing
 import Virtio
@@ -12,7 +12,7 @@ extension ViolationCase {
         return driver
     }
 
-    /// A disk that is suspended, which its driver has seen.
+    /// A suspended disk whose driver has read the suspended Status.
     static func suspended(_ dialect: SuspendDialect) -> BlockDriver {
         let driver = running(dialect)
         driver.write(.status, 0x1f)
@@ -20,7 +20,7 @@ extension ViolationCase {
         return driver
     }
 
-    /// The driver resumes the disk and waits for that.
+    /// Resumes the disk, and reads the running Status.
     static func resume(_ driver: BlockDriver) {
         driver.write(.status, driver.dialect == .draft ? 0x0f : 0x1f)
         _ = driver.status
@@ -87,7 +87,7 @@ extension ViolationCase {
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        ViolationCase(.draftNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.draftNoNotification, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = suspended(.draft)
             if !bad { resume(driver) }
             driver.kick(0)
@@ -97,9 +97,10 @@ extension ViolationCase {
             let driver = running(.draft)
             driver.submit(BlockRequest.Kind.flush)
             driver.write(.status, 0x1f)
-            // Some other path adds a bit that is set already, and the driver polls on; who means to abort does not.
-            let tracedLoad = driver.status
-            driver.write(.status, UInt32(tracedLoad.rawValue) | 0x04)
+            // Another code path sets a bit that is already set, and the driver continues to poll. A driver that aborts
+            // on purpose does not.
+            let status = driver.status
+            driver.write(.status, UInt32(status.rawValue) | 0x04)
             for _ in 0..<(bad ? 16 : 15) { _ = driver.status }
             driver.backend.complete()
             _ = driver.interruptStatus
@@ -137,7 +138,7 @@ extension ViolationCase {
             if !bad { driver.submit(BlockRequest.Kind.flush) }
             return driver
         },
-        ViolationCase(.ratifiedNoKick, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.ratifiedNoNotification, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = running(.ratified)
             driver.submit(BlockRequest.Kind.flush)
             driver.write(.status, 0x1f)

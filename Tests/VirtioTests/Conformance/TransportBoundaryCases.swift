@@ -1,21 +1,21 @@
-// The transport's clauses where they are judged elsewhere than in `TransportOffences`, or at their very edge.
+// Boundary cases of the clauses on the transport, and places not covered by TransportViolationCases.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    /// A kick for queue 0 that comes by no register.
-    private static func kickFromAfar(_ driver: BlockDriver) {
+    /// Notifies queue 0 without a register access, as an ioeventfd does.
+    private static func notifyByEventFD(_ driver: BlockDriver) {
         driver.backend.call { $0.notified(QueueSet(queue: 0)) }
     }
 
-    /// A register access without a value, or a kick that is none.
+    /// Evidence at `offset` of the device's window.
     private static func place(_ offset: UInt64, _ value: UInt64? = nil) -> Evidence {
         Evidence(offset: offset, value: value)
     }
 
-    private static let afar = place(UInt64(Register.queueNotify.rawValue))
+    private static let withoutAccess = place(UInt64(Register.queueNotify.rawValue))
 
     static let statusEdges: [ViolationCase] = [
         ViolationCase(.featureOffered, Evidence(value: 1 << 32), "bit 64") { bad in
@@ -56,25 +56,25 @@ extension ViolationCase {
             driver.write(.status, 0x0f)
             return driver
         },
-        ViolationCase(.deadDeviceLeftAlone, afar, "by no register") { bad in
+        ViolationCase(.needsResetNotUsed, withoutAccess, "without a register access") { bad in
             let driver = BlockDriver()
             driver.bringUp()
-            if !bad { kickFromAfar(driver) }
+            if !bad { notifyByEventFD(driver) }
             driver.backend.fatal()
-            if bad { kickFromAfar(driver) }
+            if bad { notifyByEventFD(driver) }
             return driver
         },
-        ViolationCase(.kickAfterDriverOK, afar, "by no register") { bad in
+        ViolationCase(.notificationAfterDriverOK, withoutAccess, "without a register access") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .queues : .driverOK)
-            kickFromAfar(driver)
+            notifyByEventFD(driver)
             return driver
         },
-        ViolationCase(.notifiedQueueReady, afar, "by no register") { bad in
+        ViolationCase(.notifiedQueueReady, withoutAccess, "without a register access") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .featuresOK : .queues)
             driver.perform(.driverOK)
-            kickFromAfar(driver)
+            notifyByEventFD(driver)
             return driver
         },
     ]
@@ -157,7 +157,7 @@ extension ViolationCase {
             driver.write(.queueSize, 8)
             return driver
         },
-        ViolationCase(.eventPending, .at(.interruptACK, 3), "one that came after the look") { bad in
+        ViolationCase(.eventPending, .at(.interruptACK, 3), "one that arrived after the read") { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.backend.change { $0.capacity = 1 }
@@ -193,7 +193,9 @@ extension ViolationCase {
             driver.write(.queueNotify, bad ? 0x5_0001 : 0x5_0000)
             return driver
         },
-        ViolationCase(.notifiedQueueExists, .at(.queueNotify, 0x5_0000, queue: 0), "with data that nobody agreed on") {
+        ViolationCase(
+            .notifiedQueueExists, .at(.queueNotify, 0x5_0000, queue: 0), "with data, which was not negotiated"
+        ) {
             bad in
             let driver = BlockDriver(adding: bad ? [] : .notificationData)
             driver.bringUp()

@@ -1,4 +1,4 @@
-// Status, registers and the configuration space: what breaks their clauses.
+// Violations of the clauses on Status, registers and the configuration space.
 
 import Testing
 import Virtio
@@ -27,7 +27,7 @@ extension ViolationCase {
             if bad { driver.write(.status, 0x8f) }
             return driver
         },
-        ViolationCase(.deadDeviceLeftAlone, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.needsResetNotUsed, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.kick(0)
@@ -94,7 +94,7 @@ extension ViolationCase {
             driver.write(.status, 0x0f)
             return driver
         },
-        ViolationCase(.kickAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
+        ViolationCase(.notificationAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: bad ? .queues : .driverOK)
             driver.kick(0)
@@ -114,8 +114,8 @@ extension ViolationCase {
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
             driver.backend.complete()
-            let tracedLoad = driver.interruptStatus.rawValue
-            driver.write(bad ? .interruptStatus : .interruptACK, tracedLoad)
+            let events = driver.interruptStatus.rawValue
+            driver.write(bad ? .interruptStatus : .interruptACK, events)
             return driver
         },
         ViolationCase(.registerReadable, .at(.queueNotify)) { bad in
@@ -172,7 +172,7 @@ extension ViolationCase {
             driver.write(.queueReady, 0)
             if !bad { _ = driver.read(.queueReady) }
             driver.write(.queueSize, 8)
-            // Whoever reads it later has read it too late.
+            // A read of QueueReady after this is too late.
             if !bad { driver.write(.queueReady, 0) }
             return driver
         },
@@ -238,7 +238,7 @@ extension ViolationCase {
             _ = driver.configuration(BlockConfiguration.blockSize)
             return driver
         },
-        ViolationCase(.registerDefined, .field(12), "behind the last field") { bad in
+        ViolationCase(.registerDefined, .field(12), "past the last field") { bad in
             let driver = ConsoleDriver()
             _ = driver.configuration(bad ? 12 : 8)
             return driver
@@ -261,7 +261,7 @@ extension ViolationCase {
         },
     ]
 
-    /// A disk that has used a buffer, of which its driver has not heard yet.
+    /// A disk that has used a buffer and raised the interrupt.
     static func interrupted() -> BlockDriver {
         let driver = BlockDriver()
         driver.bringUp()
@@ -272,6 +272,6 @@ extension ViolationCase {
 }
 
 extension Evidence {
-    /// The same at another place.
+    /// The evidence with `offset` only.
     fileprivate func moved(to offset: UInt64) -> Evidence { Evidence(offset: offset) }
 }

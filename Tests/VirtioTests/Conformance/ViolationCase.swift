@@ -1,17 +1,17 @@
-// A clause, and two drivers that differ in one thing: the one breaks the clause, the other does the nearest that is legal.
+// For each clause two drivers that differ in one action: one breaks the clause, the other does the nearest legal thing.
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A driver, as its device sees it, whatever the device.
+/// The state of a device and its driver, independent of the device type.
 protocol Observed {
     func violation(_ check: Check) -> Violation?
-    func isExercised(_ check: Check) -> Bool
+    func isCovered(_ check: Check) -> Bool
     var state: Comment { get }
-    /// All that the driver, the guest's memory and the host can see.
+    /// All state visible to the driver, in guest memory and to the host.
     var everything: [String] { get }
-    /// How often the driver was refused.
+    /// Number of times that the device refused the driver.
     var refusals: Int { get }
     /// The device shows DEVICE_NEEDS_RESET, or will when it resumes.
     var isDead: Bool { get }
@@ -19,7 +19,7 @@ protocol Observed {
 
 extension FakeDriver: Observed where Device: ~Copyable {
     func violation(_ check: Check) -> Violation? { backend.transport.conformance.violation(check) }
-    func isExercised(_ check: Check) -> Bool { backend.transport.conformance.covered.contains(check) }
+    func isCovered(_ check: Check) -> Bool { backend.transport.conformance.covered.contains(check) }
     var refusals: Int { backend.refusals }
     var isDead: Bool {
         backend.transport.lifecycle.status.contains(.needsReset) || backend.transport.lifecycle.latchedError
@@ -32,18 +32,18 @@ extension FakeDriver: Observed where Device: ~Copyable {
 }
 
 extension Observed {
-    /// All that was broken.
+    /// All checks that the driver broke.
     var broken: [Check] { Check.allCases.filter { violation($0) != nil } }
 }
 
-/// What breaks a clause, and where that is seen.
+/// A violation of a clause, and the evidence expected for it.
 struct ViolationCase: Sendable, CustomTestStringConvertible {
     let check: Check
-    /// Where the device says it was, the last time.
+    /// The evidence of the last violation.
     let evidence: Evidence
-    /// What cannot be broken without breaking these too.
+    /// Other checks that this violation necessarily breaks.
     let also: [Check]
-    /// Runs the driver: the one that breaks the clause if the argument is true, else the one that does not.
+    /// Runs the driver that breaks the clause if the argument is true, the legal one otherwise.
     let run: @Sendable (Bool) -> any Observed
     let testDescription: String
 
@@ -58,9 +58,9 @@ struct ViolationCase: Sendable, CustomTestStringConvertible {
         testDescription = "\(check.clause.id) \(check)" + (name.isEmpty ? "" : ", \(name)")
     }
 
-    /// One at least for each check.
+    /// At least one case for each check.
     static let plain = status + registers + configuration + rings + packedRings + blocks + consoles + drafts + ratified
-    /// The same checks at other places, and at the edges of what is legal.
+    /// The same checks in other places and at the boundaries of what is legal.
     static let edges =
         statusEdges + registerEdges + ringPlaces + buffersAtRings + splitEdges + packedEdges + blockEdges + consoleEdges
         + resumeEdges + suspendEdges
@@ -78,58 +78,58 @@ extension Evidence {
         Evidence(offset: UInt64(Register.configuration) + UInt64(offset), value: value)
     }
 
-    /// A chain of queue 0, by its head or buffer id.
+    /// A chain of `queue`, by its head or buffer id.
     static func chain(_ id: UInt16, queue: Int = 0) -> Evidence { Evidence(queue: queue, value: UInt64(id)) }
 }
 
 @Suite struct ConformanceTests {
-    @Test("a driver that breaks the clause is told so, with the place, and of no other", arguments: ViolationCase.all)
-    func told(offence: ViolationCase) throws {
-        let driver = offence.run(true)
-        let violation = try #require(driver.violation(offence.check), driver.state)
-        #expect(violation.evidence == offence.evidence && violation.count > 0, driver.state)
-        #expect(Set(driver.broken) == Set([offence.check] + offence.also), driver.state)
-    }
-
     @Test(
-        "one that does the nearest legal thing is told nothing, and the clause was put to the test",
+        "a driver that breaks a clause is reported, with the evidence, for no other clause",
         arguments: ViolationCase.all)
-    func notTold(offence: ViolationCase) {
-        let driver = offence.run(false)
-        #expect(driver.broken == [], driver.state)
-        #expect(driver.isExercised(offence.check), driver.state)
+    func reported(violationCase: ViolationCase) throws {
+        let driver = violationCase.run(true)
+        let violation = try #require(driver.violation(violationCase.check), driver.state)
+        #expect(violation.evidence == violationCase.evidence && violation.count > 0, driver.state)
+        #expect(Set(driver.broken) == Set([violationCase.check] + violationCase.also), driver.state)
     }
 
-    @Test("who is looked at is treated as who is not", arguments: ViolationCase.all)
-    func unchanged(offence: ViolationCase) {
+    @Test("the nearest legal driver is not reported, and covers the clause", arguments: ViolationCase.all)
+    func notReported(violationCase: ViolationCase) {
+        let driver = violationCase.run(false)
+        #expect(driver.broken == [], driver.state)
+        #expect(driver.isCovered(violationCase.check), driver.state)
+    }
+
+    @Test("checking does not change the device's behaviour", arguments: ViolationCase.all)
+    func unchanged(violationCase: ViolationCase) {
         for bad in [true, false] {
-            let tracedLoad = ConformanceChecking.$mode.withValue(.report) { offence.run(bad) }
-            let unseen = ConformanceChecking.$mode.withValue(.off) { offence.run(bad) }
-            #expect(unseen.broken == [] && !unseen.isExercised(offence.check), unseen.state)
-            #expect(tracedLoad.everything == unseen.everything, tracedLoad.state)
+            let checked = ConformanceChecking.$mode.withValue(.report) { violationCase.run(bad) }
+            let unchecked = ConformanceChecking.$mode.withValue(.off) { violationCase.run(bad) }
+            #expect(unchecked.broken == [] && !unchecked.isCovered(violationCase.check), unchecked.state)
+            #expect(checked.everything == unchecked.everything, checked.state)
         }
     }
 
-    @Test("strict refuses who breaks a clause that binds, and nobody else", arguments: ViolationCase.all)
-    func strict(offence: ViolationCase) {
-        let binds = ([offence.check] + offence.also).contains { $0.clause.level.binds }
-        let bad = ConformanceChecking.$mode.withValue(.strict) { offence.run(true) }
+    @Test("strict mode refuses only drivers that break a binding clause", arguments: ViolationCase.all)
+    func strict(violationCase: ViolationCase) {
+        let binds = ([violationCase.check] + violationCase.also).contains { $0.clause.level.binds }
+        let bad = ConformanceChecking.$mode.withValue(.strict) { violationCase.run(true) }
         #expect((bad.refusals > 0) == binds && (bad.isDead || !binds), bad.state)
-        let legal = ConformanceChecking.$mode.withValue(.strict) { offence.run(false) }
+        let legal = ConformanceChecking.$mode.withValue(.strict) { violationCase.run(false) }
         #expect(legal.refusals == 0 && legal.broken == [], legal.state)
     }
 
-    @Test("there are such drivers for every check")
+    @Test("every check has a violation case")
     func everyCheck() {
         let missing = Set(Check.allCases).subtracting(ViolationCase.plain.map(\.check))
         #expect(missing == [])
     }
 
-    @Test("no two drivers of the table have the same name")
+    @Test("names of violation cases are unique")
     func names() {
-        var tracedLoad: Set<String> = []
-        for offence in ViolationCase.all {
-            #expect(tracedLoad.insert(offence.testDescription).inserted, "\(offence.testDescription)")
+        var names: Set<String> = []
+        for violationCase in ViolationCase.all {
+            #expect(names.insert(violationCase.testDescription).inserted, "\(violationCase.testDescription)")
         }
     }
 }

@@ -1,5 +1,5 @@
-// The block device's cache: which requests have to be durable before they are answered, and the field that switches it
-// (VIRTIO 1.4, 5.2.5.2 and 5.2.6.2). And the whole of the configuration structure, byte by byte (5.2.4).
+// The block device's cache mode: which requests must be durable before they complete, and the writeback field (VIRTIO
+// 1.4, 5.2.5.2 and 5.2.6.2). Also the whole configuration structure, byte by byte (5.2.4).
 
 import Testing
 import Virtio
@@ -20,7 +20,7 @@ struct BlockCacheTests {
         driver.write(at: UInt64(Register.configuration) + UInt64(BlockConfiguration.writeback), width: 1, value)
     }
 
-    /// Whether a write, a discard and write zeroes are asked to be durable, which is the same for all.
+    /// Whether write, discard and write zeroes requests must be durable. Expects the same for all three.
     func isDurable(_ driver: BlockDriver, _ location: SourceLocation = #_sourceLocation) -> Bool? {
         let range = UInt64(1).bytes + UInt64(1).bytes
         let old = driver.disk.log.count
@@ -34,7 +34,7 @@ struct BlockCacheTests {
     }
 
     @Test(
-        "What FLUSH and CONFIG_WCE make of the cache when both are settled", arguments: [false, true], [false, true])
+        "The cache mode follows from the negotiated FLUSH and CONFIG_WCE", arguments: [false, true], [false, true])
     func negotiated(flush: Bool, switchable: Bool) {
         let ranges: Features = [.version1, BlockFeature.discard, BlockFeature.writeZeroes]
         let features = ranges.union(flush ? BlockFeature.flush : []).union(switchable ? BlockFeature.configWCE : [])
@@ -43,7 +43,7 @@ struct BlockCacheTests {
         #expect(writeback(driver) == (flush ? 1 : 0), driver.state)
     }
 
-    @Test("Writing the field switches the cache for what is taken from then on, and back")
+    @Test("Writing writeback switches the cache mode of requests taken from then on")
     func switched() {
         let driver = driver()
         driver.backend.completesAtOnce = false
@@ -54,16 +54,16 @@ struct BlockCacheTests {
         driver.backend.complete()
         driver.backend.completesAtOnce = true
         #expect(writeback(driver) == 0 && isDurable(driver) == true, driver.state)
-        // FLUSH still is there, and is a request like any other.
+        // FLUSH is still supported.
         #expect(driver.statusByte(driver.submit(BlockRequest.Kind.flush)) == 0, driver.state)
         for value: UInt64 in [1, 0, 0xff, 0, 2] {
             setWriteback(driver, value)
             #expect(writeback(driver) == (value == 0 ? 0 : 1) && isDurable(driver) == (value == 0), driver.state)
         }
-        #expect(driver.interruptStatus == .usedBuffer, "the driver's own change is no news to it")
+        #expect(driver.interruptStatus == .usedBuffer, "the driver's own change is not notified")
     }
 
-    @Test("A device reset brings the cache back, and so does a negotiation")
+    @Test("A device reset and a negotiation restore the cache mode")
     func reset() {
         let driver = driver()
         setWriteback(driver, 0)
@@ -77,7 +77,7 @@ struct BlockCacheTests {
         #expect(isDurable(driver) == false && writeback(driver) == 1, driver.state)
     }
 
-    @Test("The field is not to be written without CONFIG_WCE, before FEATURES_OK, in another width, or beside it")
+    @Test("writeback cannot be written without CONFIG_WCE, before FEATURES_OK, in another width, or at another offset")
     func refused() {
         let unswitchable = driver(accepting: [.version1, BlockFeature.flush])
         setWriteback(unswitchable, 0)
@@ -99,10 +99,10 @@ struct BlockCacheTests {
         #expect(writeback(driver) == 1, driver.state)
         driver.backend.fatal()
         setWriteback(driver, 0)
-        #expect(writeback(driver) == 1, "a dead device")
+        #expect(writeback(driver) == 1, "a device that needs a reset")
     }
 
-    @Test("A snapshot keeps the switch", arguments: SuspendDialect.allCases)
+    @Test("A snapshot keeps the cache mode", arguments: SuspendDialect.allCases)
     func snapshot(dialect: SuspendDialect) {
         let old = BlockDriver(suspend: dialect)
         old.bringUp()
@@ -118,7 +118,7 @@ struct BlockCacheTests {
 
     // MARK: The structure
 
-    /// A disk of 0x0102030405060708 sectors with everything there is: 5 queues of 100.
+    /// The structure of a disk of 0x0102030405060708 sectors with all features, and 5 queues of 100 entries.
     static let whole: [UInt8] = [
         8, 7, 6, 5, 4, 3, 2, 1,  // capacity
         0, 0, 16, 0,  // size_max: 1 MiB
@@ -132,7 +132,7 @@ struct BlockCacheTests {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  // secure erase
     ]
 
-    @Test("The whole structure, byte by byte, and zeros behind it (5.2.4)", arguments: [false, true])
+    @Test("The whole structure, byte by byte, and zeros after it (5.2.4)", arguments: [false, true])
     func structure(readOnly: Bool) {
         let driver = BlockDriver(readOnly: readOnly, queues: 5, queueSize: 100, adding: BlockFeature.sizeMax)
         driver.backend.change { $0.capacity = 0x0102_0304_0506_0708 }
@@ -142,7 +142,7 @@ struct BlockCacheTests {
     }
 
     @Test(
-        "seg_max is what a queue holds beside header and status, and at least 1",
+        "seg_max is the queue size without header and status, and at least 1",
         arguments: [1, 2, 3, 4, 256, 32768] as [UInt16])
     func segmentMax(size: UInt16) {
         let driver = BlockDriver(queueSize: size)

@@ -1,4 +1,4 @@
-// Discard and write zeroes, and what this device does not know (VIRTIO 1.4, 5.2.6).
+// Discard, write zeroes, and request types that the device does not support (VIRTIO 1.4, 5.2.6).
 
 import Testing
 import Virtio
@@ -20,7 +20,7 @@ struct BlockRangeTests {
         sector.bytes + count.bytes + flags.bytes
     }
 
-    /// The answer to a request over `data`; nothing reaches the disk unless it is good.
+    /// Expects `status` for a request with `data`, and no access to the disk unless the status is 0.
     func expect(
         _ driver: BlockDriver, _ kind: UInt32, _ data: [UInt8], status: UInt8,
         _ location: SourceLocation = #_sourceLocation
@@ -35,7 +35,7 @@ struct BlockRangeTests {
         }
     }
 
-    @Test("A range on the disk is done, from the first sector to the last", arguments: kinds)
+    @Test("A range within the disk succeeds, from the first sector to the last", arguments: kinds)
     func good(kind: UInt32) {
         let driver = driver()
         for (sector, count) in [(UInt64(0), UInt32(1)), (63, 1), (0, 64), (8, 56), (0, 0), (64, 0), (17, 3)] {
@@ -51,7 +51,7 @@ struct BlockRangeTests {
         #expect(driver.disk.bytes.allSatisfy { $0 == 0 })
     }
 
-    @Test("Nothing but the range is touched", arguments: kinds)
+    @Test("Only the range is changed", arguments: kinds)
     func exact(kind: UInt32) {
         let driver = driver()
         var disk = driver.disk.bytes
@@ -60,7 +60,7 @@ struct BlockRangeTests {
         #expect(driver.disk.bytes == disk)
     }
 
-    @Test("A range that is not all on the disk ends in IOERR", arguments: kinds)
+    @Test("A range not completely within the disk ends in IOERR", arguments: kinds)
     func beyond(kind: UInt32) {
         let driver = driver()
         let ranges: [(UInt64, UInt32)] = [
@@ -70,7 +70,7 @@ struct BlockRangeTests {
         for (sector, count) in ranges { expect(driver, kind, Self.range(sector, count), status: 1) }
     }
 
-    @Test("More sectors than the device takes in a request end in IOERR, as many do not", arguments: kinds)
+    @Test("More sectors than the maximum end in IOERR, the maximum does not", arguments: kinds)
     func tooMany(kind: UInt32) {
         let driver = driver()
         driver.backend.completesAtOnce = false
@@ -104,7 +104,7 @@ struct BlockRangeTests {
         }
     }
 
-    @Test("A read-only disk offers neither, and knows neither", arguments: kinds)
+    @Test("A read-only disk neither offers nor supports them", arguments: kinds)
     func readOnly(kind: UInt32) {
         let driver = driver(readOnly: true)
         #expect(driver.offered.isDisjoint(with: [BlockFeature.discard, BlockFeature.writeZeroes]))
@@ -112,7 +112,7 @@ struct BlockRangeTests {
         for offset in 36..<60 { #expect(driver.configuration(offset, width: 1) == 0, "offset \(offset)") }
     }
 
-    @Test("A failure of the host is IOERR, and what it cannot do is unsupported", arguments: kinds)
+    @Test("A failure of the backend is IOERR, an operation it does not support is UNSUPP", arguments: kinds)
     func host(kind: UInt32) {
         let driver = driver()
         driver.backend.completesAtOnce = false
@@ -134,7 +134,7 @@ struct BlockRangeTests {
         #expect(driver.statusByte(room) == 2 && driver.data(room).allSatisfy { $0 == FakeMemory.pattern }, driver.state)
     }
 
-    @Test("Room behind a range is left alone, and the used length does not cover it", arguments: kinds)
+    @Test("Writable space after a range is not written, and the used length does not cover it", arguments: kinds)
     func room(kind: UInt32) {
         let driver = driver()
         let chain = driver.submit(kind, data: Self.range(0, 1), room: 8)

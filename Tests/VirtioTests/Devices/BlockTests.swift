@@ -1,4 +1,5 @@
-// The block device's requests and their answers (VIRTIO 1.4, 5.2.6; traps 10 and 13). Framing is BlockFramingTests.
+// The block device's requests and their results (VIRTIO 1.4, 5.2.6; traps 10 and 13). BlockFramingTests tests the
+// framing.
 
 import Testing
 import Virtio
@@ -16,10 +17,10 @@ struct BlockTests {
         return driver
     }
 
-    /// Data to write that differs from what is on the disk.
+    /// Data to write that differs from the contents of the disk.
     static func bytes(_ count: Int) -> [UInt8] { Array(repeating: 9, count: count) }
 
-    /// One used element for `chain`, `length` bytes long, and its status byte.
+    /// Expects one used element for `chain` with `length`, and its status byte.
     func expect(
         _ driver: BlockDriver, _ chain: Chain, status: UInt8, length: UInt32,
         _ location: SourceLocation = #_sourceLocation
@@ -37,7 +38,7 @@ struct BlockTests {
         #expect(driver.data(chain) == Array(driver.disk.bytes[(512 * sector)..<(512 * (sector + count))]))
     }
 
-    @Test("OUT puts the buffers on the disk", arguments: [(0, 1), (0, 8), (7, 1), (3, 4)])
+    @Test("OUT writes the buffers to the disk", arguments: [(0, 1), (0, 8), (7, 1), (3, 4)])
     func write(sector: Int, count: Int) {
         let driver = driver()
         let data = (0..<(512 * count)).map { UInt8(truncatingIfNeeded: $0 / 3) }
@@ -56,21 +57,21 @@ struct BlockTests {
     }
 
     @Test(
-        "A request without data is done, at any sector of the disk and at its end", arguments: [Kind.read, Kind.write])
+        "A request without data succeeds at any sector of the disk and at its end", arguments: [Kind.read, Kind.write])
     func noData(kind: UInt32) {
         let driver = driver()
         for sector in [UInt64(0), 7, 8] { expect(driver, driver.submit(kind, sector: sector), status: 0, length: 1) }
         expect(driver, driver.submit(kind, sector: 9), status: 1, length: 1)
     }
 
-    /// Sectors and how many of them, at least one of which is not on the disk.
-    static let nowhere: [(UInt64, Int)] = [
+    /// Start sectors and counts with at least one sector beyond the disk.
+    static let beyondDisk: [(UInt64, Int)] = [
         (8, 1), (7, 2), (0, 9), (9, 1), (1 << 32, 1), (1 << 55, 1), ((1 << 55) - 1, 1), (1 << 63, 1), (.max, 1),
         (.max - 7, 8),
         (.max / 512, 1),
     ]
 
-    @Test("Sectors that are not on the disk end in IOERR, and no byte moves", arguments: nowhere)
+    @Test("Sectors beyond the disk end in IOERR, and no byte is transferred", arguments: beyondDisk)
     func outOfRange(sector: UInt64, count: Int) {
         let driver = driver()
         let disk = driver.disk.bytes
@@ -83,7 +84,7 @@ struct BlockTests {
     }
 
     @Test(
-        "A capacity beyond any disk does not let a sector overflow",
+        "A sector does not overflow with a capacity beyond any real disk",
         arguments: [1 << 55, 1 << 63, .max - 1] as [UInt64])
     func hugeCapacity(sector: UInt64) {
         let driver = driver()
@@ -92,7 +93,7 @@ struct BlockTests {
         #expect(driver.statusByte(chain) == 1 && driver.disk.log.isEmpty, driver.state)
     }
 
-    @Test("Data that is no multiple of 512 ends in IOERR", arguments: [1, 511, 513, 1023])
+    @Test("Data not a multiple of 512 bytes ends in IOERR", arguments: [1, 511, 513, 1023])
     func partialSector(count: Int) {
         let driver = driver()
         let disk = driver.disk.bytes
@@ -102,7 +103,7 @@ struct BlockTests {
         #expect(driver.disk.bytes == disk && driver.disk.log.isEmpty)
     }
 
-    @Test("A read-only disk says so, refuses OUT with IOERR and still reads")
+    @Test("A read-only disk offers RO, answers OUT with IOERR and still reads")
     func readOnly() {
         let driver = driver(readOnly: true)
         #expect(
@@ -114,7 +115,7 @@ struct BlockTests {
         #expect(driver.disk.bytes == disk)
     }
 
-    @Test("A read-only disk refuses OUT though the driver did not accept the bit")
+    @Test("A read-only disk answers OUT with IOERR even if the driver did not accept RO")
     func readOnlyNotAccepted() {
         let driver = driver(readOnly: true, accepting: .version1)
         expect(driver, driver.submit(Kind.write, data: Self.bytes(512)), status: 1, length: 1)
@@ -139,7 +140,7 @@ struct BlockTests {
         expect(driver, chain, status: 1, length: 1)
     }
 
-    @Test("The header's reserved word means nothing")
+    @Test("The header's reserved word is ignored")
     func reservedWord() {
         let driver = driver()
         var header = BlockDriver.header(Kind.read, sector: 2)
@@ -163,7 +164,7 @@ struct BlockTests {
         #expect(driver.disk.log.map(\.durable) == [true, false, true])
     }
 
-    @Test("GET_ID gives 20 bytes padded with NULs, and no more than there is room for", arguments: [0, 1, 11, 19, 20])
+    @Test("GET_ID returns 20 bytes padded with NULs, and no more than the buffer holds", arguments: [0, 1, 11, 19, 20])
     func identity(room: Int) {
         let driver = driver()
         let identity = Array("memory disk".utf8) + Array(repeating: 0, count: 9)
@@ -172,7 +173,7 @@ struct BlockTests {
         #expect(driver.data(chain) == Array(identity.prefix(room)))
     }
 
-    @Test("GET_ID with more room than 20 bytes leaves the rest alone")
+    @Test("GET_ID does not write past 20 bytes of a larger buffer")
     func identityWithRoom() {
         let driver = driver()
         driver.disk.identity = Array("exactly twenty bytes and more".utf8)
@@ -182,7 +183,7 @@ struct BlockTests {
         #expect(driver.statusByte(chain) == 0, driver.state)
     }
 
-    @Test("A backend's failure is the request's IOERR, and the device lives on")
+    @Test("A failure of the backend is IOERR for the request, and the device continues")
     func backendFailure() {
         let driver = driver()
         driver.backend.completesAtOnce = false
@@ -197,7 +198,8 @@ struct BlockTests {
     }
 
     @Test(
-        "`length` counts from the first writable byte: it never covers one the device did not write (2.7.8.2; trap 10)")
+        "The used length counts from the first writable byte and covers only bytes that the device wrote (2.7.8.2; trap 10)"
+    )
     func lengthCoversWrittenBytesOnly() {
         let driver = driver()
         driver.submit(Kind.getID, room: 512)
@@ -211,7 +213,7 @@ struct BlockTests {
         #expect(driver.takeUsed(0).map(\.length) == [100] && driver.statusByte(partly) == 1, driver.state)
     }
 
-    @Test("A new capacity counts at once, in both directions")
+    @Test("A new capacity, larger or smaller, takes effect immediately")
     func capacity() {
         let driver = driver()
         driver.backend.change { $0.capacity = 2 }

@@ -8,7 +8,7 @@ import VirtioABI
 struct ConsolePortTests {
     typealias Message = ControlMessage
 
-    /// A running console with ports "log" and "agent" beside the terminal, of whose ports the driver knows nothing yet.
+    /// A running console with ports "log" and "agent" besides the terminal, none announced to the driver.
     func driver(_ form: Form = Form(), _ dialect: SuspendDialect? = nil) -> ConsoleDriver {
         let driver = ConsoleDriver(ports: ["log", "agent"], suspend: dialect, form: form)
         driver.backend.completesAtOnce = true
@@ -16,7 +16,7 @@ struct ConsolePortTests {
         return driver
     }
 
-    /// One whose driver has heard of all ports.
+    /// The same console, with all ports announced.
     func announced(_ form: Form = Form(), _ dialect: SuspendDialect? = nil) -> ConsoleDriver {
         let driver = driver(form, dialect)
         #expect(driver.announce().count == 8, driver.state)
@@ -25,7 +25,7 @@ struct ConsolePortTests {
     }
 
     static let size: [UInt8] = [80, 0, 25, 0]
-    /// What the terminal is said to be.
+    /// The messages that describe the terminal.
     static let terminal = [
         Message(.consolePort, port: 0, value: 1), Message(.resize, port: 0, rest: size),
         Message(.portOpen, port: 0, value: 1),
@@ -33,11 +33,11 @@ struct ConsolePortTests {
 
     // MARK: The announcement
 
-    @Test("DEVICE_READY is answered by the ports, PORT_READY by what the port is", arguments: Form.layouts)
+    @Test("DEVICE_READY is answered by the ports, PORT_READY by the description of the port", arguments: Form.layouts)
     func announcement(form: Form) {
         let driver = driver(form)
         #expect(driver.configuration(ConsoleConfiguration.maximumPorts) == 3)
-        #expect(driver.messages() == [], "nobody asked")
+        #expect(driver.messages() == [], "the driver has not sent DEVICE_READY")
         driver.send(.deviceReady)
         #expect(driver.messages() == (0..<3).map { Message(.deviceAdd, port: $0) }, driver.state)
         driver.send(.portReady, port: 0)
@@ -48,7 +48,7 @@ struct ConsolePortTests {
         #expect(driver.messages() == [Message(.portName, port: 1, rest: Array("log".utf8))], driver.state)
     }
 
-    @Test("Messages wait for buffers, and come as soon as there is one")
+    @Test("Messages stay pending until there is a buffer")
     func noBuffer() {
         let driver = driver()
         driver.send(.deviceReady)
@@ -57,7 +57,7 @@ struct ConsolePortTests {
             driver.messages().map(\.event) == [.deviceAdd, .consolePort, .resize, .portOpen, .deviceAdd, .deviceAdd])
     }
 
-    @Test("DEVICE_READY again announces nothing twice (5.3.6.2), nor does one that tells of failure anything")
+    @Test("A second DEVICE_READY announces no port again (5.3.6.2), one with value 0 announces none")
     func twice() {
         let driver = driver()
         driver.send(.deviceReady, value: 0)
@@ -69,7 +69,7 @@ struct ConsolePortTests {
         #expect(driver.messages() == [], driver.state)
     }
 
-    @Test("PORT_READY of a port that is not there, or not announced, or failed, is answered by nothing")
+    @Test("PORT_READY of a port that does not exist, is not announced, or failed, is not answered")
     func unknownPort() {
         let driver = driver()
         driver.send(.portReady, port: 1)
@@ -82,7 +82,7 @@ struct ConsolePortTests {
         #expect(driver.messages() == [] && driver.status.rawValue == 0x0f, driver.state)
     }
 
-    @Test("A message that is cut short or makes no sense is given back and does nothing", arguments: 0..<8)
+    @Test("A truncated or invalid message is used and has no effect", arguments: 0..<8)
     func shortMessage(count: Int) {
         let driver = driver()
         let ready = UInt32(0).bytes + UInt16(0).bytes + UInt16(1).bytes
@@ -94,14 +94,14 @@ struct ConsolePortTests {
         }
         #expect(driver.messages() == [] && driver.status.rawValue == 0x0f, driver.state)
         driver.sendControl(ready + [1, 2, 3])
-        #expect(driver.messages().count == 3, "what follows a message means nothing")
+        #expect(driver.messages().count == 3, "bytes after a message are ignored")
     }
 
-    @Test("A message is cut to the buffer, and is gone", arguments: 0..<13)
+    @Test("A message is truncated to the buffer, and not sent again", arguments: 0..<13)
     func smallBuffers(room: Int) {
         let driver = announced()
         driver.send(.portReady, port: 2)
-        // The buffer that waits from before is large.
+        // The buffer already available is large.
         #expect(driver.messages().count == 1)
         driver.controlBuffers = [:]
         driver.write(.queueSel, 2)
@@ -116,7 +116,7 @@ struct ConsolePortTests {
         #expect(driver.messages() == [], driver.state)
     }
 
-    @Test("A driver that asks for ever makes nothing grow: each message is owed once")
+    @Test("Repeated requests of the driver do not grow memory: each message is pending once")
     func flood() {
         let driver = driver()
         for _ in 0..<2000 {
@@ -148,14 +148,14 @@ struct ConsolePortTests {
         }
     }
 
-    @Test("A long name is cut to 64 bytes")
+    @Test("A long name is truncated to 64 bytes")
     func longName() {
         let driver = ConsoleDriver(ports: [String(repeating: "n", count: 200)])
         driver.bringUp()
         #expect(driver.announce().last == Message(.portName, port: 1, rest: Array(repeating: 0x6e, count: 64)))
     }
 
-    @Test("One port has no control queues, and its driver cannot have them")
+    @Test("A console with one port has no control queues, and its driver cannot negotiate them")
     func onePort() {
         let driver = ConsoleDriver()
         #expect(driver.backend.transport.queueCount == 2 && !driver.offered.contains(ConsoleFeature.multiport))
@@ -164,7 +164,7 @@ struct ConsolePortTests {
 
     // MARK: Open and close, input and output
 
-    @Test("Output comes out at its own port", arguments: Form.layouts)
+    @Test("Output goes to its own port", arguments: Form.layouts)
     func output(form: Form) {
         let driver = announced(form)
         for round in UInt8(0)..<20 {
@@ -178,14 +178,14 @@ struct ConsolePortTests {
         }
     }
 
-    @Test("Input waits until the guest opens the port, and while it is closed", arguments: 0..<3)
+    @Test("Input is held until the guest opens the port, and while it is closed", arguments: 0..<3)
     func input(port: Int) {
         let driver = announced()
         let queue = ConsoleQueue.receive(port: port)
         let chains = (0..<3).map { _ in driver.add(driver.parts([], room: 4), to: queue) }
         #expect(driver.type([1, 2], port: port) == 2)
         #expect(driver.takeUsed(queue) == [], "the port is not open")
-        // Nothing but the message tells the device: no kick, no further input.
+        // Only the message reaches the device: no notification, no further input.
         driver.send(.portOpen, port: UInt32(port))
         #expect(driver.takeUsed(queue) == [UsedElement(id: UInt32(chains[0].head), length: 2)], driver.state)
         driver.send(.portOpen, port: UInt32(port), value: 0)
@@ -199,14 +199,14 @@ struct ConsolePortTests {
         }
     }
 
-    @Test("The host's end opens and closes: the driver hears of what is, not of each step")
+    @Test("When the host opens and closes a port, the driver receives only the last state")
     func hostSide() {
         let driver = announced()
         func set(_ isOpen: Bool, _ port: Int) { driver.backend.call { $0.setOpen(isOpen, port: port) } }
         set(true, 1)
         #expect(driver.messages() == [Message(.portOpen, port: 1, value: 1)], driver.state)
         set(true, 1)
-        #expect(driver.messages() == [], "it was open")
+        #expect(driver.messages() == [], "the port was already open")
         set(false, 1)
         #expect(driver.messages() == [Message(.portOpen, port: 1, value: 0)], driver.state)
         set(false, 0)
@@ -219,16 +219,16 @@ struct ConsolePortTests {
         #expect(driver.messages() == [Message(.portOpen, port: 2, value: 1)], "three changes are one message")
     }
 
-    @Test("A port that is open before the driver comes is said to be, with the rest")
+    @Test("A port opened before DEVICE_READY is reported open with its description")
     func openEarly() {
         let driver = driver()
         driver.backend.call { $0.setOpen(true, port: 1) }
-        #expect(driver.messages() == [], "the driver does not know of the port")
+        #expect(driver.messages() == [], "the port is not announced")
         let messages = driver.announce().filter { $0.port == 1 }
         #expect(messages.map(\.event) == [.deviceAdd, .portName, .portOpen] && messages.last?.value == 1, driver.state)
     }
 
-    @Test("A new size is told by the configuration and by a message with the size that is then")
+    @Test("A new size changes the configuration and sends a message with the current size")
     func resize() {
         let driver = announced()
         driver.backend.change { $0.columns = 132 }
@@ -242,9 +242,9 @@ struct ConsolePortTests {
         #expect(driver.messages() == [Message(.resize, port: 0, rest: [0x34, 0x12, 25, 0])], driver.state)
     }
 
-    // MARK: The driver's lives
+    // MARK: Reset, suspend, snapshot
 
-    @Test("A reset forgets what the driver was told and said; input stays, and so does the host's end")
+    @Test("A reset clears the driver's state; input and the host's open state are kept")
     func reset() {
         let driver = announced()
         driver.backend.call { $0.setOpen(true, port: 2) }
@@ -253,10 +253,10 @@ struct ConsolePortTests {
         driver.bringUp()
         driver.controlBuffers = [:]
         driver.type([7], port: 1)
-        #expect(driver.messages() == [], "nobody asked in this life")
+        #expect(driver.messages() == [], "no DEVICE_READY since the reset")
         let chain = driver.add(driver.parts([], room: 4), to: ConsoleQueue.receive(port: 1))
-        #expect(driver.takeUsed(4) == [], "the port is not open in this life")
-        #expect(driver.announce().count == 9, "a port more is open on the host")
+        #expect(driver.takeUsed(4) == [], "the port was not opened since the reset")
+        #expect(driver.announce().count == 9, "one more port is open on the host")
         driver.send(.portOpen, port: 1)
         #expect(driver.answer(chain).first == 7, driver.state)
         // A driver without the feature has one port, which is open.
@@ -282,7 +282,7 @@ struct ConsolePortTests {
         driver.backend.call { $0.setOpen(true, port: 1) }
         driver.backend.call { $0.setOpen(false, port: 1) }
         driver.expectUntouched(since: before)
-        #expect(driver.backend.events[events...].flatMap { [$0] } == [.deferred], "the host hears once of it")
+        #expect(driver.backend.events[events...].flatMap { [$0] } == [.deferred], "the host is told once")
         driver.resume()
         let expected = [
             Message(.resize, port: 0, rest: [80, 0, 50, 0]), Message(.portOpen, port: 1, value: 0),

@@ -1,4 +1,5 @@
-// The console's port (VIRTIO 1.4, 5.3): output, input across buffers, the bounded input buffer, emergency output, size.
+// The console with one port (VIRTIO 1.4, 5.3): output, input across buffers, the bounded input buffer, emergency write,
+// size.
 
 import Testing
 import Virtio
@@ -15,7 +16,7 @@ struct ConsoleTests {
         return driver
     }
 
-    /// Bytes that do not repeat for a while.
+    /// `count` bytes without a short period.
     static func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 256) } }
 
     @Test("Two queues, the device's own features and no others")
@@ -28,7 +29,7 @@ struct ConsoleTests {
 
     // MARK: Output
 
-    @Test("Output arrives in order, however it is cut, and its length is 0")
+    @Test("Output arrives in order, however it is split, and its used length is 0")
     func output() {
         let driver = driver()
         var chains = (1..<Self.text.count).map { cut in
@@ -41,7 +42,7 @@ struct ConsoleTests {
         #expect(driver.acknowledge() == .usedBuffer)
     }
 
-    @Test("A slow host's output waits, and is used when it is out")
+    @Test("Output to a slow host is used when the host has written it")
     func slowOutput() {
         let driver = driver()
         driver.backend.completesAtOnce = false
@@ -52,7 +53,7 @@ struct ConsoleTests {
         #expect(driver.takeUsed(1).count == 1 && driver.terminal.output == [1], driver.state)
     }
 
-    @Test("Output without bytes, and a writable buffer on the transmit queue, are given back untouched")
+    @Test("Output without bytes, and a writable buffer on the transmit queue, are used unchanged")
     func oddOutput() {
         let driver = driver()
         driver.add([Part(address: 0, length: 0, writable: false)], to: 1)
@@ -64,7 +65,7 @@ struct ConsoleTests {
 
     // MARK: Input
 
-    @Test("Input fills buffers in order, and `length` says how far", arguments: [1, 7, 16, 45])
+    @Test("Input fills buffers in order, and the used length is the number of bytes", arguments: [1, 7, 16, 45])
     func input(room: Int) {
         let driver = driver()
         let count = (Self.text.count + room - 1) / room
@@ -83,7 +84,7 @@ struct ConsoleTests {
         #expect(left.isEmpty)
     }
 
-    @Test("Input crosses the posted buffers and their descriptors; the rest stay posted (D-12)")
+    @Test("Input crosses buffers and descriptors; the other buffers stay available (D-12)")
     func inputAcrossBuffers() {
         let driver = driver()
         let chains = [3, 5, 40, 8].map { driver.post($0, cuts: [1, 2, 4]) }
@@ -95,8 +96,8 @@ struct ConsoleTests {
         #expect(driver.takeUsed(0) == [UsedElement(id: UInt32(chains[3].head), length: 2)], driver.state)
     }
 
-    @Test("Input waits for a buffer, and for DRIVER_OK, and outlives a reset")
-    func inputWaits() {
+    @Test("Input is held until there is a buffer and DRIVER_OK, also across a reset")
+    func inputPending() {
         let driver = ConsoleDriver()
         #expect(driver.type([1, 2]) == 2)
         driver.bringUp(to: .queues)
@@ -109,7 +110,7 @@ struct ConsoleTests {
         #expect(driver.answer(chain).prefix(3) == [1, 2, 3])
     }
 
-    @Test("The input buffer is bounded, and the host is told how much it kept")
+    @Test("The input buffer is bounded, and reports how many bytes it accepted")
     func bounded() {
         let driver = driver()
         let bytes = Self.bytes(10_000)
@@ -118,20 +119,20 @@ struct ConsoleTests {
         #expect(driver.backend.transport.inputRoom() == 96)
         #expect(driver.type(Array(bytes.dropFirst(4000))) == 96)
         #expect(driver.type([1]) == 0 && driver.backend.transport.inputRoom() == 0)
-        var tracedLoad: [UInt8] = []
+        var received: [UInt8] = []
         var next = 4096
-        while tracedLoad.count < bytes.count {
+        while received.count < bytes.count {
             let chain = driver.post(1000)
             let used = driver.takeUsed(0)
             #expect(used.count == 1, driver.state)
             guard let length = used.first?.length else { return }
-            tracedLoad += driver.answer(chain).prefix(Int(length))
+            received += driver.answer(chain).prefix(Int(length))
             next += driver.type(Array(bytes[next...]))
         }
-        #expect(tracedLoad == bytes)
+        #expect(received == bytes)
     }
 
-    @Test("A receive buffer without room is given back empty, and loses no input")
+    @Test("A receive buffer of length 0 is used empty, and loses no input")
     func noRoom() {
         let driver = driver()
         driver.add([driver.readable([9])], to: 0)
@@ -144,7 +145,7 @@ struct ConsoleTests {
     // MARK: Emergency write
 
     @Test(
-        "emerg_wr works in every step of the initialisation, by its low byte (5.3.4)",
+        "emerg_wr outputs its low byte in every step of the initialization (5.3.4)",
         arguments: ConsoleDriver.Stage.allCases)
     func emergency(stage: ConsoleDriver.Stage) {
         let driver = ConsoleDriver()

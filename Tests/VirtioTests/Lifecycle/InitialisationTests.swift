@@ -1,5 +1,5 @@
-// The way from reset to DRIVER_OK (VIRTIO 1.4, 3.1.1; 2.1; 2.2): what Status keeps, which features are accepted and
-// when. SUSPEND is tested elsewhere.
+// Device initialisation from reset to DRIVER_OK (VIRTIO 1.4, 3.1.1; 2.1; 2.2): Status bits and feature negotiation.
+// The tests of SUSPEND are in Suspend/.
 
 import Testing
 import Virtio
@@ -36,7 +36,7 @@ struct InitialisationTests {
     }
 
     @Test(
-        "One bit that was not offered makes FEATURES_OK read back 0, and a reset makes good (trap 6, B-10)",
+        "FEATURES_OK reads back 0 if one bit was not offered, and a reset recovers (trap 6, B-10)",
         arguments: 0..<64)
     func unofferedBit(bit: Int) {
         let driver = BlockDriver(suspend: .ratified)
@@ -203,14 +203,14 @@ struct InitialisationTests {
         #expect(driver.isReady(0), driver.state)
     }
 
-    @Test("Nothing is used before DRIVER_OK; what waits then is served without a kick (B-5)")
+    @Test("No buffer is used before DRIVER_OK, and then without another notification (B-5)")
     func buffersBeforeDriverOK() {
         let driver = BlockDriver()
         driver.bringUp(to: .queues)
         let memory = driver.memory.snapshot()
         driver.submit(BlockRequest.Kind.flush, kick: false)
         let added = driver.memory.changes(since: memory)
-        #expect(driver.kick(0) == Effects() && driver.count(.kickAfterDriverOK) == 1, driver.state)
+        #expect(driver.kick(0) == Effects() && driver.count(.notificationAfterDriverOK) == 1, driver.state)
         driver.backend.take(queue: 0)
         #expect(driver.backend.requests.isEmpty, driver.state)
         #expect(driver.memory.changes(since: memory) == added)

@@ -1,5 +1,5 @@
-// Which address ranges are guest memory: all of a range in one region, or nil. No sum of a guest's numbers may
-// overflow.
+// Resolution of address ranges: a range must be completely in one region, otherwise the result is nil. Addition of
+// guest-controlled numbers must not overflow.
 
 import Testing
 import Virtio
@@ -28,7 +28,7 @@ struct GuestMemoryTests {
     }
 
     @Test(
-        "Ranges that are not, in part or whole",
+        "Ranges partly or completely outside a region",
         arguments: [
             (0, end + 1), (end - 1, 2), (end, 1), (end + 1, 1), (high - 1, 1), (high - 1, 2),
             (high, highEnd - high + 1),

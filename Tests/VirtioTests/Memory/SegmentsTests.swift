@@ -1,4 +1,4 @@
-// Chains as sequences of bytes: cutting headers off the front and status bytes off the end, whatever the buffers.
+// Chains as byte sequences: removing headers from the front and status bytes from the end, with any buffer boundaries.
 
 import Testing
 
@@ -6,13 +6,13 @@ import Testing
 
 @Suite("Segments")
 struct SegmentsTests {
-    /// Splits of ten bytes into one, two and three buffers, and single bytes.
+    /// Lengths of buffers that add up to ten bytes: one, two and three buffers, and ten of one byte.
     static let splits: [[Int]] =
         [[10], Array(repeating: 1, count: 10)] + (1..<10).map { [$0, 10 - $0] }
         + (1..<9).flatMap { first in (1..<(10 - first)).map { [first, $0, 10 - first - $0] } }
 
-    /// Ten bytes 0 to 9 at address 0, in buffers of the given lengths, and what lies behind `storage` stays alive in
-    /// `body`.
+    /// Calls `body` with segments of the given lengths over the bytes 0 to 9 at address 0. Keeps the memory alive for
+    /// the call.
     func withSegments(_ lengths: [Int], _ body: (inout Segments, FakeMemory) throws -> Void) throws {
         let memory = FakeMemory(low: 4096, high: 16)
         memory.store(Array(0..<10), at: 0)

@@ -1,6 +1,6 @@
-// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side says where in the ring it wants to be notified.
-// Interrupts are compared with a driver that walks the ring entry by entry; kicks are given only where the device
-// asked for them.
+// VIRTIO_F_EVENT_IDX (VIRTIO 1.4, 2.7.7, 2.7.10 and 2.8.10): each side gives the ring position at which it wants a
+// notification. Interrupts are compared with a walk of the ring, entry by entry; the driver notifies the device only
+// where the device asked for it.
 
 import Testing
 import VirtioABI
@@ -9,7 +9,7 @@ import VirtioABI
 
 @Suite("Event indices")
 struct EventIndexTests {
-    /// A queue without a transport, somewhere in its life.
+    /// A queue without a transport, whose positions a test sets.
     func queue(_ features: Features, size: UInt16, _ memory: FakeMemory) throws -> LiveQueue {
         memory.fill(0, at: 0, count: memory.lowSize)
         var configuration = QueueConfiguration(sizeMax: 16)
@@ -36,8 +36,8 @@ struct EventIndexTests {
                         if queue.positions.used.count == wanted { passed = true }
                         queue.put(0, slots: 1, written: UsedLength(0))
                     }
-                    let told = [queue.wantsInterrupt(), queue.wantsInterrupt()]
-                    #expect(told == [passed, false], "from \(start), \(count) used, event at \(event)")
+                    let interrupts = [queue.wantsInterrupt(), queue.wantsInterrupt()]
+                    #expect(interrupts == [passed, false], "from \(start), \(count) used, event at \(event)")
                 }
             }
         }
@@ -51,19 +51,19 @@ struct EventIndexTests {
         for event in stride(from: 0, through: 0xffff, by: 257) {
             memory.store(UInt16(event), at: 1024 + SplitRing.usedEvent(size: 4))
             queue.positions = RingPositions()
-            var told: [Int] = []
+            var interrupts: [Int] = []
             for index in 0...0xffff {
                 queue.positions.used.count = UInt16(truncatingIfNeeded: index + 1)
-                if queue.wantsInterrupt() { told.append(index) }
+                if queue.wantsInterrupt() { interrupts.append(index) }
             }
-            #expect(told == [event])
+            #expect(interrupts == [event])
         }
     }
 
-    /// What a driver event structure asks for.
-    struct Wish: Sendable {
+    /// The contents of a driver event suppression structure.
+    struct DriverEvent: Sendable {
         let flags: UInt16
-        let place: FakePackedQueue.Position
+        let position: FakePackedQueue.Position
     }
 
     @Test(
@@ -74,43 +74,45 @@ struct EventIndexTests {
         var queue = try queue(negotiated ? [.ringPacked, .eventIndex] : .ringPacked, size: size, memory)
         for start in 0..<Int(2 * size) {
             for chains in Self.chains(upTo: Int(size)) {
-                for wish in Self.wishes(size) {
+                for event in Self.driverEvents(size) {
                     var position = RingPosition()
                     for _ in 0..<start { position.advance(by: 1, size: size) }
                     (queue.positions.used, queue.positions.notified) = (position, position)
-                    memory.store(wish.place.word, at: 1024)
-                    memory.store(wish.flags, at: 1026)
+                    memory.store(event.position.word, at: 1024)
+                    memory.store(event.flags, at: 1026)
                     var here = FakePackedQueue.Position(slot: position.slot, wrap: position.wrap)
                     var passed = false
                     for slots in chains {
                         for _ in 0..<slots {
-                            if here == wish.place { passed = true }
+                            if here == event.position { passed = true }
                             here.advance(by: 1, size: size)
                         }
                         queue.put(0, slots: UInt16(slots), written: UsedLength(0))
                     }
                     let wanted =
-                        switch wish.flags & 3 {
+                        switch event.flags & 3 {
                         case 1: false
-                        case 2 where negotiated && wish.place.slot < size: passed
+                        case 2 where negotiated && event.position.slot < size: passed
                         default: true
                         }
                     let got = queue.wantsInterrupt()
-                    #expect(got == wanted, "size \(size), from \(start), chains of \(chains), \(wish)")
+                    #expect(got == wanted, "size \(size), from \(start), chains of \(chains), \(event)")
                 }
             }
         }
     }
 
-    /// Lengths of chains that fill a ring of `size` in part or whole.
+    /// Lists of chain lengths that fill a ring of `size` in part or completely.
     static func chains(upTo size: Int) -> [[Int]] {
         (1...size).flatMap { total in [[total], Array(repeating: 1, count: total), [1, total - 1].filter { $0 > 0 }] }
     }
 
-    static func wishes(_ size: UInt16) -> [Wish] {
+    static func driverEvents(_ size: UInt16) -> [DriverEvent] {
         [UInt16(0), 1, 2, 3, 0xfffe].flatMap { flags in
             (0...size).flatMap { slot in
-                [true, false].map { Wish(flags: flags, place: FakePackedQueue.Position(slot: slot, wrap: $0)) }
+                [true, false].map {
+                    DriverEvent(flags: flags, position: FakePackedQueue.Position(slot: slot, wrap: $0))
+                }
             }
         }
     }
@@ -148,9 +150,9 @@ struct EventIndexTests {
         }
     }
 
-    // MARK: Kicks
+    // MARK: Available buffer notifications
 
-    /// Where the device wants the next kick, as its event says.
+    /// The device's event: the position at which it wants the next notification.
     func event(_ driver: FakeDriver<Block>, packed: Bool) -> UInt32 {
         packed
             ? driver.memory.load(at: driver[packed: 0].deviceEvent) : UInt32(driver[queue: 0].availEvent)
@@ -171,7 +173,7 @@ struct EventIndexTests {
         }
     }
 
-    @Test("While there is more to take the event stays where it was", arguments: [false, true])
+    @Test("The event does not move while buffers are left to take", arguments: [false, true])
     func notArmedEarly(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp()
@@ -188,7 +190,7 @@ struct EventIndexTests {
         #expect(driver.backend.requests.count == 3 && event(driver, packed: packed) != before, driver.state)
     }
 
-    @Test("A host that looks again before it rests asks for a kick only then", arguments: [false, true])
+    @Test("A take that requests no notification leaves the event unchanged", arguments: [false, true])
     func asksWhenItRests(packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed))
         driver.bringUp()
@@ -240,7 +242,7 @@ struct EventIndexTests {
     }
 
     @Test(
-        "A driver that kicks only when asked never waits in vain, whatever the order of things", arguments: Form.rings)
+        "A driver that notifies only when asked has every buffer used, in any order of events", arguments: Form.rings)
     func neverStuck(form: Form) {
         var noise = Noise(seed: 5)
         let driver = FourQueuesDriver(form: form)
@@ -254,7 +256,7 @@ struct EventIndexTests {
                 driver.offer(descriptors: Int.random(in: 1...2, using: &noise))
                 (waiting, offered) = (waiting + 1, offered + 1)
             case 2:
-                // The device is busy elsewhere for a while.
+                // The device serves the queue later.
                 driver.backend.servesAtOnce.toggle()
                 driver.backend.serve()
             default:
@@ -273,7 +275,7 @@ struct EventIndexTests {
     func lostWakeUp(packed: Bool) {
         let driver = FourQueuesDriver(form: Form(packed: packed))
         driver.bringUp(to: .featuresOK)
-        // The device area has a page of its own.
+        // The device area is on its own page.
         let (size, rings, page) = (UInt16(8), UInt64(0x8000), UInt64(0x9000))
         let ring: any FakeRing =
             packed
@@ -289,9 +291,9 @@ struct EventIndexTests {
         var asked: Bool?
         let parts = [driver.writable(1)]
         let caught = driver.memory.catchStore(at: page) {
-            // The device has looked at the ring for the last time, and its wish is not out yet.
+            // The device has found the ring empty and has not written its event yet.
             _ = ring.add(parts)
-            asked = ring.takeKick()
+            asked = ring.prepareKick()
         } in: {
             driver.offer()
         }

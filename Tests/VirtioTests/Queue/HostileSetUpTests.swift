@@ -1,5 +1,5 @@
-// A driver that configures a queue which cannot be: size, alignment and place are checked once, when QueueReady is
-// written 1 (VIRTIO 1.4, 2.7; trap 12).
+// A driver that configures an invalid queue: size, alignment and address are checked once, when 1 is written to
+// QueueReady (VIRTIO 1.4, 2.7; trap 12).
 
 import Testing
 import Virtio

@@ -1,5 +1,5 @@
-// VIRTIO_F_IN_ORDER (VIRTIO 1.4, 2.7.9 and 2.8.13): whatever the backend does first, buffers are used in the order in
-// which they were made available. `takeUsed` itself compares the order; these tests say when what is used.
+// VIRTIO_F_IN_ORDER (VIRTIO 1.4, 2.7.9 and 2.8.13): buffers are used in the order in which they were made available,
+// in any order of completion. `takeUsed` compares the order; these tests check when each buffer is used.
 
 import Testing
 import Virtio
@@ -7,13 +7,13 @@ import VirtioABI
 
 @Suite("In-order use")
 struct InOrderTests {
-    /// The orders in which `count` requests can end, each as indices into what is left of them.
+    /// All completion orders of `count` requests, each as indices into the requests left.
     static func permutations(_ count: Int) -> [[Int]] {
         if count == 0 { return [[]] }
         return (0..<count).flatMap { first in permutations(count - 1).map { [first] + $0 } }
     }
 
-    /// A device whose ring is a few entries on.
+    /// A device that has used a few ring entries.
     func driver(_ form: Form, _ dialect: SuspendDialect? = nil) -> BlockDriver {
         let driver = BlockDriver(suspend: dialect, form: form)
         driver.bringUp(queueSize: form.packed ? 13 : 16)
@@ -27,7 +27,7 @@ struct InOrderTests {
         (0..<count).map { driver.submit(BlockRequest.Kind.read, sector: UInt64($0), room: 512 * $0) }
     }
 
-    /// What of `done` a device may have used: all before the first that is not done.
+    /// Number of requests that the device may have used: those before the first that is not done.
     func prefix(_ done: [Bool]) -> Int { done.firstIndex(of: false) ?? done.count }
 
     @Test(
@@ -56,7 +56,7 @@ struct InOrderTests {
 
     @Test(
         "Requests answered at once wait for those before them", arguments: Form.inOrder,
-        // Bit n: request n is answered at once.
+        // Bit n: the device completes request n at once.
         0..<16)
     func answeredAtOnce(form: Form, bad: Int) {
         for order in Self.permutations(4 - bad.nonzeroBitCount) {
@@ -107,7 +107,7 @@ struct InOrderTests {
         }
     }
 
-    /// Resumes, and says how many buffers that used.
+    /// Resumes and returns the number of buffers used by that.
     func resume(_ driver: BlockDriver, _ done: [Bool]) -> Int {
         driver.resume()
         let used = driver.takeUsed(0).count

@@ -1,17 +1,17 @@
-// Tables of indirect descriptors (VIRTIO 1.4, 2.7.5.3 and 2.8.7) that keep the rules, and those that do not.
+// Valid and invalid tables of indirect descriptors (VIRTIO 1.4, 2.7.5.3 and 2.8.7).
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A table that no driver may make available.
-struct BrokenTable: Sendable, CustomTestStringConvertible {
+/// A table that a driver must not make available.
+struct InvalidTable: Sendable, CustomTestStringConvertible {
     let fault: QueueFault
     let testDescription: String
-    /// The rings in which it is broken: split, packed.
+    /// The ring formats in which it is invalid: false is split, true is packed.
     var rings = [false, true]
     var withholding: Features = []
-    /// The ring's descriptors, by a driver whose queue has 8 of QueueSizeMax 256.
+    /// The ring's descriptors, for a queue of size 8 with QueueSizeMax 256.
     let parts: @Sendable (BlockDriver) -> [Part]
 
     /// A read of no sectors.
@@ -23,20 +23,20 @@ struct BrokenTable: Sendable, CustomTestStringConvertible {
         driver.table(parts ?? request(driver), for: driver.ring(0))
     }
 
-    /// A good table, referred to by a descriptor of another address or length.
+    /// A valid table, referred to by a descriptor that `change` modifies.
     static func reference(
         _ fault: QueueFault, _ name: String, _ change: @escaping @Sendable (inout Part) -> Void
-    ) -> BrokenTable {
-        BrokenTable(fault: fault, testDescription: name) { driver in
+    ) -> InvalidTable {
+        InvalidTable(fault: fault, testDescription: name) { driver in
             var part = table(driver)
             change(&part)
             return [part]
         }
     }
 
-    /// A split ring's table of two in which descriptor 0 names `next`.
-    static func next(_ fault: QueueFault, _ next: UInt16) -> BrokenTable {
-        BrokenTable(fault: fault, testDescription: "next is \(next) in a table of 2", rings: [false]) { driver in
+    /// A split ring's table of two descriptors; `next` of descriptor 0 is as given.
+    static func next(_ fault: QueueFault, _ next: UInt16) -> InvalidTable {
+        InvalidTable(fault: fault, testDescription: "next is \(next) in a table of 2", rings: [false]) { driver in
             let part = table(driver)
             driver.memory.store(next, at: part.address + 14)
             return [part]
@@ -45,7 +45,7 @@ struct BrokenTable: Sendable, CustomTestStringConvertible {
 
     static let end = UInt64(1 << 20)
 
-    static let all: [BrokenTable] =
+    static let all: [InvalidTable] =
         [UInt32(0), 1, 8, 15, 17, 24, 31, 33].map { length in
             reference(.badIndirectTable, "\(length) bytes") { $0.length = length }
         } + [
@@ -54,40 +54,40 @@ struct BrokenTable: Sendable, CustomTestStringConvertible {
             reference(.bufferOutsideMemory, "at the end of the number space") { $0.address = .max - 31 },
             reference(.bufferOutsideMemory, "over the end of the number space") { $0.address = .max - 15 },
             reference(.bufferOutsideMemory, "of all lengths") { $0.length = .max - 15 },
-            BrokenTable(
+            InvalidTable(
                 fault: .indirectNotNegotiated, testDescription: "without the feature",
                 withholding: .indirectDescriptors
             ) { [table($0)] },
-            BrokenTable(fault: .indirectMisplaced, testDescription: "with NEXT") { [table($0), $0.writable(1)] },
-            BrokenTable(fault: .nestedTable, testDescription: "in a table", rings: [false]) { driver in
+            InvalidTable(fault: .indirectMisplaced, testDescription: "with NEXT") { [table($0), $0.writable(1)] },
+            InvalidTable(fault: .nestedTable, testDescription: "in a table", rings: [false]) { driver in
                 [table(driver, [request(driver)[0], table(driver)])]
             },
-            BrokenTable(
+            InvalidTable(
                 fault: .indirectMisplaced, testDescription: "behind a direct descriptor", rings: [true]
             ) { driver in [request(driver)[0], table(driver, [driver.writable(1)])] },
             next(.nextOutOfRange, 2), next(.nextOutOfRange, 0xffff), next(.chainTooLong, 0),
-            BrokenTable(fault: .chainTooLong, testDescription: "of 257") { driver in
+            InvalidTable(fault: .chainTooLong, testDescription: "of 257") { driver in
                 [table(driver, Array(repeating: request(driver)[0], count: 256) + [driver.writable(1)])]
             },
-            BrokenTable(fault: .chainTooLong, testDescription: "of 256 behind another", rings: [false]) { driver in
+            InvalidTable(fault: .chainTooLong, testDescription: "of 256 behind another", rings: [false]) { driver in
                 let header = request(driver)[0]
                 return [header, table(driver, Array(repeating: header, count: 255) + [driver.writable(1)])]
             },
-            BrokenTable(fault: .readableAfterWritable, testDescription: "the wrong way round") { driver in
+            InvalidTable(fault: .readableAfterWritable, testDescription: "the wrong way round") { driver in
                 [table(driver, request(driver).reversed())]
             },
-            BrokenTable(
+            InvalidTable(
                 fault: .readableAfterWritable, testDescription: "readable behind a writable one", rings: [false]
             ) { driver in [driver.writable(1), table(driver)] },
-            BrokenTable(fault: .bufferOutsideMemory, testDescription: "of a buffer outside memory") { driver in
+            InvalidTable(fault: .bufferOutsideMemory, testDescription: "of a buffer outside memory") { driver in
                 [table(driver, [request(driver)[0], Part(address: end - 4, length: 8, writable: true)])]
             },
-            BrokenTable(fault: .noRoomForStatus, testDescription: "of a header alone") { driver in
+            InvalidTable(fault: .noRoomForStatus, testDescription: "of a header alone") { driver in
                 [table(driver, [request(driver)[0]])]
             },
         ]
 
-    /// With the ring it is tried in.
+    /// Each table with each ring format in which it is invalid.
     static let inRings = all.flatMap { table in table.rings.map { (table, $0) } }
 }
 
@@ -162,8 +162,8 @@ struct IndirectTests {
         driver.expectRead(chain, sector: 2)
     }
 
-    @Test("A broken one: NEEDS_RESET, not a byte of memory, and a reset heals (2.1.2)", arguments: BrokenTable.inRings)
-    func broken(table: BrokenTable, packed: Bool) {
+    @Test("A broken one: NEEDS_RESET, not a byte of memory, and a reset heals (2.1.2)", arguments: InvalidTable.inRings)
+    func broken(table: InvalidTable, packed: Bool) {
         let driver = BlockDriver(form: Form(packed: packed), withholding: table.withholding)
         driver.bringUp(queueSize: 8)
         _ = driver.ring(0).add(table.parts(driver))

@@ -1,6 +1,5 @@
-// Random guests: rings full of noise and registers written at random. Nothing is expected but that the model survives,
-// that Status stays a legal value, and that a reset gives back a device that works. The seeds are fixed, so a failure
-// repeats.
+// Random guests: rings with random contents and random register writes. The model must not trap, Status must stay a
+// legal value, and the device must work after a reset. The seeds are fixed, so a failure is reproducible.
 
 import Testing
 import Virtio
@@ -22,7 +21,7 @@ struct Noise: RandomNumberGenerator {
 
 @Suite("Noise")
 struct NoiseTests {
-    func expectHealth(_ driver: BlockDriver) {
+    func expectWorksAfterReset(_ driver: BlockDriver) {
         driver.backend.fail()
         driver.bringUp(queueSize: 8)
         let chain = driver.submit(BlockRequest.Kind.read, sector: 3, room: 512)
@@ -39,7 +38,7 @@ struct NoiseTests {
             driver.bringUp(accepting: [.version1], queueSize: 8)
             let queue = driver[queue: 0]
             for index in UInt16(0)..<8 {
-                // Mostly plausible, so that chains get long before they break.
+                // Mostly valid values, so that chains get long before a fault.
                 let flags = Descriptor.Flags(rawValue: UInt16.random(in: 0..<4, using: &noise))
                 let length = Bool.random(using: &noise) ? UInt32.random(in: 0...2048, using: &noise) : 16
                 let address = UInt64.random(in: 0x8_0000..<0xff800, using: &noise)
@@ -54,7 +53,7 @@ struct NoiseTests {
             }
             #expect([0x0f, 0x4f].contains(driver.status.rawValue), driver.state)
         }
-        expectHealth(driver)
+        expectWorksAfterReset(driver)
     }
 
     @Test("Registers written at random", arguments: UInt64(1)...8, [SuspendDialect?.none, .draft, .ratified])
@@ -74,6 +73,6 @@ struct NoiseTests {
             if noise.next() % 16 == 0 { driver.backend.fail(1) }
             if noise.next() % 64 == 0 { driver.backend.change { $0.capacity = 64 } }
         }
-        expectHealth(driver)
+        expectWorksAfterReset(driver)
     }
 }

@@ -1,4 +1,4 @@
-// A packed virtqueue (VIRTIO 1.4, 2.8) in the hands of a driver that keeps the rules, and of one that does not.
+// A packed virtqueue (VIRTIO 1.4, 2.8) with a conforming driver and with a hostile one.
 
 import Testing
 import Virtio
@@ -6,7 +6,7 @@ import VirtioABI
 
 @Suite("Packed virtqueue")
 struct PackedQueueTests {
-    // MARK: A driver that keeps the rules
+    // MARK: A conforming driver
 
     @Test("Buffers are taken in ring order, and used in the order of completion")
     func completionOrder() {
@@ -33,7 +33,7 @@ struct PackedQueueTests {
             random = random &* 1_664_525 &+ 1_013_904_223
             return Int(random >> 16) % bound
         }
-        // Requests come to the backend in ring order: the chains with it are in the order of its list.
+        // Requests reach the backend in ring order, so `waiting` has the order of `backend.requests`.
         var waiting: [Chain] = []
         for _ in 0..<600 {
             let room = driver[packed: 0].room
@@ -59,7 +59,7 @@ struct PackedQueueTests {
         for _ in 0..<3 {
             let chains = (0..<(Int(size) / 2)).map { _ in driver.add(parts, to: 0, kick: false) }
             driver.kick(0)
-            // Compared out here: a failure is not to print what differs of 16384 elements.
+            // Compared outside #expect: a failure would print the differences of 16384 elements.
             let isWhole = driver.takeUsed(0) == chains.map { UsedElement(id: UInt32($0.head), length: 1) }
             #expect(isWhole, driver.state)
             if !isWhole { return }
@@ -141,10 +141,10 @@ struct PackedQueueTests {
         }
     }
 
-    // MARK: A driver that breaks the ring
+    // MARK: A driver that corrupts the ring
 
-    /// What a driver publishes that it must not.
-    struct Broken: Sendable {
+    /// A buffer that a driver must not make available.
+    struct InvalidBuffer: Sendable {
         let fault: QueueFault
         var parts: [Part] = [header, status]
         var id: UInt16 = 4
@@ -155,22 +155,22 @@ struct PackedQueueTests {
         static let end = Part(address: (1 << 20) - 8, length: 16, writable: true)
 
         static let all = [
-            Broken(
+            InvalidBuffer(
                 fault: .endlessChain, parts: [header] + Array(repeating: status, count: 4),
                 extra: FakePackedQueue.next),
-            Broken(fault: .readableAfterWritable, parts: [status, header]),
-            Broken(fault: .readableAfterWritable, parts: [header, status, header]),
-            Broken(fault: .bufferOutsideMemory, parts: [header, end]),
-            Broken(
+            InvalidBuffer(fault: .readableAfterWritable, parts: [status, header]),
+            InvalidBuffer(fault: .readableAfterWritable, parts: [header, status, header]),
+            InvalidBuffer(fault: .bufferOutsideMemory, parts: [header, end]),
+            InvalidBuffer(
                 fault: .bufferOutsideMemory,
                 parts: [Part(address: .max - 3, length: 16, writable: false), status]),
-            Broken(fault: .indirectNotNegotiated, extra: FakePackedQueue.indirect),
-            Broken(fault: .noRoomForStatus, parts: [header]),
+            InvalidBuffer(fault: .indirectNotNegotiated, extra: FakePackedQueue.indirect),
+            InvalidBuffer(fault: .noRoomForStatus, parts: [header]),
         ]
     }
 
-    /// What every fault comes to: DEVICE_NEEDS_RESET and a configuration change notification, and no more.
-    func expectDeath(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
+    /// Fails unless `fault` sets DEVICE_NEEDS_RESET, sends a configuration change notification and has no other effect.
+    func expectNeedsReset(_ driver: BlockDriver, _ fault: QueueFault, unchangedSince memory: FakeMemory.Snapshot) {
         #expect(driver.backend.transport.lastFault == fault, driver.state)
         #expect(driver.status.rawValue == 0x4f, driver.state)
         driver.kick(0)
@@ -182,17 +182,19 @@ struct PackedQueueTests {
         for _ in 0..<5 { driver.expectWorks() }
     }
 
-    @Test("Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: Broken.all, 0..<5)
-    func broken(_ broken: Broken, _ laps: Int) {
+    @Test(
+        "Broken at run time, in each place of two laps: NEEDS_RESET, and a reset heals", arguments: InvalidBuffer.all,
+        0..<5)
+    func broken(_ buffer: InvalidBuffer, _ laps: Int) {
         let driver = BlockDriver(form: .plainPacked, withholding: .indirectDescriptors)
         driver.bringUp(queueSize: 5)
         for _ in 0..<laps { driver.expectWorks() }
         driver.acknowledge()
-        driver[packed: 0].publish(broken.parts, id: broken.id, extra: broken.extra)
+        driver[packed: 0].publish(buffer.parts, id: buffer.id, extra: buffer.extra)
         let memory = driver.memory.snapshot()
         driver.kick(0)
         #expect(driver.backend.requests.isEmpty, driver.state)
-        expectDeath(driver, broken.fault, unchangedSince: memory)
+        expectNeedsReset(driver, buffer.fault, unchangedSince: memory)
     }
 
     @Test("A descriptor that is in flight may not come again")
@@ -201,24 +203,24 @@ struct PackedQueueTests {
         driver.bringUp(queueSize: 5)
         for _ in 0..<2 { driver.submit(BlockRequest.Kind.read, rooms: []) }
         #expect(driver.backend.requests.count == 2 && driver.status.rawValue == 0x0f, driver.state)
-        // One descriptor is free, and two are said to be available.
-        driver[packed: 0].publish([Broken.header, Broken.status], id: 4)
+        // One descriptor is free, and two are marked available.
+        driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 4)
         let memory = driver.memory.snapshot()
         driver.kick(0)
-        expectDeath(driver, .headInFlight, unchangedSince: memory)
+        expectNeedsReset(driver, .headInFlight, unchangedSince: memory)
     }
 
     @Test("A chain does not go on in a descriptor that is not available, used or never filled", arguments: [0, 1])
     func chainEndsNowhere(used: Int) {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
-        // After a read of three descriptors the place behind a chain of two is the used one.
+        // After a read of three descriptors the descriptor after a chain of two is the used one.
         for _ in 0..<used { driver.expectWorks() }
         driver.acknowledge()
-        driver[packed: 0].publish([Broken.header, Broken.status], id: 1, extra: FakePackedQueue.next)
+        driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: 1, extra: FakePackedQueue.next)
         let memory = driver.memory.snapshot()
         driver.kick(0)
-        expectDeath(driver, .descriptorNotAvailable, unchangedSince: memory)
+        expectNeedsReset(driver, .descriptorNotAvailable, unchangedSince: memory)
     }
 
     @Test(
@@ -226,7 +228,7 @@ struct PackedQueueTests {
     func anyID(id: UInt16) {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
-        for _ in 0..<2 { driver[packed: 0].publish([Broken.header, Broken.status], id: id) }
+        for _ in 0..<2 { driver[packed: 0].publish([InvalidBuffer.header, InvalidBuffer.status], id: id) }
         driver.kick(0)
         for slot: UInt16 in [0, 2] {
             let used: UInt16 = driver.memory.load(at: driver[packed: 0].address(slot) + 12)
@@ -239,13 +241,13 @@ struct PackedQueueTests {
         let driver = BlockDriver(form: .plainPacked)
         driver.bringUp(queueSize: 5)
         driver.submit(0xdead, kick: false)
-        driver[packed: 0].publish([Broken.status, Broken.header], id: 0xffff)
+        driver[packed: 0].publish([InvalidBuffer.status, InvalidBuffer.header], id: 0xffff)
         driver.kick(0)
         #expect(driver.takeUsed(0).count == 1 && driver.status.rawValue == 0x4f, driver.state)
         #expect(driver.interruptStatus == [.usedBuffer, .configurationChange], driver.state)
     }
 
-    // MARK: A driver that sets the queue up wrongly
+    // MARK: A driver that configures an invalid queue
 
     struct Layout: Sendable {
         var fault: QueueFault?

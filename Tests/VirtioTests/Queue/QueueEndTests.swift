@@ -1,6 +1,5 @@
-// A driver that takes one queue away, by QueueReady = 0 (VIRTIO 1.4, 4.2.3.2; MM-5, MM-12) or by QueueReset (2.6.1;
-// MM-6), with requests in the backend and without. QueueReady, and QueueReset, read 1 until the backend has given
-// everything back.
+// A driver that stops one queue by QueueReady = 0 (VIRTIO 1.4, 4.2.3.2; MM-5, MM-12) or by QueueReset (2.6.1; MM-6),
+// with and without requests in flight. QueueReady and QueueReset read 1 until all requests have completed.
 
 import Testing
 import Virtio
@@ -8,7 +7,7 @@ import VirtioABI
 
 @Suite("End of a queue")
 struct QueueEndTests {
-    /// The two ways.
+    /// The registers that stop a queue.
     static let ways: [Register] = [.queueReady, .queueReset]
 
     func driver(_ way: Register, queueSize: UInt16? = nil) -> BlockDriver {
@@ -21,7 +20,7 @@ struct QueueEndTests {
     @discardableResult
     func end(_ driver: BlockDriver, by way: Register) -> Effects { driver.write(way, way == .queueReady ? 0 : 1) }
 
-    @Test("An idle queue is gone at once", arguments: ways)
+    @Test("An idle queue stops at once", arguments: ways)
     func idle(way: Register) {
         let driver = driver(way)
         #expect(end(driver, by: way).events == [])
@@ -48,7 +47,7 @@ struct QueueEndTests {
         #expect(chains.map { driver.statusByte($0) } == [0, FakeMemory.pattern, FakeMemory.pattern])
     }
 
-    @Test("Nothing more is taken from a queue that is going", arguments: ways)
+    @Test("The device takes nothing more from a queue that is stopping", arguments: ways)
     func noMore(way: Register) {
         let driver = driver(way)
         driver.submit(BlockRequest.Kind.flush)
@@ -58,7 +57,7 @@ struct QueueEndTests {
         #expect(driver.backend.requests.count == 1, driver.state)
         driver.write(.queueReady, 1)
         driver.backend.complete()
-        #expect(driver.read(.queueReady) == 0, "a queue that is going cannot be made ready")
+        #expect(driver.read(.queueReady) == 0, "a queue that is stopping cannot be made ready")
         driver.backend.take(queue: 0)
         #expect(driver.backend.requests.isEmpty && driver.takeUsed(0) == [], driver.state)
     }
@@ -104,7 +103,7 @@ struct QueueEndTests {
         #expect(driver.read(.queueReady) == 0 && driver.backend.transport.lastFault == .badSize, driver.state)
     }
 
-    @Test("The other queue does not notice", arguments: ways)
+    @Test("The other queue is not affected", arguments: ways)
     func otherQueue(way: Register) {
         let driver = ConsoleDriver()
         driver.bringUp()
@@ -117,7 +116,7 @@ struct QueueEndTests {
         #expect(driver.terminal.output == [1, 2] && driver.takeUsed(1).count == 2, driver.state)
     }
 
-    @Test("A queue that is gone holds input back until there is another", arguments: ways)
+    @Test("Without a ready receive queue, input is held until the queue is ready again", arguments: ways)
     func input(way: Register) {
         let driver = ConsoleDriver()
         driver.bringUp()
@@ -131,7 +130,7 @@ struct QueueEndTests {
         #expect(driver.answer(chain).prefix(2) == [7, 8], driver.state)
     }
 
-    @Test("A device reset ends a queue that is going", arguments: ways)
+    @Test("A device reset completes the stop of a queue", arguments: ways)
     func reset(way: Register) {
         let driver = driver(way)
         driver.submit(BlockRequest.Kind.flush)
@@ -145,7 +144,7 @@ struct QueueEndTests {
         #expect(driver.takeUsed(0).count == 1, driver.state)
     }
 
-    @Test("QueueReset means nothing without VIRTIO_F_RING_RESET, nor by another value than 1")
+    @Test("QueueReset has no effect without VIRTIO_F_RING_RESET, nor with another value than 1")
     func resetNotNegotiated() {
         let driver = BlockDriver()
         driver.bringUp(accepting: [.version1])

@@ -1,4 +1,4 @@
-// The sizes a queue can have, each serving several laps, and those it cannot have (VIRTIO 1.4, 2.7 and 2.8).
+// Legal queue sizes, each for several laps of the ring, and illegal ones (VIRTIO 1.4, 2.7 and 2.8).
 
 import Testing
 import Virtio
@@ -9,7 +9,7 @@ struct QueueSizeTests {
     static let splitSizes = (0...15).map { UInt16(1) << $0 }
     static let packedSizes: [UInt16] = [1, 2, 3, 5, 7, 100, 32767, 32768]
 
-    /// Three laps of one descriptor each, a ring full at a time.
+    /// Fills the ring with chains of one descriptor, three times.
     func serve(_ driver: ConsoleDriver, _ size: UInt16) {
         driver.bringUp(to: .featuresOK)
         driver.setUp(queue: 1, size: size)
@@ -22,7 +22,7 @@ struct QueueSizeTests {
             let chains = (0..<size).map { _ in driver.add([part], to: 1, kick: false) }
             #expect(driver.ring(1).room == 0)
             driver.kick(1)
-            // Compared out here: a failure is not to print what differs of 32768 elements.
+            // Compared outside #expect: a failure would print the differences of 32768 elements.
             let isWhole = driver.takeUsed(1) == chains.map { UsedElement(id: UInt32($0.head), length: 0) }
             #expect(isWhole && driver.acknowledge() == .usedBuffer, "lap \(lap)\n\(driver.state)")
             if !isWhole { return }
@@ -45,7 +45,7 @@ struct QueueSizeTests {
         for _ in 0..<20 { driver.expectWorks() }
     }
 
-    @Test("Sizes that no queue has are refused, where QueueSizeMax is the largest there is", arguments: [false, true])
+    @Test("Illegal sizes are refused with the largest possible QueueSizeMax", arguments: [false, true])
     func refused(packed: Bool) {
         let driver = ConsoleDriver(queueSize: 32768, form: Form(packed: packed), memory: FakeMemory(low: 2 << 20))
         let never: [UInt32] = [0, 32769, 33000, 0xffff, 0x1_0000, 0x1_0001, 0x8000_0000, .max]

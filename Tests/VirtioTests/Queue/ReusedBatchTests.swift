@@ -1,14 +1,14 @@
-// A worker uses one batch again and again. What a broken chain left in it must not take room from the chains of the next driver.
+// A worker thread reuses one batch. An invalid chain must leave nothing in it that would reduce its room.
 
 import Testing
 import VirtioABI
 
 @testable import Virtio
 
-@Suite("One batch for ever")
+@Suite("Reused batch")
 struct ReusedBatchTests {
-    /// Ways to fill a batch with a chain that comes to nothing: as long as a chain may be, and then wrong.
-    static let wrongs: [(fault: QueueFault, parts: @Sendable (BlockDriver) -> [Part])] = [
+    /// Chains of the maximum length that are invalid at their end.
+    static let invalidChains: [(fault: QueueFault, parts: @Sendable (BlockDriver) -> [Part])] = [
         (.noRoomForStatus, { driver in (0..<256).map { _ in driver.readable([1]) } }),
         (
             .readableAfterWritable,
@@ -16,16 +16,16 @@ struct ReusedBatchTests {
         ),
     ]
 
-    @Test("A chain that breaks the queue leaves its batch as it was", arguments: wrongs.indices)
+    @Test("A chain that breaks the queue leaves its batch as it was", arguments: invalidChains.indices)
     func broken(index: Int) {
         let driver = BlockDriver()
         driver.backend.servesAtOnce = false
         var batch = Batch<Block.Request>(longestChain: driver.backend.transport.longestChain)
         for _ in 0..<3 {
             driver.bringUp(queueSize: 256)
-            driver.add(Self.wrongs[index].parts(driver), to: 0)
+            driver.add(Self.invalidChains[index].parts(driver), to: 0)
             driver.backend.call { $0.take(queue: 0, into: &batch) }
-            #expect(driver.backend.transport.lastFault == Self.wrongs[index].fault)
+            #expect(driver.backend.transport.lastFault == Self.invalidChains[index].fault)
             #expect(batch.count == 0)
         }
         driver.bringUp()

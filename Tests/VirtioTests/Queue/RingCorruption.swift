@@ -1,25 +1,25 @@
-// The ways to break a ring at run time that HostileRingTests tries, as a table (VIRTIO 1.4, 2.7.4 to 2.7.6).
+// The ring corruptions that HostileRingTests tries, as a table (VIRTIO 1.4, 2.7.4 to 2.7.6).
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// One way to break a ring, by a driver whose block queue has 16 entries.
+/// One corruption of a split ring, for a block queue of 16 entries.
 struct RingCorruption: CustomTestStringConvertible, Sendable {
     let fault: QueueFault
     let name: String
-    /// Leaves the broken ring in memory. The kick comes after it.
-    let commit: @Sendable (BlockDriver) -> Void
+    /// Corrupts the ring in memory, without a notification.
+    let corrupt: @Sendable (BlockDriver) -> Void
 
-    init(_ fault: QueueFault, _ name: String, _ commit: @escaping @Sendable (BlockDriver) -> Void) {
+    init(_ fault: QueueFault, _ name: String, _ corrupt: @escaping @Sendable (BlockDriver) -> Void) {
         self.fault = fault
         self.name = name
-        self.commit = commit
+        self.corrupt = corrupt
     }
 
     var testDescription: String { "\(fault): \(name)" }
 
-    /// Puts descriptors 0, 1, 2 ... into the table and makes 0 available.
+    /// Writes `descriptors` to the descriptor table from index 0 and makes head 0 available.
     static func table(_ fault: QueueFault, _ name: String, _ descriptors: Descriptor...) -> RingCorruption {
         RingCorruption(fault, name) { driver in
             for (index, descriptor) in descriptors.enumerated() {
@@ -29,7 +29,7 @@ struct RingCorruption: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// A writable buffer that is not all in memory.
+    /// A writable buffer that is at least partly outside memory.
     static func outside(_ name: String, _ address: UInt64, _ length: UInt32) -> RingCorruption {
         .table(
             .bufferOutsideMemory, name, Descriptor(address: 0x8000, length: 16, flags: .next, next: 1),

@@ -1,8 +1,8 @@
-// A model small enough to be explored whole: a ring of 2 or 4 entries in two pages of guest memory, and a device that
-// answers every chain at once by filling all it may write. It is brought up, given one content of the ring, and
-// judged, a hundred thousand times.
+// A configuration small enough for an exhaustive test: a ring of 2 or 4 entries in two pages of guest memory, and a
+// device that completes every chain at once by filling its writable buffers. For each content of the ring, the test
+// initialises the device, lets it process the ring, and checks the result.
 //
-//   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      the device only reads here
+//   page 0   0x100 descriptors (split)   0x200 driver area   0x300 table      read-only for the device
 //   page 1   0x100 device area           0x200 data, 64 bytes                 0x300 descriptors (packed)
 
 import Glibc
@@ -11,8 +11,8 @@ import VirtioABI
 
 @testable import Virtio
 
-/// A device with one queue that fills what it may write, at once.
-struct Filler: VirtioDevice, ~Copyable {
+/// A device with one queue that fills all writable buffers and completes at once.
+struct FillingDevice: VirtioDevice, ~Copyable {
     struct Configuration: Equatable, Sendable {}
     typealias Request = Never
 
@@ -36,13 +36,13 @@ struct Filler: VirtioDevice, ~Copyable {
     mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength { UsedLength() }
 }
 
-/// A descriptor's two words, and which bytes of the data area it lets the device write.
-struct Cell: Sendable {
+/// A descriptor's two words, and a mask of the bytes of the data area that it makes writable.
+struct DescriptorWords: Sendable {
     let low: UInt64
     let high: UInt64
     var writable: UInt64 = 0
 
-    /// A buffer at `address`; `split` has the flags and `next`, `packed` has the id and the flags.
+    /// A buffer at `address`. `upper` is flags and `next` in a split ring, id and flags in a packed ring.
     init(_ address: UInt64, _ length: UInt32, upper: UInt32, writes: Bool) {
         low = address
         high = UInt64(length) | UInt64(upper) << 32
@@ -53,29 +53,29 @@ struct Cell: Sendable {
         writable = mask << (address - SmallRing.data)
     }
 
-    static func split(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16 = 0) -> Cell {
-        Cell(address, length, upper: UInt32(flags) | UInt32(next) << 16, writes: flags & 2 != 0)
+    static func split(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16 = 0) -> DescriptorWords {
+        DescriptorWords(address, length, upper: UInt32(flags) | UInt32(next) << 16, writes: flags & 2 != 0)
     }
 
-    static func packed(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ id: UInt16 = 0) -> Cell {
-        Cell(address, length, upper: UInt32(id) | UInt32(flags) << 16, writes: flags & 2 != 0)
+    static func packed(_ address: UInt64, _ length: UInt32, _ flags: UInt16, _ id: UInt16 = 0) -> DescriptorWords {
+        DescriptorWords(address, length, upper: UInt32(id) | UInt32(flags) << 16, writes: flags & 2 != 0)
     }
 }
 
-/// The rig.
+/// The device, its memory and the checks of a test.
 @safe final class SmallRing {
     static let data: UInt64 = 4096 + 0x200
     static let table: UInt64 = 0x300
-    /// Not all in memory.
-    static let nowhere: UInt64 = 2 * 4096 - 8
+    /// Address of buffers that extend beyond the two pages.
+    static let outsideMemory: UInt64 = 2 * 4096 - 8
 
     let size: UInt16
     let packed: Bool
     private let memory = FakeMemory(low: 2 * 4096, high: 4096)
-    private var transport: MMIOTransport<Filler>
+    private var transport: MMIOTransport<FillingDevice>
     private var batch = Batch<Never>(longestChain: 128)
-    /// What the two pages hold before a content is laid out and before the device runs, and where they are.
-    private let pristine: UnsafeMutableRawPointer
+    /// Copies of the two pages as initialised and as before the device runs, and the pages themselves.
+    private let initialPages: UnsafeMutableRawPointer
     private let before: UnsafeMutableRawPointer
     private let pages: UnsafeMutableRawPointer
     private var writable: UInt64 = 0
@@ -93,49 +93,49 @@ struct Cell: Sendable {
         self.size = size
         self.packed = packed
         deviceBytes = packed ? 4 : Int(SplitRing.usedBytes(size: size))
-        transport = MMIOTransport(device: Filler(), memory: memory.guest, adding: packed ? .ringPacked : [])
+        transport = MMIOTransport(device: FillingDevice(), memory: memory.guest, adding: packed ? .ringPacked : [])
         guard let low = memory.guest.resolve(0, 2 * 4096) else { preconditionFailure("there is no memory at 0") }
         unsafe pages = low.base
-        unsafe pristine = .allocate(byteCount: 2 * 4096, alignment: 4096)
-        unsafe memcpy(pristine, pages, 2 * 4096)
+        unsafe initialPages = .allocate(byteCount: 2 * 4096, alignment: 4096)
+        unsafe memcpy(initialPages, pages, 2 * 4096)
         unsafe before = .allocate(byteCount: 2 * 4096, alignment: 4096)
     }
 
     deinit {
-        unsafe pristine.deallocate()
+        unsafe initialPages.deallocate()
         unsafe before.deallocate()
     }
 
-    // MARK: Laying a content out
+    // MARK: Ring contents
 
     private func store(_ word: UInt64, at address: UInt64) {
         unsafe pages.storeBytes(of: word, toByteOffset: Int(address), as: UInt64.self)
     }
 
     /// Descriptor `index` of the ring.
-    func setRing(_ index: Int, _ cell: Cell) { set(ringAddress + 16 * UInt64(index), cell) }
+    func setRing(_ index: Int, _ descriptor: DescriptorWords) { set(ringAddress + 16 * UInt64(index), descriptor) }
     /// Descriptor `index` of the table.
-    func setTable(_ index: Int, _ cell: Cell) {
-        set(Self.table + 16 * UInt64(index), cell)
-        // In a packed ring's table the indirect flag means nothing: this is a buffer.
-        if packed && cell.low == Self.table && cell.high >> 49 & 1 == 1 { tableIsWritable = true }
+    func setTable(_ index: Int, _ descriptor: DescriptorWords) {
+        set(Self.table + 16 * UInt64(index), descriptor)
+        // In a packed ring's table the indirect flag is ignored: the element is a writable buffer at the table.
+        if packed && descriptor.low == Self.table && descriptor.high >> 49 & 1 == 1 { tableIsWritable = true }
     }
 
-    private func set(_ address: UInt64, _ cell: Cell) {
-        store(cell.low, at: address)
-        store(cell.high, at: address + 8)
-        writable |= cell.writable
+    private func set(_ address: UInt64, _ descriptor: DescriptorWords) {
+        store(descriptor.low, at: address)
+        store(descriptor.high, at: address + 8)
+        writable |= descriptor.writable
     }
 
-    /// The available ring's first four words: flags, index, two entries; and two entries more.
+    /// Writes the available ring: flags 0, `index`, and up to four entries.
     func setAvailable(index: UInt16, _ entries: UInt64) {
         store(UInt64(index) << 16 | entries << 32, at: 0x200)
         store(entries >> 32, at: 0x208)
     }
 
-    /// Before the first cell of a content: the device area, the table, the data and the ring as at first.
+    /// Restores the initial contents of both pages. Called before each content is written.
     func begin() {
-        unsafe memcpy(pages, pristine, 2 * 4096)
+        unsafe memcpy(pages, initialPages, 2 * 4096)
         unsafe memset(pages + 0x200, 0, 16)
         unsafe memset(pages + 4096 + 0x100, 0, 64)
         writable = 0
@@ -167,15 +167,15 @@ struct Cell: Sendable {
 
     private var status: UInt64 { transport.read(at: UInt64(Register.status.rawValue), width: 4) }
 
-    /// Lets the device loose on the content from `position` on, and judges what it did.
+    /// Initialises the device at `position`, lets it process the ring, and checks the result.
     func run(from position: RingPosition = RingPosition()) {
         contents += 1
         bringUp(at: position)
-        guard status == 0x0f else { return fail("a reset does not heal: \(status)") }
-        // The driver's pages as they are now; the device may write to its area, to data and to a packed ring.
+        guard status == 0x0f else { return fail("status \(status) after a reset and initialisation") }
+        // The device may write to the device area, the data and a packed ring only.
         unsafe memcpy(before, pages, 2 * 4096)
         batch.removeAll()
-        for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("it goes on for ever") }
+        for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("take does not end") }
         // Chains, or descriptors of a packed ring.
         let used = (transport.queues[0].live?.positions.used.count ?? position.count) &- position.count
         if used > (packed ? 2 * size : size) { fail("\(used) used in a ring of \(size)") }
@@ -183,10 +183,12 @@ struct Cell: Sendable {
         case 0x0f: served += 1
         case 0x4f:
             if let fault = transport.lastFault { faults.insert(fault) }
-            if !transport.interruptStatus.contains(.configurationChange) { fail("nobody was told") }
+            if !transport.interruptStatus.contains(.configurationChange) {
+                fail("no configuration change notification")
+            }
         default: fail("status \(status)")
         }
-        if !isUntouched { fail("memory was written that is not the device's") }
+        if !isUntouched { fail("the device wrote to memory that it must not write") }
     }
 
     private var isUntouched: Bool {
@@ -216,7 +218,7 @@ struct Cell: Sendable {
         Issue.record("\(what); content \(contents), fault \(String(describing: transport.lastFault)), ring \(words)")
     }
 
-    /// What was explored, for the log.
+    /// Prints a summary of the contents tested.
     func report(_ name: String) {
         let names = faults.map { "\($0)" }.sorted().joined(separator: ", ")
         print("\(name): \(contents) contents, \(served) served whole; faults: \(names)")

@@ -1,52 +1,52 @@
-// Every content that a small ring can have, out of alphabets that hold each good and bad value there is: addresses in
-// and out of memory, no bytes, one, many and 2^32 - 1, every flag, next and id in and out of range. Nothing is left
-// to chance.
+// Exhaustive tests of a small ring, over all combinations of sets of valid and invalid values: addresses inside and
+// outside memory, lengths 0, 1, many and 2^32 - 1, every flag, and next and id inside and outside their range.
 
 import Testing
 import VirtioABI
 
 @testable import Virtio
 
-@Suite("Small rings, whole", .serialized)
+@Suite("Small rings, exhaustive", .serialized)
 struct SmallRingTests {
     static let (next, write, indirect) = (UInt16(1), UInt16(2), UInt16(4))
-    static let (data, table, nowhere) = (SmallRing.data, SmallRing.table, SmallRing.nowhere)
+    static let (data, table, outsideMemory) = (SmallRing.data, SmallRing.table, SmallRing.outsideMemory)
 
-    /// Split descriptors for a ring or table of `size`.
-    static func split(_ size: UInt16) -> [Cell] {
+    /// Split descriptors to combine in a ring or table of `size`.
+    static func split(_ size: UInt16) -> [DescriptorWords] {
         let last = size - 1
         return [
             .split(data, 16, 0), .split(data, 16, write), .split(data + 40, 1, write), .split(.max, 0, write),
-            .split(nowhere, 16, 0), .split(nowhere, 16, write), .split(data, .max, write),
+            .split(outsideMemory, 16, 0), .split(outsideMemory, 16, write), .split(data, .max, write),
             .split(data, 16, next, 0), .split(data + 8, 16, next, 1), .split(data, 1, next, last),
             .split(data, 1, next, size), .split(data, 1, next, 0xffff), .split(data, 1, next | write, 0),
-            .split(data + 20, 4, next | write, 1), .split(data, 0, next | write, last), .split(nowhere, 16, next, 1),
+            .split(data + 20, 4, next | write, 1), .split(data, 0, next | write, last),
+            .split(outsideMemory, 16, next, 1),
             .split(table, 32, indirect), .split(table, 32, indirect | write), .split(table, 32, indirect | next, 1),
-            .split(table, 24, indirect), .split(table, 0, indirect), .split(nowhere, 32, indirect),
+            .split(table, 24, indirect), .split(table, 0, indirect), .split(outsideMemory, 32, indirect),
             .split(table, 48, indirect, 0), .split(data, 16, 0xfff8, 0xffff),
         ]
     }
 
-    /// Packed descriptors for a ring of `size`; what is available is so in the first lap.
-    static func packed(_ size: UInt16) -> [Cell] {
+    /// Packed descriptors to combine in a ring of `size`; available means available in the first lap.
+    static func packed(_ size: UInt16) -> [DescriptorWords] {
         let (available, used) = (FakePackedQueue.available, FakePackedQueue.used)
         return [
             .packed(data, 16, available), .packed(data, 16, available | write),
             .packed(data + 40, 1, available | write, 1), .packed(.max, 0, available | write),
             .packed(data, 1, available | write, size), .packed(data, 1, available | write, 0xffff),
-            .packed(data, 4, available | write, size - 1), .packed(nowhere, 16, available | write),
+            .packed(data, 4, available | write, size - 1), .packed(outsideMemory, 16, available | write),
             .packed(data, .max, available | write, 1), .packed(data, 16, available | next),
             .packed(data + 8, 16, available | next | write, 1), .packed(data, 0, available | next),
-            .packed(nowhere, 16, available | next), .packed(table, 32, available | indirect),
+            .packed(outsideMemory, 16, available | next), .packed(table, 32, available | indirect),
             .packed(table, 32, available | indirect | write, 1), .packed(table, 32, available | indirect | next),
             .packed(table, 24, available | indirect), .packed(table, 0, available | indirect),
-            .packed(nowhere, 32, available | indirect), .packed(data, 16, available | used | write),
+            .packed(outsideMemory, 32, available | indirect), .packed(data, 16, available | used | write),
             .packed(data, 16, write), .packed(data, 16, next), .packed(data + 4, 16, used | write, 1),
             .packed(data, 16, used | next | write),
         ]
     }
 
-    /// A good table of three: two to read and one to write.
+    /// Writes a valid table of three: two readable and one writable.
     func setTable(_ ring: SmallRing) {
         if ring.packed {
             for index in 0..<3 { ring.setTable(index, .packed(Self.data, 1, index == 2 ? 2 : 0)) }
@@ -60,11 +60,11 @@ struct SmallRingTests {
     @Test("Split, size 2: every pair of descriptors, both entries, the index, before and across its wrap")
     func split2() {
         let ring = SmallRing(size: 2, packed: false)
-        let cells = Self.split(2)
+        let descriptors = Self.split(2)
         let heads: [UInt64] = [0, 1, 2, 0xffff]
         for start: UInt16 in [0, 0xffff] {
-            for first in cells {
-                for second in cells {
+            for first in descriptors {
+                for second in descriptors {
                     for (entries, ahead) in heads.flatMap({ head in heads.map { head | $0 << 16 } })
                         .flatMap({ entries in [0, 1, 2, 3, 0x8000, 0xffff].map { (entries, UInt16($0)) } })
                     {
@@ -85,11 +85,11 @@ struct SmallRingTests {
     @Test("Every four descriptors of a ring of 4", arguments: [false, true])
     func four(packed: Bool) {
         let ring = SmallRing(size: 4, packed: packed)
-        let cells = packed ? Self.packed(4) : Self.split(4)
-        for first in cells {
-            for second in cells {
-                for third in cells {
-                    for fourth in cells {
+        let descriptors = packed ? Self.packed(4) : Self.split(4)
+        for first in descriptors {
+            for second in descriptors {
+                for third in descriptors {
+                    for fourth in descriptors {
                         ring.begin()
                         setTable(ring)
                         ring.setRing(0, first)
@@ -130,16 +130,17 @@ struct SmallRingTests {
     func tables(packed: Bool) {
         let ring = SmallRing(size: 2, packed: packed)
         for count in 2...3 {
-            let cells = packed ? Self.packed(UInt16(count)) : Self.split(UInt16(count))
+            let descriptors = packed ? Self.packed(UInt16(count)) : Self.split(UInt16(count))
             let length = UInt32(16 * count)
-            for first in cells {
-                for second in cells {
-                    for third in count == 3 ? cells : [cells[0]] {
+            for first in descriptors {
+                for second in descriptors {
+                    for third in count == 3 ? descriptors : [descriptors[0]] {
                         ring.begin()
                         ring.setTable(0, first)
                         ring.setTable(1, second)
                         if count == 3 { ring.setTable(2, third) }
-                        let reference = packed ? Cell.packed(Self.table, length, 0x84) : .split(Self.table, length, 4)
+                        let reference =
+                            packed ? DescriptorWords.packed(Self.table, length, 0x84) : .split(Self.table, length, 4)
                         ring.setRing(0, reference)
                         ring.setRing(1, packed ? .packed(0, 0, 0) : .split(0, 0, 0))
                         ring.setAvailable(index: packed ? 0 : 1, 0)

@@ -1,5 +1,5 @@
-// A split virtqueue in the hands of a driver that keeps the rules (VIRTIO 1.4, 2.7): order, wrapping, sizes, and
-// exactly which bytes of guest memory the device writes.
+// A split virtqueue with a conforming driver (VIRTIO 1.4, 2.7): order, wrap-around, sizes, and exactly which bytes of
+// guest memory the device writes.
 
 import Testing
 import Virtio
@@ -115,7 +115,7 @@ struct SplitQueueTests {
         #expect(queue.usedElement(at: 0) == UsedElement(id: UInt32(chain.head), length: 513))
     }
 
-    @Test("used_event means nothing without VIRTIO_F_EVENT_IDX", arguments: [UInt16(0), 1, 0x7fff, 0xffff])
+    @Test("used_event is ignored without VIRTIO_F_EVENT_IDX", arguments: [UInt16(0), 1, 0x7fff, 0xffff])
     func usedEvent(value: UInt16) {
         let driver = BlockDriver()
         driver.bringUp(accepting: [.version1, BlockFeature.flush])
@@ -206,7 +206,7 @@ struct SplitQueueTests {
         #expect(driver.backend.requests.count == 3, driver.state)
     }
 
-    @Test("A batch that is full leaves the rest for another, and says so", arguments: [1, 2, 3, 64])
+    @Test("A full batch leaves the rest in the ring, and the take reports the queue again", arguments: [1, 2, 3, 64])
     func batches(capacity: Int) {
         let driver = BlockDriver()
         driver.bringUp(queueSize: 32)

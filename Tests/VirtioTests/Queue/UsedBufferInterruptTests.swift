@@ -1,5 +1,5 @@
-// Used buffer notifications: when the driver wants them, and what the interrupt line does (VIRTIO 1.4, 2.7.7 and
-// 4.2.3.4; traps 4 and 11).
+// Used buffer notifications: suppression by the driver, and the interrupt line (VIRTIO 1.4, 2.7.7 and 4.2.3.4; traps 4
+// and 11).
 
 import Testing
 import Virtio
@@ -79,10 +79,10 @@ struct UsedBufferInterruptTests {
         let driver = BlockDriver()
         driver.bringUp()
         driver.backend.change { $0.capacity = 1 }
-        let tracedLoad = driver.interruptStatus
+        let status = driver.interruptStatus
         driver.submit(BlockRequest.Kind.flush)
         driver.backend.complete()
-        driver.write(.interruptACK, tracedLoad.rawValue)
+        driver.write(.interruptACK, status.rawValue)
         #expect(driver.interruptStatus == .usedBuffer && driver.backend.line.level, driver.state)
     }
 }

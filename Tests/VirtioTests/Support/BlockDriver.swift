@@ -1,10 +1,10 @@
-// A block device under test: a small disk in memory and a driver that speaks VIRTIO 1.4, 5.2.6.
+// A block device under test: a small disk in memory and its driver (VIRTIO 1.4, 5.2.6).
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A disk that really moves bytes between itself and the guest's buffers.
+/// A disk in memory that copies bytes to and from the guest's buffers.
 final class MemoryDisk {
     var bytes: [UInt8]
     /// The identity, as the host stores it.
@@ -26,7 +26,7 @@ final class MemoryDisk {
         bytes = original
     }
 
-    /// The disk as it was made.
+    /// Restores the initial contents and clears the log.
     func forget() { (bytes, log) = (original, []) }
 
     func execute(_ request: Block.Request) -> Outcome {
@@ -125,24 +125,24 @@ final class BlockDriver: FakeDriver<Block> {
     /// The status byte of a request; `FakeMemory.pattern` if the device has not written it.
     func statusByte(_ chain: Chain) -> UInt8? { answer(chain).last }
 
-    /// What the device put before the status byte.
+    /// The device-written bytes before the status byte.
     func data(_ chain: Chain) -> [UInt8] { answer(chain).dropLast() }
 
-    /// Whether `chain`, a read from `sector` on, holds what the disk has there, and a status byte of 0.
+    /// Fails unless `chain`, a read from `sector` on, holds the disk's contents and a status byte of 0.
     func expectData(_ chain: Chain, sector: Int, _ location: SourceLocation = #_sourceLocation) {
         let data = data(chain)
         let isRight = data == Array(disk.bytes[(512 * sector)..<(512 * sector + data.count)])
         #expect(statusByte(chain) == 0 && isRight, state, sourceLocation: location)
     }
 
-    /// Whether `chain`, a read of `sector`, came back whole, and alone.
+    /// Fails unless `chain`, a read of `sector`, is the only chain used, and complete.
     func expectRead(_ chain: Chain, sector: Int = 1, _ location: SourceLocation = #_sourceLocation) {
         let used = takeUsed(0)
         #expect(used == [UsedElement(id: UInt32(chain.head), length: 513)], state, sourceLocation: location)
         expectData(chain, sector: sector, location)
     }
 
-    /// A read from one end to the other: the device works.
+    /// Runs one read; fails unless the device completes it.
     func expectWorks(_ location: SourceLocation = #_sourceLocation) {
         let chain = submitRead()
         backend.complete()

@@ -4,10 +4,10 @@ import Testing
 import Virtio
 import VirtioABI
 
-/// What came out of a console, and where.
+/// Collects the console's output, by port.
 final class Terminal {
     var outputs: [Int: [UInt8]] = [:]
-    /// That of port 0.
+    /// Output of port 0.
     var output: [UInt8] { outputs[0] ?? [] }
 
     func execute(_ request: Console.Request) -> Outcome {
@@ -21,13 +21,13 @@ final class Terminal {
     }
 }
 
-/// The driver of a console, and the keyboard in front of it.
+/// The driver of a console, and the host's input to it.
 final class ConsoleDriver: FakeDriver<Console> {
     let terminal: Terminal
-    /// Buffers in the control receive queue, by name. A test that resets the device or moves it empties or copies them.
+    /// Buffers in the control receive queue, by id. A test that resets or moves the device empties or copies them.
     var controlBuffers: [UInt32: Chain] = [:]
 
-    /// A console with a further port for each of `ports`.
+    /// A console with one additional port for each of `ports`.
     init(
         ports: [String] = [], queueSize: UInt16 = 64, suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide,
         form: Form = Form(), withholding: Features = [], memory: FakeMemory = FakeMemory()
@@ -61,19 +61,19 @@ final class ConsoleDriver: FakeDriver<Console> {
     }
 }
 
-/// A control message, as its driver reads it (5.3.6.2).
+/// A control message as the driver reads it (5.3.6.2).
 struct ControlMessage: Equatable, CustomStringConvertible {
     let port: UInt32
     let event: ConsoleControl.Event?
     var value: UInt16 = 0
-    /// What follows.
+    /// The bytes after the value.
     var rest: [UInt8] = []
 
     init(_ event: ConsoleControl.Event, port: UInt32, value: UInt16 = 0, rest: [UInt8] = []) {
         (self.port, self.event, self.value, self.rest) = (port, event, value, rest)
     }
 
-    /// From a buffer of 8 bytes at least.
+    /// Decodes a buffer of at least 8 bytes.
     init(_ bytes: [UInt8]) {
         func word(_ offset: Int) -> UInt16 { UInt16(bytes[offset]) | UInt16(bytes[offset + 1]) << 8 }
         port = UInt32(word(0)) | UInt32(word(2)) << 16
@@ -86,8 +86,8 @@ struct ControlMessage: Equatable, CustomStringConvertible {
 }
 
 extension ConsoleDriver {
-    /// What the device writes into the buffers of the control receive queue, of which it gets one of `room` bytes
-    /// after the other for as long as it uses them.
+    /// The contents of the used buffers of the control receive queue. Posts buffers of `room` bytes one at a time until
+    /// the device uses no more.
     func rawMessages(room: Int = 80) -> [[UInt8]] {
         var messages: [[UInt8]] = []
         while true {
@@ -107,7 +107,7 @@ extension ConsoleDriver {
         }
     }
 
-    /// The messages since the last call. A buffer stays with the device.
+    /// The messages since the last call. Leaves one buffer available.
     func messages() -> [ControlMessage] { rawMessages().map { ControlMessage($0) } }
 
     /// Sends a control message.
@@ -115,14 +115,14 @@ extension ConsoleDriver {
         sendControl(port.bytes + event.rawValue.bytes + value.bytes)
     }
 
-    /// Sends anything over the control queue; the device has to take it.
+    /// Sends `bytes` over the control queue; fails unless the device uses the buffer.
     func sendControl(_ bytes: [UInt8], _ location: SourceLocation = #_sourceLocation) {
         add(parts(bytes, room: 0), to: ConsoleQueue.controlTransmit)
         #expect(takeUsed(ConsoleQueue.controlTransmit).map(\.length) == [0], state, sourceLocation: location)
     }
 
-    /// What a driver does first: it says that it is there, and that it is ready for each port. Returns all the
-    /// messages.
+    /// Starts the control protocol as a driver does: sends DEVICE_READY, and PORT_READY for each port added. Returns
+    /// all messages received.
     func announce() -> [ControlMessage] {
         send(.deviceReady)
         let ports = messages()

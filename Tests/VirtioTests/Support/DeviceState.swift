@@ -1,11 +1,11 @@
-// What a failing test prints, and the register dump that tells whether two states look the same to a driver.
+// The state that a failing test prints, and a register dump that compares two states as the driver sees them.
 
 import Testing
 import VirtioABI
 
 @testable import Virtio
 
-/// Every readable register, with the selectors it was read under.
+/// The values of all readable registers, by selector.
 struct RegisterDump: Equatable, CustomStringConvertible {
     private(set) var lines: [String] = []
 
@@ -15,9 +15,9 @@ struct RegisterDump: Equatable, CustomStringConvertible {
 }
 
 extension FakeDriver where Device: ~Copyable {
-    /// Reads every readable register: for each feature word, each queue and one that does not exist, and a shared
-    /// memory region. The selectors are 0 afterwards. With `selecting: false` nothing is written, and what is selected
-    /// is read.
+    /// Reads every readable register: for each feature word, each queue and one that does not exist, and two shared
+    /// memory regions. The selectors are 0 afterwards. With `selecting: false` writes nothing and reads the selected
+    /// registers only.
     func dump(selecting: Bool = true) -> RegisterDump {
         var dump = RegisterDump()
         for register in Register.allCases where register.direction != .write {
@@ -42,7 +42,7 @@ extension FakeDriver where Device: ~Copyable {
         return dump
     }
 
-    /// The device as a failing test shows it. ConformanceChecking changes nothing.
+    /// The device's state, for failure messages. Has no effect on the device.
     var state: Comment {
         let status = backend.transport.lifecycle.status.rawValue
         var lines = [

@@ -1,33 +1,32 @@
-// The driver's side of a device under test, generic over the device type. It is as good or as bad a driver as the test
-// wants. In ten lines:
+// The driver's side of a device under test, generic over the device type. It follows the rules or breaks them, as the
+// test asks. Example:
 //
 //     let driver = BlockDriver(suspend: .draft)       // device, memory, disk; `ConsoleDriver` for the console
 //     driver.bringUp()                                // reset to DRIVER_OK; `bringUp(to: .featuresOK)` stops there
-//     let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)   // available and kicked
-//     driver.backend.requests.count                   // 1: it waits; `completesAtOnce = true` for a fast backend
+//     let chain = driver.submit(BlockRequest.Kind.read, sector: 1, room: 512)   // available, and the device notified
+//     driver.backend.requests.count                   // 1: in flight; `completesAtOnce = true` completes it at once
 //     driver.backend.complete()                       // or fail(), complete(at: 1), ready(), deadline(), fatal()
 //     driver.takeUsed(0)                              // [UsedElement(id: chain.head, length: 513)]
 //     driver.write(.status, 0x1f); driver.status      // registers by name; `read(at:width:)` for odd accesses
-//     driver.backend.line.risingEdges; driver.backend.events    // the interrupt line; what the model asked of its host
-//     let before = driver.memory.snapshot(); driver.memory.changes(since: before)   // [] when nothing was touched
+//     driver.backend.line.risingEdges; driver.backend.events    // the interrupt line; events reported to the host
+//     let before = driver.memory.snapshot(); driver.memory.changes(since: before)   // [] if nothing was written
 //     #expect(driver.dump() == old, driver.state)     // every readable register; failures print the state
 //
-// What it makes available it kicks only where the device wants it, so that a device which forgets to ask hangs the
-// test's request.
-// `form` chooses the rings and the layout of chains.
+// The driver notifies the device only if the device wants it. A device that fails to ask for a notification leaves the
+// request in the ring, and the test fails. `form` selects the ring format and the layout of chains.
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// How devices made in a test look at their drivers.
+/// The conformance mode of the devices that a test creates.
 enum ConformanceChecking {
     @TaskLocal static var mode = ConformanceMode.report
 }
 
 /// A driver over a transport that a `ManualBackend` owns.
 class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
-    /// How far an initialisation went (VIRTIO 1.4, 3.1.1).
+    /// The steps of device initialisation (VIRTIO 1.4, 3.1.1).
     enum Stage: Int, CaseIterable, Comparable {
         case reset, acknowledge, driver, features, featuresOK, queues, driverOK
 
@@ -38,17 +37,17 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     let memory: FakeMemory
     let backend: ManualBackend<Device>
-    /// The queues that were set up, by index.
+    /// The queues set up, by index.
     private(set) var rings: [Int: any FakeRing] = [:]
-    /// How chains are laid out from now on.
+    /// Layout of the chains added from now on.
     var layout: Layout
     /// `Form.tidy`.
     private let tidy: Bool
-    /// What the driver accepted.
+    /// The features that the driver accepted.
     private(set) var accepted: Features = []
-    /// Kicks that `add` gave.
+    /// Number of notifications that `add` sent.
     private(set) var kicks = 0
-    /// Tables of indirect descriptors so far.
+    /// Number of indirect tables created.
     private var tables = 0
     var nextFree: UInt64 = 0x1000
 
@@ -66,8 +65,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 
-    /// Takes the place of `other`: its guest memory, its driver, and its device as a snapshot. False where there is
-    /// none.
+    /// Takes over `other`'s guest memory and driver state, and restores its device from a snapshot. Returns false if
+    /// the device has no snapshot or it cannot be restored.
     func replace(_ other: FakeDriver) -> Bool {
         guard let snapshot = other.backend.transport.snapshot() else { return false }
         memory.store(other.memory.bytes(at: 0, count: memory.lowSize), at: 0)
@@ -108,15 +107,15 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     var status: DeviceStatus { DeviceStatus(rawValue: UInt8(truncatingIfNeeded: read(.status))) }
     var interruptStatus: InterruptStatus { InterruptStatus(rawValue: read(.interruptStatus)) }
 
-    /// What an interrupt handler does first: reads InterruptStatus and acknowledges what it saw.
+    /// Reads InterruptStatus and acknowledges its bits, as an interrupt handler does.
     @discardableResult
     func acknowledge() -> InterruptStatus {
-        let tracedLoad = interruptStatus
-        write(.interruptACK, tracedLoad.rawValue)
-        return tracedLoad
+        let status = interruptStatus
+        write(.interruptACK, status.rawValue)
+        return status
     }
 
-    /// How often the model saw the driver break the clause of `check`.
+    /// Number of violations of `check` that the model counted.
     func count(_ check: Check) -> UInt64 { backend.transport.conformance[check] }
 
     /// A field of the configuration space.
@@ -126,7 +125,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     // MARK: Initialisation
 
-    /// All the device offers.
+    /// The features that the device offers.
     var offered: Features {
         var features: Features = []
         for word in UInt32(0)..<2 {
@@ -136,18 +135,18 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return features
     }
 
-    /// Resets the device and goes through the initialisation up to `stage`, accepting `features` (all that are offered,
-    /// if nil) with queues of `queueSize` entries (the device's maximum, but 16 at most, if nil).
+    /// Resets and initialises the device up to `stage`, accepting `features` (nil: all offered) with queues of
+    /// `queueSize` entries (nil: the device's maximum, at most 16).
     func bringUp(to stage: Stage = .driverOK, accepting features: Features? = nil, queueSize: UInt16? = nil) {
         for step in Stage.allCases where step <= stage { perform(step, features, queueSize) }
     }
 
-    /// One step of that.
+    /// Performs one step of the initialisation.
     func perform(_ step: Stage, _ features: Features? = nil, _ queueSize: UInt16? = nil) {
         switch step {
         case .reset:
             write(.status, 0)
-            // What a reset asks of its host is what ResetTests look at.
+            // ResetTests checks the events of a reset.
             backend.events = []
             rings = [:]
             accepted = []
@@ -174,13 +173,13 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     // MARK: Queues
 
-    /// Whether the device has a queue `index` for this driver; selects it.
+    /// Whether queue `index` exists; selects it.
     func exists(_ index: Int) -> Bool {
         write(.queueSel, UInt32(index))
         return read(.queueSizeMax) > 0
     }
 
-    /// Makes queue `index` ready, in fresh memory, in the form that was accepted.
+    /// Makes queue `index` ready in newly allocated memory, in the negotiated format.
     func setUp(queue index: Int, size: UInt16? = nil) {
         write(.queueSel, UInt32(index))
         let size = size ?? UInt16(min(read(.queueSizeMax), 16))
@@ -204,7 +203,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
             tidy: tidy, memory: memory)
     }
 
-    /// Writes the registers of `ring`, all but QueueReady, and keeps it.
+    /// Writes the registers of `ring` except QueueReady, and stores it in `rings`.
     func configure(_ ring: any FakeRing) {
         rings[ring.index] = ring
         configure(
@@ -212,7 +211,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
             used: ring.areas[2])
     }
 
-    /// Writes any values into the registers of queue `index`, all but QueueReady.
+    /// Writes the given values to the registers of queue `index` except QueueReady.
     func configure(_ index: Int, size: UInt32, descriptors: UInt64, available: UInt64, used: UInt64) {
         write(.queueSel, UInt32(index))
         write(.queueSize, size)
@@ -232,13 +231,13 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return ring
     }
 
-    /// The queue `index`, which is split.
+    /// The queue `index`, which must be split.
     subscript(queue index: Int) -> FakeQueue {
         guard let queue = ring(index) as? FakeQueue else { preconditionFailure("queue \(index) is packed") }
         return queue
     }
 
-    /// The queue `index`, which is packed.
+    /// The queue `index`, which must be packed.
     subscript(packed index: Int) -> FakePackedQueue {
         guard let queue = ring(index) as? FakePackedQueue else { preconditionFailure("queue \(index) is split") }
         return queue
@@ -250,20 +249,19 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return read(.queueReady) == 1
     }
 
-    /// Makes a chain of `parts` available in queue `index`, and kicks, if the device wants that and nobody tells the
-    /// driver not to.
+    /// Makes a chain of `parts` available in queue `index`. Notifies the device if it wants that and `kick` is true.
     @discardableResult
     func add(_ parts: [Part], to index: Int, kick: Bool = true) -> Chain {
         let ring = ring(index)
         let chain = ring.add(arrange(parts, for: ring), whole: parts)
-        if kick && ring.takeKick() {
+        if kick && ring.prepareKick() {
             kicks += 1
             write(.queueNotify, UInt32(index))
         }
         return chain
     }
 
-    /// The descriptors in the ring that stand for `parts`.
+    /// The ring's descriptors for `parts`, according to `layout`.
     private func arrange(_ parts: [Part], for ring: any FakeRing) -> [Part] {
         switch layout {
         case .direct: parts
@@ -273,8 +271,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         }
     }
 
-    /// A table of `parts`, `shift` bytes behind an aligned address. Of the descriptor that refers to it
-    /// VIRTQ_DESC_F_WRITE means nothing (2.7.5.3.2, 2.8.7): every other one has it.
+    /// Creates an indirect table of `parts`, `shift` bytes after an aligned address. The device ignores
+    /// VIRTQ_DESC_F_WRITE of the descriptor that refers to it (2.7.5.3.2, 2.8.7), so every second one has it.
     func table(_ parts: [Part], for ring: any FakeRing, _ shift: UInt64 = 0) -> Part {
         let bytes = ring.table(parts)
         let address = allocate(bytes.count + Int(shift), alignment: 16) + shift
@@ -283,10 +281,10 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         return Part(address: address, length: UInt32(bytes.count), writable: tables % 2 == 0, indirect: true)
     }
 
-    /// Kicks, whether the device wants that or not.
+    /// Notifies the device unconditionally.
     @discardableResult
     func kick(_ index: Int) -> Effects {
-        if let ring = rings[index] { _ = ring.takeKick() }
+        if let ring = rings[index] { _ = ring.prepareKick() }
         return write(.queueNotify, UInt32(index))
     }
 
@@ -295,7 +293,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     // MARK: Buffers
 
-    /// Buffers for `bytes` followed by `room` bytes for the device to write, cut at the given positions of the whole.
+    /// Buffers for `bytes` followed by `room` device-writable bytes, split at the offsets `cuts`.
     func parts(_ bytes: [UInt8], room: Int, cuts: [Int] = []) -> [Part] {
         let whole = bytes.count + room
         let edges = Set(cuts + [0, bytes.count, whole]).filter { $0 <= whole }.sorted()

@@ -1,12 +1,12 @@
-// Guest memory for tests: two regions with a hole between them, the guest's loads and stores, and what changed since
-// when. It is no mock of `GuestMemory`: the model resolves and touches these very bytes.
+// Guest memory for tests: two regions with a hole between them, the guest's loads and stores, and a comparison with a
+// snapshot. It does not replace `GuestMemory`: the model accesses these bytes through it.
 
 import Glibc
 import Virtio
 
-/// Plain memory behind a `GuestMemory`.
+/// The memory behind a `GuestMemory`.
 @safe final class FakeMemory {
-    /// Every byte starts as this, so that a device that writes zeros is noticed.
+    /// Initial value of every byte, so that a write of zeros is detected.
     static let pattern: UInt8 = 0xa5
     /// Guest-physical address of the region above the hole.
     static let highAddress: UInt64 = 0x1_0000_0000
@@ -31,7 +31,7 @@ import Virtio
         unsafe high.deallocate()
     }
 
-    /// What the model sees. Valid for as long as `self`.
+    /// The memory as given to the model. Valid for as long as `self`.
     var guest: GuestMemory {
         unsafe GuestMemory([
             .init(guestAddress: 0, base: low, size: UInt64(lowSize)),
@@ -62,7 +62,7 @@ import Virtio
         unsafe memset(host(address, count), Int32(value), count)
     }
 
-    /// The host's address of `count` bytes that a test means to touch: outside of memory it is the test that is wrong.
+    /// The host address of `count` bytes. An address outside of memory is an error in the test and traps.
     private func host(_ address: UInt64, _ count: Int) -> UnsafeMutableRawPointer {
         if address < FakeMemory.highAddress {
             precondition(address + UInt64(count) <= UInt64(lowSize), "the test left the low region")
@@ -74,7 +74,7 @@ import Virtio
 
     // MARK: What changed
 
-    /// All of memory at one point.
+    /// A copy of all memory.
     struct Snapshot {
         fileprivate let low: [UInt8]
         fileprivate let high: [UInt8]
@@ -84,7 +84,7 @@ import Virtio
         Snapshot(low: bytes(at: 0, count: lowSize), high: bytes(at: Self.highAddress, count: highSize))
     }
 
-    /// Runs of guest-physical addresses whose bytes are not what they were.
+    /// Guest-physical address ranges whose bytes differ from `snapshot`.
     func changes(since snapshot: Snapshot) -> [Range<UInt64>] {
         changes(in: snapshot.low, from: 0) + changes(in: snapshot.high, from: Self.highAddress)
     }

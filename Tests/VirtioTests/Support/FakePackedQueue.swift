@@ -1,10 +1,10 @@
-// The driver's half of a packed virtqueue (VIRTIO 1.4, 2.8), laid out byte by byte in fake memory. Like `FakeQueue` it
-// checks nothing of what it is told to publish.
+// The driver's side of a packed virtqueue (VIRTIO 1.4, 2.8), laid out byte by byte in fake memory. Like `FakeQueue` it
+// publishes descriptors without checking them.
 
 import Testing
 import VirtioABI
 
-/// A packed virtqueue as its driver keeps it.
+/// A packed virtqueue with the driver's state.
 final class FakePackedQueue: FakeRing {
     /// `flags` of a descriptor.
     static let next: UInt16 = 1 << 0
@@ -13,7 +13,7 @@ final class FakePackedQueue: FakeRing {
     static let available: UInt16 = 1 << 7
     static let used: UInt16 = 1 << 15
 
-    /// A place in the ring, and the wrap counter of the lap that goes past it.
+    /// A descriptor's index in the ring, and the wrap counter of the current lap.
     struct Position: Equatable {
         var slot: UInt16 = 0
         var wrap = true
@@ -24,7 +24,7 @@ final class FakePackedQueue: FakeRing {
             slot = UInt16(sum % Int(size))
         }
 
-        /// As an event suppression structure has it.
+        /// The encoding in an event suppression structure.
         var word: UInt16 { slot | (wrap ? 1 << 15 : 0) }
     }
 
@@ -40,21 +40,21 @@ final class FakePackedQueue: FakeRing {
     var order: [UInt16] = []
     var followsUsed = true
 
-    /// Where the next descriptor is made available, and where the next used one is looked for.
+    /// Positions of the next descriptor to make available and of the next used descriptor.
     private(set) var nextAvailable = Position()
     private(set) var nextUsed = Position()
-    /// Where the driver last thought of a kick.
+    /// `nextAvailable` at the last call of `prepareKick`.
     private var notified = Position()
-    /// Descriptors that no buffer occupies.
+    /// Number of free descriptors.
     private(set) var room: Int
-    /// Buffer ids that may be given out.
+    /// Free buffer ids.
     private var free: [UInt16]
-    /// Descriptors of each buffer that is with the device, by id.
+    /// Number of descriptors of each buffer in flight, by id.
     private var owned: [UInt16: Int] = [:]
 
     var areas: [UInt64] { [descriptors, driverEvent, deviceEvent] }
 
-    /// A queue over areas that are zeroed here.
+    /// Creates a queue and zeroes its areas.
     init(
         index: Int, size: UInt16, descriptors: UInt64, driverEvent: UInt64, deviceEvent: UInt64,
         features: Features = [], tidy: Bool = false, memory: FakeMemory
@@ -87,9 +87,9 @@ final class FakePackedQueue: FakeRing {
 
     func moved(to memory: FakeMemory) -> any FakeRing { FakePackedQueue(self, movedTo: memory) }
 
-    // MARK: A driver that keeps the rules
+    // MARK: A conforming driver
 
-    /// The chain's name is the buffer's id.
+    /// Returns the buffer id.
     func place(_ parts: [Part]) -> UInt16 {
         let id = free.removeLast()
         publish(parts, id: id)
@@ -98,8 +98,8 @@ final class FakePackedQueue: FakeRing {
         return id
     }
 
-    /// In a table only VIRTQ_DESC_F_WRITE counts (2.8.7): the ids and all other flags are noise, of a driver that is not
-    /// tidy.
+    /// In a table only VIRTQ_DESC_F_WRITE is valid (2.8.7): a driver that is not tidy fills the ids and all other flags
+    /// with arbitrary values.
     func table(_ parts: [Part]) -> [UInt8] {
         parts.indices.flatMap { index in
             let noise: UInt16 = index % 2 == 0 ? 0xfffd : Self.next | Self.indirect | Self.used
@@ -108,7 +108,7 @@ final class FakePackedQueue: FakeRing {
         }
     }
 
-    /// Without the write flag the length means nothing (2.8.5), and is taken for 0.
+    /// Without the WRITE flag the length is ignored (2.8.5) and reported as 0.
     func collect() -> [UsedElement] {
         var elements: [UsedElement] = []
         while isUsed(nextUsed) {
@@ -129,7 +129,7 @@ final class FakePackedQueue: FakeRing {
 
     func askForInterrupt() { setDriverEvent(2, nextUsed.word) }
 
-    func takeKick() -> Bool {
+    func prepareKick() -> Bool {
         defer { notified = nextAvailable }
         let (wanted, mode) = deviceEventWords
         switch mode & 3 {
@@ -145,24 +145,24 @@ final class FakePackedQueue: FakeRing {
         }
     }
 
-    /// What the driver wants to hear of used buffers: 0 everything, 1 nothing, 2 the descriptor that `place` names.
+    /// Writes the driver event suppression: flags 0 enable, 1 disable, 2 for the descriptor at `place`.
     func setDriverEvent(_ flags: UInt16, _ place: UInt16) {
         memory.store(place, at: driverEvent)
         memory.store(flags, at: driverEvent + 2)
     }
 
-    /// The same without touching the place.
+    /// Writes the flags only.
     func setEventFlags(_ flags: UInt16) { memory.store(flags, at: driverEvent + 2) }
 
-    /// What the device wants to hear of: a place, and the flags.
+    /// The device event suppression: descriptor position, and flags.
     var deviceEventWords: (place: UInt16, flags: UInt16) {
         (memory.load(at: deviceEvent), memory.load(at: deviceEvent + 2))
     }
 
     // MARK: Ring words
 
-    /// Makes `parts` available under any id, with `extra` flags in each descriptor. The head's flags are written last,
-    /// and the id is in the last descriptor only.
+    /// Makes `parts` available with any `id`, and `extra` flags in each descriptor. The head's flags are written last.
+    /// The id is in the last descriptor only.
     func publish(_ parts: [Part], id: UInt16, extra: UInt16 = 0) {
         let head = nextAvailable
         for (offset, part) in parts.enumerated() {
@@ -185,7 +185,7 @@ final class FakePackedQueue: FakeRing {
         memory.store(flags, at: address(position.slot) + 14)
     }
 
-    /// Whether the device has marked the descriptor used, in this lap.
+    /// Whether the device has marked the descriptor used in this lap.
     private func isUsed(_ position: Position) -> Bool {
         let both = Self.available | Self.used
         return flags(position.slot) & both == (position.wrap ? both : 0)

@@ -1,9 +1,9 @@
-// The driver's half of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It checks nothing of
-// what it is told to publish.
+// The driver's side of a split virtqueue (VIRTIO 1.4, 2.7), laid out byte by byte in fake memory. It publishes
+// descriptors without checking them.
 
 import VirtioABI
 
-/// A split virtqueue as its driver keeps it.
+/// A split virtqueue with the driver's state.
 final class FakeQueue: FakeRing {
     let index: Int
     let size: UInt16
@@ -17,20 +17,20 @@ final class FakeQueue: FakeRing {
     var order: [UInt16] = []
     var followsUsed = true
 
-    /// The next available index, and the used index up to which elements were read.
+    /// The next available index, and the next used index to read.
     private(set) var nextAvailable: UInt16 = 0
     private(set) var nextUsed: UInt16 = 0
-    /// The available index when the driver last thought of a kick.
+    /// `nextAvailable` at the last call of `prepareKick`.
     private var notified: UInt16 = 0
     private var free: [UInt16]
     private var owned: [UInt16: [UInt16]] = [:]
 
     var areas: [UInt64] { [descriptors, available, used] }
     var room: Int { free.count }
-    /// The descriptor table is used as a ring (2.7.5.2).
+    /// Whether descriptors are used in ring order (2.7.5.2).
     private var isRing: Bool { tidy && features.contains(.inOrder) }
 
-    /// A queue over areas that are zeroed here.
+    /// Creates a queue and zeroes its areas.
     init(
         index: Int, size: UInt16, descriptors: UInt64, available: UInt64, used: UInt64, features: Features = [],
         tidy: Bool = false, memory: FakeMemory
@@ -62,7 +62,7 @@ final class FakeQueue: FakeRing {
 
     func moved(to memory: FakeMemory) -> any FakeRing { FakeQueue(self, movedTo: memory) }
 
-    // MARK: A driver that keeps the rules
+    // MARK: A conforming driver
 
     func place(_ parts: [Part]) -> UInt16 {
         let indices = parts.map { _ in free.removeLast() }
@@ -82,8 +82,8 @@ final class FakeQueue: FakeRing {
         return Descriptor(address: part.address, length: part.length, flags: flags, next: next ?? 0)
     }
 
-    /// The chain begins with the table's first descriptor and goes backwards through the rest, from the last on; of a
-    /// tidy driver in order it goes forwards.
+    /// The chain starts at the table's first descriptor and continues backwards from the last; forwards for a tidy
+    /// driver with VIRTIO_F_IN_ORDER.
     func table(_ parts: [Part]) -> [UInt8] {
         let places = parts.indices.map { $0 == 0 || isRing ? $0 : parts.count - $0 }
         var table = [UInt8](repeating: 0, count: 16 * parts.count)
@@ -110,7 +110,7 @@ final class FakeQueue: FakeRing {
 
     func askForInterrupt() { setUsedEvent(nextUsed) }
 
-    func takeKick() -> Bool {
+    func prepareKick() -> Bool {
         defer { notified = nextAvailable }
         guard features.contains(.eventIndex) else { return usedFlags & SplitRing.noNotify == 0 }
         var index = notified
@@ -129,7 +129,7 @@ final class FakeQueue: FakeRing {
         memory.store(descriptor.high, at: address + 8)
     }
 
-    /// Puts `head` into the available ring and moves the index.
+    /// Writes `head` to the available ring and increments the index.
     func publish(_ head: UInt16) {
         let slot = UInt64(nextAvailable % size)
         memory.store(head, at: available + SplitRing.ring + SplitRing.availableEntrySize * slot)
@@ -139,12 +139,12 @@ final class FakeQueue: FakeRing {
 
     func setAvailableIndex(_ index: UInt16) { memory.store(index, at: available + SplitRing.index) }
     func setAvailableFlags(_ flags: UInt16) { memory.store(flags, at: available + SplitRing.flags) }
-    /// The word behind the available ring, which means something with VIRTIO_F_EVENT_IDX.
+    /// The word after the available ring, valid with VIRTIO_F_EVENT_IDX.
     func setUsedEvent(_ index: UInt16) { memory.store(index, at: available + SplitRing.availableBytes(size: size) - 2) }
 
     var usedIndex: UInt16 { memory.load(at: used + SplitRing.index) }
     var usedFlags: UInt16 { memory.load(at: used + SplitRing.flags) }
-    /// The word behind the used ring, which only VIRTIO_F_EVENT_IDX lets a device write.
+    /// The word after the used ring, which a device writes only with VIRTIO_F_EVENT_IDX.
     var availEvent: UInt16 { memory.load(at: used + SplitRing.usedBytes(size: size) - 2) }
 
     func usedElement(at index: UInt16) -> UsedElement {
@@ -154,6 +154,6 @@ final class FakeQueue: FakeRing {
 }
 
 extension FixedWidthInteger {
-    /// Little-endian.
+    /// The value's bytes in little-endian order.
     var bytes: [UInt8] { (0..<(Self.bitWidth / 8)).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) } }
 }

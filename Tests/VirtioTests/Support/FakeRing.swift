@@ -1,20 +1,19 @@
-// The driver's half of a virtqueue, whatever its form. `FakeQueue` is the split one, `FakePackedQueue` the packed one;
-// what both do, which is to keep the books of a driver that keeps the rules, is here. A hostile driver is made of the
-// same parts.
+// The driver's side of a virtqueue in either format: `FakeQueue` is split, `FakePackedQueue` packed. The state that a
+// conforming driver keeps for both is here. Tests build a hostile driver from the same parts.
 
 import Testing
 import VirtioABI
 
-/// A buffer as one descriptor names it.
+/// A buffer of one descriptor.
 struct Part {
     var address: UInt64
     var length: UInt32
     var writable: Bool
-    /// It is a table of further descriptors.
+    /// The buffer is an indirect table.
     var indirect = false
 }
 
-/// A chain that was made available.
+/// An available chain.
 struct Chain {
     let head: UInt16
     let parts: [Part]
@@ -30,25 +29,25 @@ struct UsedElement: Equatable {
 
 /// How a driver lays a chain out in descriptors.
 enum Layout: Sendable, Equatable {
-    /// Each in the ring's own descriptors.
+    /// All parts in the ring's descriptors.
     case direct
-    /// All in a table, `shift` bytes behind an aligned address.
+    /// All parts in an indirect table, `shift` bytes after an aligned address.
     case table(shift: UInt64)
-    /// The first in the ring, the rest in a table; a split ring's driver may do that.
+    /// The first part in the ring, the rest in a table; legal in a split ring.
     case tail(shift: UInt64)
 }
 
-/// What a driver chooses of the forms that rings and chains have.
+/// Ring format, ring features and chain layout of a driver.
 struct Form: Sendable, Equatable, CustomTestStringConvertible {
     var packed = false
     var layout = Layout.direct
     var eventIndex = true
     var inOrder = false
-    /// Nothing that a device only has to bear with: no noise where it is to ignore it, and with `inOrder` descriptors as
-    /// 2.7.5 wants them.
+    /// The driver fills ignored fields with 0, and uses descriptors as 2.7.5 requires with `inOrder`. Otherwise it
+    /// fills ignored fields with arbitrary values.
     var tidy = false
 
-    /// What the device has to be told to offer, and not to.
+    /// Features that the device must offer beyond its default, and must not offer.
     var adding: Features { Features(packed ? [.ringPacked] : []).union(inOrder ? .inOrder : []) }
     var withholding: Features { eventIndex ? [] : .eventIndex }
 
@@ -57,59 +56,60 @@ struct Form: Sendable, Equatable, CustomTestStringConvertible {
         return (["\(packed ? "packed" : "split")", "\(layout)"] + words.compactMap { $0 }).joined(separator: ", ")
     }
 
-    /// Packed, and nothing else that is new in it.
+    /// Packed, without event indices.
     static let plainPacked = Form(packed: true, eventIndex: false)
-    /// Both rings, each with its layouts of chains.
+    /// Both formats, each with its chain layouts.
     static let layouts = [
         Form(), Form(layout: .table(shift: 0)), Form(layout: .table(shift: 3)), Form(layout: .tail(shift: 8)),
         Form(packed: true), Form(packed: true, layout: .table(shift: 0)), Form(packed: true, layout: .table(shift: 1)),
     ]
-    /// Both rings, with and without event indices.
+    /// Both formats, with and without event indices.
     static let rings = [Form(), Form(eventIndex: false), Form(packed: true), .plainPacked]
-    /// All that there are, in order and not, tidy.
+    /// All tidy forms, with and without in-order use.
     static let legal = [false, true].flatMap { inOrder in
         (layouts + rings.filter { !$0.eventIndex }).map {
             Form(packed: $0.packed, layout: $0.layout, eventIndex: $0.eventIndex, inOrder: inOrder, tidy: true)
         }
     }
-    /// Both rings, used in order.
+    /// Both formats with in-order use.
     static let inOrder = [false, true].flatMap { packed in
         [false, true].map { Form(packed: packed, eventIndex: $0, inOrder: true) }
     }
 }
 
-/// A virtqueue as its driver keeps it.
+/// A virtqueue with the driver's state.
 protocol FakeRing: AnyObject {
     var index: Int { get }
     var size: UInt16 { get }
     /// The descriptor, the driver and the device area.
     var areas: [UInt64] { get }
     var memory: FakeMemory { get }
-    /// What was negotiated.
+    /// The negotiated features.
     var features: Features { get }
-    /// Descriptors that no chain occupies.
+    /// Number of free descriptors.
     var room: Int { get }
-    /// With VIRTIO_F_IN_ORDER: the chains with the device, as they were made available.
+    /// With VIRTIO_F_IN_ORDER: the chains in flight, in the order made available.
     var order: [UInt16] { get set }
-    /// With VIRTIO_F_EVENT_IDX: a driver that took all used buffers wants to hear of the next.
+    /// With VIRTIO_F_EVENT_IDX: `takeUsed` asks for a notification of the next used buffer.
     var followsUsed: Bool { get set }
 
-    /// Lays `parts` out as a chain, in this order, and makes it available. Returns its name.
+    /// Makes `parts` available as a chain, in this order. Returns its head or buffer id.
     func place(_ parts: [Part]) -> UInt16
-    /// The used elements since the last call; their descriptors are free again.
+    /// Takes the used elements since the last call and frees their descriptors.
     func collect() -> [UsedElement]
-    /// Asks to be notified of the next used buffer (2.7.10, 2.8.10).
+    /// Asks for a notification of the next used buffer (2.7.10, 2.8.10).
     func askForInterrupt()
-    /// Whether the device wants to be notified of what was made available since the last call.
-    func takeKick() -> Bool
-    /// `parts` as a table of indirect descriptors.
+    /// Whether the device wants a notification of the buffers made available since the last call (Linux:
+    /// virtqueue_kick_prepare).
+    func prepareKick() -> Bool
+    /// The bytes of an indirect table of `parts`.
     func table(_ parts: [Part]) -> [UInt8]
-    /// The same queue in another memory with the same contents.
+    /// A copy of the queue in another memory with the same contents.
     func moved(to memory: FakeMemory) -> any FakeRing
 }
 
 extension FakeRing {
-    /// Makes a chain of `parts` available; `whole` is what the test knows of it.
+    /// Makes a chain of `parts` available; `whole` are its parts without tables, for the test.
     func add(_ parts: [Part], whole: [Part]? = nil) -> Chain {
         precondition(!parts.isEmpty && parts.count <= room, "the test has no descriptors left")
         let head = place(parts)
@@ -117,7 +117,7 @@ extension FakeRing {
         return Chain(head: head, parts: whole ?? parts)
     }
 
-    /// The used elements since the last call, which are in order where that was negotiated.
+    /// Takes the used elements since the last call. Fails with VIRTIO_F_IN_ORDER if they are out of order.
     func takeUsed() -> [UsedElement] {
         let elements = collect()
         if features.contains(.inOrder) {

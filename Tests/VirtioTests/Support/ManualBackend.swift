@@ -1,13 +1,12 @@
-// The host's side of a device under test: it owns the transport, samples the interrupt line after every call, serves
-// the queues the model names, and keeps the requests until the test says what becomes of them. Nothing here runs by
-// itself.
+// The host's side of a device under test: owns the transport, samples the interrupt line after every call, serves the
+// queues that the model reports, and keeps requests in flight until the test completes them.
 
 import Testing
 import Virtio
 
 @testable import struct Virtio.Token
 
-/// The interrupt line as an interrupt controller would see it.
+/// The interrupt line, as an interrupt controller sees it.
 struct InterruptLine {
     private(set) var level = false
     /// Changes from low to high.
@@ -19,9 +18,9 @@ struct InterruptLine {
     }
 }
 
-/// A host whose every step is the test's decision.
+/// A host that the test controls step by step.
 final class ManualBackend<Device: VirtioDevice & ~Copyable> {
-    /// A request in the backend's hands, and the batch that keeps its segments valid.
+    /// A request in flight, and the batch that keeps its segments valid.
     struct Pending {
         let token: Token
         let request: Device.Request
@@ -37,29 +36,29 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     var transport: MMIOTransport<Device>
     let memory: FakeMemory
     private(set) var line = InterruptLine()
-    /// Everything the model ever reported, in order; a test may empty it.
+    /// All events that the model reported, in order; a test may empty it.
     var events: [Effects.Events] = []
     /// Bytes written to a console's emergency-write field.
     var emergency: [UInt8] = []
-    /// How often the driver was refused, under strict conformance.
+    /// Number of refusals in strict conformance mode.
     private(set) var refusals = 0
-    /// Requests taken and not completed, oldest first.
+    /// Requests in flight, oldest first.
     private(set) var requests: [Pending] = []
 
-    /// Requests complete as soon as they are taken. Otherwise they wait for `complete` or `fail`.
+    /// Whether requests complete as soon as they are taken; otherwise `complete` or `fail` ends them.
     var completesAtOnce = false
-    /// Queues are served as soon as the model names them. Otherwise `owed` grows until `serve`.
+    /// Whether queues are served as soon as the model reports them; otherwise `owed` collects them until `serve`.
     var servesAtOnce = true
-    /// A resume request is answered with `backendReady` at once. Otherwise it waits for `ready`.
-    var readiesAtOnce = true
-    /// Most requests in one batch.
+    /// Whether a resume request is answered with `backendReady` at once; otherwise `ready` does it.
+    var resumesAtOnce = true
+    /// Maximum number of requests in a batch.
     var batchCapacity = 64
-    /// Queues the model named and nobody served yet.
+    /// Queues that the model reported and that are not served yet.
     private(set) var owed: QueueSet = []
-    /// A call into the model from within `serve` does not start another.
+    /// Prevents recursion of `serve` through `call`.
     private var isServing = false
 
-    /// Does a request's I/O and says how it went.
+    /// Performs a request's I/O and returns the outcome.
     private let execute: (Device.Request) -> Outcome
 
     init(
@@ -72,7 +71,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
 
     // MARK: Calls into the model
 
-    /// Every call into the model goes through here.
+    /// Calls the model. Every call goes through this function.
     @discardableResult
     func call(_ body: (inout MMIOTransport<Device>) -> Effects) -> Effects {
         var effects = body(&transport)
@@ -84,12 +83,12 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         if !effects.events.isEmpty { events.append(effects.events) }
         if let byte = effects.emergency { emergency.append(byte) }
         owed.formUnion(effects.queues)
-        if effects.events.contains(.resumeRequested) && readiesAtOnce { ready() }
+        if effects.events.contains(.resumeRequested) && resumesAtOnce { ready() }
         if servesAtOnce { serve() }
         return effects
     }
 
-    /// Takes from the queues the model named, until it names none.
+    /// Serves the queues that the model reported until there are none left.
     func serve() {
         if isServing { return }
         isServing = true
@@ -97,7 +96,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         var left = 1 << 16
         while !owed.isEmpty {
             left -= 1
-            if left == 0 { return _ = Issue.record("the model names queues \(owed.rawValue) for ever") }
+            if left == 0 { return _ = Issue.record("the model reports queues \(owed.rawValue) without end") }
             let index = owed.rawValue.trailingZeroBitCount
             owed.remove(QueueSet(queue: index))
             take(queue: index)
@@ -105,7 +104,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         }
     }
 
-    /// One `take`, whether the model named the queue or not.
+    /// Calls `take` once, whether or not the model reported the queue.
     @discardableResult
     func take(queue index: Int, requestsNotification: Bool = true) -> Effects {
         let owner = Owner(Batch(capacity: batchCapacity, longestChain: transport.longestChain))
@@ -117,7 +116,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         return effects
     }
 
-    // MARK: What becomes of the requests
+    // MARK: Completing requests
 
     /// Completes the `count` oldest requests, or all.
     func complete(_ count: Int = .max) {
@@ -133,8 +132,8 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         for _ in 0..<min(count, requests.count) where !requests.isEmpty { complete(at: 0, with: .ioError) }
     }
 
-    /// Completes request `index` of `requests`, with `outcome` instead of its I/O if there is one. As a host must, it
-    /// does no I/O for a token that means nothing any more; it reports that one all the same.
+    /// Completes request `index` of `requests` with `outcome`, or with the outcome of its I/O if nil. As a host must,
+    /// it performs no I/O for a stale token, but reports the completion.
     @discardableResult
     func complete(at index: Int, with outcome: Outcome? = nil) -> Effects {
         let pending = requests.remove(at: index)
@@ -143,20 +142,20 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         return call { $0.finish(pending.token, outcome) }
     }
 
-    /// Whether the model still wants `pending`.
+    /// Whether the token of `pending` is current.
     func isCurrent(_ pending: Pending) -> Bool { transport.isCurrent(pending.token) }
 
-    /// Reports `pending` once more, or after it was dropped from `requests`.
+    /// Reports the completion of `pending`, which may already have completed.
     @discardableResult
     func finish(_ pending: Pending, _ outcome: Outcome) -> Effects { call { $0.finish(pending.token, outcome) } }
 
-    // MARK: What the host decides
+    // MARK: Host events
 
     func ready() { call { $0.backendReady() } }
     func deadline() { call { $0.drainDeadlinePassed() } }
     func fatal() { call { $0.fail() } }
 
-    /// The host edits the configuration the driver sees.
+    /// The host changes the configuration.
     @discardableResult
     func change(_ edit: (inout Device.Configuration) -> Void) -> Effects { call { $0.change(edit) } }
 }

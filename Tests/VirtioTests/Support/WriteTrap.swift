@@ -1,11 +1,10 @@
-// A place in guest memory at which the device can be caught in the middle of a step: the first store to it runs the
-// driver's code, on the device's own thread, before the store is done. What two processors do in a race happens here
-// in one order, always.
+// Traps the device's first store to a page of guest memory and runs the driver's code on the device's thread before the
+// store completes. This makes a race between two processors deterministic.
 
 import Glibc
 import Virtio
 
-/// The page that is watched, and what to do. One at a time in the whole process: tests that set a trap are serialized.
+/// The protected page and the hook. One per process: tests that set a trap are serialized.
 @safe private struct Trap {
     let page: UnsafeMutableRawPointer
     let size: Int
@@ -14,8 +13,8 @@ import Virtio
 
 private nonisolated(unsafe) var trap: Trap?
 
-/// The handler of SIGSEGV: a store to the watched page is let through, after the hook. Anything else is a crash, as
-/// ever.
+/// Handler of SIGSEGV: for a store to the protected page, removes the protection and calls the hook. Any other fault
+/// crashes the process.
 private func segmentationFault(
     _ signal: Int32, _ info: UnsafeMutablePointer<siginfo_t>?, _ context: UnsafeMutableRawPointer?
 ) {
@@ -30,8 +29,8 @@ private func segmentationFault(
 }
 
 extension FakeMemory {
-    /// Runs `body`; at its first store to the page of `address`, which is in the region at 0, `hook` runs first. True
-    /// if there was such a store.
+    /// Runs `body`. Calls `hook` before the first store to the page of `address`, which must be in the region at 0.
+    /// Returns whether there was such a store.
     func catchStore(at address: UInt64, _ hook: @escaping () -> Void, in body: () -> Void) -> Bool {
         let size = 4096
         guard let page = guest.resolve(address / 4096 * 4096, 4096) else { preconditionFailure("no such page") }

@@ -1,4 +1,4 @@
-// The rules under SUSPEND that no T-numbered test shows.
+// Requirements of the base text that no T-numbered test covers.
 
 import Testing
 import Virtio
@@ -16,7 +16,7 @@ struct SuspendBaseTests {
     @Test("features that MMIO reserves are not offered", .covers("MM-16", "B-9"), arguments: SuspendDialect.allCases)
     func reservedFeatures(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
-        // SR_IOV, NOTIF_CONFIG_DATA and ADMIN_VQ need what this transport does not have.
+        // SR_IOV, NOTIF_CONFIG_DATA and ADMIN_VQ are reserved for other transports.
         for bit in [37, 39, 41] { #expect(!driver.offered.contains(Features(bit: bit))) }
         for bit in 44..<50 { #expect(!driver.offered.contains(Features(bit: bit))) }
         driver.write(.deviceFeaturesSel, 2)

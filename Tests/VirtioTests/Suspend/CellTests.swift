@@ -1,5 +1,5 @@
-// The dialects' tables of states and inputs, below the rows of Status: what an event does in each state. A row is a
-// string with a letter for each column, in the order of `Oracle.Column`; the draft has no seventh.
+// The rows below Status in the dialects' tables: the effect of an event in each state. A row is a string with one
+// letter per column, in the order of `Oracle.Column`; the draft has no seventh column.
 
 import Testing
 import VirtioABI
@@ -8,13 +8,14 @@ import VirtioABI
 
 @Suite("Suspend: tables")
 struct SuspendCellTests {
-    /// A console in a state, with output in the backend's hands where the state has any, and no interrupt pending.
+    /// A console in the state `column`, with an output request in flight if the state allows one. An interrupt is
+    /// pending only if `pending`.
     private static func console(_ dialect: SuspendDialect, in column: Oracle.Column, pending: Bool) -> ConsoleDriver {
         let driver = ConsoleDriver(suspend: dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUp(to: column == .notLive ? .queues : .driverOK)
         driver.post(8)
-        // The queue without a request in the backend.
+        // Selects the queue without a request in flight.
         driver.write(.queueSel, UInt32(ConsoleQueue.receive))
         if column != .notLive { driver.print([1]) }
         if pending { driver.backend.change { $0.rows = 1 } }
@@ -28,7 +29,7 @@ struct SuspendCellTests {
         return driver
     }
 
-    /// A row: what happens, and the letter for what came of it.
+    /// A row: an event, and the letters of its effect in each state.
     struct Row: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let draft: String
@@ -49,7 +50,7 @@ struct SuspendCellTests {
             driver.write(at: 0x108, width: 4, 0x78)
             return driver.backend.emergency == [0x78] ? "w" : "-"
         },
-        // c: applied with a new generation, t: and told.
+        // c: applied with a new generation, t: the same with a notification.
         Row(testDescription: "Config change event", draft: "ctt---", ratified: "ctt----") { driver in
             let (generation, edges) = (driver.read(.configGeneration), driver.backend.line.risingEdges)
             driver.backend.change { $0.columns = 99 }
@@ -58,13 +59,13 @@ struct SuspendCellTests {
             if !applied { return told || driver.read(.configGeneration) != generation ? "?" : "-" }
             return told ? "t" : "c"
         },
-        // a: the bits go and the line with them.
+        // a: the bits are cleared and the line falls.
         Row(testDescription: "InterruptACK", draft: " aaaaa", ratified: " aaaaaa", pending: true) { driver in
             guard driver.backend.line.level else { return "?" }
             driver.write(.interruptACK, 3)
             return driver.interruptStatus == [] && !driver.backend.line.level ? "a" : "-"
         },
-        // l: the selector is live.
+        // l: the selector takes effect.
         Row(testDescription: "QueueSel", draft: "lll--l", ratified: "lll--ll") { driver in
             driver.write(.queueSel, 9)
             return driver.read(.queueSizeMax) == 0 ? "l" : "-"
@@ -74,7 +75,7 @@ struct SuspendCellTests {
             driver.write(.queueReady, 0)
             return driver.read(.queueReady) == 0 ? "s" : "-"
         },
-        // r: reset at once, p: pended.
+        // r: reset at once, p: deferred until the resume.
         Row(testDescription: "QueueReset = 1", draft: "rrrppr", ratified: "rrrpprr") { driver in
             let was = driver.read(.queueReady)
             driver.write(.queueReset, 1)

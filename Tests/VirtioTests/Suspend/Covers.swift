@@ -1,15 +1,15 @@
-// Which requirements a test shows. The table in the documentation is made of what passed tests report here, so that it
-// names no test that did not run.
+// The requirements that a test covers. Tests that pass report them here, and the table in the documentation is
+// generated from the report: it names no test that did not run.
 
 import Glibc
 import Synchronization
 import Testing
 
-/// Reports the requirements a test covers, once it has passed with all its arguments.
+/// Reports the requirements that a test covers, after it has passed with all its arguments.
 struct Covers: TestTrait, TestScoping {
     let requirements: [String]
 
-    /// The scope is the whole test: one failed argument and nothing is covered.
+    /// The scope is the whole test: if one argument fails, the test covers nothing.
     func scopeProvider(for test: Test, testCase: Test.Case?) -> Covers? { testCase == nil ? self : nil }
 
     func provideScope(
@@ -30,10 +30,10 @@ struct Covers: TestTrait, TestScoping {
         let lines = requirements.map { "\($0)\t\(name)\n" }.joined()
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         guard file >= 0 else {
-            Issue.record("VMM_COVERAGE names a file that cannot be written")
+            Issue.record("the file that VMM_COVERAGE names cannot be written")
             return
         }
-        // One write: tests that run at the same time do not mix their lines.
+        // One write, so that lines of concurrent tests do not mix.
         let written = unsafe Glibc.write(file, lines, lines.utf8.count)
         if written != lines.utf8.count { Issue.record("VMM_COVERAGE was not written") }
         close(file)
@@ -41,11 +41,11 @@ struct Covers: TestTrait, TestScoping {
 }
 
 extension Trait where Self == Covers {
-    /// The test shows that the requirements with these identifiers are met.
+    /// The test covers the requirements with these identifiers.
     static func covers(_ requirements: String...) -> Covers { Covers(requirements: requirements) }
 }
 
-/// A flag that issues raise from wherever they are recorded.
+/// A flag that is set when an issue is recorded, on any thread.
 private final class Flag: Sendable {
     private let value = Atomic(false)
 

@@ -1,4 +1,4 @@
-// Queues that come and go while a draft's drain is under way.
+// Queues that are enabled and reset during a drain.
 
 import Testing
 import Virtio

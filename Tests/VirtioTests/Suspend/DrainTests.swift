@@ -1,4 +1,4 @@
-// T10 to T23 and T43: from the driver's SUSPEND to the acknowledgement (D-3, D-4, D-11, D-12).
+// T10 to T23 and T43: from the SUSPEND write to the acknowledgement (D-3, D-4, D-11, D-12).
 
 import Testing
 import Virtio
@@ -15,7 +15,7 @@ struct SuspendDrainTests {
         #expect(driver.statusByte == 0x1f, driver.state)
         driver.expectRead(chain)
         driver.resume()
-        // Idle: eager, so the very next read shows it.
+        // Idle: the drain is immediate, and the next read shows it.
         driver.suspend()
     }
 
@@ -77,7 +77,7 @@ struct SuspendDrainTests {
         let second = driver.submitRead(2, kick: false)
         driver.write(.status, 0x0f)
         #expect(driver.statusByte == 0x0f, driver.state)
-        // The abort looks at every queue: the second needs no kick of its own.
+        // The abort rescans every queue: the second request needs no notification.
         #expect(driver.backend.requests.count == 2, driver.state)
         driver.backend.complete(1)
         driver.expectRead(first)
@@ -193,7 +193,7 @@ struct SuspendDrainTests {
         let before = driver.appearance
         driver.backend.complete()
         #expect(driver.appearance == before, driver.state)
-        // The request's own data may land; its status byte, the used entry and InterruptStatus wait.
+        // The request's data may be written; its status byte, the used entry and InterruptStatus are deferred.
         let data = chain.writable[0].address
         let outside = driver.memory.changes(since: before.memory).filter { run in
             run.lowerBound < data || run.upperBound > data + 512

@@ -1,31 +1,32 @@
-// A whole device against the oracle: every state, idle and with a request in flight, with every Status word; and every
-// sequence of inputs up to a length. Beside what SuspendLifecycleTests compares, the registers, the interrupt and the
-// used ring count here.
+// Compares a complete device with the oracle: every Status word in every state, idle and with a request in flight, and
+// every sequence of inputs of a length. Unlike SuspendLifecycleTests, it also compares registers, interrupts and the
+// used ring.
 
 import Testing
 import Virtio
 import VirtioABI
 
-/// A disk and its oracle, given the same inputs.
+/// A disk and its oracle, which receive the same inputs.
 private final class MirroredDisk {
     let driver: BlockDriver
     private let accepts: Bool
     private var oracle: Oracle
-    /// What the oracle does not know of the device: its request, the used ring and InterruptStatus.
+    /// Expected state that the oracle does not model: the request, the used ring and InterruptStatus.
     private var busy = false
     private var held = false
     private var used: UInt16 = 0
     private var interrupt: InterruptStatus = []
-    /// The driver accepted features that FEATURES_OK can be granted for: until a reset, after which it does not again.
+    /// Whether FEATURES_OK can be set with the accepted features. False after a reset: the driver does not accept
+    /// again.
     private var acceptable: Bool
 
-    /// A disk at `stage` of its initialisation; a running one with a read in the backend, if `busy`.
+    /// A disk at `stage` of its initialisation; at DRIVER_OK with a read in flight if `busy`.
     init(_ pairing: Pairing, at stage: FakeDriver<Block>.Stage, busy: Bool) {
         accepts = pairing.accepts
         acceptable = stage >= .features
         oracle = Oracle(dialect: pairing.dialect)
         driver = BlockDriver(sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096))
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         let features = driver.offered.subtracting([.suspend, .suspendDraft]).union(pairing.features)
         driver.bringUp(to: stage, accepting: features)
         if stage >= .features { _ = oracle.apply(.write(0x03)) }
@@ -39,7 +40,7 @@ private final class MirroredDisk {
 
     var column: Oracle.Column { oracle.column }
 
-    /// One input for both; `drained` is the backend's completion of the request. Whether they still agree.
+    /// Applies one input to both and returns whether they agree. `drained` completes the request in flight.
     func apply(_ input: Oracle.Input) -> Bool {
         switch input {
         case .write(let word): driver.write(.status, word)
@@ -68,8 +69,8 @@ private final class MirroredDisk {
         interrupt.insert(.usedBuffer)
     }
 
-    private func settle(_ owed: Oracle.DeferredEvent) {
-        switch owed {
+    private func settle(_ action: Oracle.Action) {
+        switch action {
         case .reset:
             (busy, held, acceptable, interrupt) = (false, false, false, [])
         case .deliver where held:
@@ -93,25 +94,25 @@ private final class MirroredDisk {
 
 @Suite("Suspend: exhaustive")
 struct SuspendExhaustiveTests {
-    /// How a device gets where it is to be, from a stage of its initialisation.
-    private struct SuspendCase {
+    /// A state to test: a stage of the initialisation, and the inputs after it.
+    private struct InitialState {
         let stage: FakeDriver<Block>.Stage
         let inputs: [Oracle.Input]
     }
 
-    private func situations(_ dialect: SuspendDialect?) -> [SuspendCase] {
+    private func initialStates(_ dialect: SuspendDialect?) -> [InitialState] {
         let resume = Oracle.Input.write(dialect == .draft ? 0x0f : 0x1f)
         let suspended: [Oracle.Input] = [.write(0x1f), .drained]
-        let lives: [[Oracle.Input]] = [
+        let running: [[Oracle.Input]] = [
             [], [.write(0x1f)], suspended, [.write(0x1f), .deadline], suspended + [resume],
             [.write(0x1f), .deadline, resume], [.fail], suspended + [.fail], suspended + [resume, .fail],
         ]
         let early = [
-            SuspendCase(stage: .reset, inputs: []), SuspendCase(stage: .features, inputs: []),
-            SuspendCase(stage: .queues, inputs: []), SuspendCase(stage: .queues, inputs: [.fail]),
+            InitialState(stage: .reset, inputs: []), InitialState(stage: .features, inputs: []),
+            InitialState(stage: .queues, inputs: []), InitialState(stage: .queues, inputs: [.fail]),
         ]
-        let plain = early + lives.map { SuspendCase(stage: .driverOK, inputs: $0) }
-        return plain + plain.map { SuspendCase(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
+        let plain = early + running.map { InitialState(stage: .driverOK, inputs: $0) }
+        return plain + plain.map { InitialState(stage: $0.stage, inputs: $0.inputs + [.write(0x80)]) }
     }
 
     @Test(
@@ -119,15 +120,15 @@ struct SuspendExhaustiveTests {
         .covers("D-2", "D-3", "D-13", "D-14", "D-18", "V5-DEV-2", "V5-DEV-3", "V14-DEV-1"), arguments: Pairing.all)
     func everyWord(_ pairing: Pairing) {
         var columns: [Oracle.Column: Int] = [:]
-        for situation in situations(pairing.dialect) {
+        for initial in initialStates(pairing.dialect) {
             for busy in [false, true] {
                 for word in SuspendLifecycleTests.words {
-                    let device = MirroredDisk(pairing, at: situation.stage, busy: busy)
-                    let reached = situation.inputs.allSatisfy { device.apply($0) }
+                    let device = MirroredDisk(pairing, at: initial.stage, busy: busy)
+                    let reached = initial.inputs.allSatisfy { device.apply($0) }
                     columns[device.column, default: 0] += 1
-                    // What follows the word shows what it left behind.
+                    // Further inputs show the effects of the word that are not visible yet.
                     guard reached, device.apply(.write(word)), device.apply(.drained), device.apply(.ready) else {
-                        Issue.record("\(situation), busy \(busy), word \(word): \(device.difference)")
+                        Issue.record("\(initial), busy \(busy), word \(word): \(device.difference)")
                         return
                     }
                 }

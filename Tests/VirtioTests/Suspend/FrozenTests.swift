@@ -1,5 +1,4 @@
-// T37 to T42 and T45: the register file and the configuration space of a suspended device (D-5, D-15,
-// D-16).
+// T37 to T42 and T45: the register file and the configuration space of a suspended device (D-5, D-15, D-16).
 
 import Testing
 import Virtio
@@ -37,7 +36,7 @@ struct SuspendFrozenTests {
         let driver = ConsoleDriver(suspend: .draft)
         driver.bringUpSuspended()
         driver.write(at: 0x108, width: 4, 0x78)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.requestResume()
         driver.write(at: 0x108, width: 4, 0x79)
         #expect(driver.backend.emergency == [])
@@ -63,7 +62,7 @@ struct SuspendFrozenTests {
     func T40_frozenRegisters(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
         driver.bringUp(to: .featuresOK)
-        // Queue 0 is configured and not ready, queue 1 is: what is selected can be told apart.
+        // Queue 1 is ready and queue 0 is not, so QueueReady shows which one is selected.
         driver.setUp(queue: 1)
         driver.write(.status, 0x0f)
         driver.write(.deviceFeaturesSel, 1)

@@ -1,31 +1,31 @@
-// The lifecycle against the oracle: every state that can be reached with every input, so sequences of any length, and
-// besides every sequence up to a length, which says the same without any argument about states.
+// Compares the lifecycle with the oracle: every input in every reachable state, which covers sequences of any length.
+// Every sequence of a fixed length is tested as well, without the assumption that states are compared completely.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension Lifecycle {
-    /// One input, and what is owed for it in the oracle's words.
-    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.DeferredEvent {
+    /// Applies one input; returns the action due, in the oracle's terms.
+    mutating func apply(_ input: Oracle.Input, acceptable: Bool, features: Features) -> Oracle.Action {
         let phaseBefore = phase
         switch input {
         case .write(let word):
-            let owed = Oracle.DeferredEvent(write(word, features: features, acceptable: acceptable))
-            if owed == .reset { reset() }
-            return owed
+            let action = Oracle.Action(write(word, features: features, acceptable: acceptable))
+            if action == .reset { reset() }
+            return action
         case .drained: return drained() ? .acknowledge : .nothing
         case .deadline:
-            let owed = Oracle.DeferredEvent(deadlinePassed())
-            return phase == .suspended && phaseBefore == .suspending ? .acknowledge : owed
+            let action = Oracle.Action(deadlinePassed())
+            return phase == .suspended && phaseBefore == .suspending ? .acknowledge : action
         case .ready: return resumed() ? .deliver : .nothing
         case .fail:
-            let owed = Oracle.DeferredEvent(fail())
-            return latchedError ? .latch : owed
+            let action = Oracle.Action(fail())
+            return latchedError ? .latch : action
         }
     }
 
-    /// The oracle's name of the phase.
+    /// The oracle's column for the phase.
     var column: Oracle.Column {
         switch phase {
         case .notLive: .notLive
@@ -38,14 +38,14 @@ extension Lifecycle {
         }
     }
 
-    /// Whether everything that can be asked is what `oracle` says.
+    /// Whether all properties equal those of `oracle`.
     func agrees(with oracle: Oracle) -> Bool {
         status.rawValue == oracle.status && column == oracle.column && mayTake == oracle.pops && mayUse == oracle.uses
             && isFrozen == oracle.frozen && suspendNegotiated == oracle.negotiated && latchedError == oracle.latched
     }
 }
 
-extension Oracle.DeferredEvent {
+extension Oracle.Action {
     init(_ action: Lifecycle.Action) {
         self =
             switch action {
@@ -54,15 +54,15 @@ extension Oracle.DeferredEvent {
             case .goLive: .live
             case .beginSuspend: .drain
             case .abortSuspend: .rescan
-            case .beginResume: .askBackend
-            case .abortResume: .calmBackend
+            case .beginResume: .resumeBackend
+            case .abortResume: .cancelBackendResume
             case .die(notify: true): .notifiedDeath
             case .die(notify: false): .quietDeath
             }
     }
 }
 
-/// Which device meets which driver.
+/// A device's dialect, and whether the driver accepts it.
 struct Pairing: CustomTestStringConvertible, Sendable {
     let dialect: SuspendDialect?
     /// The driver accepted the dialect's bit.
@@ -80,7 +80,7 @@ struct Pairing: CustomTestStringConvertible, Sendable {
 
 @Suite("Suspend: lifecycle")
 struct SuspendLifecycleTests {
-    /// Every byte, and words whose low byte is not the whole of it.
+    /// Every byte, and words with bits above the low byte.
     static let words =
         Array(UInt32(0)...255) + [0x100, 0x110, 0x180, 0xffff_ff00, 0xffff_ff0f, 0x0001_001f, 0xffff_ffff]
 
@@ -89,7 +89,7 @@ struct SuspendLifecycleTests {
         let events: [Oracle.Input] = [.drained, .deadline, .ready, .fail]
         let inputs = Self.words.map { Oracle.Input.write($0) } + events
         let start = Oracle(dialect: pairing.dialect)
-        // A state of the oracle belongs to one state of the implementation: then sequences of any length agree.
+        // Each oracle state must correspond to exactly one lifecycle state. Then sequences of any length agree.
         var known = [start: Lifecycle(dialect: pairing.dialect)]
         var open = [start]
         var transitions = 0
@@ -98,10 +98,11 @@ struct SuspendLifecycleTests {
                 for acceptable in [true, false] {
                     var (oracle, next) = (from, device)
                     let expected = oracle.apply(input, acceptable: acceptable, accepts: pairing.accepts)
-                    let owed = next.apply(input, acceptable: acceptable, features: pairing.features)
+                    let action = next.apply(input, acceptable: acceptable, features: pairing.features)
                     transitions += 1
-                    guard owed == expected, next.agrees(with: oracle), known[oracle, default: next] == next else {
-                        Issue.record("\(input) in \(from): \(owed), \(next), but the tables say \(expected), \(oracle)")
+                    guard action == expected, next.agrees(with: oracle), known[oracle, default: next] == next else {
+                        Issue.record(
+                            "\(input) in \(from): \(action), \(next), but the tables say \(expected), \(oracle)")
                         return
                     }
                     if known.updateValue(next, forKey: oracle) == nil { open.append(oracle) }
@@ -112,7 +113,7 @@ struct SuspendLifecycleTests {
         #expect(known.count > (pairing.accepts ? 30 : 10))
     }
 
-    /// The bytes a driver of either dialect uses, with the ones it must not, and everything that happens in the device.
+    /// Status words that drivers of either dialect write, words that they must not write, and all events of the device.
     static let alphabet: [Oracle.Input] = [
         .write(0), .write(0x0b), .write(0x0f), .write(0x1f), .write(0x1b), .write(0x8f), .write(0x100),
         .drained, .deadline, .ready, .fail,
@@ -132,7 +133,7 @@ struct SuspendLifecycleTests {
         print("lifecycle, \(dialect): \(count) sequences of \(Self.length) inputs from a running device")
     }
 
-    /// Tries every continuation of `length` inputs; the inputs that led to a difference, or nil.
+    /// Tries every continuation of `length` inputs; returns the inputs that led to a difference, or nil.
     private static func follow(
         _ device: Lifecycle, _ oracle: Oracle, _ length: Int, _ count: inout Int
     ) -> [Oracle.Input]? {
@@ -143,8 +144,8 @@ struct SuspendLifecycleTests {
         for input in alphabet {
             var (nextDevice, nextOracle) = (device, oracle)
             let expected = nextOracle.apply(input)
-            let owed = nextDevice.apply(input, acceptable: true, features: device.dialect?.feature ?? [])
-            guard owed == expected, nextDevice.agrees(with: nextOracle) else { return [input] }
+            let action = nextDevice.apply(input, acceptable: true, features: device.dialect?.feature ?? [])
+            guard action == expected, nextDevice.agrees(with: nextOracle) else { return [input] }
             if let rest = follow(nextDevice, nextOracle, length - 1, &count) { return [input] + rest }
         }
         return nil

@@ -1,4 +1,4 @@
-// T01 to T07 and T09: who may use SUSPEND at all (D-1, D-2, D-18).
+// T01 to T07 and T09: the conditions for SUSPEND to have an effect (D-1, D-2, D-18).
 
 import Testing
 import Virtio
@@ -108,7 +108,7 @@ struct SuspendNegotiationTests {
     }
 }
 
-/// As much of a network device as it takes to ask for one.
+/// A minimal network device.
 private struct Network: VirtioDevice, ~Copyable {
     struct Request: Sendable {}
     struct Configuration: Equatable, Sendable {}

@@ -1,32 +1,32 @@
-// What the lifecycle has to do, as two tables, one a dialect: a row for each input, a column for each state, written
-// down from the texts and the decisions of the Suspend article, and not from the implementation. It holds no device:
-// what a drain or a resume does is not its business, only that one is owed.
+// The expected lifecycle as two tables, one per dialect: a row for each input, a column for each state. The tables are
+// derived from the specifications and the decisions of the Suspend article, not from the implementation. The oracle
+// models no device: it only says that a drain or a resume is due.
 
 import Virtio
 import VirtioABI
 
-/// The lifecycle of a device as its two tables have it.
+/// The expected lifecycle of a device.
 struct Oracle: Hashable {
-    /// A column. 1.4 has two ways to be dead, the draft uses the first only.
+    /// A column. 1.4 has two dead states; the draft uses the first only.
     enum Column: Int, CaseIterable {
         case notLive, running, suspending, suspended, resuming, dead, deadSuspended
     }
 
-    /// What the transport owes the driver or its host after an input.
-    enum DeferredEvent: Hashable {
-        case nothing, reset, live, drain, rescan, askBackend, calmBackend, acknowledge, deliver
+    /// The action that the transport must perform after an input.
+    enum Action: Hashable {
+        case nothing, reset, live, drain, rescan, resumeBackend, cancelBackendResume, acknowledge, deliver
         case notifiedDeath, quietDeath
-        /// The draft keeps a fatal error to itself until the resume.
+        /// The draft latches a fatal error until the resume.
         case latch
     }
 
-    /// A row.
+    /// An input.
     enum Input: Hashable {
         case write(UInt32)
         case drained, deadline, ready, fail
     }
 
-    /// A row, with the Status writes sorted by what the tables tell apart.
+    /// A row of the tables; Status writes are classified by the bits that matter.
     private enum Row: Hashable {
         case suspendAndOK, suspendOnly, okOnly, neither, failed
         case drained, deadline, ready, fail
@@ -34,37 +34,37 @@ struct Oracle: Hashable {
 
     private struct Cell {
         let next: Column?
-        let owed: DeferredEvent
+        let action: Action
     }
 
     let dialect: SuspendDialect?
     private(set) var column = Column.notLive
     private(set) var negotiated = false
     private(set) var latched = false
-    /// ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128: what the driver ever set since the reset.
+    /// Bits that the driver set since the reset: ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128.
     private(set) var sticky: UInt8 = 0
 
     init(dialect: SuspendDialect?) { self.dialect = dialect }
 
     // MARK: The tables
 
-    private static let stay = Cell(next: nil, owed: .nothing)
-    private static func go(_ next: Column, _ owed: DeferredEvent) -> Cell { Cell(next: next, owed: owed) }
+    private static let stay = Cell(next: nil, action: .nothing)
+    private static func go(_ next: Column, _ action: Action) -> Cell { Cell(next: next, action: action) }
 
     // Columns:       notLive, running, suspending, suspended, resuming, dead, deadSuspended
     private static let draft: [Row: [Cell]] = {
         let set = [
-            stay, go(.suspending, .drain), stay, stay, go(.suspended, .calmBackend), stay, stay,
+            stay, go(.suspending, .drain), stay, stay, go(.suspended, .cancelBackendResume), stay, stay,
         ]
         let clear = [
-            stay, stay, go(.running, .rescan), go(.resuming, .askBackend), stay, stay, stay,
+            stay, stay, go(.running, .rescan), go(.resuming, .resumeBackend), stay, stay, stay,
         ]
         return [
             .suspendAndOK: set,
             .suspendOnly: set,
             .okOnly: clear,
             .neither: clear,
-            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -76,13 +76,13 @@ struct Oracle: Hashable {
     }()
 
     private static let ratified: [Row: [Cell]] = {
-        let resume = go(.resuming, .askBackend)
+        let resume = go(.resuming, .resumeBackend)
         return [
             .suspendAndOK: [stay, go(.suspending, .drain), stay, resume, stay, stay, stay],
             .suspendOnly: [stay, go(.suspending, .drain), stay, stay, stay, stay, stay],
             .okOnly: [stay, stay, stay, resume, stay, stay, stay],
             .neither: [stay, stay, stay, stay, stay, stay, stay],
-            .failed: [stay, stay, stay, stay, go(.suspended, .calmBackend), stay, stay],
+            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.dead, .notifiedDeath), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -93,7 +93,7 @@ struct Oracle: Hashable {
         ]
     }()
 
-    /// Row "Status read".
+    /// Row "Status read": the expected value of Status.
     var status: UInt8 {
         let dead: UInt8 = column == .dead || column == .deadSuspended ? 0x40 : 0
         switch (column, dialect) {
@@ -103,17 +103,19 @@ struct Oracle: Hashable {
         }
     }
 
-    /// Rows "QueueNotify" and "Backend input arrives": whether a buffer may be popped.
+    /// Rows "QueueNotify" and "Backend input arrives": whether the device may pop a buffer.
     var pops: Bool { column == .running || column == .suspending && dialect == .draft }
-    /// Row "Backend completion": whether it is written to the used ring; in a frozen device it is held, else dropped.
+    /// Row "Backend completion": whether a completion is written to the used ring. Otherwise a frozen device holds it,
+    /// any other drops it.
     var uses: Bool { column == .running || column == .suspending }
-    /// Rows "Config window write", "Config change event" and "Sel registers".
+    /// Rows "Config window write", "Config change event" and "Sel registers": whether the device is frozen.
     var frozen: Bool { column == .suspended || column == .resuming }
 
     // MARK: Inputs
 
-    /// One input. `acceptable`: FEATURES_OK can be granted; `accepts`: the driver accepted the dialect's feature bit.
-    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> DeferredEvent {
+    /// Applies one input and returns the action due. `acceptable`: FEATURES_OK can be set; `accepts`: the driver
+    /// accepted the dialect's feature bit.
+    mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Action {
         switch input {
         case .write(0):
             self = Oracle(dialect: dialect)
@@ -126,14 +128,14 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> DeferredEvent {
+    private mutating func write(_ byte: UInt8, acceptable: Bool, accepts: Bool) -> Action {
         sticky |= byte & 0x83
         if byte & 0x08 != 0 && sticky & 0x08 == 0 && acceptable {
             sticky |= 0x08
             negotiated = dialect != nil && accepts
         }
         if column == .notLive {
-            // Row "One write: DRIVER_OK + SUSPEND": live if FEATURES_OK held and FAILED clear, SUSPEND ignored.
+            // Row "One write: DRIVER_OK + SUSPEND": live if FEATURES_OK is set and FAILED is clear; SUSPEND is ignored.
             guard byte & 0x04 != 0, sticky & 0x88 == 0x08 else { return .nothing }
             sticky |= 0x04
             column = .running
@@ -149,7 +151,7 @@ struct Oracle: Hashable {
         }
     }
 
-    private mutating func enter(_ row: Row) -> DeferredEvent {
+    private mutating func enter(_ row: Row) -> Action {
         let table = dialect == .draft ? Self.draft : Self.ratified
         guard let cell = table[row]?[column.rawValue], let next = cell.next else { return .nothing }
         if next == .resuming && latched {
@@ -157,8 +159,8 @@ struct Oracle: Hashable {
             (column, latched) = (.dead, false)
             return .notifiedDeath
         }
-        latched = cell.owed == .latch
+        latched = cell.action == .latch
         column = next
-        return cell.owed
+        return cell.action
     }
 }

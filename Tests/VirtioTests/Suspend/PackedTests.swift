@@ -1,5 +1,5 @@
-// T56: what T20, T21 and T49 show of split rings, with packed ones whose wrap lies in every place of the window between
-// the SUSPEND write and what follows the resume.
+// T56: T20, T21 and T49 with packed rings, for every position of the wrap between the SUSPEND write and the first
+// buffers after the resume.
 
 import Testing
 import Virtio
@@ -7,7 +7,7 @@ import VirtioABI
 
 @Suite("Suspend: packed ring")
 struct SuspendPackedTests {
-    /// A ring, where it stands when the test begins, and the descriptors of each buffer.
+    /// A ring's size, its position when the test begins, and the descriptors per buffer.
     struct Ring: Sendable, CustomTestStringConvertible {
         let size: UInt16
         let position: Int
@@ -23,10 +23,10 @@ struct SuspendPackedTests {
 
     /// Three buffers fill the ring.
     static let full = Ring.all(3, 1) + Ring.all(6, 2)
-    /// There is room for a fourth.
+    /// Three buffers leave room for a fourth.
     static let roomy = Ring.all(4, 1) + Ring.all(5, 1) + Ring.all(8, 1) + Ring.all(8, 2)
 
-    /// A running device whose ring stands where `ring` says.
+    /// A running device with its ring at `ring.position`.
     func driver(_ dialect: SuspendDialect, _ ring: Ring) -> FourQueuesDriver {
         let driver = FourQueuesDriver(suspend: dialect, form: Form(packed: true))
         driver.bringUp(queueSize: ring.size)
@@ -36,7 +36,7 @@ struct SuspendPackedTests {
 
     func ids(_ chains: [Chain]) -> [UInt32] { chains.map { UInt32($0.head) } }
 
-    /// Resumes, and expects `chains` to be served without another kick, in this order.
+    /// Resumes; fails unless `chains` are used in this order without another notification.
     func expectServed(_ driver: FourQueuesDriver, _ dialect: SuspendDialect, _ chains: [Chain]) {
         driver.write(.status, dialect.resume)
         #expect(driver.status.rawValue == 0x0f, driver.state)

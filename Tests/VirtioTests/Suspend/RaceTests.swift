@@ -1,4 +1,4 @@
-// T30 and T44, with real threads (D-4). To be run under ThreadSanitizer as well.
+// T30 and T44, with threads (D-4). They also run under ThreadSanitizer.
 
 import Glibc
 import Testing
@@ -7,7 +7,7 @@ import VirtioABI
 
 @Suite("Suspend: races", .serialized)
 struct SuspendRaceTests {
-    /// Rounds for both dialects together; VMM_ROUNDS asks for another number.
+    /// Rounds for both dialects together; VMM_ROUNDS changes the number.
     private static let rounds = unsafe getenv("VMM_ROUNDS").flatMap { unsafe Int(String(cString: $0)) } ?? 100_000
 
     @Test(
@@ -27,7 +27,7 @@ struct SuspendRaceTests {
         print("races, \(dialect): \(Self.rounds / 2) rounds, \(Int(device.risingEdges)) interrupts")
     }
 
-    /// A request in each queue, a suspension right behind the kicks, a resume; what went wrong, or nil.
+    /// Makes a request available in each queue, suspends at once and resumes; returns the error, or nil.
     private func suspendAndResume(
         _ device: RacingDevice, _ dialect: SuspendDialect, round: Int, published: inout UInt16
     ) -> String? {
@@ -38,12 +38,12 @@ struct SuspendRaceTests {
         }
         published &+= 1
         device.write(.status, 0x1f)
-        // The draft retains in every other round, so that completions meet a suspended device.
+        // The draft retains requests in every other round, so that some complete while suspended.
         let retains = dialect == .draft && round % 2 == 0
         if retains { device.deadline() }
         let (suspended, all) = (dialect.suspended, Array(repeating: published, count: 4))
         guard deadline.wait({ device.read(.status) == suspended }) else { return "not suspended in round \(round)" }
-        // What the drain owes: 1.4 what was popped, the draft what was available.
+        // After the drain 1.4 has used what it popped, the draft what was available.
         let drained = dialect == .draft ? device.used == all : device.inFlight == 0
         guard retains || drained else { return "suspended with requests in flight in round \(round)" }
         let (used, interrupt, edges) = (device.used, device.read(.interruptStatus), device.risingEdges)
@@ -68,7 +68,7 @@ struct SuspendRaceTests {
         let changes = UInt32(rounds)
         let host = Thread {
             for value in 1...changes {
-                // In step with the driver, but for the moment of the change.
+                // Waits for the driver's turn; the moment of the change is not synchronized.
                 let ready = Deadline().wait { device.turn == value }
                 if !ready { return }
                 device.change(to: value)
@@ -86,7 +86,7 @@ struct SuspendRaceTests {
         print("races, \(dialect): \(rounds) changes, \(early) before the acknowledgement")
     }
 
-    /// Suspends while the host changes the configuration to `value`; what went wrong, or nil.
+    /// Suspends while the host changes the configuration to `value`; returns the error, or nil.
     private func change(
         _ device: RacingDevice, _ dialect: SuspendDialect, to value: UInt32, early: inout Int
     ) -> String? {
@@ -101,7 +101,7 @@ struct SuspendRaceTests {
         let after = bit == 0 && now == generation && bytes == value - 1
         guard before || after else { return "change \(value) is split: \(bit) \(now - generation) \(bytes)" }
         if before { early += 1 }
-        // The host is done with this change: from here on only the resume can bring it.
+        // The host has made the change: from here on only the resume can commit it.
         guard deadline.wait({ device.changed == value }) else { return "the host did not change anything" }
         guard look(device) == (bit, now, bytes) else { return "change \(value) reached a suspended device" }
         device.write(.interruptACK, 3)

@@ -1,4 +1,4 @@
-// T46 to T55 and T57: from the driver's resume request to a device that runs as if nothing had been (D-4, D-7, D-17).
+// T46 to T55 and T57: from the resume request to a running device (D-4, D-7, D-17).
 
 import Testing
 import Virtio
@@ -9,7 +9,7 @@ struct SuspendResumeTests {
     @Test("T46 the draft: 0x1f until the backend is ready, then 0x0f", .covers("V5-DEV-1", "D-3"))
     func T46_draft() {
         let driver = BlockDriver(sectors: 8, suspend: .draft)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUpSuspended()
         #expect(driver.requestResume().events == .resumeRequested)
         for _ in 0..<10 { #expect(driver.statusByte == 0x1f) }
@@ -25,11 +25,11 @@ struct SuspendResumeTests {
         .covers("V14-INF-2", "V14-DEV-9", "D-3"), arguments: [UInt32(0x1f), 0x0f])
     func T47_ratified(_ word: UInt32) {
         let driver = BlockDriver(sectors: 8, suspend: .ratified)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUpSuspended()
         #expect(driver.write(.status, word).events == .resumeRequested)
         for _ in 0..<10 { #expect(driver.statusByte == 0x1b) }
-        // No abort of a resume in 1.4, and a repetition asks for nothing new.
+        // 1.4 has no abort of a resume, and a repeated request has no effect.
         for repeated: UInt32 in [0x1b, 0x1f, 0x0b] {
             #expect(driver.write(.status, repeated).events == [])
             #expect(driver.statusByte == 0x1b, driver.state)
@@ -45,7 +45,7 @@ struct SuspendResumeTests {
         arguments: SuspendDialect.allCases)
     func T48_nothingEarly(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUp()
         driver.post(8)
         driver.suspend()
@@ -133,7 +133,7 @@ struct SuspendResumeTests {
     @Test("T52 the draft: a resume under way is aborted, and nothing was delivered", .covers("V5-DRV-6", "D-4"))
     func T52_abortResume() {
         let driver = ConsoleDriver(suspend: .draft)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUp()
         driver.post(8)
         driver.suspend()
@@ -143,7 +143,7 @@ struct SuspendResumeTests {
         driver.requestResume()
         driver.write(.status, 0x1f)
         driver.expectUntouched(since: before)
-        // The backend of the aborted resume gets ready after all: nobody waits for it.
+        // The backend becomes ready for the aborted resume: no effect.
         driver.backend.ready()
         driver.expectUntouched(since: before)
         driver.requestResume()
@@ -190,7 +190,7 @@ struct SuspendResumeTests {
             let byte = UInt8(truncatingIfNeeded: round)
             disk.memory.fill(byte, at: write[0].address + 16, count: 512)
             console.memory.fill(byte, at: output[0].address, count: 1)
-            // By turns before and after the SUSPEND write, with a completion on either side of the acknowledgement.
+            // Alternates between a completion before and after the SUSPEND write.
             disk.add(write, to: 0)
             if round % 2 == 0 { disk.backend.complete() }
             disk.requestSuspend()
@@ -224,7 +224,7 @@ struct SuspendResumeTests {
         }
         driver.requestSuspend()
         driver.backend.deadline()
-        // In another order than they were taken.
+        // Completes in reverse order.
         while !driver.backend.requests.isEmpty { driver.backend.complete(at: driver.backend.requests.count - 1) }
         #expect(driver.backend.line.risingEdges == 0)
         driver.resume()

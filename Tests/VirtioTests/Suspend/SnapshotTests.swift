@@ -1,5 +1,5 @@
-// T66: a device taken out as a value in the middle of a suspension, and put into another transport over another
-// memory: what was held, staged and kicked comes there, once (D-8, D-17).
+// T66: a snapshot of a suspended device, restored in another transport with another memory: held completions, staged
+// changes and notifications take effect there, once (D-8, D-17).
 
 import Testing
 import Virtio
@@ -75,7 +75,7 @@ struct SnapshotTests {
     @Test("T66 a resume under way asks for its backend again", arguments: SuspendDialect.allCases)
     func T66_resuming(_ dialect: SuspendDialect) {
         let old = BlockDriver(sectors: 8, suspend: dialect)
-        old.backend.readiesAtOnce = false
+        old.backend.resumesAtOnce = false
         old.bringUpSuspended()
         old.requestResume()
         let new = BlockDriver(sectors: 8, suspend: dialect)

@@ -1,4 +1,4 @@
-// T58 to T65: resets, errors and odd Status words around a suspension (D-2, D-10, D-13, D-14).
+// T58 to T65: resets, errors and unusual Status words around a suspension (D-2, D-10, D-13, D-14).
 
 import Testing
 import Virtio
@@ -6,7 +6,8 @@ import VirtioABI
 
 @Suite("Suspend: failure and reset")
 struct SuspendFailureTests {
-    /// Fails unless a reset was complete when its Status write returned, and stays so when `chain` completes late.
+    /// Resets the device; fails unless the reset is complete when its Status write returns, and late completions have
+    /// no effect.
     private func expectReset(_ driver: BlockDriver, _ location: SourceLocation = #_sourceLocation) {
         let edges = driver.backend.line.risingEdges
         driver.write(.status, 0)
@@ -40,7 +41,7 @@ struct SuspendFailureTests {
         let (driver, _) = BlockDriver.busy(dialect)
         driver.requestSuspend()
         driver.bringUp()
-        // The same head, in the next epoch: the older completion comes first.
+        // The same head in the next epoch: the completion of the previous epoch comes first.
         let chain = driver.submitRead()
         let used = driver[queue: 0].usedIndex
         driver.backend.complete(1)
@@ -73,7 +74,7 @@ struct SuspendFailureTests {
     @Test("T60 reset while resuming", .covers("D-9", "D-10", "B-7"), arguments: SuspendDialect.allCases)
     func T60_resuming(_ dialect: SuspendDialect) {
         let (driver, _) = BlockDriver.busy(dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.requestSuspend()
         if dialect == .draft { driver.backend.deadline() } else { driver.backend.complete() }
         driver.acknowledge()
@@ -102,7 +103,7 @@ struct SuspendFailureTests {
         .covers("D-14"), arguments: SuspendDialect.allCases)
     func T62_failedStays(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUpSuspended()
         driver.write(.status, dialect.suspended | 0x80)
         #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
@@ -118,7 +119,7 @@ struct SuspendFailureTests {
         arguments: SuspendDialect.allCases)
     func failedInTransition(_ dialect: SuspendDialect) {
         let (driver, chain) = BlockDriver.busy(dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.requestSuspend()
         driver.write(.status, 0x8f)
         #expect(driver.statusByte == 0x8f, driver.state)
@@ -127,7 +128,7 @@ struct SuspendFailureTests {
         driver.expectRead(chain)
 
         let other = BlockDriver(sectors: 8, suspend: dialect)
-        other.backend.readiesAtOnce = false
+        other.backend.resumesAtOnce = false
         other.bringUpSuspended()
         other.requestResume()
         other.write(.status, 0x8f)
@@ -173,7 +174,7 @@ struct SuspendFailureTests {
     @Test("T64 the backend cannot resume", .covers("D-13", "V14-DEV-9", "B-6"), arguments: SuspendDialect.allCases)
     func T64_resumeFails(_ dialect: SuspendDialect) {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUpSuspended()
         driver.requestResume()
         driver.backend.fatal()
@@ -206,7 +207,7 @@ struct SuspendFailureTests {
         driver.bringUp()
         driver[queue: 0].setAvailableIndex(0x4000)
         driver.requestSuspend()
-        // 1.4 no longer looks at the ring, so it finds out after the resume.
+        // 1.4 does not read the ring while suspending, so it finds the fault after the resume.
         if dialect == .ratified {
             #expect(driver.statusByte == 0x1b, driver.state)
             driver.requestResume()
@@ -264,7 +265,7 @@ struct SuspendFailureTests {
             driver.write(.status, word)
             #expect(driver.statusByte == 0x0f, driver.state)
         }
-        // The register has 32 bits: what a wider bus carries beyond them is nothing.
+        // The register has 32 bits: higher bits of the access are ignored.
         driver.write(at: 0x70, width: 4, 0x1_0000_000f)
         #expect(driver.statusByte == 0x0f, driver.state)
         for width in [1, 2, 8] { driver.write(at: 0x70, width: width, 0) }

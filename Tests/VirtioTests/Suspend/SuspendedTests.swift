@@ -1,5 +1,5 @@
-// T24 to T29, T32 to T36: what a suspended device neither does nor forgets (D-6 to D-9, D-20). T31 does not apply:
-// there is no vhost here. Nor do the edge halves of T35: the line is level.
+// T24 to T29, T32 to T36: what a suspended device must not do, and what it keeps (D-6 to D-9, D-20). T31 does not apply
+// because there is no vhost, nor does the edge variant of T35 because the line is level.
 
 import Testing
 import Virtio
@@ -14,14 +14,14 @@ struct SuspendedTests {
         let driver = BlockDriver(sectors: 8, suspend: dialect)
         driver.bringUpSuspended()
         let chains = (0..<3).map { driver.submitRead(UInt64($0), kick: false) }
-        // A device that so much as looks at this index finds a broken ring.
+        // A device that reads this index reports a fault.
         let queue = driver[queue: 0]
         queue.setAvailableIndex(0x4000)
         let before = driver.appearance
         for index in UInt32(0)..<3 {
             #expect(driver.write(.queueNotify, index).queues == [])
         }
-        // A kick that never came through QueueNotify: the worker looks at the queue by itself.
+        // The worker serves the queue without a QueueNotify write.
         driver.backend.take(queue: 0)
         driver.expectUntouched(since: before)
         #expect(driver.backend.requests.isEmpty)
@@ -39,7 +39,7 @@ struct SuspendedTests {
         }
     }
 
-    /// Everything that can happen to a suspended device, with guest memory out of reach: an access would be a crash.
+    /// All events of a suspended device, with guest memory inaccessible: an access crashes the process.
     private static func provokeSealed(_ dialect: SuspendDialect) {
         let driver = ConsoleDriver(suspend: dialect)
         driver.bringUp()
@@ -47,7 +47,7 @@ struct SuspendedTests {
         driver.print([1, 2])
         driver.requestSuspend()
         dialect == .draft ? driver.backend.deadline() : driver.backend.complete()
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.memory.sealed {
             for _ in 0..<2 {
                 for queue in 0..<2 {
@@ -256,8 +256,8 @@ struct SuspendedTests {
 }
 
 extension ConsoleDriver {
-    /// Types what is left of `input` and posts buffers anew until all of it came back in the buffers `posted`, by
-    /// head; returns what did.
+    /// Types the rest of `input` and posts buffers until all of it has arrived. `posted` are the buffers in flight, by
+    /// head. Returns the bytes received.
     fileprivate func collect(_ input: [UInt8], sent: Int, in posted: [UInt32: Chain]) -> [UInt8] {
         var (sent, received, posted) = (sent, [UInt8](), posted)
         for _ in 0..<200 where received.count < input.count {

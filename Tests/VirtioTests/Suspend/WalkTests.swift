@@ -1,5 +1,5 @@
-// Random walks over the real transport: queues that come and go, requests in flight and held, changes, errors, resets,
-// and SUSPEND all the while. A walk that fails prints its seed and the shortest list of steps that still fails.
+// Random walks over the transport: queue stops and starts, requests in flight and held, changes, errors, resets and
+// suspends. A walk that fails prints its seed and a shortened list of steps that still fails.
 
 import Glibc
 import Testing
@@ -10,7 +10,7 @@ import VirtioABI
 @Suite("Suspend: walks")
 struct SuspendWalkTests {
     private static let length = 250
-    /// Steps of all walks together; VMM_STEPS asks for another number.
+    /// Steps of all walks together; VMM_STEPS changes the number.
     private static let steps = unsafe getenv("VMM_STEPS").flatMap { unsafe Int(String(cString: $0)) } ?? 120_000
     private static var walks: Int { max(1, steps / length / 6) }
 
@@ -60,36 +60,36 @@ struct SuspendWalkTests {
 
     private func walk<Device: VirtioDevice & ~Copyable>(_ dialect: SuspendDialect, _ kind: () -> WalkKind<Device>) {
         let kind = kind()
-        var tracedLoad = (states: [Oracle.Column: Int](), used: 0, held: 0)
+        var statistics = (states: [Oracle.Column: Int](), used: 0, held: 0)
         for seed in 1...UInt64(Self.walks) {
             let scope: FreezeScope = seed % 3 == 0 ? .narrow : .wide
             let steps = WalkStep.walk(seed: seed, length: Self.length)
-            let walker = Walker(kind, dialect, scope)
-            for step in steps where walker.failure == nil { walker.make(step) }
-            tracedLoad.states.merge(walker.tracedLoad.states, uniquingKeysWith: +)
-            tracedLoad = (
-                tracedLoad.states, tracedLoad.used + walker.tracedLoad.used, tracedLoad.held + walker.tracedLoad.held
+            let walk = RandomWalk(kind, dialect, scope)
+            for step in steps where walk.failure == nil { walk.make(step) }
+            statistics.states.merge(walk.statistics.states, uniquingKeysWith: +)
+            statistics = (
+                statistics.states, statistics.used + walk.statistics.used, statistics.held + walk.statistics.held
             )
-            guard walker.failure != nil else { continue }
+            guard walk.failure != nil else { continue }
             let short = WalkStep.shrink(steps) { Self.failure(of: $0, kind, dialect, scope) != nil }
             let failure = Self.failure(of: short, kind, dialect, scope) ?? ""
             Issue.record("seed \(seed), \(dialect), \(scope): \(failure)\nafter \(short)")
             return
         }
-        let states = tracedLoad.states.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }
+        let states = statistics.states.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key) \($0.value)" }
         print(
             "walks, \(Device.self), \(dialect): \(Self.walks) of \(Self.length) steps, \(states.joined(separator: ", ")); "
-                + "\(tracedLoad.used) chains used, \(tracedLoad.held) seen held")
+                + "\(statistics.used) chains used, \(statistics.held) seen held")
     }
 
-    /// What goes wrong on a walk, or nil.
+    /// The failure of a walk, or nil.
     private static func failure<Device: VirtioDevice & ~Copyable>(
         of steps: [WalkStep], _ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope
     ) -> String? {
-        let walker = Walker(kind, dialect, scope)
+        let walk = RandomWalk(kind, dialect, scope)
         for step in steps {
-            walker.make(step)
-            if let failure = walker.failure { return "\(failure)\n\(walker.driver.state)" }
+            walk.make(step)
+            if let failure = walk.failure { return "\(failure)\n\(walk.driver.state)" }
         }
         return nil
     }

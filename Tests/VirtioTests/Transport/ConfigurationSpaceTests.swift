@@ -7,16 +7,16 @@ import VirtioABI
 @Suite("Configuration space")
 struct ConfigurationSpaceTests {
     static let columns: [BlockDriver.Stage] = [.reset, .driverOK]
-    /// A capacity each of whose bytes differs.
+    /// A capacity whose bytes all differ.
     static let capacity: UInt64 = 0x0807_0605_0403_0201
 
-    /// The block device's space, written out by hand (5.2.4).
+    /// The expected configuration space of the block device (5.2.4).
     static var bytes: [UInt8] {
         let defined: [UInt8] = [
             1, 2, 3, 4, 5, 6, 7, 8,  // capacity
             0, 0, 0, 0, 254, 0, 0, 0,  // size_max, seg_max
             0, 0, 0, 0, 0, 2, 0, 0,  // geometry, blk_size
-            3, 0, 8, 0, 0, 0, 0, 0,  // topology: 8 sectors a physical block, which is the least to write
+            3, 0, 8, 0, 0, 0, 0, 0,  // topology: 8 sectors per physical block, minimum I/O size 8
             1, 0, 0, 0,  // writeback, unused, num_queues
             0, 0, 1, 0, 1, 0, 0, 0, 8, 0, 0, 0,  // discard: 65536 sectors, one segment, aligned to 8 sectors
             0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0,  // write zeroes: 65536 sectors, one segment, may unmap
@@ -114,7 +114,7 @@ struct ConfigurationSpaceTests {
         #expect(driver.read(.configGeneration) == generation && driver.interruptStatus == [], driver.state)
     }
 
-    @Test("A change before DRIVER_OK is seen, and interrupts nobody", arguments: BlockDriver.Stage.beforeDriverOK)
+    @Test("A change before DRIVER_OK is visible without an interrupt", arguments: BlockDriver.Stage.beforeDriverOK)
     func changeBeforeDriver(stage: BlockDriver.Stage) {
         let driver = BlockDriver()
         driver.bringUp(to: stage)

@@ -1,4 +1,4 @@
-// A backend that breaks for good, and what the model counts of a bad driver (VIRTIO 1.4, 2.1.2; traps 1 and 15).
+// Fatal backend errors, and the counting of the driver's violations (VIRTIO 1.4, 2.1.2; traps 1 and 15).
 
 import Testing
 import VirtioABI
@@ -19,7 +19,7 @@ struct DeviceErrorTests {
     }
 
     @Test(
-        "Before DRIVER_OK: NEEDS_RESET is shown, and nobody is notified (2.1.2)",
+        "Before DRIVER_OK: NEEDS_RESET is shown without a notification (2.1.2)",
         arguments: BlockDriver.Stage.beforeDriverOK)
     func notLive(stage: BlockDriver.Stage) {
         let driver = BlockDriver()
@@ -32,7 +32,7 @@ struct DeviceErrorTests {
         #expect(driver.backend.line.risingEdges == 0, driver.state)
     }
 
-    @Test("A dead device's queues stand still, whatever is kicked, set up or completed")
+    @Test("The queues of a dead device do not move on notifications, set-up or completions")
     func dead() {
         let driver = BlockDriver()
         driver.bringUp()
@@ -57,7 +57,7 @@ struct DeviceErrorTests {
         var reported: [UInt64] = []
         for _ in 0..<1000 {
             _ = driver.read(.queueNotify)
-            while let due = driver.backend.transport.conformance.nextDue() {
+            while let due = driver.backend.transport.conformance.nextReport() {
                 #expect(due.check == .registerReadable && due.evidence == Evidence(offset: 0x50))
                 reported.append(due.count)
             }

@@ -1,6 +1,6 @@
-// Feature by feature (VIRTIO 1.4, 2.2): what is withheld is not offered and what is not accepted is not honoured.
-// Nothing of it is left: its requests are unsupported, its fields read 0, its queues do not exist, its words in the
-// rings are neither read nor written.
+// Feature by feature (VIRTIO 1.4, 2.2): a withheld feature is not offered, and a feature not accepted has no effect:
+// its requests are unsupported, its fields read 0, its queues do not exist, its words in the rings are neither read nor
+// written.
 
 import Testing
 import Virtio
@@ -8,10 +8,10 @@ import VirtioABI
 
 @Suite("Features one by one")
 struct FeatureTests {
-    /// How a driver comes to be without a feature.
+    /// Why a driver has no feature: the host withholds it, or the driver does not accept it.
     enum MissingFeature: CaseIterable { case withheld, notAccepted }
 
-    /// A disk's feature: the fields of the configuration space that come with it, and the requests.
+    /// A feature of the disk, with its configuration fields and its request type.
     struct Disk: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let feature: Features
@@ -35,7 +35,7 @@ struct FeatureTests {
         ]
     }
 
-    /// A disk with all features there are but the one that `lack` takes away.
+    /// A disk with all features except `feature`, which is missing as `lack` says.
     func disk(without feature: Features, _ lack: MissingFeature) -> BlockDriver {
         let adding: Features = BlockFeature.sizeMax.subtracting(feature)
         let driver =
@@ -50,7 +50,7 @@ struct FeatureTests {
     }
 
     @Test(
-        "A disk without one of its features is as if there were no such thing", arguments: Disk.all,
+        "A missing feature of the disk leaves no field, request or queue", arguments: Disk.all,
         MissingFeature.allCases)
     func disk(feature: Disk, lack: MissingFeature) {
         let whole = BlockDriver(queues: 3, adding: BlockFeature.sizeMax)
@@ -87,7 +87,7 @@ struct FeatureTests {
         driver.expectWorks()
     }
 
-    @Test("With MQ each queue serves, and there is none behind the last")
+    @Test("With MQ each queue works, and none exists after the last")
     func multiqueue() {
         let driver = BlockDriver(queues: 3)
         driver.bringUp()
@@ -101,7 +101,7 @@ struct FeatureTests {
         expectNoQueue(driver, 3)
     }
 
-    /// Queue `index` is not to be set up, kicked or read.
+    /// Fails if queue `index` can be set up, reset or notified.
     func expectNoQueue<Device: VirtioDevice & ~Copyable>(
         _ driver: FakeDriver<Device>, _ index: Int, _ location: SourceLocation = #_sourceLocation
     ) {
@@ -128,7 +128,7 @@ struct FeatureTests {
     }
 
     @Test(
-        "Without SIZE the size reads 0 where it is withheld, and no message tells of it",
+        "Without SIZE no message reports the size, which reads 0 if withheld",
         arguments: MissingFeature.allCases)
     func size(lack: MissingFeature) {
         let driver = console(without: ConsoleFeature.size, lack)
@@ -144,14 +144,14 @@ struct FeatureTests {
         let driver = console(without: ConsoleFeature.multiport, lack)
         #expect(driver.configuration(ConsoleConfiguration.maximumPorts) == (lack == .withheld ? 0 : 3))
         for index in 2..<9 { expectNoQueue(driver, index) }
-        // Input of port 0 does not wait for a message that will not come; that of others has nowhere to go.
+        // Input of port 0 does not wait for a control message; input of other ports is dropped.
         let chain = driver.post(4)
         driver.type([1, 2])
         driver.type([3], port: 1)
         #expect(driver.answer(chain).prefix(2) == [1, 2] && driver.takeUsed(0).count == 1, driver.state)
     }
 
-    @Test("emerg_wr is there where it is offered, whoever accepted it (5.3.4)", arguments: MissingFeature.allCases)
+    @Test("emerg_wr works if offered, accepted or not (5.3.4)", arguments: MissingFeature.allCases)
     func emergencyWrite(lack: MissingFeature) {
         let driver = console(without: ConsoleFeature.emergencyWrite, lack)
         driver.write(at: 0x108, width: 4, 0x41)
@@ -160,7 +160,7 @@ struct FeatureTests {
 
     // MARK: The rings
 
-    /// A disk that offers all there is of rings, but for what is withheld; the driver accepts all but `feature`.
+    /// A disk that offers all ring features that are not withheld; the driver accepts all except `feature`.
     func ring(without feature: Features, _ lack: MissingFeature, packed: Bool = false) -> BlockDriver {
         let all: Features = [.ringPacked, .inOrder, .notificationData]
         let driver = BlockDriver(
@@ -185,11 +185,11 @@ struct FeatureTests {
         #expect(driver.status.rawValue == 0x4f, driver.state)
     }
 
-    @Test("Without EVENT_IDX the flags decide, and the event words are nobody's (traps 4 and 18)", arguments: rings)
+    @Test("Without EVENT_IDX the flags decide, and the event words are not used (traps 4 and 18)", arguments: rings)
     func eventIndex(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .eventIndex, lack, packed: packed)
         for round in 0..<20 {
-            // An event that was passed long ago.
+            // An event before the current position.
             if packed {
                 driver[packed: 0].setDriverEvent(round % 2 == 0 ? 1 : 2, 0x8000)
             } else {
@@ -213,7 +213,7 @@ struct FeatureTests {
         #expect(driver[queue: 0].usedIndex == 20, driver.state)
     }
 
-    @Test("Without IN_ORDER what is done first is used first", arguments: rings)
+    @Test("Without IN_ORDER requests are used in the order of completion", arguments: rings)
     func inOrder(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .inOrder, lack, packed: packed)
         let chains = (0..<3).map { driver.submitRead(UInt64($0)) }
@@ -223,7 +223,7 @@ struct FeatureTests {
         }
     }
 
-    @Test("Without NOTIFICATION_DATA the value is the queue's number, all of it", arguments: rings)
+    @Test("Without NOTIFICATION_DATA the whole value is the queue's index", arguments: rings)
     func notificationData(lack: MissingFeature, packed: Bool) {
         let driver = ring(without: .notificationData, lack, packed: packed)
         driver.submitRead(kick: false)
@@ -240,7 +240,7 @@ struct FeatureTests {
         driver.expectWorks()
     }
 
-    @Test("What is offered unless somebody says otherwise", arguments: [false, true])
+    @Test("The features offered by default", arguments: [false, true])
     func offer(readOnly: Bool) {
         let ring: Features = [.indirectDescriptors, .eventIndex, .version1, .ringReset]
         let both: Features = [

@@ -1,5 +1,4 @@
-// VIRTIO_F_NOTIFICATION_DATA over MMIO (VIRTIO 1.4, 4.2.3.3): QueueNotify's value has more in it than the queue's
-// number.
+// VIRTIO_F_NOTIFICATION_DATA over MMIO (VIRTIO 1.4, 4.2.3.3): bits 16 to 31 of QueueNotify are notification data.
 
 import Testing
 import Virtio

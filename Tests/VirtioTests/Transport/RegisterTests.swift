@@ -1,5 +1,4 @@
-// The register file before DRIVER_OK and live (VIRTIO 1.4, 4.2.2): every offset, width and
-// direction.
+// The register file before and after DRIVER_OK (VIRTIO 1.4, 4.2.2): every offset, width and direction.
 
 import Testing
 import Virtio
@@ -7,14 +6,14 @@ import VirtioABI
 
 @Suite("Register file")
 struct RegisterTests {
-    /// The two columns.
+    /// The two stages at which the registers are tested.
     static let columns: [BlockDriver.Stage] = [.reset, .driverOK]
 
-    /// Word 0 of what a disk offers: segment limit, block size, flush, topology, writeback switch, discard, write
-    /// zeroes; indirect descriptors and event indices.
+    /// Word 0 of a disk's features: SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, DISCARD, WRITE_ZEROES,
+    /// INDIRECT_DESC and EVENT_IDX.
     static let features: UInt32 = 0x3000_6e44
 
-    /// What a register reads that no test has prepared otherwise.
+    /// The expected value of a register by default.
     static func expected(_ register: Register, live: Bool) -> UInt32 {
         switch register {
         case .magicValue: 0x7472_6976
@@ -30,12 +29,12 @@ struct RegisterTests {
         }
     }
 
-    /// What a 32-bit access to no register counts as.
+    /// The check that counts an access that is not to a register.
     static func check(_ offset: UInt64, _ width: Int) -> Check {
         width != 4 || offset % 4 != 0 ? .registerWidth : .registerDefined
     }
 
-    /// Accesses that mean a register or not, by the table alone.
+    /// Whether an access is to a register, by offset and width.
     static func isRegister(_ offset: UInt64, _ width: Int) -> Bool {
         width == 4 && Register(rawValue: UInt32(offset)) != nil
     }
@@ -121,7 +120,7 @@ struct RegisterTests {
         #expect(driver.count(.registerReadable) == 1)
     }
 
-    @Test("DeviceFeatures has words 0 and 1, and zeros behind them, whatever the state", arguments: columns)
+    @Test("DeviceFeatures has words 0 and 1, and zeros after them, in every state", arguments: columns)
     func deviceFeatures(stage: BlockDriver.Stage) {
         let driver = BlockDriver(suspend: .ratified)
         driver.bringUp(to: stage)
@@ -186,7 +185,7 @@ struct RegisterTests {
         #expect(driver.terminal.output == Array("still there".utf8))
     }
 
-    @Test("A kick that means no live queue is counted and does nothing", arguments: [UInt32(0), 2, 0x1_0001, .max])
+    @Test("A notification for no ready queue is counted and has no effect", arguments: [UInt32(0), 2, 0x1_0001, .max])
     func uselessKick(value: UInt32) {
         let driver = ConsoleDriver()
         driver.bringUp(to: .featuresOK)

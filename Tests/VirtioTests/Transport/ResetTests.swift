@@ -1,5 +1,5 @@
-// Device reset (VIRTIO 1.4, 2.4; 4.2.2.1; MM-3, D-10): everything but ConfigGeneration goes back, from every state, and
-// nothing of the old life reaches guest memory.
+// Device reset (VIRTIO 1.4, 2.4; 4.2.2.1; MM-3, D-10): restores every register except ConfigGeneration, from every
+// state, and no request from before the reset writes to guest memory.
 
 import Testing
 import Virtio
@@ -21,7 +21,7 @@ struct ResetTests {
         #expect(driver.dump() == fresh, driver.state)
     }
 
-    @Test("The driver's features are forgotten")
+    @Test("A reset clears the driver's features")
     func features() {
         let driver = BlockDriver()
         driver.bringUp(to: .features)
@@ -31,7 +31,7 @@ struct ResetTests {
         #expect(driver.status.rawValue == 0x03, driver.state)
     }
 
-    @Test("The queues' registers are forgotten")
+    @Test("A reset clears the queues' registers")
     func queues() {
         let driver = BlockDriver()
         driver.bringUp()
@@ -42,7 +42,7 @@ struct ResetTests {
         #expect(driver.backend.transport.lastFault == .badSize, driver.state)
     }
 
-    @Test("Pending interrupts are gone, and the line is low")
+    @Test("A reset clears InterruptStatus and lowers the line")
     func interrupts() {
         let driver = BlockDriver()
         driver.bringUp()
@@ -54,7 +54,7 @@ struct ResetTests {
         #expect(driver.interruptStatus == [] && !driver.backend.line.level, driver.state)
     }
 
-    @Test("The generation goes on, and the configuration stays as the host made it")
+    @Test("A reset keeps ConfigGeneration and the configuration set by the host")
     func generation() {
         let driver = BlockDriver()
         driver.bringUp()
@@ -65,7 +65,7 @@ struct ResetTests {
         #expect(driver.configuration(0, width: 8) == 1)
     }
 
-    @Test("The host is told to cancel and to quiesce, whatever the model thinks is in flight")
+    @Test("A reset always requests cancel and quiesce from the host")
     func cancel() {
         let driver = BlockDriver()
         for stage in BlockDriver.Stage.allCases {
@@ -109,7 +109,7 @@ struct ResetTests {
         #expect(driver.takeUsed(0) == [], driver.state)
     }
 
-    @Test("Reset brings a device back that needed it, with a queue that works")
+    @Test("A device with NEEDS_RESET works after a reset")
     func health() {
         let driver = BlockDriver()
         driver.bringUp()

@@ -1,5 +1,5 @@
-"""A probe is a function that does something to a freshly reset board and returns what it saw, as a value, not as a
-verdict. Its name is the function's; its clauses are those of VIRTIO 1.4 that say what a driver may expect."""
+"""A probe is a function that exercises a freshly reset board and returns the values that it observed, not a verdict.
+Its name is the function's; its clauses are those of VIRTIO 1.4 that specify the result."""
 
 ALL = []
 
@@ -10,7 +10,7 @@ class Probe:
 
 
 def probe(*clauses):
-    """Makes a function a probe."""
+    """Registers a function as a probe."""
     def register(function):
         ALL.append(Probe(function, clauses))
         return function
@@ -18,7 +18,7 @@ def probe(*clauses):
 
 
 def listing(values):
-    """Values in one word each."""
+    """The values separated by spaces, integers in hexadecimal."""
     return " ".join(f"{value:#x}" if isinstance(value, int) else str(value) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""What a block device tells of itself, and how it answers requests (5.2.4 to 5.2.6)."""
+"""A block device's configuration, and its requests (5.2.4 to 5.2.6)."""
 from disk import (
     CAPACITY, CONFIG_WCE, DATA, DISCARD, DISCARD_FEATURE, BLK_SIZE, FLUSH, FLUSH_FEATURE, GET_ID, GET_LIFETIME, IN, OUT,
     RANGE_LIMITS, SECURE_ERASE, SEG_MAX, TOPOLOGY, UNTOUCHED, WRITEBACK, WRITE_ZEROES, WRITE_ZEROES_FEATURE, ask, text)
@@ -6,7 +6,7 @@ from driver import CONFIG
 from probes import listing, probe
 
 
-# What the driver is told.
+# The configuration space.
 
 @probe("5.2.4")
 def capacity(board):
@@ -21,7 +21,7 @@ def limits(board):
 
 @probe("5.2.4", "5.2.5")
 def topology(board):
-    """The physical block, its alignment, the least and the best size of I/O."""
+    """The physical block exponent, alignment_offset, min_io_size and opt_io_size."""
     return listing(board.disk.get(CONFIG + at, width) for at, width in TOPOLOGY)
 
 
@@ -90,7 +90,7 @@ def length_no_multiple_of_512(board):
 
 @probe("5.2.6.1", "2.7.8.2")
 def sectors_beyond_capacity(board):
-    """Reads behind the end, across it, and where numbers end; a write behind the end."""
+    """Reads beyond the end, across it, and at the largest sector numbers; a write beyond the end."""
     ring = board.disk.start()
     reads = ((1 << 15, 512), ((1 << 15) - 1, 1024), (1 << 55, 512), (2 ** 64 - 1, 512))
     seen = [ask(ring, IN, sector, room=room) for sector, room in reads]
@@ -108,7 +108,7 @@ def read_into_readable_data(board):
     return ask(board.disk.start(), IN, data=bytes(512))
 
 
-# Other types.
+# Other request types.
 
 @probe("5.2.6")
 def flush(board):
@@ -147,7 +147,7 @@ def get_id_long(board):
 
 @probe("5.2.6")
 def unknown_types(board):
-    """Types that no feature brings: 2 and 3 (legacy SCSI), 5 (legacy flush), 10, 14, 99."""
+    """Types without a negotiated feature: 2 and 3 (legacy SCSI), 5 (legacy flush), 10, 14, 99."""
     ring = board.disk.start()
     return "; ".join(ask(ring, kind) for kind in (2, 3, 5, GET_LIFETIME, SECURE_ERASE, 99))
 
@@ -175,14 +175,14 @@ def discard_not_negotiated(board):
 
 @probe("5.2.6.2")
 def discard_with_flags(board):
-    """unmap, and an unknown flag."""
+    """The unmap flag, and an unknown flag."""
     ring = board.disk.start(DISCARD_FEATURE)
     return "; ".join(ask(ring, DISCARD, data=extent(64, 8, flags)) for flags in (1, 2))
 
 
 @probe("5.2.6.2")
 def write_zeroes(board):
-    """Without unmap, and with it: what was there reads as zeroes."""
+    """Without unmap, and with it: the range reads as zeroes."""
     ring = board.disk.start(WRITE_ZEROES_FEATURE)
     seen = []
     for flags in (0, 1):
@@ -217,7 +217,7 @@ def discard_of_half_a_segment(board):
 
 @probe("5.2.6.1")
 def write_zeroes_of_too_many_sectors(board):
-    """One more than max_write_zeroes_sectors allows, as far as the disk goes."""
+    """One more than max_write_zeroes_sectors; the disk may be smaller."""
     ring = board.disk.start(WRITE_ZEROES_FEATURE)
     most = board.disk.get(CONFIG + 48)
     return ask(ring, WRITE_ZEROES, data=extent(0, most + 1))

@@ -1,6 +1,6 @@
-"""Split rings and chains that a driver must not make (2.7), and what becomes of the device."""
+"""Split rings and chains that a driver must not make (2.7), and the device's reaction."""
 from boards import MEMORY
-from disk import GET_ID, HEADER, TABLE, answer, ask, kicked, prepare, request
+from disk import GET_ID, HEADER, TABLE, answer, ask, notified, prepare, request
 from driver import BUFFERS, INDIRECT_DESC, NEXT
 from probes import probe
 
@@ -11,7 +11,7 @@ def available_index_jumps(board):
     ring = board.disk.start()
     request(ring, GET_ID, room=20)
     ring.qtest.store(ring.driver + 2, 9, 2)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.6.1", "2.1.2")
@@ -20,14 +20,14 @@ def available_index_goes_back(board):
     for _ in range(2):
         ask(ring, GET_ID, room=20)
     ring.qtest.store(ring.driver + 2, 1, 2)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.6", "2.1.2")
 def head_out_of_range(board):
     ring = board.disk.start()
     ring.offer(8)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.5", "2.1.2")
@@ -36,7 +36,7 @@ def next_out_of_range(board):
     prepare(ring, GET_ID)
     ring.describe(0, HEADER, 16, NEXT, 8)
     ring.offer(0)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.5.2", "2.1.2")
@@ -46,7 +46,7 @@ def loop(board):
     ring.describe(0, HEADER, 16, NEXT, 1)
     ring.describe(1, HEADER, 16, NEXT, 0)
     ring.offer(0)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.4.2", "2.1.2")
@@ -86,9 +86,9 @@ def chain_longer_than_4_gigabytes(board):
 
 @probe("2.7.13", "2.1.2")
 def same_head_twice(board):
-    """One request made available twice: the second time it is still with the device, or was given back already."""
+    """One request made available twice, without waiting for it to be used."""
     ring = board.disk.start()
     head = request(ring, GET_ID, room=20)
     ring.offer(head)
-    ring.kick()
+    ring.notify()
     return ring.result(2)

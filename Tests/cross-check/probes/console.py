@@ -11,14 +11,14 @@ TEXT, ROOM = BUFFERS, BUFFERS + 0x1000
 
 
 def send(ring, data):
-    """Has bytes sent."""
+    """Sends bytes in one buffer, and returns the chain's result."""
     ring.qtest.write(TEXT, data)
     return ring.send([(TEXT, len(data), False)])
 
 
 @probe("5.3.4")
 def console_size(board):
-    """Columns and rows, as far as they are offered."""
+    """Columns and rows, if VIRTIO_CONSOLE_F_SIZE is offered."""
     if not board.console.offered(0) & SIZE:
         return "none"
     return listing(board.console.get(CONFIG + at, 2) for at in (COLUMNS, ROWS))
@@ -31,14 +31,14 @@ def console_ports(board):
 
 @probe("5.3.5.1")
 def emergency_write(board):
-    """Before anything was set up; the byte comes out, the rest of the word does not."""
+    """Before initialisation: the low byte is written, the rest of the word is not."""
     board.console.put(CONFIG + EMERGENCY, 0x6c6c6141)
     return f"{board.output(1).decode()}, Status {board.console.status:#x}"
 
 
 @probe("5.3.5.1", "4.2.2.2")
 def emergency_write_by_width(board):
-    """A byte and a half word, though the field has 32 bits."""
+    """Accesses of one and of two bytes to the field of 32 bits."""
     board.console.put(CONFIG + EMERGENCY, 0x42, 1)
     board.console.put(CONFIG + EMERGENCY, 0x43, 2)
     return board.output(2).decode() or "nothing"
@@ -57,7 +57,7 @@ def emergency_write_to_a_broken_device(board):
     ring = board.console.queue(TRANSMIT)
     board.console.status = 0x0f
     ring.offer(5000)
-    ring.kick()
+    ring.notify()
     result = ring.result()
     board.console.put(CONFIG + EMERGENCY, 0x45)
     return f"{result}, {board.output(1).decode()}"
@@ -76,7 +76,7 @@ def control_queues_without_multiport(board):
 
 @probe("5.3.2")
 def queues_with_multiport(board):
-    """How many there are for two ports."""
+    """The number of queues for two ports."""
     board.console.negotiate(MULTIPORT)
     count = 0
     while count < 80:
@@ -141,21 +141,20 @@ class Control:
         self.receive, self.transmit = rings[CONTROL_RECEIVE], rings[CONTROL_TRANSMIT]
         for count in range(6):
             self.receive.add([(ROOM + 0x100 * count, buffer, True)])
-        self.receive.kick()
+        self.receive.notify()
 
     def say(self, port, event, value=0):
         fields = ((port, 4), (event, 2), (value, 2))
         return send(self.transmit, b"".join(field.to_bytes(size, "little") for field, size in fields))
 
-    def heard(self):
-        """The messages that came since this was asked last."""
-        there = self.receive.lengths(6)
+    def received(self):
+        """The control messages received since the last call."""
         seen = []
-        for length in there:
+        for length in self.receive.lengths(6):
             data = self.qtest.read(ROOM + 0x100 * (self.receive.done % 6), 64)[:length]
             self.receive.done += 1
             port, event, value = data[0], data[4], data[6]
-            # The others' value is unused, or not said to be anything.
+            # Other events do not use the value, or leave it unspecified.
             opens = ("closed", "open")[value] if event == OPEN else ""
             seen.append(" ".join(part for part in (MESSAGES[event], str(port), opens, show(data[8:])) if part))
         return ", ".join(seen) or "nothing"
@@ -163,20 +162,20 @@ class Control:
 
 @probe("5.3.6.2")
 def control_before_ready(board):
-    return Control(board.console).heard()
+    return Control(board.console).received()
 
 
 @probe("5.3.6.2.1", "5.3.6.2.2")
 def control_device_ready(board):
     control = Control(board.console)
-    return f"{control.say(0, READY, 1)}, {control.heard()}"
+    return f"{control.say(0, READY, 1)}, {control.received()}"
 
 
 @probe("5.3.6.2")
 def control_device_failed(board):
-    """READY with value 0: the driver could not."""
+    """READY with value 0: the driver failed to initialise."""
     control = Control(board.console)
-    return f"{control.say(0, READY, 0)}, {control.heard()}"
+    return f"{control.say(0, READY, 0)}, {control.received()}"
 
 
 @probe("5.3.6.2")
@@ -184,8 +183,8 @@ def control_console_port(board):
     """PORT_READY for port 0, the console."""
     control = Control(board.console)
     control.say(0, READY, 1)
-    control.heard()
-    return f"{control.say(0, PORT_READY, 1)}, {control.heard()}"
+    control.received()
+    return f"{control.say(0, PORT_READY, 1)}, {control.received()}"
 
 
 @probe("5.3.6.2")
@@ -193,17 +192,17 @@ def control_named_port(board):
     """PORT_READY for port 1, which has a name."""
     control = Control(board.console)
     control.say(0, READY, 1)
-    control.heard()
-    return f"{control.say(1, PORT_READY, 1)}, {control.heard()}"
+    control.received()
+    return f"{control.say(1, PORT_READY, 1)}, {control.received()}"
 
 
 @probe("5.3.6.2")
 def control_nonsense(board):
-    """A port that is not there, an event that is not there, half a message; then READY."""
+    """A port that does not exist, an undefined event, half a message; then READY."""
     control = Control(board.console)
     seen = [control.say(7, PORT_READY, 1), control.say(0, 99, 1), send(control.transmit, bytes(4))]
     control.say(0, READY, 1)
-    return f"{'; '.join(seen)}; {control.heard()}"
+    return f"{'; '.join(seen)}; {control.received()}"
 
 
 @probe("5.3.6.2")

@@ -1,4 +1,4 @@
-"""How requests may be cut into buffers: a device assumes nothing of the arrangement of descriptors (2.7.4)."""
+"""Requests split into buffers in several ways: a device makes no assumptions about the framing (2.7.4)."""
 from disk import ANSWER, DATA, FLUSH, GET_ID, HEADER, IN, OUT, answer, ask, prepare
 from probes import probe
 
@@ -52,7 +52,7 @@ def no_room_for_the_status(board):
 
 @probe("5.2.6")
 def header_cut_short(board):
-    """8 bytes of it, and none."""
+    """A header of 8 bytes, and none."""
     ring = board.disk.start()
     half = answer(ring, [(HEADER, 8, False)] + prepare(ring, FLUSH)[1:])
     ring = board.disk.start() if half == "needs reset" else ring

@@ -1,6 +1,6 @@
 """Indirect descriptors of a split ring (2.7.5.3)."""
 from boards import MEMORY
-from disk import ANSWER, DATA, GET_ID, HEADER, TABLE, answer, ask, kicked, prepare, request
+from disk import ANSWER, DATA, GET_ID, HEADER, TABLE, answer, ask, notified, prepare, request
 from driver import INDIRECT, INDIRECT_DESC, NEXT, RINGS, WRITE
 from probes import probe
 
@@ -21,7 +21,7 @@ def indirect_not_negotiated(board):
 
 
 def with_table(ring, length=48, flags=INDIRECT, entries=None):
-    """A request in a table, the descriptor for which has this length and these flags."""
+    """Sends a request in an indirect table whose descriptor has this length and these flags."""
     buffers = prepare(ring, GET_ID, room=20)
     ring.chain(buffers, range(4), table=TABLE)
     for slot, entry in (entries or {}).items():
@@ -29,7 +29,7 @@ def with_table(ring, length=48, flags=INDIRECT, entries=None):
     ring.describe(0, TABLE, length, flags, 1)
     ring.describe(1, ANSWER, 1, WRITE)
     ring.offer(0)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.5.3.2")
@@ -49,7 +49,7 @@ def indirect_in_a_table(board):
 
 @probe("2.7.5.3", "2.1.2")
 def indirect_table_of_a_wrong_length(board):
-    """Nothing; three descriptors and a half."""
+    """No bytes; three and a half descriptors."""
     seen = []
     for length in (0, 56):
         seen.append(with_table(board.disk.start(INDIRECT_DESC), length=length))
@@ -62,12 +62,12 @@ def indirect_table_outside_memory(board):
     ring = board.disk.start(INDIRECT_DESC)
     ring.describe(0, MEMORY - 16, 48, INDIRECT)
     ring.offer(0)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.5.3", "2.7.5.2")
 def indirect_next_gone_wrong(board):
-    """Outside the table; back to where it came from."""
+    """Next outside the table; next is the descriptor itself."""
     seen = []
     for following in (3, 0):
         seen.append(with_table(board.disk.start(INDIRECT_DESC), entries={0: (HEADER, 16, NEXT, following)}))
@@ -84,12 +84,12 @@ def indirect_behind_direct(board):
     ring.describe(0, *header[:2], NEXT, 1)
     ring.describe(1, TABLE, 32, INDIRECT)
     ring.offer(0)
-    return kicked(ring)
+    return notified(ring)
 
 
 @probe("2.7.5.3.1", "2.7.4.1")
 def indirect_longer_than_the_queue(board):
-    """Ten descriptors, of a queue of 8: a device may set a limit, and may have a higher one."""
+    """Ten descriptors in a queue of 8: a device may have a limit above the queue size."""
     ring = board.disk.start(INDIRECT_DESC)
     header, _, status = prepare(ring, GET_ID, room=20)
     pieces = [(DATA + at, 3 if at < 18 else 2, True) for at in range(0, 20, 3)]

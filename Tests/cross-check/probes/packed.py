@@ -1,5 +1,5 @@
-"""A packed ring, well used and broken (2.8)."""
-from disk import GET_ID, HEADER, TABLE, answer, ask, kicked, prepare, request
+"""A packed ring, valid and broken (2.8)."""
+from disk import GET_ID, HEADER, TABLE, answer, ask, notified, prepare, request
 from driver import AVAIL, EVENT_IDX, INDIRECT, INDIRECT_DESC, INTERRUPT_ACK, NEXT, RING_PACKED, USED, WRITE
 from probes import listing, probe
 
@@ -11,14 +11,14 @@ def packed(board):
 
 @probe("2.8.1")
 def packed_goes_round(board):
-    """Chains of three in a ring of 8: one of them goes across the end."""
+    """Chains of three in a ring of 8, so that one wraps around."""
     ring = board.disk.start(RING_PACKED)
     return " or ".join(sorted({ask(ring, GET_ID, room=20) for _ in range(8)}))
 
 
 @probe("2.8.3")
 def packed_used_write_flag(board):
-    """The device wrote something, if only the status byte."""
+    """The WRITE flag of a used descriptor, after the device wrote the buffer."""
     ring = board.disk.start(RING_PACKED)
     ask(ring, GET_ID, room=20)
     return "set" if ring.qtest.load(ring.desc + 14, 2) & WRITE else "clear"
@@ -26,19 +26,19 @@ def packed_used_write_flag(board):
 
 @probe("2.8.6", "2.8.15")
 def packed_used_id(board):
-    """A request of id 5; the descriptors behind its first stay as they are."""
+    """A request with buffer id 5; the device writes only its first descriptor."""
     ring = board.disk.start(RING_PACKED)
     buffers = prepare(ring, GET_ID, room=20)
     ring.add(buffers, buffer_id=5)
     before = ring.qtest.read(ring.desc + 16, 16 * (ring.size - 1))
-    result = kicked(ring)
+    result = notified(ring)
     same = "unchanged" if before == ring.qtest.read(ring.desc + 16, 16 * (ring.size - 1)) else "changed"
     return f"{result}, id {ring.qtest.load(ring.desc + 12, 2)}, {same}"
 
 
 @probe("2.8.17")
 def packed_id_out_of_range(board):
-    """An id is the driver's to choose; 8 is more than a ring of 8 has."""
+    """The driver chooses the buffer id; 8 is not below the queue size."""
     ring = board.disk.start(RING_PACKED)
     return answer(ring, prepare(ring, GET_ID, room=20), buffer_id=8)
 
@@ -63,8 +63,8 @@ def packed_indirect_behind_direct(board):
         ring.describe(slot, address, length, 0, WRITE, table=TABLE)
     ring.describe(1, TABLE, 32, 0, INDIRECT | AVAIL)
     ring.describe(0, *header[:2], 0, NEXT | AVAIL)
-    ring.waiting.append(2)
-    return kicked(ring)
+    ring.chains.append(2)
+    return notified(ring)
 
 
 @probe("2.8.19")
@@ -79,8 +79,8 @@ def packed_endless_chain(board):
     prepare(ring, GET_ID)
     for slot in range(ring.size):
         ring.describe(slot, HEADER, 16, 0, NEXT | AVAIL)
-    ring.waiting.append(ring.size)
-    return kicked(ring)
+    ring.chains.append(ring.size)
+    return notified(ring)
 
 
 @probe("2.8.4")
@@ -104,7 +104,7 @@ def packed_driver_event_flags(board):
 
 @probe("2.8.10")
 def packed_driver_event_offset(board):
-    """The driver wants to hear of the descriptor at 3 of the first lap, which the second chain of three takes."""
+    """The driver wants a notification for descriptor 3 in the first lap, which the second chain of three uses."""
     ring = board.disk.start(RING_PACKED | EVENT_IDX)
     ring.set_events(2, 1 << 15 | 3)
     seen = []

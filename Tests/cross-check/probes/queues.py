@@ -1,4 +1,4 @@
-"""A queue's registers: sizes, places, QueueReady, QueueReset, QueueNotify (4.2.2, 2.6, 2.7)."""
+"""A queue's registers: sizes, addresses, QueueReady, QueueReset, QueueNotify (4.2.2, 2.6, 2.7)."""
 from boards import MEMORY
 from disk import GET_ID, TABLE, ask, request
 from driver import (
@@ -10,7 +10,7 @@ OTHER = RINGS + 0x20000
 
 
 def enabled(board, features=0, **place):
-    """What becomes of a queue with these registers: QueueReady, then Status or an answer. A request takes one entry."""
+    """Sets up a queue with these registers, and returns QueueReady, then Status or the result of a request."""
     board.qtest.fill(RINGS, 0x20000)
     board.disk.negotiate(features | INDIRECT_DESC)
     ring = board.disk.queue(packed=bool(features & RING_PACKED), **place)
@@ -18,7 +18,7 @@ def enabled(board, features=0, **place):
     board.disk.status = 0x0f
     if board.disk.status != 0x0f:
         return f"{ready}, Status {board.disk.status:#x}"
-    ring.size = ring.size or 8  # the driver's idea of it
+    ring.size = ring.size or 8  # the size that the driver assumes
     return f"{ready}, {ask(ring, GET_ID, room=20, indirect=TABLE)}"
 
 
@@ -78,7 +78,7 @@ def rings_misaligned(board):
 
 @probe("2.1.2")
 def rings_outside_memory(board):
-    """The descriptors behind the end, the available ring too, the used ring across it; all where addresses end."""
+    """The descriptors beyond the end, the available ring too, the used ring across it; all at the largest address."""
     places = [{"desc": MEMORY}, {"driver": MEMORY}, {"device": MEMORY - 16}]
     places.append(dict.fromkeys(("desc", "driver", "device"), 2 ** 64 - 16))
     return "; ".join(enabled(board, **place) for place in places)
@@ -94,7 +94,7 @@ def ready_before_features_ok(board):
 
 @probe("4.2.2")
 def ready_with_other_values(board):
-    """QueueReady is written one, and other values that are not zero."""
+    """QueueReady written with values other than 0 and 1."""
     seen = []
     for value in (2, 3):
         board.disk.negotiate()
@@ -106,18 +106,18 @@ def ready_with_other_values(board):
 
 @probe("4.2.2.1", "4.2.2.2")
 def ready_taken_back(board):
-    """QueueReady 0: what is made available then is not touched."""
+    """QueueReady 0: a request that is made available then is not used."""
     ring = board.disk.start()
     board.disk.put(QUEUE_READY, 0)
     ready = board.disk.get(QUEUE_READY)
     request(ring, GET_ID, room=20)
-    ring.kick()
+    ring.notify()
     return f"QueueReady {ready}, {ring.result()}"
 
 
 @probe("4.2.2.2", "4.2.3.2")
 def ready_again_elsewhere(board):
-    """QueueReady 0, a new ring, QueueReady 1: it starts from the beginning."""
+    """QueueReady 0, a new ring, QueueReady 1: the queue starts empty."""
     ask(board.disk.start(), GET_ID, room=20)
     board.disk.put(QUEUE_READY, 0)
     board.disk.get(QUEUE_READY)
@@ -142,13 +142,13 @@ def queue_reset_not_negotiated(board):
 
 @probe("2.6.1", "4.2.2.1")
 def queue_reset(board):
-    """QueueReset and QueueReady after it, and what becomes of a request."""
+    """QueueReset and QueueReady after a reset, and the result of a request."""
     board.disk.put(QUEUE_SEL, 0)
     ring = board.disk.start(RING_RESET)
     board.disk.put(QUEUE_RESET, 1)
     seen = listing(map(board.disk.get, (QUEUE_RESET, QUEUE_READY)))
     request(ring, GET_ID, room=20)
-    ring.kick()
+    ring.notify()
     return f"{seen}, {ring.result()}"
 
 
@@ -170,11 +170,11 @@ def notify_of_no_queue(board):
 
 @probe("2.1.2", "3.1.1")
 def notify_before_driver_ok(board):
-    """Nothing may be consumed before DRIVER_OK."""
+    """The device must not consume buffers before DRIVER_OK."""
     board.disk.negotiate()
     ring = board.disk.queue()
     request(ring, GET_ID, room=20)
-    ring.kick()
+    ring.notify()
     return ring.result()
 
 

@@ -61,7 +61,7 @@ def narrow_register_writes(board):
 
 @probe("4.2.2.2")
 def wide_register_accesses(board):
-    """8 bytes of MagicValue and Version; 8 bytes to Status and what is behind it."""
+    """An 8-byte read of MagicValue and Version; an 8-byte write to Status and the next register."""
     board.disk.put(STATUS, 1, 8)
     return f"{board.disk.get(MAGIC, 8):#x}, Status {board.disk.status:#x}"
 
@@ -108,7 +108,7 @@ def no_shared_memory(board):
 
 @probe("4.2.2.1", "4.2.3.4")
 def interrupt_line_is_level(board):
-    """The line follows InterruptStatus: up with the first bit, down with the last."""
+    """The line follows InterruptStatus: raised with the first bit, lowered with the last."""
     ring = board.disk.start()
     seen = [board.disk.line]
     for _ in range(2):
@@ -145,7 +145,7 @@ def error_interrupts(board):
     """A broken queue: DEVICE_NEEDS_RESET, and a configuration change notification."""
     ring = board.disk.start()
     ring.offer(5000)
-    ring.kick()
+    ring.notify()
     result = ring.result()
     return f"{result}, Status {board.disk.status:#x}, InterruptStatus {board.disk.interrupt:#x}, line {board.disk.line}"
 
@@ -154,7 +154,7 @@ def error_interrupts(board):
 def reset_heals(board):
     ring = board.disk.start()
     ring.offer(5000)
-    ring.kick()
+    ring.notify()
     ring.result()
     board.qtest.fill(ring.desc, 0x10000)
     return ask(board.disk.start(), GET_ID, room=20)
@@ -195,7 +195,7 @@ def configuration_read_only_field(board):
 
 @probe("2.5", "4.2.2.1")
 def generation_is_steady(board):
-    """Nothing changes but by the driver's own hand, and a reset in between."""
+    """Only the driver changes the configuration, with a reset in between."""
     before = board.disk.get(CONFIG_GENERATION)
     board.disk.start(1 << 9 | 1 << 11)
     board.disk.put(CONFIG + WRITEBACK, 0, 1)
@@ -206,7 +206,7 @@ def generation_is_steady(board):
 
 @probe("3.1.1", "5.2.5.1")
 def configuration_write_before_features_ok(board):
-    """`writeback`, which the driver must not write yet."""
+    """`writeback`, which the driver must not write before FEATURES_OK."""
     for value in (0, ACKNOWLEDGE, ACKNOWLEDGE | DRIVER):
         board.disk.status = value
     board.disk.accept(VERSION_1 | 1 << 9 | 1 << 11)
@@ -217,9 +217,9 @@ def configuration_write_before_features_ok(board):
 
 @probe("2.1.2", "2.4.1")
 def reset_forgets_a_request(board):
-    """Made available, and reset before the notification."""
+    """A request made available, then a reset, then the notification."""
     ring = board.disk.start()
     request(ring, GET_ID, room=20)
     board.disk.status = 0
-    ring.kick()
+    ring.notify()
     return ring.result()

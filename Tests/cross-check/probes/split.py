@@ -1,20 +1,20 @@
-"""A split ring, well used: buffers and notifications (2.7). Chains are block requests."""
-from disk import GET_ID, HEADER, ask, kicked, request
+"""A valid split ring: buffers and notifications (2.7). Chains are block requests."""
+from disk import GET_ID, HEADER, ask, notified, request
 from driver import EVENT_IDX, INTERRUPT_ACK
 from probes import listing, probe
 
 
-# Well used.
+# Buffers.
 
 @probe("2.7.5.1")
 def descriptors_are_not_written(board):
-    """Nor the available ring, nor the header."""
+    """The device writes neither the descriptors nor the available ring nor the header."""
     ring = board.disk.start()
     request(ring, GET_ID, room=20)
-    places = ((ring.desc, 16 * ring.size), (ring.driver, 6 + 2 * ring.size), (HEADER, 16))
-    before = [ring.qtest.read(*place) for place in places]
-    result = kicked(ring)
-    return f"{result}, {'unchanged' if before == [ring.qtest.read(*place) for place in places] else 'changed'}"
+    areas = ((ring.desc, 16 * ring.size), (ring.driver, 6 + 2 * ring.size), (HEADER, 16))
+    before = [ring.qtest.read(*area) for area in areas]
+    result = notified(ring)
+    return f"{result}, {'unchanged' if before == [ring.qtest.read(*area) for area in areas] else 'changed'}"
 
 
 @probe("2.7.6", "2.7.8")
@@ -30,7 +30,7 @@ def two_at_once(board):
     """Two requests, one notification: used entries and interrupt."""
     ring = board.disk.start()
     heads = [request(ring, GET_ID, room=20) for _ in range(2)]
-    ring.kick()
+    ring.notify()
     result = ring.result(2)
     used = [ring.qtest.load(ring.area + 4 + 8 * n) for n in range(2)]
     return f"{result}, {'both heads' if sorted(used) == heads else used}, InterruptStatus {board.disk.interrupt:#x}"
@@ -41,7 +41,7 @@ def spurious_notification(board):
     ring = board.disk.start()
     before = ask(ring, GET_ID, room=20)
     board.disk.put(INTERRUPT_ACK, 1)
-    ring.kick()
+    ring.notify()
     seen = f"index {ring.qtest.load(ring.area + 2, 2)}, InterruptStatus {board.disk.interrupt:#x}"
     return f"{before}; {seen}; {ask(ring, GET_ID, room=20)}"
 
@@ -69,7 +69,7 @@ def used_event_not_negotiated(board):
 
 @probe("2.7.7.2")
 def used_event(board):
-    """The driver wants to hear of the second buffer; the flag says no, and counts for nothing."""
+    """The driver wants a notification for the second buffer; NO_INTERRUPT is set and must be ignored."""
     ring = board.disk.start(EVENT_IDX)
     ring.set_flags(1)
     ring.set_used_event(1)
@@ -83,7 +83,7 @@ def used_event(board):
 
 @probe("2.7.10.2")
 def avail_event_not_negotiated(board):
-    """Without VIRTIO_F_EVENT_IDX there is no such field: the bytes are the driver's."""
+    """Without VIRTIO_F_EVENT_IDX the device must not write the field."""
     ring = board.disk.start()
     ring.qtest.store(ring.avail_event, 0x5a5a, 2)
     ask(ring, GET_ID, room=20)
@@ -92,7 +92,7 @@ def avail_event_not_negotiated(board):
 
 @probe("2.7.10.2")
 def avail_event(board):
-    """After two requests: the entry of whose filling the device wants to hear."""
+    """avail_event after two requests: the index for which the device wants a notification."""
     ring = board.disk.start(EVENT_IDX)
     for _ in range(2):
         ask(ring, GET_ID, room=20)
@@ -101,7 +101,7 @@ def avail_event(board):
 
 @probe("2.7.10.2")
 def used_ring_flags(board):
-    """Without and with VIRTIO_F_EVENT_IDX, nothing being available any more."""
+    """Without and with VIRTIO_F_EVENT_IDX, with no buffer available."""
     seen = []
     for features in (0, EVENT_IDX):
         ring = board.disk.start(features)

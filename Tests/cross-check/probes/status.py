@@ -20,7 +20,7 @@ def after(device, *values, features=VERSION_1):
     return f"Status {device.status:#x}"
 
 
-# What is offered.
+# Offered features.
 
 def names(word, start):
     return " ".join(str(bit + start) for bit in range(32) if word >> bit & 1) or "none"
@@ -43,13 +43,13 @@ def features_beyond_63(board):
 
 @probe("5.2.3")
 def read_only_disk_features(board):
-    """Of the disk's own."""
+    """The device-specific features."""
     return names(board.read_only.offered(0) & 0xffffff, 0)
 
 
 @probe("5.3.3")
 def console_features(board):
-    """Of the console's own."""
+    """The device-specific features."""
     return names(board.console.offered(0) & 0xffffff, 0)
 
 
@@ -59,7 +59,7 @@ def legacy_features(board):
     return names(board.disk.offered(0) & (1 << 24 | 1 << 27 | 1 << 30), 0)
 
 
-# What is accepted.
+# Accepted features.
 
 @probe("3.1.1")
 def features_ok(board):
@@ -75,7 +75,7 @@ def feature_not_offered(board):
 
 @probe("2.2.2", "4.2.2")
 def feature_not_offered_above_63(board):
-    """Bit 64, by DriverFeaturesSel 2."""
+    """Bit 64, with DriverFeaturesSel 2."""
     after(board.disk, ACKNOWLEDGE, READY)
     board.disk.put(DRIVER_FEATURES_SEL, 2)
     board.disk.put(DRIVER_FEATURES, 1)
@@ -85,7 +85,7 @@ def feature_not_offered_above_63(board):
 
 @probe("4.2.2")
 def no_feature_above_63(board):
-    """None of bits 64 to 95, said by DriverFeaturesSel 2: bits 32 to 63 stay, and with them the packed ring."""
+    """None of bits 64 to 95, with DriverFeaturesSel 2: bits 32 to 63 stay, and with them the packed ring."""
     after(board.disk, ACKNOWLEDGE, READY, features=VERSION_1 | RING_PACKED)
     board.disk.put(DRIVER_FEATURES_SEL, 2)
     board.disk.put(DRIVER_FEATURES, 0)
@@ -112,7 +112,7 @@ def features_before_driver(board):
 
 @probe("3.1.1")
 def features_after_features_ok(board):
-    """VIRTIO_F_EVENT_IDX accepted too late: is used_event heeded?"""
+    """VIRTIO_F_EVENT_IDX accepted after FEATURES_OK: does the device use used_event?"""
     board.disk.negotiate()
     board.disk.accept(VERSION_1 | EVENT_IDX)
     ring = board.disk.queue()
@@ -124,7 +124,7 @@ def features_after_features_ok(board):
 
 @probe("2.2", "2.4.1")
 def features_renegotiated(board):
-    """The same features after a reset, which takes them all back."""
+    """A reset clears the accepted features; then the same features accepted again."""
     first = after(board.disk, ACKNOWLEDGE, READY, READY | FEATURES_OK)
     board.disk.status = 0
     for value in (ACKNOWLEDGE, READY, READY | FEATURES_OK):
@@ -168,7 +168,7 @@ def status_reserved_bit(board):
 
 @probe("2.1", "4.2.2")
 def status_above_a_byte(board):
-    """0x100 to a running device: it is not zero, and no bit that Status has."""
+    """0x100 written to a running device: not zero, and no bit of Status."""
     board.disk.start()
     board.disk.status = 0x100
     return f"Status {board.disk.status:#x}"
@@ -183,7 +183,7 @@ def status_needs_reset_by_driver(board):
 
 @probe("2.1", "2.1.1")
 def status_failed(board):
-    """The driver has given up; is a request served?"""
+    """FAILED set by the driver: is a request served?"""
     ring = board.disk.start()
     board.disk.status = 0x0f | FAILED
     status = board.disk.status

@@ -1,12 +1,12 @@
-// A host of the device model that is not vmm: one disk, in memory, behind a virtio-mmio transport, and a driver in the
-// same program. The rules that the host keeps are in the documentation page "Embedding".
+// A host of the device model other than vmm: a disk in memory behind a virtio-mmio transport, and a driver in the same
+// program. The documentation page "Embedding" has the rules for hosts.
 
 import Glibc
 import Synchronization
 import Virtio
 import VirtioABI
 
-/// What is behind the device's lock.
+/// The state that the device's lock protects.
 struct Slot: ~Copyable {
     var transport: MMIOTransport<Block>
     var line = false
@@ -28,7 +28,7 @@ struct Device: ~Copyable {
     func read(_ at: Register) -> UInt64 { slot.withLock { $0.transport.read(at: UInt64(at.rawValue), width: 4) } }
 }
 
-/// Whoever serves the device: a thread, in a host that has some.
+/// Serves the device's queues; a host with threads runs it in one.
 struct Worker: ~Copyable {
     var batch: Batch<Block.Request>
     var disk = [UInt8](repeating: 0, count: 64 * 512)
@@ -67,13 +67,13 @@ struct Worker: ~Copyable {
         var worker = Worker(batch: Batch(longestChain: transport.longestChain))
         let device = Device(slot: Mutex(Slot(transport: transport)))
         func store<Word>(_ word: Word, _ at: Int) { unsafe ram.storeBytes(of: word, toByteOffset: at, as: Word.self) }
-        /// Sector 3: header at 0x1000, answer at 0x3000, descriptors at 0, rings at 0x400 and 0x800.
+        /// Requests sector 3: header at 0x1000, status byte at 0x3000, descriptors at 0, rings at 0x400 and 0x800.
         func submit(_ kind: UInt32, _ buffer: UInt64, _ flags: Descriptor.Flags, number: UInt16) {
             store((kind, UInt32(0), UInt64(3)), 0x1000)
             let header = Descriptor(address: 0x1000, length: 16, flags: .next, next: 1)
             let data = Descriptor(address: buffer, length: 512, flags: [.next, flags], next: 2)
-            let answer = Descriptor(address: 0x3000, length: 1, flags: .write)
-            for (index, part) in [header, data, answer].enumerated() { store((part.address, part.high), 16 * index) }
+            let status = Descriptor(address: 0x3000, length: 1, flags: .write)
+            for (index, part) in [header, data, status].enumerated() { store((part.address, part.high), 16 * index) }
             store(number, 0x402)
             device.write(.queueNotify, 0)
         }

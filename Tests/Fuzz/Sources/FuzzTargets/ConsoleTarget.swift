@@ -1,10 +1,10 @@
-// A console and its ports: what the driver sends comes out whole and in order at the port it was sent to, what the host puts in
-// arrives whole and in order, and control messages say what is so, in an order a driver can follow (5.3.6).
+// A console and its ports. Output arrives complete and in order at its port, input arrives complete and in order at the
+// driver, and control messages are correct and in a valid order (5.3.6).
 
 import Virtio
 import VirtioABI
 
-/// The first bytes choose the device, the features and the rings; the rest are steps of both sides.
+/// The first bytes select the device, the features and the rings; the rest are steps of driver and host.
 func fuzzConsole(_ input: inout Input) {
     let options = Options(input.byte())
     let packed = input.flag()
@@ -16,17 +16,17 @@ func fuzzConsole(_ input: inout Input) {
     rig.checkHealth(packed: packed, choice: 0)
 }
 
-/// A port as both sides know it.
+/// The state of a port at the driver and at the host.
 private struct PortRecord {
-    /// Bytes sent and not come out, and bytes put in and not arrived.
-    var sent: [UInt8] = []
-    var put: [UInt8] = []
+    /// Output bytes that the host has not received yet, and input bytes that the driver has not received yet.
+    var output: [UInt8] = []
+    var input: [UInt8] = []
     var isAdded = false
-    /// The device was told that the driver is ready for the port, after it had told of the port.
+    /// The driver sent PORT_READY, after the device had sent PORT_ADD.
     var isReady = false
     var isNamed = false
-    /// What the device last said of the host's side.
-    var toldOpen: Bool?
+    /// The value of the last PORT_OPEN message from the device.
+    var reportedOpen: Bool?
     var isOpenOnHost = false
 }
 
@@ -35,8 +35,8 @@ private struct ConsoleFuzzer {
     var rings: [Ring] = []
     var ram: GuestRAM { rig.ram }
     var ports: [PortRecord]
-    /// Buffers the driver gave, by queue and name.
-    var given: [[UInt16: Part]] = []
+    /// The buffers that the driver made available, by queue and buffer id.
+    var available: [[UInt16: Part]] = []
     var nextBuffer: UInt64 = 0x4000
     var deviceReady = false
 
@@ -50,17 +50,17 @@ private struct ConsoleFuzzer {
 
     mutating func restart(_ input: inout Input, _ packed: Bool) {
         let (choice, size) = (input.number(UInt16.self), input.byte())
-        // What was delivered is not delivered again.
+        // Input that was delivered is not delivered again.
         collect()
         while !rig.pending.isEmpty { rig.finish(0, .ioError) }
         rings = rig.bringUp(
             rig.features(choice, packed: packed), size: packed ? 4 + UInt16(size % 29) : 4 << UInt16(size % 4))
-        given = rings.map { _ in [:] }
+        available = rings.map { _ in [:] }
         deviceReady = false
         for index in ports.indices {
-            // Input belongs to the terminal, and waits for the next driver.
+            // Input is kept across a reset, for the next driver.
             var fresh = PortRecord()
-            (fresh.put, fresh.isOpenOnHost) = (ports[index].put, ports[index].isOpenOnHost)
+            (fresh.input, fresh.isOpenOnHost) = (ports[index].input, ports[index].isOpenOnHost)
             ports[index] = fresh
         }
     }
@@ -94,23 +94,23 @@ private struct ConsoleFuzzer {
     private mutating func send(_ input: inout Input) {
         let port = port(&input)
         let bytes = input.take(1 + input.below(24))
-        guard !bytes.isEmpty, give(bytes, count: bytes.count, to: ConsoleQueue.transmit(port: port), &input) else {
+        guard !bytes.isEmpty, addBuffer(bytes, count: bytes.count, to: ConsoleQueue.transmit(port: port), &input) else {
             return
         }
-        ports[port].sent += bytes
+        ports[port].output += bytes
     }
 
     private mutating func offer(_ input: inout Input) {
         let wantsControl = multiport && input.byte() % 3 == 0
         let queue = wantsControl ? ConsoleQueue.controlReceive : ConsoleQueue.receive(port: port(&input))
-        // A control message that does not fit is cut, and then nothing can be said of it.
-        _ = give(nil, count: wantsControl ? 80 : 1 + input.below(48), to: queue, &input)
+        // 80 bytes, because a control message that does not fit is cut and cannot be checked.
+        _ = addBuffer(nil, count: wantsControl ? 80 : 1 + input.below(48), to: queue, &input)
     }
 
-    /// A message to the device: sense or nonsense.
+    /// Sends a control message to the device, valid or not.
     private mutating func control(_ input: inout Input) {
         guard multiport else { return }
-        // What a driver says for the most part: ready, ready for a port, a port open.
+        // Weighted to what a driver mostly sends: DEVICE_READY, PORT_READY, PORT_OPEN.
         let events: [UInt16] = [0, 3, 3, 6, 6, 1, 2, 4, 5, 7, 8]
         let (id, event) = (UInt32(input.below(10) % 3), events[input.below(events.count)])
         let value: UInt16 = input.byte() & 7 == 0 ? 0 : 1
@@ -119,18 +119,18 @@ private struct ConsoleFuzzer {
         bytes.put(event, at: 4)
         bytes.put(value, at: 6)
         let cut = input.below(32) == 0 ? 7 : 8
-        guard give(Array(bytes.prefix(cut)), count: cut, to: ConsoleQueue.controlTransmit, &input), cut == 8 else {
+        guard addBuffer(Array(bytes.prefix(cut)), count: cut, to: ConsoleQueue.controlTransmit, &input), cut == 8 else {
             return
         }
-        // The device reads it when it is kicked, before anything else happens.
+        // The device reads the message when it is notified, before any other step.
         serve()
         if event == 0 && value == 1 { deviceReady = true }
         guard id < UInt32(ports.count) else { return }
         if event == 3 && value == 1 && deviceReady { ports[Int(id)].isReady = true }
     }
 
-    /// Gives a buffer: `bytes` to be read, or room for `count` bytes, in two pieces if the input says so.
-    private mutating func give(_ bytes: [UInt8]?, count: Int, to queue: Int, _ input: inout Input) -> Bool {
+    /// Makes a buffer available: `bytes` to read, or room for `count` bytes, in two descriptors if the input says so.
+    private mutating func addBuffer(_ bytes: [UInt8]?, count: Int, to queue: Int, _ input: inout Input) -> Bool {
         let address = allocate(count)
         if let bytes { ram.store(bytes, at: address) } else { ram.fill(0xee, at: address, count: count) }
         let whole = Part(address: address, count: UInt32(count), writable: bytes == nil)
@@ -141,62 +141,64 @@ private struct ConsoleFuzzer {
                 Part(
                     address: address + UInt64(count / 2), count: UInt32(count - count / 2), writable: bytes == nil))
         }
-        guard let name = rings[queue].add(parts, indirect: false) else { return false }
-        given[queue][name] = whole
-        rig.kick(queue, next: rings[queue].nextAvailable)
+        guard let id = rings[queue].add(parts, indirect: false) else { return false }
+        available[queue][id] = whole
+        rig.notify(queue, next: rings[queue].nextAvailable)
         return true
     }
 
-    /// The driver looks at what came back.
+    /// Takes the used buffers and checks their content.
     private mutating func collect() {
         for queue in rings.indices {
             for used in rings[queue].takeUsed() {
-                guard let buffer = given[queue].removeValue(forKey: used.id) else {
-                    return require(false, "a used buffer that the driver did not give")
+                guard let buffer = available[queue].removeValue(forKey: used.id) else {
+                    return require(false, "a used buffer that the driver did not make available")
                 }
                 require(used.length <= (buffer.writable ? buffer.count : 0), "a used length beyond the buffer")
                 guard buffer.writable else { continue }
                 let bytes = ram.bytes(at: buffer.address, count: Int(used.length))
-                if queue == ConsoleQueue.controlReceive { hear(bytes) } else { arrive(bytes, queue) }
+                if queue == ConsoleQueue.controlReceive { checkControl(bytes) } else { checkInput(bytes, queue) }
             }
         }
         rig.write(.interruptACK, 3)
     }
 
-    private mutating func arrive(_ bytes: [UInt8], _ queue: Int) {
+    private mutating func checkInput(_ bytes: [UInt8], _ queue: Int) {
         let port = queue < 2 ? 0 : queue / 2 - 1
-        require(!bytes.isEmpty, "a receive buffer used for nothing")
-        require(ports[port].put.starts(with: bytes), "input that is not what the host put in")
-        ports[port].put.removeFirst(bytes.count)
+        require(!bytes.isEmpty, "a receive buffer used without input")
+        require(ports[port].input.starts(with: bytes), "input that differs from what the host sent")
+        ports[port].input.removeFirst(bytes.count)
     }
 
-    /// A control message: of a port that exists, in an order that makes sense.
-    private mutating func hear(_ bytes: [UInt8]) {
+    /// Checks a control message from the device: its port exists, and its order is valid.
+    private mutating func checkControl(_ bytes: [UInt8]) {
         guard bytes.count >= 8 else { return require(false, "a message of \(bytes.count) bytes") }
         let (id, number, value): (UInt32, UInt16, UInt16) = (bytes.get(at: 0), bytes.get(at: 4), bytes.get(at: 6))
         require(deviceReady, "a message before the driver was ready")
         guard id < UInt32(ports.count), let event = ConsoleControl.Event(rawValue: number) else {
-            return require(false, "a message of port \(id), event \(number)")
+            return require(false, "a message for port \(id), event \(number)")
         }
         let port = Int(id)
         if event == .deviceAdd {
             require(!ports[port].isAdded, "a port added twice")
             return ports[port].isAdded = true
         }
-        require(ports[port].isAdded && ports[port].isReady, "a message of a port the driver is not ready for")
+        require(ports[port].isAdded && ports[port].isReady, "a message for a port that the driver is not ready for")
         switch event {
-        case .consolePort: require(port == 0 && value == 1, "a console at port \(port)")
+        case .consolePort: require(port == 0 && value == 1, "CONSOLE_PORT for port \(port)")
         case .resize:
-            require(port == 0 && bytes.count == 12, "a size of port \(port)")
-            require(rig.driverFeatures.contains(ConsoleFeature.size), "a size that was not negotiated")
+            require(port == 0 && bytes.count == 12, "RESIZE for port \(port)")
+            require(rig.driverFeatures.contains(ConsoleFeature.size), "RESIZE without VIRTIO_CONSOLE_F_SIZE")
         case .portName:
-            require(port == 1 && bytes.count == (rig.options.device & 2 != 0 ? 8 + 64 : 8 + 4), "a name cut")
+            require(
+                port == 1 && bytes.count == (rig.options.device & 2 != 0 ? 8 + 64 : 8 + 4),
+                "PORT_NAME of \(bytes.count) bytes")
             ports[port].isNamed = true
         case .portOpen:
-            require(value <= 1, "a port open \(value)")
-            require(port == 0 || ports[port].isNamed, "a port open before it had its name")
-            ports[port].toldOpen = value == 1
-        default: require(false, "a message that is the driver's: \(event)")
+            require(value <= 1, "PORT_OPEN with value \(value)")
+            require(port == 0 || ports[port].isNamed, "PORT_OPEN before PORT_NAME")
+            ports[port].reportedOpen = value == 1
+        default: require(false, "a message that only a driver sends: \(event)")
         }
     }
 
@@ -206,7 +208,7 @@ private struct ConsoleFuzzer {
         let port = input.below(ports.count)
         let bytes = input.take(1 + input.below(40))
         let accepted = rig.receive(bytes, port: port)
-        ports[port].put += bytes.prefix(accepted)
+        ports[port].input += bytes.prefix(accepted)
     }
 
     private mutating func open(_ input: inout Input) {
@@ -228,7 +230,7 @@ private struct ConsoleFuzzer {
         require(rig.transport.lastFault == nil, "a legal ring is a fault")
     }
 
-    /// The oldest output comes out.
+    /// Completes the oldest output request, and checks its bytes.
     private mutating func finish() {
         guard let next = rig.pending.first else { return }
         let port = next.request.port
@@ -236,19 +238,19 @@ private struct ConsoleFuzzer {
         withExtendedLifetime(next) {
             next.request.data.forEach { bytes += ram.bytes(at: ram.address(of: $0), count: $0.count) }
         }
-        require(ports[port].sent.starts(with: bytes), "output that is not what the driver sent to port \(port)")
-        ports[port].sent.removeFirst(bytes.count)
+        require(ports[port].output.starts(with: bytes), "output that differs from what the driver sent to port \(port)")
+        ports[port].output.removeFirst(bytes.count)
         rig.finish(0)
     }
 
-    /// All output comes out, all input arrives for which there is room.
+    /// Completes all output and delivers all input that there are buffers for.
     mutating func drain() {
         serve()
         while !rig.pending.isEmpty { finish() }
         collect()
-        require(ports.allSatisfy { $0.sent.isEmpty }, "output that never came out")
+        require(ports.allSatisfy { $0.output.isEmpty }, "output that was never completed")
         for (index, port) in ports.enumerated() where !multiport && index == 0 {
-            require(port.put.isEmpty || given[0].isEmpty, "input waits, and so does a buffer for it")
+            require(port.input.isEmpty || available[0].isEmpty, "input was not delivered to an available buffer")
         }
     }
 }

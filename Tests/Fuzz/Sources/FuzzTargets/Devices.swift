@@ -23,11 +23,11 @@ extension Block: FuzzedDevice {
         configuration.capacity = sectors - UInt64(value % 2)
     }
 
-    static func isAnswered(queue: Int) -> Bool { true }
+    static func returnsEveryBuffer(queue: Int) -> Bool { true }
 }
 
 extension Console: FuzzedDevice {
-    /// Bit 0: a second port, with a name. Bit 1: that name is long.
+    /// Bit 0: a second port, with a name. Bit 1: the name has 100 bytes, not 4.
     static func make(_ options: UInt8) -> Console {
         let name = [UInt8](repeating: UInt8(ascii: "n"), count: options & 2 != 0 ? 100 : 4)
         return Console(ports: options & 1 != 0 ? [name] : [], queueSize: 32)
@@ -37,6 +37,6 @@ extension Console: FuzzedDevice {
 
     static func edit(_ configuration: inout Configuration, _ value: UInt8) { configuration.columns = UInt16(value) }
 
-    /// What the driver sends comes back; what it offers for input may not.
-    static func isAnswered(queue: Int) -> Bool { queue % 2 == 1 }
+    /// Transmit buffers are used at once; receive buffers only when there is input.
+    static func returnsEveryBuffer(queue: Int) -> Bool { queue % 2 == 1 }
 }

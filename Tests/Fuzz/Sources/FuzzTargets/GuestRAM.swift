@@ -1,10 +1,11 @@
-// Guest memory with a shadow: every byte the device changes is seen, and has to be one it may write. Two small regions with
-// nothing between and behind them, each an allocation of its own, so that AddressSanitizer sees an access beyond them.
+// Guest memory with a shadow copy: every byte that the device changes is found, and has to be one that it may write.
+// The memory is two small regions with gaps between and after them, each a separate allocation, so that
+// AddressSanitizer reports an access beyond them.
 
 import Glibc
 import Virtio
 
-/// A small guest's memory, and what it was when somebody last looked.
+/// A small guest's memory, and a copy of it from the last comparison.
 @safe final class GuestRAM {
     static let lowSize = 0x8000
     static let highSize = 0x1000
@@ -14,21 +15,21 @@ import Virtio
     private let high: UnsafeMutableRawPointer
     private let lowShadow: UnsafeMutableRawPointer
     private let highShadow: UnsafeMutableRawPointer
-    /// For each byte, whether a writable descriptor ever named it.
-    private let named: UnsafeMutableRawPointer
+    /// For each byte, whether a device-writable descriptor ever contained it.
+    private let writable: UnsafeMutableRawPointer
 
     init() {
         unsafe low = .allocate(byteCount: Self.lowSize, alignment: 4096)
         unsafe high = .allocate(byteCount: Self.highSize, alignment: 4096)
         unsafe lowShadow = .allocate(byteCount: Self.lowSize, alignment: 16)
         unsafe highShadow = .allocate(byteCount: Self.highSize, alignment: 16)
-        unsafe named = .allocate(byteCount: Self.lowSize + Self.highSize, alignment: 16)
-        // Not 0, so that a device that writes zeros is noticed.
+        unsafe writable = .allocate(byteCount: Self.lowSize + Self.highSize, alignment: 16)
+        // Not 0, so that zeros written by the device are found.
         unsafe memset(low, 0xa5, Self.lowSize)
         unsafe memset(high, 0xa5, Self.highSize)
         unsafe memset(lowShadow, 0xa5, Self.lowSize)
         unsafe memset(highShadow, 0xa5, Self.highSize)
-        unsafe memset(named, 0, Self.lowSize + Self.highSize)
+        unsafe memset(writable, 0, Self.lowSize + Self.highSize)
     }
 
     deinit {
@@ -36,7 +37,7 @@ import Virtio
         unsafe high.deallocate()
         unsafe lowShadow.deallocate()
         unsafe highShadow.deallocate()
-        unsafe named.deallocate()
+        unsafe writable.deallocate()
     }
 
     var guest: GuestMemory {
@@ -46,7 +47,7 @@ import Virtio
         ])
     }
 
-    /// How many of `count` bytes from `address` on are memory.
+    /// How many of the `count` bytes from `address` on are in memory.
     private func extent(_ address: UInt64, _ count: UInt64) -> Int {
         if address < UInt64(Self.lowSize) { return Int(min(count, UInt64(Self.lowSize) - address)) }
         guard address >= Self.highAddress, address - Self.highAddress < UInt64(Self.highSize) else { return 0 }
@@ -65,7 +66,7 @@ import Virtio
 
     // MARK: The driver's side
 
-    /// Writes what fits of `bytes`.
+    /// Writes the bytes that fit into the region.
     func store(_ bytes: [UInt8], at address: UInt64) {
         let count = extent(address, UInt64(bytes.count))
         guard count > 0 else { return }
@@ -87,7 +88,7 @@ import Virtio
         store([UInt8](repeating: byte, count: count), at: address)
     }
 
-    /// What is at `address`; 0 outside of memory.
+    /// The value at `address`; 0 outside memory.
     func load<Value: FixedWidthInteger>(_ type: Value.Type = Value.self, at address: UInt64) -> Value {
         guard extent(address, UInt64(Value.bitWidth / 8)) == Value.bitWidth / 8 else { return 0 }
         return unsafe host(address).memory.loadUnaligned(as: Value.self)
@@ -101,35 +102,35 @@ import Virtio
 
     // MARK: The backend's side
 
-    /// The guest-physical address of a buffer the model handed out: all of it memory, or the promise is broken.
+    /// The guest-physical address of a buffer from the model. All of the buffer has to be in memory.
     func address(of buffer: GuestBuffer) -> UInt64 {
         let lowOffset = unsafe Int(bitPattern: buffer.base) - Int(bitPattern: low)
         if lowOffset >= 0, lowOffset < Self.lowSize {
-            require(buffer.count <= Self.lowSize - lowOffset, "a buffer ends behind the low region")
+            require(buffer.count <= Self.lowSize - lowOffset, "a buffer ends beyond the low region")
             return UInt64(lowOffset)
         }
         let highOffset = unsafe Int(bitPattern: buffer.base) - Int(bitPattern: high)
-        require(highOffset >= 0 && highOffset < Self.highSize, "a buffer outside of guest memory")
-        require(buffer.count <= Self.highSize - highOffset, "a buffer ends behind the high region")
+        require(highOffset >= 0 && highOffset < Self.highSize, "a buffer outside guest memory")
+        require(buffer.count <= Self.highSize - highOffset, "a buffer ends beyond the high region")
         return Self.highAddress + UInt64(highOffset)
     }
 
     // MARK: What the device may write
 
-    /// A writable descriptor names these bytes.
-    func name(_ address: UInt64, _ count: UInt64) {
+    /// Marks bytes that a device-writable descriptor contains.
+    func markWritable(_ address: UInt64, _ count: UInt64) {
         let count = extent(address, count)
-        if count > 0 { unsafe memset(named + flat(address), 1, count) }
+        if count > 0 { unsafe memset(writable + flat(address), 1, count) }
     }
 
-    func forgetNames() { unsafe memset(named, 0, Self.lowSize + Self.highSize) }
+    func clearWritable() { unsafe memset(writable, 0, Self.lowSize + Self.highSize) }
 
-    func isNamed(_ address: UInt64) -> Bool {
+    func isWritable(_ address: UInt64) -> Bool {
         guard extent(address, 1) == 1 else { return false }
-        return unsafe (named + flat(address)).load(as: UInt8.self) != 0
+        return unsafe (writable + flat(address)).load(as: UInt8.self) != 0
     }
 
-    /// The bytes that changed since the last call, by their addresses.
+    /// The addresses of the bytes that changed since the last call.
     func changes() -> [UInt64] {
         unsafe changes(low, lowShadow, Self.lowSize, from: 0)
             + changes(high, highShadow, Self.highSize, from: Self.highAddress)

@@ -1,6 +1,7 @@
-// The fuzzer's bytes, read from the front. When they are used up everything reads 0, and `isEmpty` ends the target's loop.
+// The fuzzer's bytes, read from the front. After the last byte every read gives 0, and `isEmpty` ends the target's
+// loop.
 
-/// A cursor on the bytes of one input.
+/// A cursor in the bytes of one input.
 struct Input {
     private let bytes: [UInt8]
     private var position = 0
@@ -34,11 +35,11 @@ struct Input {
         return Array(bytes[position..<end])
     }
 
-    /// All that is left.
+    /// All remaining bytes.
     mutating func rest() -> [UInt8] { take(bytes.count) }
 }
 
-/// What a target promises. An input that breaks a promise ends the process, as a crash does.
+/// Checks an invariant. A violation ends the process, as a crash does.
 func require(_ condition: Bool, _ promise: @autoclosure () -> String) {
     if !condition { fatalError("broken promise: \(promise())") }
 }

@@ -1,10 +1,10 @@
-// What a user hands to vmm: a kernel, and the text of the qtest protocol.
+// The inputs that a user gives to vmm: a kernel, and lines of the qtest protocol.
 
 import Machine
 import VirtioABI
 
-/// An ELF file, and as much of a boot as there is without a processor. The first byte is not part of it: bit 0 asks for an
-/// initial RAM disk.
+/// Loads an ELF file, as far as that is possible without a processor. The first byte is not part of the file: its bit 0
+/// adds an initial RAM disk.
 func fuzzELF(_ bytes: [UInt8]) {
     guard let choice = bytes.first else { return }
     let image = ImageSource.bytes(Array(bytes.dropFirst()), name: "kernel")
@@ -14,10 +14,10 @@ func fuzzELF(_ bytes: [UInt8]) {
         _ = loader.isLinux
         let state = try loader.load(into: smallRAM, commandLine: "console=hvc0", initrd: initrd)
         guard case .pvh(let entry, let startInfo) = state else { return }
-        require(smallRAM.read(at: UInt64(entry), count: 1) != nil, "an entry outside of memory")
+        require(smallRAM.read(at: UInt64(entry), count: 1) != nil, "an entry outside memory")
         require(smallRAM.read(at: UInt64(startInfo), count: 4) == [0x78, 0xc5, 0x6e, 0x33], "no start information")
     } catch {
-        require(!error.description.isEmpty, "an error without a sentence")
+        require(!error.description.isEmpty, "an error without a description")
     }
 }
 
@@ -26,7 +26,7 @@ private let smallRAM: RAM = {
     return ram
 }()
 
-/// Lines of the qtest protocol: each with a word in it is answered by one line at the end, after any number about interrupts.
+/// Handles lines of the qtest protocol. Each line that has a word gets one answer, after any number of IRQ lines.
 func fuzzQTest(_ bytes: [UInt8]) {
     var configuration = Machine.Configuration()
     configuration.memory = MemoryMap.minimumRAM
@@ -35,13 +35,13 @@ func fuzzQTest(_ bytes: [UInt8]) {
     guard let machine = try? QTestMachine(configuration) else { fatalError("no machine for the fuzzer") }
     let session = QTestSession(machine)
     for line in bytes.split(separator: UInt8(ascii: "\n")) where session.outcome == nil {
-        let told = session.handle(line)
+        let answers = session.handle(line)
         let hasWord = line.contains { ![UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }
-        require(told.isEmpty != hasWord, "\(told.count) answers")
-        for (index, answer) in told.enumerated() {
-            let isLast = index + 1 == told.count
-            let starts = isLast ? ["OK", "FAIL ", "ERR "] : ["IRQ raise ", "IRQ lower "]
-            require(starts.contains { answer.hasPrefix($0) }, "an answer like \(answer)")
+        require(answers.isEmpty != hasWord, "\(answers.count) answers")
+        for (index, answer) in answers.enumerated() {
+            let isLast = index + 1 == answers.count
+            let prefixes = isLast ? ["OK", "FAIL ", "ERR "] : ["IRQ raise ", "IRQ lower "]
+            require(prefixes.contains { answer.hasPrefix($0) }, "an answer without a known prefix: \(answer)")
             require(!answer.utf8.contains { $0 < 0x20 }, "an answer of more than one line")
         }
     }

@@ -1,4 +1,4 @@
-// What must hold after every call: each check is a sentence of the specification or of this project's decisions on SUSPEND.
+// The invariants after every call. Each is a statement of the specification or of this project's decisions on SUSPEND.
 
 import Virtio
 import VirtioABI
@@ -6,8 +6,8 @@ import VirtioABI
 extension Rig where Device: ~Copyable {
     // MARK: Mirrors
 
-    /// Whether a device that was at `before` heeds a write of a register that is mirrored (MM-11, D-5, 3.1.1).
-    func heeds(_ register: Register, _ value: UInt32, _ before: Moment) -> Bool {
+    /// Whether a device in the state `before` accepts a write of a mirrored register (MM-11, D-5, 3.1.1).
+    func accepts(_ register: Register, _ value: UInt32, _ before: TransportState) -> Bool {
         let isLocked = before.status.contains(.featuresOK)
         switch register {
         case .queueSel, .driverFeaturesSel: return !before.isFrozen || options.scope == .narrow
@@ -20,7 +20,7 @@ extension Rig where Device: ~Copyable {
         }
     }
 
-    /// A register write that the model heeds.
+    /// Mirrors a register write that the model accepts.
     func mirror(_ register: Register, _ value: UInt32) {
         switch register {
         case .queueSel: queueSel = value
@@ -48,13 +48,13 @@ extension Rig where Device: ~Copyable {
         }
     }
 
-    /// Follows what a call did to the queues and, by a reset, to everything.
-    func track(_ before: Moment, _ after: Moment) {
+    /// Updates the mirror after a call that changed the queues or reset the device.
+    func track(_ before: TransportState, _ after: TransportState) {
         let wasReset = after.status.isEmpty && !before.status.isEmpty
         if wasReset {
             (driverFeatures, queueSel, driverFeaturesSel) = ([], 0, 0)
             for index in queues.indices { editQueue(index) { $0 = QueueMirror() } }
-            ram.forgetNames()
+            ram.clearWritable()
         }
         let changed = before.ready.symmetricDifference(after.ready)
         changed.forEach { index in
@@ -74,19 +74,19 @@ extension Rig where Device: ~Copyable {
 
     // MARK: Memory
 
-    /// Notes what the driver lets the device write: the buffers of all writable descriptors of queue `index`, and of the
-    /// indirect tables it names.
-    func nameBuffers(_ index: Int) {
+    /// Marks the memory that the driver lets the device write: the buffers of all device-writable descriptors of queue
+    /// `index` and of its indirect tables.
+    func markWritableBuffers(_ index: Int) {
         guard let areas = queues[index].live else { return }
         let packed = queues[index].packed
         for slot in 0..<UInt64(areas.size) {
             let descriptor = areas.descriptors + 16 * slot
             let (address, count, flags) = descriptorFields(descriptor, packed)
-            if flags & 2 != 0 { ram.name(address, UInt64(count)) }
+            if flags & 2 != 0 { ram.markWritable(address, UInt64(count)) }
             guard flags & 4 != 0, driverFeatures.contains(.indirectDescriptors) else { continue }
             for entry in 0..<UInt64(min(count / 16, 4096)) {
                 let (address, count, flags) = descriptorFields(address &+ 16 * entry, packed)
-                if flags & 2 != 0 { ram.name(address, UInt64(count)) }
+                if flags & 2 != 0 { ram.markWritable(address, UInt64(count)) }
             }
         }
     }
@@ -95,34 +95,38 @@ extension Rig where Device: ~Copyable {
         (ram.load(at: at), ram.load(at: at &+ 8), ram.load(at: at &+ (packed ? 14 : 12)))
     }
 
-    /// Every byte that changed is one the device may write, in this phase.
-    func checkMemory(_ before: Moment, _ after: Moment) {
+    /// Checks that every byte that changed is one that the device may write in this phase, and that a used buffer
+    /// notification was sent if the driver wants it.
+    func checkMemory(_ before: TransportState, _ after: TransportState) {
         let changes = ram.changes()
         if changes.isEmpty { return }
         require(before.phase != .notLive, "memory written before DRIVER_OK")
         require(!before.isDead, "memory written by a device that needs a reset")
         require(!before.isFrozen || after.phase == .running, "memory written by a suspended device")
         let indices = queues.indices.map { ram.load(UInt16.self, at: (queues[$0].live?.device ?? 0) &+ 2) }
-        for address in changes where !ram.isNamed(address) {
+        for address in changes where !ram.isWritable(address) {
             let allowed = queues.indices.contains { isRing($0, address, indices[$0]) }
             require(allowed, "memory written at \(String(address, radix: 16))")
         }
-        let packedUse = queues.indices.filter { index in changes.contains { isPackedFlag(index, $0) } }
+        let packedUsed = queues.indices.filter { index in changes.contains { isPackedFlag(index, $0) } }
         let wanted = queues.indices.map {
-            queues[$0].packed ? packedWish($0, packedUse.contains($0)) : splitWish($0, indices[$0])
+            queues[$0].packed
+                ? packedWantsInterrupt($0, packedUsed.contains($0)) : splitWantsInterrupt($0, indices[$0])
         }
         let gained = after.interrupts.subtracting(before.interrupts).contains(.usedBuffer)
-        require(!wanted.contains(true) || after.interrupts.contains(.usedBuffer), "a used buffer nobody is told of")
+        require(
+            !wanted.contains(true) || after.interrupts.contains(.usedBuffer), "a used buffer without a notification")
         require(!gained || !wanted.allSatisfy { $0 == false }, "a notification that the driver suppressed")
         for index in queues.indices { editQueue(index) { $0.usedIndex = indices[index] } }
     }
 
-    /// Whether the driver wants to hear of what was put into split queue `index`: nil if its words may have changed meanwhile.
-    private func splitWish(_ index: Int, _ usedIndex: UInt16) -> Bool? {
+    /// Whether the driver wants a notification of what was used in split queue `index`; nil if its words may have
+    /// changed meanwhile.
+    private func splitWantsInterrupt(_ index: Int, _ usedIndex: UInt16) -> Bool? {
         guard let areas = queues[index].live, usedIndex != queues[index].usedIndex else { return false }
         let event = areas.driver &+ 4 &+ 2 * UInt64(areas.size)
-        for address in [areas.driver, event, areas.device &+ 2] where ram.isNamed(address) || ram.isNamed(address &+ 1)
-        {
+        for address in [areas.driver, event, areas.device &+ 2]
+        where ram.isWritable(address) || ram.isWritable(address &+ 1) {
             return nil
         }
         if !driverFeatures.contains(.eventIndex) { return ram.load(UInt16.self, at: areas.driver) & 1 == 0 }
@@ -130,11 +134,11 @@ extension Rig where Device: ~Copyable {
         return ram.load(UInt16.self, at: event) &- old < usedIndex &- old
     }
 
-    /// The same of a packed queue; nil also where a certain descriptor is asked for.
-    private func packedWish(_ index: Int, _ changed: Bool) -> Bool? {
+    /// The same for a packed queue; nil also if the driver asks for a certain descriptor.
+    private func packedWantsInterrupt(_ index: Int, _ changed: Bool) -> Bool? {
         guard let areas = queues[index].live else { return false }
         let flags = areas.driver &+ 2
-        if ram.isNamed(flags) || ram.isNamed(flags &+ 1) { return nil }
+        if ram.isWritable(flags) || ram.isWritable(flags &+ 1) { return nil }
         return switch ram.load(UInt16.self, at: flags) & 3 {
         case 0: changed ? true : nil
         case 1: false
@@ -142,16 +146,16 @@ extension Rig where Device: ~Copyable {
         }
     }
 
-    /// Whether `address` holds flags of packed queue `index`, and nothing else.
+    /// Whether `address` holds descriptor flags of packed queue `index`, and is in no device-writable buffer.
     private func isPackedFlag(_ index: Int, _ address: UInt64) -> Bool {
-        guard queues[index].packed, let areas = queues[index].live, !ram.isNamed(address) else { return false }
+        guard queues[index].packed, let areas = queues[index].live, !ram.isWritable(address) else { return false }
         let offset = address &- areas.descriptors
         return offset < 16 * UInt64(areas.size) && offset % 16 >= 14
     }
 
-    /// Whether a device uses `address` of queue `index`: in a split ring the elements between the old used index and the new
-    /// one, and the index itself; in a packed one length, id and flags of any descriptor. Event words only with
-    /// VIRTIO_F_EVENT_IDX.
+    /// Whether the device may write `address` as part of queue `index`: in a split queue the used elements between the
+    /// old and the new used index, and the index; in a packed queue length, id and flags of any descriptor. Event words
+    /// only with VIRTIO_F_EVENT_IDX.
     private func isRing(_ index: Int, _ address: UInt64, _ usedIndex: UInt16) -> Bool {
         guard let areas = queues[index].live else { return false }
         let events = driverFeatures.contains(.eventIndex)
@@ -175,8 +179,8 @@ extension Rig where Device: ~Copyable {
 
     // MARK: Status and interrupts
 
-    /// What Status and InterruptStatus may be, and become in one call.
-    func checkMoment(_ before: Moment, _ after: Moment) {
+    /// Checks the values of Status and InterruptStatus, and their change by one call.
+    func checkStatusAndInterrupts(_ before: TransportState, _ after: TransportState) {
         let gained = after.interrupts.subtracting(before.interrupts)
         require(after.interrupts.rawValue & ~3 == 0, "an undefined bit of InterruptStatus")
         if !gained.isEmpty {
@@ -196,16 +200,18 @@ extension Rig where Device: ~Copyable {
         case .ratified: require(!status.contains(.driverOK), "1.4's SUSPEND with DRIVER_OK")
         case nil: require(false, "SUSPEND though it was not offered")
         }
-        require(!status.contains(.needsReset) || options.dialect == .ratified, "SUSPEND of a dead device in the draft")
+        require(
+            !status.contains(.needsReset) || options.dialect == .ratified,
+            "SUSPEND with DEVICE_NEEDS_RESET in the draft")
         require(driverFeatures.contains(options.dialect?.feature ?? []), "SUSPEND though it was not negotiated")
     }
 
-    /// A driver cannot clear a bit, but for the draft's SUSPEND and by a reset.
+    /// Checks that a driver cannot clear a bit, except the draft's SUSPEND and by a reset.
     func checkStatusWrite(_ value: UInt32, _ old: DeviceStatus) {
         let new = transport.lifecycle.status
         if value == 0 {
             require(
-                new.isEmpty && transport.interruptStatus.isEmpty, "a reset leaves something in Status or an interrupt")
+                new.isEmpty && transport.interruptStatus.isEmpty, "a reset leaves a bit in Status or InterruptStatus")
             require(transport.readyQueues.isEmpty && transport.requestsInFlight == 0, "a reset leaves a queue")
             return
         }
@@ -215,7 +221,7 @@ extension Rig where Device: ~Copyable {
         require(new.intersection(sticky).isSubset(of: old.union(written)), "a write of Status set another bit")
     }
 
-    /// The requests that the model waits for are those the backend has.
+    /// Checks that the requests that the model counts as in flight are those that the backend has.
     func checkCount() {
         let wanted = pending.count { transport.isCurrent($0.token) }
         require(

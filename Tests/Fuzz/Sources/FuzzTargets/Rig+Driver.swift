@@ -1,10 +1,12 @@
-// A driver that keeps the rules: it brings the device up, and shows at the end of an input that the device still works.
+// A driver that follows the specification: it initialises the device, and checks after each input that the device still
+// works.
 
 import Virtio
 import VirtioABI
 
 extension Rig where Device: ~Copyable {
-    /// Features the driver accepts: those offered that `choice` chooses, with a dialect unless bit 15 is set.
+    /// The features that the driver accepts: those offered features that `choice` selects, with the dialect's SUSPEND
+    /// unless bit 15 is set.
     func features(_ choice: UInt16, packed: Bool) -> Features {
         var features: Features = [.version1]
         let optional: [Features] = [
@@ -18,8 +20,8 @@ extension Rig where Device: ~Copyable {
         return features.intersection(transport.offered)
     }
 
-    /// Resets the device and goes through the initialisation, with queues of `size` entries. Returns the rings of the queues that
-    /// exist with these features.
+    /// Resets and initialises the device, with queues of `size` entries. Returns the rings of the queues that exist
+    /// with these features.
     func bringUp(_ features: Features, size: UInt16) -> [Ring] {
         for status: UInt32 in [0, 1, 3] { write(.status, status) }
         for word: UInt32 in 0..<2 {
@@ -57,24 +59,24 @@ extension Rig where Device: ~Copyable {
         return ring
     }
 
-    /// A notification for queue `index`; with VIRTIO_F_NOTIFICATION_DATA it says how far the ring goes.
-    func kick(_ index: Int, next: UInt16 = 0) {
+    /// Sends an available buffer notification for queue `index`; with VIRTIO_F_NOTIFICATION_DATA it contains `next`.
+    func notify(_ index: Int, next: UInt16 = 0) {
         let data = driverFeatures.contains(.notificationData) ? UInt32(next) << 16 : 0
         write(.queueNotify, UInt32(index) | data)
     }
 
-    /// Serves and finishes until nothing is left.
+    /// Serves queues and completes requests until none are left.
     func complete() {
         for _ in 0..<64 {
             serve()
             if pending.isEmpty { return }
             while !pending.isEmpty { finish(0) }
         }
-        require(false, "requests without an end")
+        require(false, "new requests after 64 rounds without a notification")
     }
 
-    /// After a reset the device works: whatever the driver did before. A chain of a readable and a writable descriptor, which every
-    /// device type can do something with, comes back from each queue.
+    /// Checks that the device works after a reset, whatever the driver did before: each queue returns a chain of a
+    /// readable and a writable descriptor, which every device type accepts.
     func checkHealth(packed: Bool, choice: UInt16) {
         write(.status, 0)
         while !pending.isEmpty { finish(0) }
@@ -86,13 +88,13 @@ extension Rig where Device: ~Copyable {
         ram.fill(0, at: buffer + 16, count: 16)
         for index in rings.indices {
             guard rings[index].add(parts) != nil else { return require(false, "a fresh ring is full") }
-            kick(index, next: rings[index].nextAvailable)
+            notify(index, next: rings[index].nextAvailable)
         }
         complete()
         require(read(.status) == 0x0f, "after legal requests Status reads \(read(.status))")
-        require(transport.interruptStatus.contains(.usedBuffer), "no notification of a used buffer after a reset")
-        for index in rings.indices where Device.isAnswered(queue: index) {
-            require(rings[index].takeUsed().count == 1, "a legal request is not answered after a reset")
+        require(transport.interruptStatus.contains(.usedBuffer), "no used buffer notification after a reset")
+        for index in rings.indices where Device.returnsEveryBuffer(queue: index) {
+            require(rings[index].takeUsed().count == 1, "a legal request is not completed after a reset")
         }
         write(.interruptACK, 3)
         require(!transport.interruptAsserted, "an acknowledged interrupt stays")

@@ -1,22 +1,22 @@
-// A device under fuzzing with its host: every call into the model goes through `call`, which looks at guest memory, at the
-// interrupt line and at Status afterwards and holds them against what the specification allows in that moment.
+// A device under test with its host. Every call into the model goes through `call`, which afterwards compares guest
+// memory, the interrupt line and Status with what the specification allows in that state.
 
 import Virtio
 import VirtioABI
 
-/// A device type, and what a fuzzed host has to know of it.
+/// A device type, with the functions that the host of the fuzzer needs.
 protocol FuzzedDevice: VirtioDevice, ~Copyable {
-    /// A device for a driver that will see it through `options`, four bits of the input.
+    /// Creates a device from `options`, four bits of the input.
     static func make(_ options: UInt8) -> Self
-    /// The guest's buffers of a request, and whether the backend fills them; nil for a request without data.
+    /// The data buffers of a request, and whether the backend fills them; nil for a request without data.
     static func buffers(of request: Request) -> (data: Segments, filled: Bool)?
-    /// A change of the configuration that a host can make.
+    /// Makes a configuration change that a host can make.
     static func edit(_ configuration: inout Configuration, _ value: UInt8)
-    /// Whether every buffer of queue `queue` is given back at once or when the backend is done with it.
-    static func isAnswered(queue: Int) -> Bool
+    /// Whether every buffer of queue `queue` is used at once or when the backend completes it.
+    static func returnsEveryBuffer(queue: Int) -> Bool
 }
 
-/// What a transport is made of, in as few bits as an input can afford.
+/// The options of a transport, from one byte of the input.
 struct Options {
     let dialect: SuspendDialect?
     let scope: FreezeScope
@@ -29,16 +29,17 @@ struct Options {
     }
 }
 
-/// The host of one device, and its driver's registers as they have to be.
+/// The host of one device, and a mirror of the registers that the driver wrote.
 final class Rig<Device: FuzzedDevice & ~Copyable> {
-    /// A request in the backend's hands, and the batch that keeps its segments valid.
+    /// A request in flight, and the batch that keeps its segments valid.
     struct Pending {
         let token: Token
         let request: Device.Request
-        fileprivate let owner: Owner
+        fileprivate let owner: SharedBatch
     }
 
-    fileprivate final class Owner {
+    /// A batch that is deallocated with its last request.
+    fileprivate final class SharedBatch {
         var batch: Batch<Device.Request>
         init(_ batch: consuming Batch<Device.Request>) { self.batch = batch }
     }
@@ -46,11 +47,11 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
     let options: Options
     let ram = GuestRAM()
     var transport: MMIOTransport<Device>
-    /// Requests taken and not finished, oldest first.
+    /// Requests taken and not completed, oldest first.
     private(set) var pending: [Pending] = []
-    /// Queues the model named and nobody served yet.
-    private(set) var owed: QueueSet = []
-    /// What the driver wrote to the queue registers, where the model took it.
+    /// Queues that the model's effects named and that are still to be served.
+    private(set) var pendingQueues: QueueSet = []
+    /// The queue registers as the driver wrote them, of writes that the model accepted.
     private(set) var queues: [QueueMirror]
     var driverFeatures: Features = []
     var queueSel: UInt32 = 0
@@ -72,18 +73,19 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
 
     // MARK: Calls into the model
 
-    /// A call into the model that has effects.
+    /// Calls into the model, and checks the state afterwards.
     @discardableResult
     func call(_ body: (inout MMIOTransport<Device>) -> Effects) -> Effects {
-        let before = Moment(transport)
+        let before = TransportState(transport)
         let effects = body(&transport)
-        let after = Moment(transport)
+        let after = TransportState(transport)
         track(before, after)
-        owed.formUnion(effects.queues)
-        require(effects.queues.rawValue >> UInt32(transport.queueCount) == 0, "it names a queue it does not have")
-        if effects.events.contains(.quiesce) { owed = [] }
+        pendingQueues.formUnion(effects.queues)
+        require(
+            effects.queues.rawValue >> UInt32(transport.queueCount) == 0, "effects name a queue that does not exist")
+        if effects.events.contains(.quiesce) { pendingQueues = [] }
         checkMemory(before, after)
-        checkMoment(before, after)
+        checkStatusAndInterrupts(before, after)
         return effects
     }
 
@@ -106,44 +108,44 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
 
     @discardableResult
     func write(at offset: UInt64, width: Int, _ value: UInt64) -> Effects {
-        let before = Moment(transport)
+        let before = TransportState(transport)
         let old = transport.lifecycle.status
         let effects = call { $0.write(at: offset, width: width, value: value) }
         let isRegister = width == 4 && offset < UInt64(Register.configuration) && offset % 4 == 0
         if isRegister, let register = Register(rawValue: UInt32(offset)) {
             let value = UInt32(truncatingIfNeeded: value)
-            if heeds(register, value, before) { mirror(register, value) }
+            if accepts(register, value, before) { mirror(register, value) }
             if register == .status { checkStatusWrite(value, old) }
         }
         return effects
     }
 
-    /// Pops queue `index`, whether the model named it or not.
+    /// Takes requests from queue `index`, whether the model named it or not.
     func take(queue index: Int, capacity: Int = 64) {
-        owed.remove(QueueSet(queue: index))
-        nameBuffers(index)
-        let owner = Owner(Batch(capacity: capacity, longestChain: transport.longestChain))
+        pendingQueues.remove(QueueSet(queue: index))
+        markWritableBuffers(index)
+        let owner = SharedBatch(Batch(capacity: capacity, longestChain: transport.longestChain))
         call { $0.take(queue: index, into: &owner.batch) }
         require(owner.batch.count <= capacity, "more requests than a batch holds")
         for index in 0..<owner.batch.count {
             let work = owner.batch[index]
-            require(transport.isCurrent(work.token), "a request that is stale when it is handed out")
+            require(transport.isCurrent(work.token), "a request that is stale when it is taken")
             pending.append(Pending(token: work.token, request: work.request, owner: owner))
         }
         checkCount()
     }
 
-    /// Takes from the queues the model named, at most so many times.
+    /// Takes from the queues that the model named, at most `limit` times.
     func serve(limit: Int = 256) {
         var left = limit
-        while !owed.isEmpty, left > 0 {
-            take(queue: owed.rawValue.trailingZeroBitCount)
+        while !pendingQueues.isEmpty, left > 0 {
+            take(queue: pendingQueues.rawValue.trailingZeroBitCount)
             left -= 1
         }
     }
 
-    /// Finishes request `index` of `pending`: does its I/O, if it is wanted still, and reports it. A `share` of 255 is all of
-    /// the data a read asks for.
+    /// Completes request `index` of `pending`: performs its I/O, if its token is still current, and reports it. `share`
+    /// is the part of the data that a read gets, in 255ths.
     func finish(_ index: Int, _ result: Outcome.Result = .ok, share: UInt8 = 255) {
         let request = pending.remove(at: index)
         var written: UInt32 = 0
@@ -154,14 +156,14 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
         finish(request, Outcome(result, written: written))
     }
 
-    /// Reports `request`, without its I/O.
+    /// Completes `request` without its I/O.
     func finish(_ request: Pending, _ outcome: Outcome) {
         call { $0.finish(request.token, outcome) }
         checkCount()
     }
 
-    /// Takes request `index` out of the backend's hands; whoever asks for it does its I/O.
-    func withdraw(_ index: Int) -> Pending { pending.remove(at: index) }
+    /// Removes request `index` from `pending`; the caller performs its I/O.
+    func removePending(_ index: Int) -> Pending { pending.remove(at: index) }
 
     /// Reads or fills the first `limit` bytes of `data`.
     private func move(_ data: Segments, _ filled: Bool, _ limit: Int) -> UInt32 {
@@ -172,7 +174,8 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
             left -= count
             if filled {
                 require(
-                    count == 0 || ram.isNamed(start) && ram.isNamed(start + UInt64(count) - 1), "room nobody offered")
+                    count == 0 || ram.isWritable(start) && ram.isWritable(start + UInt64(count) - 1),
+                    "a buffer that no descriptor offered")
                 ram.fill(0x3c, at: start, count: count)
             } else {
                 _ = ram.bytes(at: start, count: count)
@@ -181,31 +184,31 @@ final class Rig<Device: FuzzedDevice & ~Copyable> {
         return filled ? UInt32(limit) : 0
     }
 
-    /// Takes the device out as a value and goes on in another transport over the same memory.
+    /// Takes a snapshot and restores it in another transport over the same memory.
     func migrate() {
         let idle = transport.requestsInFlight == 0
-        guard let snapshot = transport.snapshot() else { return require(!idle, "an idle device has no snapshot") }
+        guard let snapshot = transport.snapshot() else { return require(!idle, "an idle device refuses a snapshot") }
         require(idle, "a snapshot with requests in the backend")
         let registers = readable()
         let phase = transport.lifecycle.phase
         pending = []
         transport = Self.makeTransport(options, ram)
-        do throws(QueueFault) { owed.formUnion(try transport.restore(snapshot).queues) } catch {
-            fatalError("broken promise: the same memory refuses a snapshot: \(error)")
+        do throws(QueueFault) { pendingQueues.formUnion(try transport.restore(snapshot).queues) } catch {
+            fatalError("broken promise: restore refuses a snapshot of the same memory: \(error)")
         }
-        require(ram.changes().isEmpty, "a snapshot writes to memory")
-        require(transport.lifecycle.phase == phase, "a snapshot in another phase")
-        require(readable() == registers, "a snapshot reads otherwise")
+        require(ram.changes().isEmpty, "restoring a snapshot writes to memory")
+        require(transport.lifecycle.phase == phase, "the restored phase differs")
+        require(readable() == registers, "the restored registers differ")
     }
 
-    /// All that a driver can read without a mistake.
+    /// The values of all registers and configuration fields that a driver may read.
     private func readable() -> [UInt64] {
         let registers = Register.allCases.filter { $0.direction != .write }
         return registers.map { UInt64(read($0)) } + (0..<24).map { read(at: 0x100 + 4 * UInt64($0), width: 4) }
     }
 }
 
-/// A queue's registers as the driver wrote them, and where the live queue is.
+/// A queue's registers as the driver wrote them, and the areas of the live queue.
 struct QueueMirror: Equatable {
     struct Areas: Equatable {
         var size: UInt32 = 0
@@ -222,8 +225,8 @@ struct QueueMirror: Equatable {
     var usedIndex: UInt16 = 0
 }
 
-/// What is held against what happened before a call.
-struct Moment {
+/// The transport's state that is compared before and after a call.
+struct TransportState {
     let phase: Lifecycle.Phase
     let status: DeviceStatus
     let interrupts: InterruptStatus
@@ -234,7 +237,8 @@ struct Moment {
         status = transport.lifecycle.status
         interrupts = transport.interruptStatus
         ready = transport.readyQueues
-        require(transport.interruptAsserted == !interrupts.isEmpty, "the line is not InterruptStatus")
+        require(
+            transport.interruptAsserted == !interrupts.isEmpty, "the interrupt line does not follow InterruptStatus")
     }
 
     var isFrozen: Bool { phase == .suspended || phase == .resuming }
@@ -242,7 +246,7 @@ struct Moment {
 }
 
 extension Conformance {
-    /// How often the driver broke a clause.
+    /// The number of violations of all clauses.
     var sum: UInt64 {
         var sum: UInt64 = 0
         for check in Check.allCases { sum &+= self[check] }

@@ -1,24 +1,24 @@
-// The driver's half of a virtqueue in either format. It keeps the rules as long as it is asked to; a hostile driver writes over
-// what it laid out.
+// The driver's side of a virtqueue in either format. It follows the specification; a hostile driver overwrites what it
+// wrote.
 
 import Virtio
 import VirtioABI
 
-/// A buffer of a chain.
+/// One buffer of a chain.
 struct Part {
     var address: UInt64
     var count: UInt32
     var writable: Bool
 }
 
-/// A virtqueue as its driver keeps it, in areas of the guest's memory that are its own.
+/// A virtqueue's driver state, with areas of guest memory that no other queue uses.
 struct Ring {
     let packed: Bool
     let size: UInt16
     let descriptors: UInt64
     let driver: UInt64
     let device: UInt64
-    /// Where indirect tables go, 64 descriptors in all.
+    /// The address of the indirect tables, 64 descriptors in all.
     let tables: UInt64
     let ram: GuestRAM
 
@@ -29,15 +29,16 @@ struct Ring {
     private var nextUsed: UInt16 = 0
     private var usedSlot: UInt16 = 0
     private var usedWrap = true
-    /// Tables that are free, of 16 descriptors each, and by name those that are not.
+    /// Free tables, of 16 descriptors each; and the tables in use, by buffer id.
     private var freeTables = [0, 1, 2, 3]
     private var ownedTables: [UInt16: Int] = [:]
-    /// Names that are free, in the order they became so, and for each other one its descriptors.
+    /// Free buffer ids (split: descriptor indices), oldest first; and the descriptors of each chain that the device
+    /// has.
     private var free: [UInt16]
     private var owned: [UInt16: [UInt16]] = [:]
     private var room: Int
 
-    /// Queue `index`, 0 to 5, in fresh memory.
+    /// Queue `index`, 0 to 5, in zeroed memory.
     init(_ index: Int, packed: Bool, size: UInt16, ram: GuestRAM) {
         let base = UInt64(0x1000 + 0x800 * index)
         (descriptors, driver, device, tables) = (base, base + 0x200, base + 0x280, base + 0x400)
@@ -47,7 +48,7 @@ struct Ring {
         ram.fill(0, at: base, count: 0x400)
     }
 
-    /// Makes a chain available, in an indirect table if asked to; nil if there is no room.
+    /// Makes a chain available, with an indirect table if `indirect`. Returns its buffer id; nil if there is no room.
     mutating func add(_ parts: [Part], indirect: Bool = false) -> UInt16? {
         let slots = indirect ? 1 : parts.count
         guard !parts.isEmpty, slots <= room, slots <= free.count, parts.count <= 16 else { return nil }
@@ -59,9 +60,9 @@ struct Ring {
         }
         let part = [layTable(parts, at: tables + UInt64(table) * 256)]
         let flags = Descriptor.Flags.indirect.rawValue
-        let name = packed ? addPacked(part, flags) : addSplit(part, flags)
-        ownedTables[name] = table
-        return name
+        let id = packed ? addPacked(part, flags) : addSplit(part, flags)
+        ownedTables[id] = table
+        return id
     }
 
     private func layTable(_ parts: [Part], at table: UInt64) -> Part {
@@ -97,7 +98,7 @@ struct Ring {
         return indices[0]
     }
 
-    /// Puts `head` into a split ring's available ring and moves the index.
+    /// Writes `head` to a split queue's available ring and increments the index.
     mutating func publish(_ head: UInt16) {
         ram.store(head, at: driver + 4 + 2 * UInt64(nextAvailable % size))
         nextAvailable &+= 1
@@ -121,15 +122,15 @@ struct Ring {
         if slot == size { (slot, wrap) = (0, !wrap) }
     }
 
-    /// What the device has used since the last call.
+    /// The buffers that the device has used since the last call.
     mutating func takeUsed() -> [(id: UInt16, length: UInt32)] {
         var used: [(id: UInt16, length: UInt32)] = []
         while used.count < Int(size), let (id, length) = packed ? usedPacked() : usedSplit() {
             used.append((id, length))
-            guard let names = owned.removeValue(forKey: id) else { continue }
-            room += names.count
+            guard let slots = owned.removeValue(forKey: id) else { continue }
+            room += slots.count
             if let table = ownedTables.removeValue(forKey: id) { freeTables.append(table) }
-            free.append(contentsOf: packed ? [id] : names)
+            free.append(contentsOf: packed ? [id] : slots)
         }
         return used
     }

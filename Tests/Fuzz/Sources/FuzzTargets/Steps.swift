@@ -1,17 +1,17 @@
-// A driver and a host that do anything, at any time. Each step is a byte of the input that says what, and a few more that say how:
-// half of what a driver can do keeps the rules, so that an input gets far before it breaks one.
+// A driver and a host that take random steps. The first byte of a step selects the action, more bytes are its
+// parameters. Half of the driver's actions follow the specification, so that an input gets far before it breaks a rule.
 
 import Virtio
 import VirtioABI
 
-/// A driver without manners over a rig.
-struct Anything<Device: FuzzedDevice & ~Copyable> {
+/// A driver over a rig whose steps the input selects.
+struct RandomDriver<Device: FuzzedDevice & ~Copyable> {
     let rig: Rig<Device>
     var rings: [Ring] = []
     let packed: Bool
     var ram: GuestRAM { rig.ram }
 
-    /// One step, as the input says.
+    /// Takes one step, selected by the input.
     mutating func step(_ input: inout Input) {
         let choice = input.byte()
         switch choice % 20 {
@@ -19,7 +19,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         case 3: mangleDescriptor(&input)
         case 4: mangleRing(&input)
         case 5: poke(&input)
-        case 6: kick(&input)
+        case 6: notify(&input)
         case 7: rig.serve(limit: 1 + input.below(4))
         case 8: rig.take(queue: input.below(rig.transport.queueCount), capacity: 1 + input.below(3))
         case 9, 10: finish(&input)
@@ -41,7 +41,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
 
     // MARK: The driver
 
-    /// An address worth trying: mostly a buffer, sometimes a ring, the end of memory or nothing at all.
+    /// An address: mostly of a buffer, sometimes of a ring, at the end of memory, or any number.
     private func address(_ input: inout Input) -> UInt64 {
         let place = UInt64(input.byte())
         switch place {
@@ -66,7 +66,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// A chain as it should be: a header the device can read, buffers, room for an answer.
+    /// Makes a well-formed chain available: a header that the device can read, buffers, a status byte.
     private mutating func addChain(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         let shape = input.byte()
@@ -82,10 +82,10 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         if shape & 0x10 != 0 { parts.append(Part(address: address(&input), count: 1, writable: true)) }
         let indirect = shape & 0x20 != 0 && rig.driverFeatures.contains(.indirectDescriptors)
         _ = rings[index].add(parts, indirect: indirect)
-        if shape & 0x40 != 0 { rig.kick(index, next: rings[index].nextAvailable) }
+        if shape & 0x40 != 0 { rig.notify(index, next: rings[index].nextAvailable) }
     }
 
-    /// Any descriptor, in a queue's table or in one of its indirect tables.
+    /// Overwrites a descriptor, in a queue's table or in one of its indirect tables.
     private mutating func mangleDescriptor(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         let ring = rings[index]
@@ -106,7 +106,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// Makes something available that is not a chain.
+    /// Makes a descriptor or an index available that is not a chain's.
     private mutating func mangleRing(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         if packed {
@@ -119,7 +119,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// Bytes anywhere in a queue's areas or in the buffers, but not in a split ring's used ring, which only the device writes.
+    /// Overwrites bytes anywhere in the low region, except in a split queue's used ring, which only the device writes.
     private func poke(_ input: inout Input) {
         let offset = UInt64(input.number(UInt16.self) % UInt16(GuestRAM.lowSize))
         let bytes = input.take(1 + input.below(16))
@@ -130,14 +130,14 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    private func kick(_ input: inout Input) {
+    private func notify(_ input: inout Input) {
         let value = input.byte()
         if value & 0x80 != 0 { return _ = rig.write(.queueNotify, input.number(UInt32.self)) }
         let index = Int(value) % max(rings.count, 1)
-        rig.kick(index, next: rings.isEmpty ? 0 : rings[index].nextAvailable)
+        rig.notify(index, next: rings.isEmpty ? 0 : rings[index].nextAvailable)
     }
 
-    /// The words by which a driver suppresses notifications.
+    /// Writes the words that suppress used buffer notifications.
     private mutating func suppress(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         let ring = rings[index]
@@ -148,7 +148,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
             ram.store(flags, at: ring.driver + 2)
         } else {
             ram.store(flags & 1, at: ring.driver)
-            // Near where the device stands, or anywhere.
+            // Near the device's used index, or anywhere.
             let event = value < 0xf0 ? rig.queues[index].usedIndex &+ value % 6 &- 2 : value
             ram.store(event, at: ring.driver + 4 + 2 * UInt64(ring.size))
         }
@@ -170,7 +170,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// Resets the device and, as `value` says, brings it up.
+    /// Resets the device and, depending on `value`, initialises it.
     mutating func restart(_ value: UInt8, _ input: inout Input) {
         let (features, size) = (input.number(UInt16.self), input.byte())
         rig.write(.status, 0)
@@ -180,7 +180,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         rings = rig.bringUp(rig.features(features, packed: packed), size: entries)
     }
 
-    /// A queue is taken away, or set up again.
+    /// Stops or resets a queue, or sets it up again.
     private mutating func endQueue(_ input: inout Input) {
         guard let index = pick(&input) else { return }
         rig.write(.queueSel, UInt32(index))
@@ -193,7 +193,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// An access of the window that may be no register's.
+    /// Accesses the window, at a register or at any offset.
     func register(_ input: inout Input) {
         let choice = input.byte()
         let width = 1 << (choice >> 5 & 3)
@@ -216,7 +216,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
     private func finish(_ input: inout Input) {
         let choice = input.byte()
         guard !rig.pending.isEmpty else { return }
-        // Only where no interrupt is pending it can be seen whether there is one.
+        // An interrupt can be observed only if none is pending.
         if choice & 0x40 == 0 { rig.write(.interruptACK, 3) }
         let results: [Outcome.Result] = [.ok, .ok, .ioError, .unsupported]
         rig.finish(
@@ -233,7 +233,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         }
     }
 
-    /// The configuration changes: not while suspended, and never without its generation.
+    /// Changes the configuration. It must not change while suspended, nor without ConfigGeneration.
     private func change(_ value: UInt8) {
         let (old, generation) = (configurationBytes(), rig.read(.configGeneration))
         rig.call { $0.change { Device.edit(&$0, value) } }
@@ -246,7 +246,7 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
         (0..<24).map { rig.read(at: 0x100 + 4 * UInt64($0), width: 4) }
     }
 
-    /// Something for a console: input for one of its ports, or a port opened or closed.
+    /// Input for a console's port, or a port opened or closed at the host.
     private func receive(_ input: inout Input) {
         let choice = input.byte()
         let bytes = choice & 0x81 == 0x81 ? [] : input.take(1 + Int(choice >> 3))
@@ -258,10 +258,11 @@ struct Anything<Device: FuzzedDevice & ~Copyable> {
 }
 
 extension Rig<Console> {
-    /// Ports of the console, whether the driver can see them or not.
+    /// The number of the console's ports, visible to the driver or not.
     var portCount: Int { options.device & 1 != 0 ? 2 : 1 }
 
-    /// The host has input: the console says how much of it there is room for, and takes it or not. Returns what it took.
+    /// Offers input to the console, which has to accept as much as it has room for. Returns the number of bytes
+    /// accepted.
     @discardableResult
     func receive(_ bytes: [UInt8], port: Int = 0) -> Int {
         let room = transport.inputRoom(port: port)

@@ -1,22 +1,22 @@
-// What can be fuzzed, by name.
+// The fuzz targets, by name.
 
 import Virtio
 
-/// A target: a promise about some code that no bytes can break. To break it ends the process.
+/// A target: invariants of some code that must hold for every input. A violation ends the process.
 public enum Target: String, CaseIterable, Sendable {
-    /// Registers at any offset and width, in between everything a host does.
+    /// Register accesses at any offset and width, between steps of driver and host.
     case registers
-    /// A driver that lays out split rings, well and badly.
+    /// A driver with split rings, correct and broken.
     case splitRing = "split-ring"
     /// The same with packed rings.
     case packedRing = "packed-ring"
     /// Legal block requests in any framing, against a disk.
     case block
-    /// A console's input and output.
+    /// A console's input, output and control messages.
     case console
-    /// Kernels that may be no ELF files.
+    /// Kernel files, valid ELF files or not.
     case elf
-    /// The text of the qtest protocol.
+    /// Lines of the qtest protocol.
     case qtest
 
     /// Runs one input.
@@ -34,7 +34,7 @@ public enum Target: String, CaseIterable, Sendable {
     }
 }
 
-/// Registers: the first byte chooses the device, the rest are steps; two of three are register accesses.
+/// Registers: the first byte selects the device, the rest are steps; two of three are register accesses.
 func fuzzRegisters(_ input: inout Input) {
     let options = Options(input.byte())
     if options.device & 8 == 0 {
@@ -46,7 +46,7 @@ func fuzzRegisters(_ input: inout Input) {
 
 private func registers<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input) {
     let packed = input.flag()
-    var driver = Anything(rig: rig, packed: packed)
+    var driver = RandomDriver(rig: rig, packed: packed)
     driver.restart(input.byte(), &input)
     while !input.isEmpty {
         if input.byte() % 3 == 0 { driver.step(&input) } else { driver.register(&input) }
@@ -54,7 +54,7 @@ private func registers<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ i
     rig.checkHealth(packed: packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
 }
 
-/// Rings: the device is brought up by the rules, and then anything happens.
+/// Rings: the device is initialised as specified, then takes random steps.
 func fuzzRing(_ input: inout Input, packed: Bool) {
     let options = Options(input.byte())
     if options.device & 8 == 0 {
@@ -65,7 +65,7 @@ func fuzzRing(_ input: inout Input, packed: Bool) {
 }
 
 private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input, _ packed: Bool) {
-    var driver = Anything(rig: rig, packed: packed)
+    var driver = RandomDriver(rig: rig, packed: packed)
     driver.restart(0, &input)
     while !input.isEmpty { driver.step(&input) }
     rig.checkHealth(packed: packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))

@@ -1,5 +1,5 @@
-// libFuzzer's entry: `fuzz` is built with --sanitize fuzzer, which brings main. The environment variable FUZZ_TARGET says what is
-// fuzzed.
+// libFuzzer's entry point: `fuzz` is built with --sanitize fuzzer, which provides main. The environment variable
+// FUZZ_TARGET names the target.
 
 import FuzzTargets
 import Glibc
@@ -8,7 +8,7 @@ private let target: Target = {
     let name = unsafe getenv("FUZZ_TARGET").map { unsafe String(cString: $0) } ?? ""
     guard let target = Target(rawValue: name) else {
         let names = Target.allCases.map(\.rawValue).joined(separator: ", ")
-        fatalError("FUZZ_TARGET is \"\(name)\", and has to be one of \(names)")
+        fatalError("FUZZ_TARGET is \"\(name)\", and must be one of \(names)")
     }
     return target
 }()

@@ -1,4 +1,5 @@
-// Runs inputs through a target one by one, without libFuzzer: to look at a find, and to measure what the corpus covers.
+// Runs inputs through a target one by one, without libFuzzer: to reproduce a failure, and to measure the corpus'
+// coverage.
 //
 // usage: replay TARGET PATH...        files, or directories of files
 
@@ -26,7 +27,7 @@ struct Replay {
         print("\(target.rawValue): \(count) inputs")
     }
 
-    /// The files in a directory, by their names; or the file itself.
+    /// The files in a directory, sorted by name; or the file itself.
     static func files(at path: String) -> [String] {
         guard let directory = unsafe opendir(path) else { return [path] }
         defer { unsafe closedir(directory) }

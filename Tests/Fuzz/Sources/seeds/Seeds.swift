@@ -1,5 +1,5 @@
-// Writes inputs to start from: the same ones each time, made of the bytes that the targets read. Not the corpus: that is what a
-// fuzzer kept of these and of what it found from there.
+// Writes the seed inputs, the same ones each time, in the format that the targets read. The corpus is a different set:
+// the inputs that a fuzzer kept, starting from these.
 //
 // usage: seeds DIRECTORY        makes DIRECTORY/TARGET/seed-N
 
@@ -44,32 +44,33 @@ struct Seeds {
 
     // MARK: Rings
 
-    /// Every device in every dialect with three sets of features, its driver working, suspending and going on.
+    /// Every device in every dialect with three sets of features. The driver makes requests, suspends and resumes.
     static func rings() -> [[UInt8]] {
         var seeds: [[UInt8]] = []
         for device: UInt8 in [0x00, 0x10, 0x20, 0x80, 0x90] {
             for dialect: UInt8 in [0, 1, 2, 5, 6] {
                 for features: UInt16 in [0, 0x1fff, 0x17f7] {
                     seeds.append(
-                        [device | dialect, UInt8(features & 0xff), UInt8(features >> 8), 4] + day(dialect))
+                        [device | dialect, UInt8(features & 0xff), UInt8(features >> 8), 4] + suspendScenario(dialect))
                 }
             }
         }
         for device: UInt8 in [0x00, 0x80] {
-            for queue: UInt8 in 0..<2 { seeds.append([device, 4, 0, 4] + events(queue)) }
+            for queue: UInt8 in 0..<2 { seeds.append([device, 4, 0, 4] + usedEvents(queue)) }
         }
         return seeds
     }
 
-    /// Steps of `Anything`: a request completed for a used event before, at and behind the next used index.
-    static func events(_ queue: UInt8) -> [UInt8] {
+    /// Steps of `RandomDriver`: a request completed with used_event before, at and after the next used index.
+    static func usedEvents(_ queue: UInt8) -> [UInt8] {
         (0..<12).flatMap { event in
             [19, queue, event % 6, 0, event / 6 * 2] + [0, queue, 0x5b, 34, 0, 1, 62, 0xf0, 124, 7, 2, 9, 0, 14, queue]
         }
     }
 
-    /// Steps of `Anything`: requests, completion, suspension with something in flight, resume, a queue reset, a move.
-    static func day(_ dialect: UInt8) -> [UInt8] {
+    /// Steps of `RandomDriver`: requests, completion, a suspend with requests in flight, resume, a queue reset, a
+    /// snapshot restored.
+    static func suspendScenario(_ dialect: UInt8) -> [UInt8] {
         var steps: [UInt8] = []
         for queue: UInt8 in 0..<4 {
             // A chain of header, one buffer and status; then the same in an indirect table.
@@ -79,20 +80,20 @@ struct Seeds {
         }
         steps += [18, 0x10, 1, 2, 3, 7, 3, 14, 0]
         steps += [0, 0, 0x5b, 30, 1, 1, 60, 0xf0, 122, 7, 2]
-        // Suspend, finish what is in flight, a change and a kick meanwhile, resume.
+        // Suspend, complete what is in flight, with a configuration change and a notification meanwhile, resume.
         steps += [11, 0, 12, 11, 6, 0, 9, 0, 13, 3, 15, 0, 1, 11, 0x60, 12, 0, 7, 3, 14, 0]
-        // Suspend past the deadline.
+        // Suspend past the drain deadline.
         steps += [0, 0, 0x5b, 31, 0, 1, 61, 0xf0, 123, 7, 2, 11, 0, 12, 6, 9, 0, 17, 11, 0x60, 12, 0]
-        // A queue reset and set up again; suppression; a move.
+        // A queue reset and set up again; interrupt suppression; a snapshot restored.
         steps += [15, 0, 1, 15, 0, 2, 19, 0, 3, 1, 2, 0, 0, 0x5b, 32, 0, 1, 62, 0xf0, 124, 7, 2, 9, 0, 17]
-        // Suspended with requests of an ended queue, in the narrow scope too.
+        // Suspended with requests of a queue that was reset, with the narrow freeze scope too.
         steps += [0, 0, 0x5b, 33, 0, 2, 63, 0xf0, 125, 7, 2, 11, 0, 12, 6, 15, 0, 0, 9, 0, 11, 0x60, 12, 0]
         return steps
     }
 
-    /// The steps of the registers target: two of three are register accesses.
+    /// Steps of the registers target: two of three are register accesses.
     static func interleaved(_ ring: [UInt8]) -> [UInt8] {
-        var generator = Noise(state: UInt64(ring.count))
+        var generator = SplitMix64(state: UInt64(ring.count))
         var bytes: [UInt8] = [ring[0], UInt8(ring.count & 1), 0, ring[1], ring[2], ring[3]]
         for _ in 0..<60 {
             bytes += [1, 0x40 | UInt8(generator.next() & 3), UInt8(truncatingIfNeeded: generator.next())]
@@ -101,10 +102,10 @@ struct Seeds {
         return bytes
     }
 
-    /// Targets whose every byte means something legal.
+    /// Random bytes, for targets in which every byte sequence means something legal.
     static func noise() -> [[UInt8]] {
         (0..<48).map { seed in
-            var generator = Noise(state: UInt64(seed))
+            var generator = SplitMix64(state: UInt64(seed))
             let head: [UInt8] = [
                 [0, 1, 2, 0x10, 0x20, 0x30][seed % 6], UInt8(seed & 1), UInt8(seed * 37 & 0xff), 0x1f, 4,
             ]
@@ -114,18 +115,18 @@ struct Seeds {
 
     // MARK: Kernels
 
-    /// The smallest kernels that boot, 32-bit and 64-bit, and two that do not.
+    /// The smallest kernels that boot, 32-bit and 64-bit, and two that are truncated.
     static func kernels() -> [[UInt8]] {
         let wide = kernel(wide: true)
         return [[0] + wide, [1] + wide, [0] + kernel(wide: false), [0] + wide.dropLast(8), [0] + wide.prefix(70)]
     }
 
-    /// An ELF file of one segment at 1 MiB with a note that names its start (Xen's type 18).
+    /// An ELF file of one segment at 1 MiB with a PVH entry note (Xen's type 18).
     static func kernel(wide: Bool) -> [UInt8] {
         let word = wide ? 8 : 4
         let (header, entry) = wide ? (64, 56) : (52, 32)
         let code = header + 2 * entry
-        var file = Bytes()
+        var file = FileBuilder()
         file.add([0x7f, 0x45, 0x4c, 0x46, wide ? 2 : 1, 1, 1] + [UInt8](repeating: 0, count: 9))
         for (value, size) in [
             (2, 2), (wide ? 62 : 3, 2), (1, 4), (0x10_0000, word), (header, word), (0, word), (0, 4), (header, 2),
@@ -140,7 +141,7 @@ struct Seeds {
 
     // MARK: qtest
 
-    /// A disk brought up over qtest, a request read and completed, a suspension.
+    /// Lines that bring up a disk, make and complete a read, and suspend.
     static func script(packed: Bool) -> [UInt8] {
         let disk = 0xd000_1000
         var lines = ["irq_intercept_in ioapic", "readl 0xd0001000", "endianness", "x-hold blk0"]
@@ -171,8 +172,8 @@ struct Seeds {
     }
 }
 
-/// SplitMix64.
-struct Noise {
+/// The pseudo-random generator SplitMix64.
+struct SplitMix64 {
     var state: UInt64
 
     mutating func next() -> UInt64 {
@@ -186,8 +187,8 @@ struct Noise {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 }
 
-/// A file in the making.
-struct Bytes {
+/// A file's bytes, appended field by field.
+struct FileBuilder {
     var bytes: [UInt8] = []
 
     mutating func add(_ new: [UInt8]) { bytes += new }

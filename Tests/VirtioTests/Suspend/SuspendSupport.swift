@@ -1,5 +1,5 @@
-// What the suspend tests need beside the fake driver: the two dialects' words, a device that can be brought into every
-// state, and a device type with several queues that no backend answers by itself.
+// Support for the suspend tests: the Status words of the dialects, helpers to bring a device into every state, and a
+// device type with several queues whose requests all wait for the backend.
 
 import Glibc
 import Testing
@@ -8,9 +8,9 @@ import VirtioABI
 @testable import Virtio
 
 extension SuspendDialect {
-    /// What Status reads while suspended.
+    /// The value of Status while suspended.
     var suspended: UInt32 { self == .draft ? 0x1f : 0x1b }
-    /// What a driver writes to resume: the draft clears SUSPEND, 1.4 sets DRIVER_OK without clearing anything.
+    /// The word that resumes: the draft clears SUSPEND, 1.4 sets DRIVER_OK and clears no bit.
     var resume: UInt32 { self == .draft ? 0x0f : 0x1f }
 }
 
@@ -24,21 +24,21 @@ extension FakeDriver where Device: ~Copyable {
     /// Status as a number.
     var statusByte: UInt32 { read(.status) }
 
-    /// Asks for suspension, and no more.
+    /// Writes the suspend request; does not wait.
     @discardableResult
     func requestSuspend() -> Effects { write(.status, 0x1f) }
 
-    /// Asks for resumption, and no more.
+    /// Writes the resume request; does not wait.
     @discardableResult
     func requestResume() -> Effects { write(.status, dialect.resume) }
 
-    /// Suspends an idle device: nothing to wait for, so the next read shows it.
+    /// Suspends an idle device, whose drain is immediate; fails unless the next read of Status shows it.
     func suspend(_ location: SourceLocation = #_sourceLocation) {
         requestSuspend()
         #expect(statusByte == dialect.suspended, state, sourceLocation: location)
     }
 
-    /// Resumes a device whose backend is ready at once.
+    /// Resumes a device whose backend is ready at once; fails unless the next read of Status shows it.
     func resume(_ location: SourceLocation = #_sourceLocation) {
         requestResume()
         #expect(statusByte == 0x0f, state, sourceLocation: location)
@@ -59,7 +59,7 @@ extension FakeDriver where Device: ~Copyable {
 }
 
 extension BlockDriver {
-    /// A running disk with one read in the backend's hands.
+    /// A running disk with one read in flight.
     static func busy(
         _ dialect: SuspendDialect, withholding: Features = []
     ) -> (driver: BlockDriver, chain: Chain) {
@@ -72,7 +72,7 @@ extension BlockDriver {
     }
 }
 
-/// What a device under test has shown at one point; two of them tell whether a suspended device moved.
+/// The state of a device that a driver can see. Two values show whether a suspended device changed.
 struct Appearance: Equatable {
     let registers: RegisterDump
     let generation: UInt32
@@ -86,14 +86,14 @@ struct Appearance: Equatable {
 }
 
 extension FakeDriver where Device: ~Copyable {
-    /// What can be seen without writing to a selector.
+    /// The visible state, read without a write to a selector.
     var appearance: Appearance {
         Appearance(
             registers: dump(selecting: false), generation: read(.configGeneration), memory: memory.snapshot(),
             risingEdges: backend.line.risingEdges)
     }
 
-    /// Fails unless no register, no configuration byte and no byte of guest memory has changed, and no edge was raised.
+    /// Fails if a register, a configuration byte or a byte of guest memory has changed, or the line rose.
     func expectUntouched(since old: Appearance, _ location: SourceLocation = #_sourceLocation) {
         #expect(appearance == old, state, sourceLocation: location)
         #expect(memory.changes(since: old.memory) == [], state, sourceLocation: location)
@@ -101,7 +101,7 @@ extension FakeDriver where Device: ~Copyable {
 }
 
 extension FakeMemory {
-    /// Runs `body` while nobody can reach the region at 0: an access ends the process.
+    /// Runs `body` with the region at 0 inaccessible: an access ends the process.
     func sealed(_ body: () -> Void) {
         guard let low = guest.resolve(0, UInt64(lowSize)) else { preconditionFailure("there is no memory at 0") }
         let closed = unsafe mprotect(low.base, lowSize, PROT_NONE)
@@ -111,7 +111,7 @@ extension FakeMemory {
     }
 }
 
-/// Four queues whose every chain waits for the backend, and a configuration of one number.
+/// A device with four queues, whose requests all wait for the backend, and a configuration of one number.
 struct FourQueues: VirtioDevice, ~Copyable {
     struct Request: Sendable {
         let queue: Int
@@ -121,7 +121,7 @@ struct FourQueues: VirtioDevice, ~Copyable {
         var value: UInt32 = 0
     }
 
-    /// An entropy source has no configuration and no features of its own: nobody mistakes this device for another.
+    /// The id of an entropy source, which has no configuration and no features of its own.
     static var deviceID: UInt32 { 4 }
     func queueCount(_ features: Features) -> Int { 4 }
     func queueSizeMax(_ index: Int) -> UInt16 { 16 }
@@ -159,13 +159,13 @@ final class FourQueuesDriver: FakeDriver<FourQueues> {
         ) { _ in .ok() }
     }
 
-    /// Makes a chain of `descriptors`, each of one byte of room, available in queue `index`.
+    /// Makes a chain of `descriptors` writable descriptors of one byte available in queue `index`.
     @discardableResult
     func offer(_ index: Int = 0, descriptors: Int = 1, kick: Bool = true) -> Chain {
         add((0..<descriptors).map { _ in writable(1) }, to: index, kick: kick)
     }
 
-    /// Moves ring 0 on by `count` descriptors.
+    /// Advances ring 0 by `count` descriptors.
     func advance(by count: Int, _ location: SourceLocation = #_sourceLocation) {
         for _ in 0..<count {
             offer()

@@ -1,9 +1,9 @@
-// Text when the console's queues cannot be trusted: the emergency write register where the console offers it (VIRTIO
-// 1.4, 5.3.4), else the first serial port. Used before the console is up, and to tell of an exception.
+// Output without queues: the emergency write field if the console offers it (VIRTIO 1.4, 5.3.4), else the first serial
+// port. Used before the console is initialised, and to report an exception.
 
-/// The way out that needs no queue and no interrupt.
-enum LastResort {
-    /// Text goes to this console from now on. Its feature is looked at here: a fault finds no selector to trust.
+/// Output that needs no queue and no interrupt.
+enum EmergencyConsole {
+    /// Selects the console for output. Checks its feature now: the exception handler must not change selectors.
     static func use(_ console: MMIODevice) {
         if console.offered.contains(ConsoleFeature.emergencyWrite) { store64(sharedWords(), console.base) }
     }
@@ -27,16 +27,16 @@ enum LastResort {
         Text.hexadecimal(value) { byte in put(byte) }
     }
 
-    /// A suspended console ignores the register; reset, it does not.
+    /// Resets the console: a suspended console ignores the emergency write field.
     static func resetConsole() {
         let console = load64(sharedWords())
         if console != 0 { store32(console &+ UInt64(Register.status.rawValue), 0) }
     }
 }
 
-/// How the program ends.
-enum Ending {
-    /// Power-off where the board knows it; under QEMU, which does not, the debug-exit port.
+/// Ends the program.
+enum ProgramExit {
+    /// Powers off by the ACPI sleep control port; under QEMU, which has none, exits by the debug-exit port.
     static func success() -> Never {
         out8(Ports.sleepControl, Ports.sleepTypeS5 | Ports.sleepEnable)
         out32(Ports.debugExit, 0x55)
@@ -52,16 +52,16 @@ enum Ending {
 /// Called by the entry code for vectors 0 to 31; a Swift trap is vector 6.
 @c(exceptionTaken)
 func exceptionTaken(vector: UInt64, errorCode: UInt64, rip: UInt64) {
-    // A fault while telling of one ends here: nothing is left to try.
-    guard load64(sharedWords() &+ 8) == 0 else { Ending.failure() }
+    // A fault while reporting a fault: exits at once.
+    guard load64(sharedWords() &+ 8) == 0 else { ProgramExit.failure() }
     store64(sharedWords() &+ 8, 1)
-    LastResort.resetConsole()
-    LastResort.put(Text("\nBail out! guest exception vector "))
-    LastResort.put(hexadecimal: vector)
-    LastResort.put(Text(" rip "))
-    LastResort.put(hexadecimal: rip)
-    LastResort.put(Text(" error code "))
-    LastResort.put(hexadecimal: errorCode)
-    LastResort.put(UInt8(ascii: "\n"))
-    Ending.failure()
+    EmergencyConsole.resetConsole()
+    EmergencyConsole.put(Text("\nBail out! guest exception vector "))
+    EmergencyConsole.put(hexadecimal: vector)
+    EmergencyConsole.put(Text(" rip "))
+    EmergencyConsole.put(hexadecimal: rip)
+    EmergencyConsole.put(Text(" error code "))
+    EmergencyConsole.put(hexadecimal: errorCode)
+    EmergencyConsole.put(UInt8(ascii: "\n"))
+    ProgramExit.failure()
 }

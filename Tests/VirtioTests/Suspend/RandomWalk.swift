@@ -1,62 +1,61 @@
-// A device on a random walk, with the walk's own books about it: after each step the device must be what the books say
-// (the Suspend article of the documentation). The driver here keeps the rules of rings and breaks those of SUSPEND as
-// it likes.
+// A device on a random walk, with a model of its state: after each step the device must agree with the model (the
+// Suspend article of the documentation). The driver follows the rules of rings and violates those of SUSPEND.
 
 import VirtioABI
 
 @testable import Virtio
 
-/// What a walk has to know of a device type.
+/// The functions of a device type that a walk needs.
 struct WalkKind<Device: VirtioDevice & ~Copyable> {
     let make: (SuspendDialect, FreezeScope) -> FakeDriver<Device>
     /// A chain for a queue. All chains of a queue share their buffers.
     let parts: (FakeDriver<Device>, _ queue: Int) -> [Part]
-    /// Where the backend writes by itself, even for a suspended device: the data of retained reads.
+    /// Where the backend writes even while the device is suspended: the data of retained reads.
     let data: (_ parts: [Part]) -> Range<UInt64>
     let change: (inout Device.Configuration, _ value: UInt16) -> Void
-    /// What `change` has made of the configuration.
+    /// The configuration value that `change` sets, as the driver reads it.
     let value: (FakeDriver<Device>) -> UInt64
     let initialValue: UInt16
-    /// Types one byte, if the device has a keyboard.
+    /// Types one byte, if the device takes input.
     let input: (FakeDriver<Device>) -> Void
-    /// The queue whose buffers wait for input, if there is one.
+    /// The queue whose buffers wait for input, if any.
     let receiveQueue: Int?
 }
 
-/// A walk under way.
-final class Walker<Device: VirtioDevice & ~Copyable> {
+/// A walk in progress.
+final class RandomWalk<Device: VirtioDevice & ~Copyable> {
     let kind: WalkKind<Device>
     let driver: FakeDriver<Device>
     let dialect: SuspendDialect
-    /// The first thing that was not as it must be.
+    /// The first failed expectation.
     private(set) var failure: String?
-    /// What the walk has seen: steps that ended in a state, chains used, outcomes held at the end of a step.
-    private(set) var tracedLoad = (states: [Oracle.Column: Int](), used: 0, held: 0)
+    /// Number of steps that ended in each state, of chains used, and of outcomes held at the ends of steps.
+    private(set) var statistics = (states: [Oracle.Column: Int](), used: 0, held: 0)
 
     private let parts: [[Part]]
     private var areas: [FakeQueue] = []
-    /// Chains with the device: by queue, the head and the descriptors it takes.
+    /// Chains in flight: by queue and head, the number of descriptors.
     private var owned: [[UInt16: Int]]
-    /// What the driver reads of the configuration, and what the host wants it to be.
-    private var (shown, wanted): (UInt16, UInt16)
+    /// The configuration value visible to the driver, and the host's value.
+    private var (visibleValue, hostValue): (UInt16, UInt16)
     private var generation: UInt32
     private var changed = false
     private var phase = Lifecycle.Phase.notLive
     private var interrupt: InterruptStatus = []
-    /// Guest memory of a suspended device; the driver's own stores are put in.
-    private var still: FakeMemory.Snapshot?
+    /// Expected guest memory of a suspended device, updated with the driver's stores.
+    private var suspendedMemory: FakeMemory.Snapshot?
 
     init(_ kind: WalkKind<Device>, _ dialect: SuspendDialect, _ scope: FreezeScope) {
         (self.kind, self.dialect) = (kind, dialect)
         let driver = kind.make(dialect, scope)
         self.driver = driver
-        driver.backend.readiesAtOnce = false
+        driver.backend.resumesAtOnce = false
         driver.bringUp(queueSize: 16)
         let count = driver.backend.transport.queueCount
         parts = (0..<count).map { kind.parts(driver, $0) }
         areas = (0..<count).map { driver[queue: $0] }
         owned = Array(repeating: [:], count: count)
-        (shown, wanted) = (kind.initialValue, kind.initialValue)
+        (visibleValue, hostValue) = (kind.initialValue, kind.initialValue)
         generation = driver.read(.configGeneration)
         phase = driver.backend.transport.lifecycle.phase
     }
@@ -66,7 +65,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
     private func ending(_ queue: Int) -> QueueEnding { driver.backend.transport.queues[queue].ending }
     private var isFrozen: Bool { driver.backend.transport.lifecycle.isFrozen }
 
-    /// Makes one step and looks whether all is well.
+    /// Performs one step and checks the device.
     func make(_ step: WalkStep) {
         perform(step)
         check(after: step)
@@ -112,7 +111,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         guard isReady(queue), ending(queue) == .none, parts[queue].count <= room else { return }
         let chain = driver.add(parts[queue], to: queue, kick: false)
         owned[queue][chain.head] = parts[queue].count
-        if still != nil { still = driver.memory.snapshot() }
+        if suspendedMemory != nil { suspendedMemory = driver.memory.snapshot() }
     }
 
     private func reset() {
@@ -120,7 +119,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         owned = Array(repeating: [:], count: count)
     }
 
-    /// Brings a device up again that was reset, failed or died.
+    /// Initialises a device that was reset, failed or needs a reset.
     private func bringUp() {
         guard driver.statusByte & 0xc0 != 0 || phase == .notLive else { return }
         reset()
@@ -129,7 +128,7 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         driver.write(.status, 0x0f)
     }
 
-    /// Makes a queue ready in the memory it always had.
+    /// Makes a queue ready, in the same memory as before.
     private func start(_ queue: Int) {
         let status = driver.statusByte
         guard !isReady(queue), !isFrozen, status & 0x48 == 0x08 else { return }
@@ -157,23 +156,23 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
 
     private func change(_ value: UInt16) {
         driver.backend.change { kind.change(&$0, value) }
-        // What makes no difference is no change.
-        changed = changed || value != wanted
-        wanted = value
+        // A change to the same value is no change.
+        changed = changed || value != hostValue
+        hostValue = value
     }
 
-    // MARK: What must hold
+    // MARK: Checks
 
     private func check(after step: WalkStep) {
         let (before, now) = (phase, driver.backend.transport.lifecycle.phase)
         phase = now
-        tracedLoad.states[driver.backend.transport.lifecycle.column, default: 0] += 1
+        statistics.states[driver.backend.transport.lifecycle.column, default: 0] += 1
         checkStatus()
         checkConfiguration(before, now, wasReset: step.kind == .reset || step.kind == .bringUp)
         checkInterrupt(before, now)
         checkQueues(before)
-        checkStillness(before, now)
-        expect(driver.backend.transport.lastFault == nil, "a good ring is found broken")
+        checkSuspendedMemory(before, now)
+        expect(driver.backend.transport.lastFault == nil, "the device reports a fault of a valid ring")
     }
 
     private func expect(_ condition: Bool, _ what: String) {
@@ -196,27 +195,29 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         if isFrozen || dead && !wasReset {
             expect(generation == old, "the generation changed")
         } else if changed {
-            // Reset and bring-up commit in silence; so does a change before DRIVER_OK.
+            // A reset, a bring-up and a change before DRIVER_OK commit without a notification.
             expect(generation == old + 1, "the change is missing, or came more than once")
             let silent = now == .notLive || wasReset
-            expect(silent || driver.interruptStatus.contains(.configurationChange), "nobody told of the change")
-            (shown, changed) = (wanted, false)
+            expect(silent || driver.interruptStatus.contains(.configurationChange), "no notification of the change")
+            (visibleValue, changed) = (hostValue, false)
         } else {
             expect(generation == old, "the generation changed by itself")
         }
-        expect(kind.value(driver) == UInt64(shown), "the configuration reads \(kind.value(driver)), not \(shown)")
+        expect(
+            kind.value(driver) == UInt64(visibleValue),
+            "the configuration reads \(kind.value(driver)), not \(visibleValue)")
     }
 
     private func checkInterrupt(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
         let old = interrupt
         interrupt = driver.interruptStatus
         expect(driver.backend.line.level == !interrupt.isEmpty, "the line does not follow InterruptStatus")
-        // Between two looks at a state in which the device has nothing to say, nothing was said.
+        // No bit may rise between two steps in a state in which the device must not notify.
         let quiet = before == now && now != .running && now != .suspending
         expect(!quiet || old.isSuperset(of: interrupt), "a bit rose while \(now)")
     }
 
-    /// Each chain is used once, or goes with its queue; and the device counts as the driver does.
+    /// Each chain is used once or dropped with its queue, and the device's counts match the driver's.
     private func checkQueues(_ before: Lifecycle.Phase) {
         var current = 0
         for pending in driver.backend.requests where driver.backend.transport.isCurrent(pending.token) { current += 1 }
@@ -229,22 +230,22 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
             }
             for element in driver.takeUsed(queue) {
                 let known = owned[queue].removeValue(forKey: UInt16(truncatingIfNeeded: element.id)) != nil
-                tracedLoad.used += 1
+                statistics.used += 1
                 expect(known, "queue \(queue) used chain \(element.id), which it does not have")
             }
             let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
             let held = driver.backend.transport.queues[queue].live?.parked.finished ?? 0
             let inFlight = driver.backend.transport.queues[queue].inFlight
-            tracedLoad.held += held
+            statistics.held += held
             if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
                 let sum = Int(waiting) + held + inFlight
                 expect(ending(queue) != .none || sum == owned[queue].count, "queue \(queue) lost a chain")
             }
             if phase == .running && before != .running && queue != kind.receiveQueue && ending(queue) == .none {
-                expect(waiting == 0, "queue \(queue) was not looked at when the device came to run")
+                expect(waiting == 0, "queue \(queue) was not scanned when the device started to run")
             }
         }
-        if phase == .suspending { expect(current > 0, "a drain of nothing does not end") }
+        if phase == .suspending { expect(current > 0, "a drain without requests in flight does not end") }
         let retains = phase == .suspended && dialect == .ratified && current > 0
         expect(!retains, "1.4 is suspended with requests in flight")
     }
@@ -253,20 +254,20 @@ final class Walker<Device: VirtioDevice & ~Copyable> {
         driver.backend.transport.queues[queue].live?.positions.available.count ?? 0
     }
 
-    /// A suspended device changes no byte but the data of retained reads.
-    private func checkStillness(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
+    /// A suspended device writes no guest memory except the data of retained reads.
+    private func checkSuspendedMemory(_ before: Lifecycle.Phase, _ now: Lifecycle.Phase) {
         guard isFrozen else {
-            still = nil
+            suspendedMemory = nil
             return
         }
-        if let still {
+        if let suspendedMemory {
             let allowed = parts.map(kind.data)
-            let moved = driver.memory.changes(since: still).filter { run in
+            let moved = driver.memory.changes(since: suspendedMemory).filter { run in
                 !allowed.contains { $0.lowerBound <= run.lowerBound && run.upperBound <= $0.upperBound }
             }
             expect(moved.isEmpty, "a suspended device wrote to \(moved)")
         } else {
-            still = driver.memory.snapshot()
+            suspendedMemory = driver.memory.snapshot()
         }
     }
 }

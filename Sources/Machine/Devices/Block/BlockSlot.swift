@@ -67,7 +67,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     /// Reads the image's size again and tells the driver if it changed.
-    func rereadCapacity() {
+    override func rereadSize() {
         let capacity = backend.capacity
         withTransport { apply(transport.change { $0.capacity = capacity }) }
     }
@@ -250,16 +250,14 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    @discardableResult
-    override func perform(_ command: TestCommand) -> Bool {
+    override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
         case .hold: lock.locked { holding = true }
         case .release(let count): release(count)
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
         case .capacity(let sectors): withTransport { apply(transport.change { $0.capacity = sectors }) }
-        case .input, .open, .resize, .holdResume, .ready, .deadline, .fatal: return super.perform(command)
+        default: try super.perform(command)
         }
-        return true
     }
 
     override var backendState: BackendState {

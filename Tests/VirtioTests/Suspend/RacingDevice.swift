@@ -1,6 +1,5 @@
-// A host with real threads around a device with four queues: one lock, four threads that take and complete, and a
-// driver that looks at guest memory without the lock, as guests do. The lock is a pthread mutex, which
-// ThreadSanitizer understands.
+// A multithreaded host of a device with four queues: one lock, four worker threads that take and complete requests, and
+// a driver that accesses guest memory without the lock. The lock is a pthread mutex, which ThreadSanitizer supports.
 
 import Glibc
 import Synchronization
@@ -8,7 +7,7 @@ import VirtioABI
 
 @testable import Virtio
 
-/// A thread that is joined.
+/// A joinable thread.
 struct Thread {
     private let handle: pthread_t
 
@@ -34,7 +33,7 @@ private func startThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRa
     return nil
 }
 
-/// Until when a wait may last.
+/// Deadline of a wait.
 struct Deadline {
     private let end: Int
 
@@ -46,7 +45,7 @@ struct Deadline {
         return time.tv_sec
     }
 
-    /// Lets others run until `condition` holds; false if the deadline came first.
+    /// Yields the processor until `condition` holds; false if the deadline passes first.
     func wait(_ condition: () -> Bool) -> Bool {
         while !condition() {
             if Deadline.now > end { return false }
@@ -56,7 +55,7 @@ struct Deadline {
     }
 }
 
-/// The device, its lock, and what its workers share. Everything but `memory` is touched under the lock.
+/// The device, its lock, and the state shared by its workers. Everything except `memory` is accessed under the lock.
 @safe final class RacingDevice: @unchecked Sendable {
     static let queueSize: UInt16 = 16
     static let workers = 4
@@ -94,7 +93,7 @@ struct Deadline {
         unsafe mutex.deallocate()
     }
 
-    /// Ends the workers. Nothing is left with them: they finish what they have.
+    /// Stops the workers after they have completed all requests.
     func stop() {
         locked { stopping = true }
         for thread in threads { thread.join() }
@@ -110,7 +109,7 @@ struct Deadline {
         return result
     }
 
-    /// Every call into the model, under the lock.
+    /// Handles the effects of a call into the model, under the lock.
     private func call(_ effects: Effects) {
         line.sample(transport.interruptAsserted)
         owed.formUnion(effects.queues)
@@ -125,7 +124,7 @@ struct Deadline {
         unsafe pthread_mutex_unlock(mutex)
     }
 
-    /// One thing a worker finds to do; false if there is none. The lock is held before and after, not during the I/O.
+    /// Performs one pending task; false if there is none. The lock is held before and after, not during the I/O.
     private func step() -> Bool {
         if let token = requests.popLast() {
             unsafe pthread_mutex_unlock(mutex)
@@ -147,7 +146,7 @@ struct Deadline {
         return true
     }
 
-    /// The drain deadline passes.
+    /// Passes the drain deadline.
     func deadline() { locked { call(transport.drainDeadlinePassed()) } }
     /// The host changes the configuration.
     func change(to value: UInt32) {
@@ -159,14 +158,14 @@ struct Deadline {
 
     /// The value of the host's last change.
     var changed: UInt32 { locked { _changed } }
-    /// The change whose turn it is, for a driver and a host that take turns.
+    /// The next change to make: the driver sets it, the host waits for it.
     var turn: UInt32 {
         get { locked { _turn } }
         set { locked { _turn = newValue } }
     }
-    /// Requests with the workers.
+    /// Number of requests in flight.
     var inFlight: Int { locked { transport.requestsInFlight } }
-    /// How often the line rose.
+    /// Number of rising edges of the line.
     var risingEdges: Int { locked { line.risingEdges } }
 
     // MARK: The guest
@@ -178,7 +177,7 @@ struct Deadline {
         locked { call(transport.write(at: UInt64(register.rawValue), width: 4, value: UInt64(value))) }
     }
 
-    /// Offsets of the areas of queue `index`. Descriptor n of a queue is always a byte of its own.
+    /// Addresses of the areas of queue `index`. Each descriptor refers to its own byte.
     private func table(_ index: Int) -> UInt64 { 0x1000 * UInt64(index + 1) }
     private func available(_ index: Int) -> UInt64 { table(index) + 0x400 }
     private func used(_ index: Int) -> UInt64 { table(index) + 0x800 }
@@ -211,7 +210,7 @@ struct Deadline {
         return unsafe UnsafePointer(buffer.base.assumingMemoryBound(to: Atomic<UInt16>.self))
     }
 
-    /// Makes the descriptor whose turn it is available: its chain of `queueSize` chains ago has been used.
+    /// Makes the next descriptor available: its previous chain, `queueSize` chains ago, has been used.
     func publish(_ index: Int, _ number: UInt16) {
         let slot = number % Self.queueSize
         unsafe word(available(index) + 4 + 2 * UInt64(slot)).pointee.store(slot, ordering: .relaxed)

@@ -48,7 +48,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     /// Tells the driver if the terminal's size changed.
-    func rereadSize() {
+    override func rereadSize() {
         guard let size = ConsolePort.size(of: screen) else { return }
         resize(columns: size.columns, rows: size.rows)
     }
@@ -114,7 +114,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             for stream in streams {
                 let listens =
                     stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
-                    || wakesGuest && transport.wantsToHearOfInput
+                    || wakesGuest && transport.shouldReportInput
                 let source = listens ? stream.end.input ?? stream.end.door ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
@@ -156,7 +156,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         guard stream.keys != nil else {
             // The thread may have begun to listen before the device was suspended.
             guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
-                return withTransport { apply(transport.inputWaits()) }
+                return withTransport { apply(transport.inputPending()) }
             }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
@@ -165,7 +165,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
         withTransport {
             stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
-            if !stream.backlog.isEmpty { apply(transport.inputWaits()) }
+            if !stream.backlog.isEmpty { apply(transport.inputPending()) }
         }
         actions.forEach(onKey)
     }
@@ -257,17 +257,15 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: Tests
 
-    @discardableResult
-    override func perform(_ command: TestCommand) -> Bool {
+    override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
         case .hold: lock.locked { holding = true }
         case .release(let count): release(count)
-        case .input(let bytes, let port): return input(bytes, port)
-        case .open(let port, let isOpen): return open(port, isOpen)
+        case .input(let bytes, let port): try input(bytes, port)
+        case .open(let port, let isOpen): try open(port, isOpen)
         case .resize(let columns, let rows): resize(columns: columns, rows: rows)
-        case .fail, .capacity, .holdResume, .ready, .deadline, .fatal: return super.perform(command)
+        default: try super.perform(command)
         }
-        return true
     }
 
     private func release(_ count: Int?) {
@@ -278,33 +276,31 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         workers[0].signal()
     }
 
-    /// Takes input as from a terminal; false, having taken none of it, if too much waits already.
-    private func input(_ bytes: [UInt8], _ port: Int) -> Bool {
-        withTransport {
-            guard let stream = stream(port), bytes.count <= ConsoleStream.inputRoom - stream.backlog.count else {
-                return false
-            }
+    /// Takes input as from a terminal, all of it or none.
+    private func input(_ bytes: [UInt8], _ port: Int) throws(TestCommandError) {
+        guard let stream = stream(port) else { throw .noPort }
+        let fits = withTransport {
+            guard bytes.count <= ConsoleStream.inputRoom - stream.backlog.count else { return false }
             stream.backlog += bytes
             receive(stream)
             return true
         }
+        guard fits else { throw .noRoom }
     }
 
-    /// Somebody comes to the host end of a port or leaves it; false if there is no such port, or it is the console, which is
-    /// always open.
-    private func open(_ port: Int, _ isOpen: Bool) -> Bool {
+    /// Opens or closes the host end of a port other than port 0, which is always open.
+    private func open(_ port: Int, _ isOpen: Bool) throws(TestCommandError) {
+        guard port > 0, let stream = stream(port) else { throw .noPort }
         withTransport {
-            guard port > 0, let stream = stream(port) else { return false }
             stream.saidOpen = isOpen
             apply(transport.setOpen(isOpen, port: port))
-            return true
         }
     }
 
     private func stream(_ port: Int) -> ConsoleStream? { streams.indices.contains(port) ? streams[port] : nil }
 
     /// The output of a port that waits for the host, which now has it; nil if there is no such port.
-    func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
+    override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
 
     override var portNames: [[UInt8]] { transport.portNames }
 

@@ -1,7 +1,7 @@
-// The steps of a random walk, where they come from, and how a list of them is made shorter. A step is a plain value
-// that means something in every state, if only nothing: so a list can be walked again, and a part of it too.
+// The steps of a random walk: generation and shrinking. A step is a value that is valid in every state, possibly
+// without effect, so a list of steps and any part of it can be repeated.
 
-/// A generator of our own, so that a seed means the same walk everywhere: SplitMix64.
+/// The generator SplitMix64: a seed gives the same walk on every platform.
 struct SplitMix64 {
     private var state: UInt64
 
@@ -16,7 +16,7 @@ struct SplitMix64 {
     }
 }
 
-/// One step. `pick` chooses among what there is to choose from when the step is made.
+/// One step. `pick` selects among the candidates present when the step is made.
 struct WalkStep: CustomStringConvertible {
     enum Kind: CaseIterable {
         // The driver.
@@ -31,7 +31,7 @@ struct WalkStep: CustomStringConvertible {
 
     var description: String { "\(kind) \(pick)" }
 
-    /// What keeps a device going comes more often than what ends it.
+    /// Steps that keep a device running are more frequent than those that stop it.
     private static let weighted: [Kind] = Kind.allCases.flatMap { kind in
         switch kind {
         case .fatal, .failedBit, .reset: [kind]
@@ -41,7 +41,7 @@ struct WalkStep: CustomStringConvertible {
         }
     }
 
-    /// The steps of the walk that `seed` names.
+    /// The steps of the walk with `seed`.
     static func walk(seed: UInt64, length: Int) -> [WalkStep] {
         var generator = SplitMix64(seed: seed)
         return (0..<length).map { _ in
@@ -50,7 +50,7 @@ struct WalkStep: CustomStringConvertible {
         }
     }
 
-    /// Leaves steps out of `steps`, ever fewer at a time, for as long as `fails` holds of the rest (delta debugging).
+    /// Removes steps, in ever smaller groups, as long as `fails` holds for the rest (delta debugging).
     static func shrink(_ steps: [WalkStep], _ fails: ([WalkStep]) -> Bool) -> [WalkStep] {
         var steps = steps
         var size = steps.count / 2

@@ -1,7 +1,7 @@
-// Numbers a check found out beside whether it passed. They are printed on a comment line of the report before its own.
+// Numbers that a check measured. They are printed on a TAP comment line before the check's result line.
 
-/// Names and numbers, in their order, as many as there is room for.
-struct Notes {
+/// Up to 16 names and numbers, in order of addition.
+struct Measurements {
     private var names: [16 of StaticString]
     private var values = [16 of UInt64](repeating: 0)
     private(set) var count = 0

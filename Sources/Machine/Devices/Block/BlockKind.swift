@@ -1,0 +1,100 @@
+// The block device's row in the registry: a board has one for each disk that the user named, in that order, or the two of memory that
+// the built-in guest's suite expects.
+
+import Virtio
+import VirtioABI
+
+extension DeviceKind {
+    public static let block = DeviceKind(
+        id: DeviceID.block, name: "blk", option: "disk",
+        features: [
+            ("size_max", BlockFeature.sizeMax), ("seg_max", BlockFeature.segmentMax),
+            ("blk_size", BlockFeature.blockSize), ("flush", BlockFeature.flush), ("topology", BlockFeature.topology),
+            ("config_wce", BlockFeature.configWCE), ("mq", BlockFeature.multiqueue), ("discard", BlockFeature.discard),
+            ("write_zeroes", BlockFeature.writeZeroes),
+        ],
+        commands: ["x-hold", "x-release", "x-fail", "x-capacity"],
+        open: { (configuration, purpose) throws(MachineError) in
+            var disks: [any OpenedDevice] = []
+            if purpose.hasTestDevices {
+                disks.append(OpenedDisk(memory: try MemoryDisk(size: 16 << 20), readOnly: false))
+                disks.append(OpenedDisk(memory: try MemoryDisk(size: 1 << 20), readOnly: true))
+            }
+            for disk in configuration.disks { disks.append(OpenedDisk(disk: disk, backend: try FileDisk(disk))) }
+            return disks
+        },
+        replay: { traced, memory in
+            let device = Block(
+                capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
+                queues: traced.queues, queueSize: traced.queueSize)
+            return ReplayedTransport(device, traced, memory)
+        })
+}
+
+/// A disk and where its bytes are.
+private struct OpenedDisk: OpenedDevice {
+    let disk: Machine.Configuration.Disk
+    let backend: any BlockBackend
+
+    func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
+        let backend = factory.hooks.backend(backend)
+        let device = Block(
+            capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize)
+        return try BlockSlot(
+            name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
+            backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)
+    }
+}
+
+extension OpenedDisk {
+    /// A disk in memory that offers every form of a ring, for a driver that tests them.
+    fileprivate init(memory: MemoryDisk, readOnly: Bool) {
+        var disk = Machine.Configuration.Disk(path: "")
+        disk.readOnly = readOnly
+        disk.offer.features.adding = MMIOTransport<Block>.ringFeatures
+        self.init(disk: disk, backend: memory)
+    }
+}
+
+extension Machine.Configuration.Disk {
+    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    public init(option: String) throws(OptionError) {
+        let option = try DeviceOption(option, of: .block)
+        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        self.init(path: option.value)
+        offer = option.offer
+        for (key, value) in option.parts {
+            switch (key, value) {
+            case ("ro", nil): readOnly = true
+            case ("direct", nil): direct = true
+            case ("id", let name?):
+                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
+                id = name
+            case ("queues", let text?):
+                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
+                queues = count
+            case ("queue-size", let text?):
+                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
+                    throw OptionError("queue-size= takes a power of two up to 32768")
+                }
+                queueSize = size
+            case ("io", let name?):
+                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
+                self.mode = mode
+            default: throw .unknown(key, of: .block)
+            }
+        }
+    }
+}
+
+extension FileDisk {
+    /// Opens the image of `disk`; refuses io_uring where the host does not have it.
+    fileprivate convenience init(_ disk: Machine.Configuration.Disk) throws(MachineError) {
+        if disk.mode == .uring {
+            do throws(RingRefusal) { _ = try Ring(size: 1) } catch {
+                throw .host("io_uring is not available; use io=auto", errno: error.errno)
+            }
+        }
+        try self.init(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
+    }
+}

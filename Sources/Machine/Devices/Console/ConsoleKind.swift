@@ -1,0 +1,50 @@
+// The console's row in the registry: a board has one, in slot 0.
+
+import Virtio
+import VirtioABI
+
+extension DeviceKind {
+    public static let console = DeviceKind(
+        id: DeviceID.console, name: "console", option: "console", features: [],
+        commands: ["x-hold", "x-release", "x-input", "x-open", "x-size", "x-output"],
+        open: { (configuration, purpose) throws(MachineError) in [try OpenedConsole(configuration, purpose)] },
+        replay: { traced, memory in
+            let names = traced.ports.compactMap { Array($0.utf8)[...].hexadecimalBytes }
+            guard names.count == traced.ports.count, names.count < Console.maximumPorts else { return nil }
+            let device = Console(
+                configuration: Console.Configuration(word: traced.configuration), ports: names,
+                queueSize: traced.queueSize)
+            return ReplayedTransport(device, traced, memory, onInput: Replay<Console>.offerInput)
+        })
+}
+
+/// The host ends of a console's ports, by port.
+private struct OpenedConsole: OpenedDevice {
+    private var ends: [ConsolePort]
+
+    init(_ configuration: Machine.Configuration, _ purpose: BoardPurpose) throws(MachineError) {
+        ends = [try ConsolePort(purpose.isQTest ? .null : configuration.console, name: "console0")]
+        for port in configuration.ports {
+            ends.append(try ConsolePort(purpose.isQTest ? .null : port.target, name: "port \(port.name)"))
+        }
+    }
+
+    func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
+        let configuration = factory.configuration
+        let size = ConsolePort.size(of: ends[0].output) ?? (columns: 80, rows: 25)
+        let device = Console(
+            configuration: Console.Configuration(columns: size.columns, rows: size.rows),
+            ports: configuration.ports.map { Array($0.name.utf8) })
+        var offer = configuration.consoleOffer
+        if configuration.kernel == nil { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
+        let transport = factory.transport(device, offer)
+        let streams = ends.enumerated().map { port, end in
+            ConsoleStream(
+                port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
+                longestChain: transport.longestChain)
+        }
+        return try ConsoleSlot(
+            name: name, transport: transport, context: factory.context(slot), streams: streams,
+            onKey: factory.onEscapeKey)
+    }
+}

@@ -1,0 +1,77 @@
+// The registry of device types: one row for each, in the order in which their devices stand on the bus. A machine, a qtest machine, the
+// replay of a trace and the command line iterate over it; nothing else names a device type. A row stands in its type's own folder.
+
+import Virtio
+import VirtioABI
+
+/// What the bus and the host see of a device.
+typealias BoardDevice = any (MMIORegion & DeviceControl)
+
+/// The host side of a device, open, before the device is made.
+protocol OpenedDevice {
+    /// Makes the device called `name` for `slot`.
+    func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice
+}
+
+/// What a board is for.
+struct BoardPurpose {
+    /// A qtest client has the host side of the devices: their input and output are its own.
+    let isQTest: Bool
+    /// The configuration asks for no devices of its own: the board has those that the built-in guest's suite expects.
+    let hasTestDevices: Bool
+}
+
+/// A device type: a row of the registry.
+public struct DeviceKind: Sendable {
+    /// The virtio device ID (VIRTIO 1.4, 5).
+    public let id: UInt32
+    /// What its devices are called on the board, without the number: `blk` for `blk0`.
+    public let name: String
+    /// Its option on the command line, without the dashes.
+    public let option: String
+    /// The features of the device type that `features=` adds and withholds, by the names that QEMU and Linux give them.
+    public let features: [(name: String, feature: Features)]
+    /// The test commands that it performs beside `TestCommand.common`, by their qtest verbs.
+    let commands: [String]
+    /// Opens the host side of the devices that a configuration asks for.
+    let open: @Sendable (Machine.Configuration, BoardPurpose) throws(MachineError) -> [any OpenedDevice]
+    /// Makes a device like a traced one, over guest memory, for a replay; nil if there is no such device.
+    let replay: @Sendable (TracedDevice, GuestMemory) -> (any ReplayedDevice)?
+
+    /// Every device type.
+    public static let all = [console, block]
+
+    /// The features that `features=` knows for this type: those of the rings, then its own.
+    public var selectableFeatures: [(name: String, feature: Features)] { Self.ringFeatures + features }
+
+    /// The features of the rings (VIRTIO 1.4, 6).
+    private static let ringFeatures: [(name: String, feature: Features)] = [
+        ("indirect", .indirectDescriptors), ("event_idx", .eventIndex), ("packed", .ringPacked), ("in_order", .inOrder),
+        ("notification_data", .notificationData), ("ring_reset", .ringReset),
+    ]
+}
+
+/// The devices of a board, their host sides open, before they are made.
+struct DevicePlan {
+    private var devices: [(name: String, opened: any OpenedDevice)] = []
+
+    /// Opens the host side of every device that `configuration` asks for.
+    init(_ configuration: Machine.Configuration, for purpose: BoardPurpose) throws(MachineError) {
+        for kind in DeviceKind.all {
+            for (number, opened) in try kind.open(configuration, purpose).enumerated() {
+                devices.append(("\(kind.name)\(number)", opened))
+            }
+        }
+        guard devices.count <= MemoryMap.maximumSlots else { throw .tooManyDevices }
+    }
+
+    /// Devices of the board.
+    var count: Int { devices.count }
+
+    /// Makes the devices, in the order of their slots.
+    func makeDevices(_ factory: DeviceFactory) throws(MachineError) -> [BoardDevice] {
+        var made: [BoardDevice] = []
+        for (name, opened) in devices { made.append(try opened.make(factory, name: name, slot: made.count)) }
+        return made
+    }
+}
