@@ -148,8 +148,8 @@ public final class Machine: @unchecked Sendable {
     /// What was seen of the devices' drivers.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
-    /// Tells the guest if the terminal's size changed.
-    public func rereadConsoleSize() { console.rereadSize() }
+    /// The terminal's size may have changed, or its foreground; the guest is told of a new size.
+    public func terminalChanged() { console.terminalChanged() }
 
     /// Tells the guest of disks whose size changed.
     public func rereadDiskSizes() { for disk in disks { disk.rereadCapacity() } }

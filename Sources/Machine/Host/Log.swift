@@ -1,16 +1,16 @@
-// What vmm says to its user: one line a message, to standard error. Standard output belongs to the guest's console.
+// Messages of vmm to its user: one line each, to standard error. Standard output belongs to the guest's console.
 
 import Glibc
 
 /// Messages to the user.
 public enum Log {
-    /// Writes "vmm: " and the message, in one piece. A closed stderr is not our problem.
+    /// Writes "vmm: " and the message, in one call. A failure, as of a closed standard error, is ignored.
     public static func say(_ message: String) {
         let line = Array("vmm: \(message)\n".utf8)
         unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
     }
 
-    /// Writes how a run was, as JSON on one line.
+    /// Writes the outcome of a run, as JSON on one line.
     public static func report(
         _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport]
     ) {
@@ -24,7 +24,7 @@ public enum Log {
         unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
     }
 
-    /// Says what a device's thread did.
+    /// Reports the counts of a device's thread.
     public static func say(_ device: String, _ counts: DeviceStatistics) {
         say(
             "\(device): \(counts.suspensions) suspensions; its thread woke \(counts.wakeUps) times, "

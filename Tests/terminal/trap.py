@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# A crash of vmm, in each of its threads in turn: the process ends by the signal, with a backtrace where the Swift runtime finds its
+# backtracer, and a terminal is as before. The crash is an illegal instruction of vmm's own, to which a debugger's call sends the thread.
+#
+# usage: trap.py VMM [THREAD...]
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+from session import DEADLINE, Failure, Session, build_kernels, has_ended, state, wait_for
+
+# <sys/ptrace.h>, <sys/wait.h>, and places in user_regs_struct.
+GETREGS, SETREGS, ATTACH, DETACH = 12, 13, 16, 17
+WALL = 0x40000000
+ORIG_RAX, RIP, REGISTERS = 15, 16, 27
+
+VMM = os.path.realpath(sys.argv[1])
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+LIBC.ptrace.restype = ctypes.c_long
+
+
+def ptrace(request, thread, data=None):
+    if LIBC.ptrace(request, thread, None, data) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def illegal_instruction(process):
+    """Where vmm has a ud2."""
+    with open(f"/proc/{process}/maps") as maps:
+        for line in maps:
+            fields = line.split()
+            if "x" in fields[1] and fields[-1] == VMM:
+                start, end = (int(part, 16) for part in fields[0].split("-"))
+                with open(VMM, "rb") as file:
+                    file.seek(int(fields[2], 16))
+                    place = file.read(end - start).find(b"\x0f\x0b")
+                if place >= 0:
+                    return start + place
+    raise Failure("vmm has no illegal instruction")
+
+
+def trap(process, thread):
+    """Makes `thread` of `process` run into an illegal instruction."""
+    def attach():
+        ptrace(ATTACH, thread)
+        os.waitpid(thread, WALL)
+        # The C library blocks every signal while it starts a thread, and has no trap there.
+        with open(f"/proc/{process}/task/{thread}/status") as file:
+            blocked = int(re.search(r"^SigBlk:\s*(\w+)", file.read(), re.M)[1], 16)
+        if blocked >> signal.SIGILL - 1 & 1:
+            ptrace(DETACH, thread)
+            return False
+        return True
+
+    wait_for("the thread to let SIGILL through", attach)
+    registers = (ctypes.c_ulonglong * REGISTERS)()
+    ptrace(GETREGS, thread, registers)
+    registers[RIP] = illegal_instruction(process)
+    registers[ORIG_RAX] = 0xffff_ffff_ffff_ffff  # no system call to restart
+    ptrace(SETREGS, thread, registers)
+    ptrace(DETACH, thread)
+
+
+def threads(process):
+    """The numbers of its threads, by name; where several have a name, of one of them."""
+    found = {}
+    for task in os.listdir(f"/proc/{process}/task"):
+        try:
+            with open(f"/proc/{process}/task/{task}/comm") as file:
+                found[file.read().strip()] = int(task)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+def runs(process):
+    wait_for("the guest to run", lambda: "vcpu0" in threads(process))
+
+
+def ended(process, said):
+    """How the child `process` ended."""
+    def look():
+        child, code = os.waitpid(process, os.WNOHANG)
+        return [code] if child else None
+    try:
+        code = wait_for("vmm to end after a crash", look, 2 * DEADLINE)[0]
+    except Failure as failure:
+        raise Failure(f"{failure}; its state is {state(process)}; {said()}") from None
+    if not os.WIFSIGNALED(code) or os.WTERMSIG(code) != signal.SIGILL:
+        raise Failure(f"vmm ended with {code:#x}, not by SIGILL; {said()}")
+
+
+def has_backtrace(text, name):
+    return f'"{name}" crashed:'.encode() in text
+
+
+def without_a_terminal(name, backtraces, arguments):
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen([VMM, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+        def said():
+            output.seek(0)
+            return output.read()
+        try:
+            runs(child.pid)
+            trap(child.pid, threads(child.pid)[name])
+            ended(child.pid, said)
+            if backtraces and not has_backtrace(said(), name):
+                raise Failure(f"no backtrace: {said()}")
+        finally:
+            child.returncode = 0  # it was waited for
+            if not has_ended(child.pid):
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+
+
+def at_a_terminal(name, backtraces, arguments, background=""):
+    with Session("bash", "--norc", "--noprofile", "--noediting", "-i") as session:
+        session.run("true")
+        before = session.mode
+        session.start(f"{VMM} {' '.join(arguments)}{background}")
+        process = session.find(VMM)
+        runs(process)
+        if background:
+            session.code()
+        else:
+            session.await_raw()
+        trap(process, threads(process)[name])
+        if background:
+            session.start(f"wait {process}")
+        code = session.code(2 * DEADLINE)
+        if code != 128 + signal.SIGILL:
+            raise Failure(f"vmm ended with {code}, not by SIGILL; {session.transcript}")
+        if session.mode != before:
+            raise Failure(f"the mode is {session.mode}, and was {before}")
+        if backtraces and not has_backtrace(session.transcript, name):
+            raise Failure(f"no backtrace: {session.transcript}")
+
+
+def main():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return print("skipped - crashes: there is no usable /dev/kvm")
+    failed = passed = 0
+    with tempfile.TemporaryDirectory() as work:
+        os.chdir(work)
+        build_kernels("SPIN")
+        with open("disk.img", "wb") as file:
+            file.truncate(1 << 20)
+        arguments = ["SPIN.elf", "-d", "disk.img,io=threads", "--serial", "stdio", "--stall-after", "60m"]
+        child = subprocess.Popen([VMM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        runs(child.pid)
+        # KVM has a thread of the kernel's in the process.
+        names = sorted(name for name in threads(child.pid) if not name.startswith("kvm-"))
+        child.kill()
+        child.wait()
+        # A vmm of the toolchain has its runtime, and that its backtracer.
+        backtraces = b"libswiftCore.so" in subprocess.run(["ldd", VMM], capture_output=True).stdout
+        cases = [(without_a_terminal, name, ()) for name in names]
+        cases += [(at_a_terminal, name, ()) for name in names if name in ("vmm", "vcpu0", "signals")]
+        cases += [(at_a_terminal, "vcpu0", (" &",))]
+        for run, name, rest in cases:
+            if sys.argv[2:] and name not in sys.argv[2:]:
+                continue
+            try:
+                run(name, backtraces, arguments, *rest)
+                passed += 1
+            except Failure as failure:
+                failed += 1
+                print(f"not ok - a crash of {name} {run.__name__.replace('_', ' ')}{''.join(rest)}: {failure}")
+    print(f"{passed} crashes, in the threads {', '.join(names)}, ended vmm{' with a backtrace' * backtraces}; {failed} did not")
+    return failed > 0
+
+
+sys.exit(main())
