@@ -4,6 +4,7 @@
 #
 # usage: jobs.py VMM [NAME...]
 
+import json
 import os
 import shutil
 import signal
@@ -74,6 +75,14 @@ def resume(session, process, job=""):
     """The shell's fg, which gives vmm the terminal again."""
     session.start(f"fg {job}")
     wait_for("vmm in the foreground", lambda: session.foreground == int(status(process)[2]))
+
+
+def resume_in_the_background(session, process):
+    """The shell's bg, which says no until the shell has heard of the stop."""
+    def bg():
+        session.run("bg")
+        return state(process) in "RS"
+    wait_for("bg to continue vmm", bg)
 
 
 def stop(process, number):
@@ -187,8 +196,7 @@ def stopped_then_bg_then_ended(session):
             process = foreground(session, f"{VMM} SPIN.elf")
             stop(process, stopping)
             session.code()
-            check("bg", session.run("bg"), 0)
-            wait_for("vmm to run", lambda: state(process) in "RS")
+            resume_in_the_background(session, process)
             runs_on(session, process)
             check("the mode in the background", session.mode, before)
             ends(session, process, number)
@@ -211,7 +219,8 @@ def stopped_past_its_timeout(session):
     process = foreground(session, f"{VMM} SPIN.elf --timeout 500ms")
     stop(process, signal.SIGSTOP)
     session.code()
-    session.run("sleep 0.5; bg")
+    session.run("sleep 0.5")
+    session.run("bg")
     await_end(process)
     check("exit code", session.run(f"wait {process}"), 124)
 
@@ -229,10 +238,10 @@ def stopped_at_any_moment(session):
     stop(process, signal.SIGSTOP)
     session.code()
     for _ in range(15):
-        session.run("bg")
+        resume_in_the_background(session, process)
         stop(process, signal.SIGSTOP)
         check("the mode in the background", session.mode, before)
-    session.run("bg")
+    resume_in_the_background(session, process)
     ends(session, process, signal.SIGTERM)
 
 
@@ -370,6 +379,39 @@ def output_from_the_background(session):
 
 
 @test()
+def while_output_is_stopped(session):
+    for arguments, code in ("", TERM), ("--timeout 300ms", 124):
+        session.start(f"{VMM} SPIN.elf {arguments} &")
+        process = guest_runs(session)
+        session.code()
+        session.type("\x13")  # Ctrl-S
+        if not arguments:
+            os.kill(process, signal.SIGTERM)
+        await_end(process)
+        session.type("\x11")  # Ctrl-Q
+        check("exit code", session.run(f"wait {process}"), code)
+
+
+@test()
+def a_size_changed_in_the_background(session):
+    session.resize(30, 90)
+    process = foreground(session, f"{VMM} SPIN.elf --trace trace")
+    session.resize(0, 0)  # not known
+    stop(process, signal.SIGSTOP)
+    session.code()
+    # SIGWINCH goes to the job in the foreground, which is the shell.
+    session.resize(40, 100)
+    resume(session, process)
+    session.await_raw()
+    answers(session)
+    session.type(ESCAPE + "x")
+    check("exit code", session.code(), 130)
+    with open("trace") as file:
+        changes = [json.loads(line)["value"] for line in file if '"change"' in line]
+    check("the sizes the device had, rows and columns", changes, [f"{40 << 16 | 100:#x}"])
+
+
+@test()
 def two_jobs(session):
     session.start(f"{VMM} SPIN.elf &")
     first = guest_runs(session)
@@ -409,7 +451,7 @@ def sigquit(session):
     session.expect(rb"console0: [^\n]*\r\n")
     stop(process, signal.SIGTSTP)
     session.code()
-    session.run("bg")
+    resume_in_the_background(session, process)
     os.kill(process, signal.SIGQUIT)
     session.expect(rb"console0: [^\n]*\r\n")
     ends(session, process, signal.SIGTERM)
@@ -422,7 +464,7 @@ def keys_of_the_terminal_and_the_built_in_guest(session):
     session.type("\x1a")  # Ctrl-Z
     wait_for("vmm to stop", lambda: state(process) == "T")
     session.code()
-    session.run("bg")
+    resume_in_the_background(session, process)
     session.read()
     session.text = b""
     session.type("\x03")  # Ctrl-C, which is the shell's
@@ -447,7 +489,7 @@ def qtest(session):
     session.type("\x1a")
     wait_for("vmm to stop", lambda: state(process) == "T")
     session.code()
-    session.run("bg")
+    resume_in_the_background(session, process)
     runs_on(session, process)
     check("the mode", session.mode, before)
     ends(session, process, signal.SIGTERM)

@@ -65,13 +65,12 @@ class Session:
     """An interactive shell, or another command, that leads a session at a pseudo-terminal of its own. `with` ends it and what it
     started."""
 
-    def __init__(self, *command, size=(24, 80)):
+    def __init__(self, *command):
         self.process, self.master = pty.fork()
         if self.process == 0:
             os.environ.update(PS1="ready ", PS2="", TERM="dumb")
             os.environ.pop("ENV", None)
             os.execvp(command[0], command)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.transcript = self.text = b""
         self.started = []
         self.commands = 0
@@ -87,6 +86,9 @@ class Session:
             except ProcessLookupError:
                 pass
         os.waitpid(self.process, 0)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def close(self):
         """Closes the terminal, as when its window is closed."""
