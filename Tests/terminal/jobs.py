@@ -396,7 +396,7 @@ def while_output_is_stopped(session):
 def a_size_changed_in_the_background(session):
     session.resize(30, 90)
     process = foreground(session, f"{VMM} SPIN.elf --trace trace")
-    session.resize(0, 0)  # not known
+    session.resize(0, 90)  # not known
     stop(process, signal.SIGSTOP)
     session.code()
     # SIGWINCH goes to the job in the foreground, which is the shell.
@@ -436,7 +436,9 @@ def two_at_once(session):
         both = [guest_runs(session), guest_runs(session)]
         session.await_raw()
         # Both wait for keys, and one of them gets each.
-        session.type("some keys, one by one" * 20)
+        for _ in range(300):
+            session.type("k")
+            session.read(0.001)
         for index in order:
             os.kill(both[index], signal.SIGTERM)
             await_end(both[index])
@@ -497,6 +499,23 @@ def qtest(session):
     session.find(VMM)
     session.type("\x04")  # Ctrl-D
     check("exit code", session.code(), 0)
+
+
+@test()
+def keys_of_another_job(session):
+    for arguments, thread in ("SPIN.elf", "console0"), ("--qtest stdio", "vmm"):
+        session.start(f"{VMM} {arguments} &")
+        process = session.find(VMM)
+        wait_for("vmm to listen", lambda: "signals" in threads(process))
+        session.code()
+        session.start("sleep 1000")
+        reader = session.find(shutil.which("sleep"))
+        # Not read before sleep has ended.
+        session.type("true\n")
+        wait_for("vmm to be quiet", lambda: is_quiet(lambda: cpu(process).get(thread)))
+        os.kill(reader, signal.SIGTERM)
+        check("exit code", session.code(), TERM)
+        ends(session, process, signal.SIGTERM)
 
 
 @test()

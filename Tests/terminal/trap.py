@@ -47,18 +47,8 @@ def illegal_instruction(process):
 
 def trap(process, thread):
     """Makes `thread` of `process` run into an illegal instruction."""
-    def attach():
-        ptrace(ATTACH, thread)
-        os.waitpid(thread, WALL)
-        # The C library blocks every signal while it starts a thread, and has no trap there.
-        with open(f"/proc/{process}/task/{thread}/status") as file:
-            blocked = int(re.search(r"^SigBlk:\s*(\w+)", file.read(), re.M)[1], 16)
-        if blocked >> signal.SIGILL - 1 & 1:
-            ptrace(DETACH, thread)
-            return False
-        return True
-
-    wait_for("the thread to let SIGILL through", attach)
+    ptrace(ATTACH, thread)
+    os.waitpid(thread, WALL)
     registers = (ctypes.c_ulonglong * REGISTERS)()
     ptrace(GETREGS, thread, registers)
     registers[RIP] = illegal_instruction(process)
@@ -79,8 +69,23 @@ def threads(process):
     return found
 
 
+def started(process, thread):
+    """Whether `thread` lets SIGILL through; the C library blocks every signal while it starts a thread, and has no trap there."""
+    with open(f"/proc/{process}/task/{thread}/status") as file:
+        blocked = int(re.search(r"^SigBlk:\s*(\w+)", file.read(), re.M)[1], 16)
+    return not blocked >> signal.SIGILL - 1 & 1
+
+
 def runs(process):
-    wait_for("the guest to run", lambda: "vcpu0" in threads(process))
+    def look():
+        found = threads(process)
+        return "vcpu0" in found and all(started(process, found[name]) for name in found if not is_kernels(name))
+    wait_for("the guest to run", look)
+
+
+def is_kernels(name):
+    """KVM has a thread of the kernel's in the process."""
+    return name.startswith("kvm-")
 
 
 def ended(process, said):
@@ -96,8 +101,9 @@ def ended(process, said):
         raise Failure(f"vmm ended with {code:#x}, not by SIGILL; {said()}")
 
 
-def has_backtrace(text, name):
-    return f'"{name}" crashed:'.encode() in text
+def has_backtrace(text, crashed, names):
+    """Of the threads `names`. The backtracer tells of all threads, and of a program at a terminal of the crashed one."""
+    return all(f'"{name}"{" crashed" * (name == crashed)}:'.encode() in text for name in names)
 
 
 def without_a_terminal(name, backtraces, arguments):
@@ -111,7 +117,7 @@ def without_a_terminal(name, backtraces, arguments):
             runs(child.pid)
             trap(child.pid, threads(child.pid)[name])
             ended(child.pid, said)
-            if backtraces and not has_backtrace(said(), name):
+            if backtraces and not has_backtrace(said(), name, backtraces):
                 raise Failure(f"no backtrace: {said()}")
         finally:
             child.returncode = 0  # it was waited for
@@ -139,7 +145,7 @@ def at_a_terminal(name, backtraces, arguments, background=""):
             raise Failure(f"vmm ended with {code}, not by SIGILL; {session.transcript}")
         if session.mode != before:
             raise Failure(f"the mode is {session.mode}, and was {before}")
-        if backtraces and not has_backtrace(session.transcript, name):
+        if backtraces and not has_backtrace(session.transcript, name, [name]):
             raise Failure(f"no backtrace: {session.transcript}")
 
 
@@ -155,12 +161,12 @@ def main():
         arguments = ["SPIN.elf", "-d", "disk.img,io=threads", "--serial", "stdio", "--stall-after", "60m"]
         child = subprocess.Popen([VMM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         runs(child.pid)
-        # KVM has a thread of the kernel's in the process.
-        names = sorted(name for name in threads(child.pid) if not name.startswith("kvm-"))
+        names = sorted(name for name in threads(child.pid) if not is_kernels(name))
         child.kill()
         child.wait()
-        # A vmm of the toolchain has its runtime, and that its backtracer.
-        backtraces = b"libswiftCore.so" in subprocess.run(["ldd", VMM], capture_output=True).stdout
+        # A vmm that is linked to the toolchain's runtime has its backtracer.
+        linked = b"libswiftCore.so" in subprocess.run(["ldd", VMM], capture_output=True).stdout
+        backtraces = names if linked else []
         cases = [(without_a_terminal, name, ()) for name in names]
         cases += [(at_a_terminal, name, ()) for name in names if name in ("vmm", "vcpu0", "signals")]
         cases += [(at_a_terminal, "vcpu0", (" &",))]
@@ -173,7 +179,7 @@ def main():
             except Failure as failure:
                 failed += 1
                 print(f"not ok - a crash of {name} {run.__name__.replace('_', ' ')}{''.join(rest)}: {failure}")
-    print(f"{passed} crashes, in the threads {', '.join(names)}, ended vmm{' with a backtrace' * backtraces}; {failed} did not")
+    print(f"{passed} crashes, in the threads {', '.join(names)}, ended vmm{' with a backtrace' if backtraces else ''}; {failed} did not")
     return failed > 0
 
 
