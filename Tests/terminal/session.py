@@ -52,6 +52,18 @@ def has_ended(process):
     return fields is None or fields[0] in "ZX" and int(fields[17]) <= 1
 
 
+def threads(process):
+    """The numbers of its threads, by name; where several have a name, of one of them."""
+    found = {}
+    try:
+        for task in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{task}/comm") as file:
+                found[file.read().strip()] = int(task)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it ends
+    return found
+
+
 def build_kernels(*names):
     """Kernels of Tests/cli/kernel.S, here."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli/kernel.S")

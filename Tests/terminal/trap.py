@@ -4,7 +4,6 @@
 #
 # usage: trap.py VMM [THREAD...]
 
-import ctypes
 import os
 import re
 import signal
@@ -12,22 +11,10 @@ import subprocess
 import sys
 import tempfile
 
-from session import DEADLINE, Failure, Session, build_kernels, has_ended, state, wait_for
-
-# <sys/ptrace.h>, <sys/wait.h>, and places in user_regs_struct.
-GETREGS, SETREGS, ATTACH, DETACH = 12, 13, 16, 17
-WALL = 0x40000000
-ORIG_RAX, RIP, REGISTERS = 15, 16, 27
+from ptrace import ORIG_RAX, RIP, Stopped
+from session import DEADLINE, Failure, Session, build_kernels, has_ended, state, threads, wait_for
 
 VMM = os.path.realpath(sys.argv[1])
-LIBC = ctypes.CDLL(None, use_errno=True)
-LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-LIBC.ptrace.restype = ctypes.c_long
-
-
-def ptrace(request, thread, data=None):
-    if LIBC.ptrace(request, thread, None, data) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def illegal_instruction(process):
@@ -47,26 +34,11 @@ def illegal_instruction(process):
 
 def trap(process, thread):
     """Makes `thread` of `process` run into an illegal instruction."""
-    ptrace(ATTACH, thread)
-    os.waitpid(thread, WALL)
-    registers = (ctypes.c_ulonglong * REGISTERS)()
-    ptrace(GETREGS, thread, registers)
-    registers[RIP] = illegal_instruction(process)
-    registers[ORIG_RAX] = 0xffff_ffff_ffff_ffff  # no system call to restart
-    ptrace(SETREGS, thread, registers)
-    ptrace(DETACH, thread)
-
-
-def threads(process):
-    """The numbers of its threads, by name; where several have a name, of one of them."""
-    found = {}
-    for task in os.listdir(f"/proc/{process}/task"):
-        try:
-            with open(f"/proc/{process}/task/{task}/comm") as file:
-                found[file.read().strip()] = int(task)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
+    with Stopped(thread) as stopped:
+        registers = stopped.registers()
+        registers[RIP] = illegal_instruction(process)
+        registers[ORIG_RAX] = 0xffff_ffff_ffff_ffff  # no system call to restart
+        stopped.set(registers)
 
 
 def started(process, thread):
