@@ -15,6 +15,8 @@ struct QueueOracle {
     private(set) var live: [Bool]
     /// The register by which the driver is stopping each queue; nil if it is not.
     private(set) var ending: [Register?]
+    /// Whether the device was frozen after the last input. What ends with a drain is complete before the suspension.
+    private var wasFrozen = false
 
     init(scope: FreezeScope, live: [Bool]) {
         (self.scope, self.live) = (scope, live)
@@ -41,7 +43,8 @@ struct QueueOracle {
 
     /// Completes what the driver is stopping, unless the wide scope defers it or requests are in flight.
     mutating func settle(isFrozen: Bool, inFlight: (Int) -> Int) {
-        if isFrozen && scope == .wide { return }
+        defer { wasFrozen = isFrozen }
+        if isFrozen && wasFrozen && scope == .wide { return }
         for queue in 0..<count where ending[queue] != nil && inFlight(queue) == 0 {
             (live[queue], ending[queue]) = (false, nil)
         }

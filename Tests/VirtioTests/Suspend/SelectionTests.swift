@@ -166,6 +166,7 @@ struct SuspendSelectionTests {
             if dialect == .draft { driver.offer(1) }
             driver.requestSuspend()
             driver.backend.deadline()
+            #expect(driver.difference(from: &oracle) == nil, driver.state)
             var (rest, done) = (number, [Input]())
             for _ in 0..<length {
                 done.append(inputs[rest % inputs.count])
