@@ -46,7 +46,7 @@ extension Machine {
         public struct Offer: Equatable, Sendable {
             /// The dialect of SUSPEND.
             public var suspend = SuspendChoice.asTheMachine
-            /// The registers that a suspension freezes.
+            /// When a suspended device stops or resets a queue.
             public var freeze = FreezeScope.wide
             /// The other features.
             public var features = FeatureChoice()

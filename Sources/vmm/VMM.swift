@@ -242,6 +242,7 @@ struct Run: ParsableCommand {
         }
         if verbose {
             Log.say(machine.boot)
+            sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
 
@@ -283,6 +284,7 @@ struct Run: ParsableCommand {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
         configuration.reportsViolations = verbose || conform == .strict
         let machine = try QTestMachine(configuration)
+        if verbose { sayFeatureBit(configuration.suspend) }
         signals.act(on: machine)
         let start = ContinuousClock.now
         let outcome = try machine.run(on: target, timeout: timeout?.duration)
@@ -292,6 +294,14 @@ struct Run: ParsableCommand {
         if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
+    }
+
+    /// Says which meaning of feature bit 42 applies, where the dialects disagree.
+    private func sayFeatureBit(_ suspend: SuspendDialect?) {
+        guard suspend == .draft else { return }
+        Log.say(
+            "devices offer the draft's SUSPEND as feature bit 42, a device-type bit in VIRTIO 1.4; use --suspend 1.4 for 1.4's bit 43"
+        )
     }
 
     private var builtIn: Bool { kernel == nil && kernelOption == nil }

@@ -25,6 +25,9 @@ example draft 0x1f
 example 1.4 0x1b
 echo "qtest: the example prints the expected states in both dialects"
 
+# A script for each behaviour in which the two texts or this model's decisions matter.
+for script in "$here"/suspend/*.py; do timeout 120 python3 "$script" "$vmm"; done
+
 # The clauses that a broken driver violates are reported, for a fixed driver none; and `vmm check` reports the same from the trace.
 check() { "$vmm" check "$1" > "$2" 2>&1 && code=0 || code=$?; }
 "$here/broken_disk.py" "$vmm" "$work/broken" > "$work/got" 2> "$work/said"

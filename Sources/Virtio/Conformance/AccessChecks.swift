@@ -125,6 +125,8 @@ extension MMIOTransport where Device: ~Copyable {
             }
         }
         guard lifecycle.suspendNegotiated else { return }
+        // 1.4: an emergency write changes no field and is performed in every state (5.3.5.1, D-15).
+        if lifecycle.dialect == .ratified, value != nil, device.emergencyByte(0, at: offset) != nil { return }
         switch (lifecycle.dialect, value) {
         case (.draft, _): check(.draftConfigurationLeftAlone, !lifecycle.isFrozen, evidence)
         case (.ratified, .some):

@@ -105,7 +105,7 @@ extension MMIOTransport where Device: ~Copyable {
                 && (!added.contains(.featuresOK) || old.contains(.driver))
                 && (!added.contains(.driverOK) || old.contains(.featuresOK) || conformance.history.askedFeaturesOK),
             evidence)
-        if old.contains(.failed) {
+        if old.contains(.failed), !old.contains(.suspend) {
             check(.resetAfterFailed, added.isDisjoint(with: [.acknowledge, .driver, .featuresOK, .driverOK]), evidence)
         }
         let hasAsked = conformance.history.askedFeaturesOK

@@ -130,12 +130,13 @@ extension MMIOTransport where Device: ~Copyable {
     /// Whether a suspended device may complete the stop of queue `index`: in the narrow scope the driver waits for it
     /// now, in the wide scope the registers keep their values.
     private func endsWhileSuspended(_ index: Int) -> Bool {
-        freezeScope == .narrow && (queues[index].ending == .disabled || queues[index].ending == .reset)
+        freezeScope == .narrow && queues[index].ending != .none
     }
 
-    /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).
+    /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1). In the wide
+    /// scope a suspended device defers the stop until the resume (D-16).
     mutating func endQueue(_ index: Int, as kind: QueueEnding) -> Effects {
-        queues[index].end(as: kind)
+        queues[index].end(as: lifecycle.isFrozen && freezeScope == .wide ? kind.deferred : kind)
         var effects = settle()
         if queues[index].ending != .none { effects.events.insert(.cancel) }
         return effects
