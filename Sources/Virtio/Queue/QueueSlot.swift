@@ -97,6 +97,14 @@ struct QueueSlot: ~Copyable {
         }
     }
 
+    /// Whether nothing is available in the live queue; true for a queue that is not live.
+    var isEmpty: Bool {
+        switch live {
+        case .some(let queue): queue.isEmpty
+        case .none: true
+        }
+    }
+
     /// The driver's interrupt suppression; nil for a queue that is not live.
     var suppression: UInt32? {
         switch live {

@@ -117,7 +117,7 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func setDriverFeatures(_ value: UInt32) {
         guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
-        driverFeaturesHigh = driverFeaturesHigh.replacing(word: driverFeaturesSel &- 2, with: value)
+        driverFeaturesHigh.set(driverFeaturesSel, to: value)
     }
 
     /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.
@@ -135,7 +135,7 @@ extension MMIOTransport where Device: ~Copyable {
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
-            markQueueSetUpCovered(index)
+            checkNewQueue(index)
             // A drain in progress did not count this queue when it began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
             limitDrain(index)
@@ -172,7 +172,7 @@ extension MMIOTransport where Device: ~Copyable {
         } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
             check(
-                .registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
+                .fieldWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
             )
         }
         return effects

@@ -56,8 +56,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lastFault: QueueFault?
 
     var driverFeatures: Features = []
-    /// Bits 64 to 127 of what the driver accepts, none of which is ever offered.
-    var driverFeaturesHigh: Features = []
+    /// Bits 64 and up of what the driver accepts, none of which is ever offered.
+    var driverFeaturesHigh = HighFeatureWords()
     var deviceFeaturesSel: UInt32 = 0
     var driverFeaturesSel: UInt32 = 0
     var queueSel: UInt32 = 0
@@ -154,7 +154,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         (acknowledged, acknowledgements) = ([], 0)
         lastFault = nil
         driverFeatures = []
-        driverFeaturesHigh = []
+        driverFeaturesHigh = HighFeatureWords()
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         if let staged { _ = commit(staged) }
         return Effects([.cancel, .quiesce])
