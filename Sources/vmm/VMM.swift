@@ -153,8 +153,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            When no device has been used for this time and one has work outstanding, say where it stands and what it most likely waits \
-            for. Ctrl-A i and SIGQUIT say it at once.
+            When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
+            each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
             valueName: "duration"))
     var stallAfter: TimeSpan?
@@ -256,7 +256,7 @@ struct Run: ParsableCommand {
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
         }
         if verbose || outcome == .timedOut {
-            for (id, position) in machine.positions.enumerated() { Log.say("vcpu\(id) is \(position)") }
+            for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance
         if conform != .off, verbose || configuration.reportsViolations && conformance.hasViolation {

@@ -27,14 +27,10 @@ expect() {
     fi
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
-# kernel NAME [ADDRESS]: links the kernel NAME of kernel.S to ADDRESS.
-kernel() {
-    clang --target=x86_64-unknown-none-elf -D"$1" -c "$here/kernel.S" -o kernel.o &&
-        ld.lld --image-base=0 -e start -Ttext="${2:-0x100000}" kernel.o -o "$1.elf" || exit 1
-}
-kernel SPIN 0x4000000
-mv SPIN.elf high.elf
-for name in SPIN STALL TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do kernel $name; done
+"$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
+for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+    "$here/kernel.sh" $name . || exit 1
+done
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 : > empty.img
@@ -179,7 +175,7 @@ else
     expect "reset" 32 "reset" "$vmm" RESET.elf
     expect "debug exit" 11 "debug-exit" "$vmm" DEBUG_EXIT.elf
     expect "triple fault" 33 "triple fault" "$vmm" TRIPLE_FAULT.elf
-    expect "triple fault shows registers" 33 "rip +0{8}00100000" "$vmm" TRIPLE_FAULT.elf
+    expect "triple fault shows registers" 33 "rip +0{8}00100004" "$vmm" TRIPLE_FAULT.elf
     expect "code that KVM cannot emulate" 33 "KVM could not" "$vmm" NO_CODE.elf
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
@@ -188,14 +184,41 @@ else
     expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
     expect "and that is told once" 0 "" \
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
-    expect "silence without work is none" 124 "^vmm: stopped" "$vmm" SPIN.elf --stall-after 100ms --timeout 500ms
+    expect "a guest that waits for interrupts is not reported" 1 "" \
+        sh -c "'$vmm' IDLE.elf --stall-after 100ms --timeout 500ms 2>&1 | grep 'nothing has happened'"
+    expect "every processor halted with interrupts off" 124 \
+        "nothing has happened for 0.2 s, and no processor can continue" "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
+    expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
+        "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
+    expect "the same by SIGQUIT" 143 "nothing can wake it" \
+        sh -c "'$vmm' HALT.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+    expect "a loop with interrupts off" 124 "vcpu0 is running with interrupts off, without an access to a device; rip 0{8}00100000" \
+        "$vmm" SPIN.elf --stall-after 100ms --timeout 900ms
+    expect "a driver that polls one register makes no progress" 124 "nothing has happened for 0.2 s" \
+        "$vmm" POLL.elf --stall-after 200ms --timeout 900ms
+    expect "what it polls" 124 "last access: read of Status, which returned 0x80; [0-9]+ times in a row" \
+        "$vmm" POLL.elf --timeout 500ms
+    expect "where the devices stand when the run times out" 124 "console0: the driver noticed the device and has not set DRIVER" \
+        "$vmm" STALL.elf --timeout 300ms
     expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
     expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
-    expect "triple fault shows the last exits" 33 "its last 1 exits" "$vmm" TRIPLE_FAULT.elf
+    expect "triple fault shows the last exits" 33 "write of 0x5a to port 0x80" "$vmm" TRIPLE_FAULT.elf
     expect "reset by the keyboard controller" 32 "reset the machine" "$vmm" KEYBOARD.elf
     expect "two processors" 0 "vcpu1 is not started" "$vmm" POWER_OFF.elf -c 2 -v
+    for count in 2 4 8 32; do
+        others=$((count - 1))
+        expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
+            --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
+    done
+    # The main thread's clone3 calls: signals, console0, then the vCPUs from 3 to 0.
+    if strace -o /dev/null true 2> /dev/null; then
+        expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
+            strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=6 "$vmm" SPIN.elf -c 4
+    else
+        skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
+    fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
     expect "why a kernel is booted as it is" 0 "as pvh, for the PVH note" "$vmm" POWER_OFF.elf -v
     expect "devices nobody tells of" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none

@@ -36,7 +36,8 @@ protocol DeviceControl: AnyObject, Sendable {
     func step() -> Bool
     /// When the drain that is under way reaches its deadline; nil if none is.
     var drainDeadline: Instant? { get }
-    /// How often it was used, by its driver or by its backend: as long as this stays, nothing happens.
+    /// Number of calls from the driver and the backend, without the driver's repeated reads of one register that return the same
+    /// value: as long as this is constant, the device makes no progress.
     var activity: UInt64 { get }
     /// What was seen of its driver.
     var conformance: ConformanceReport { get }

@@ -44,6 +44,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     // Under the lock:
     /// How often the model was called.
     private var calls: UInt64 = 0
+    private var accesses = AccessHistory()
     var transport: MMIOTransport<Device>
     /// Queues the model wants served.
     var pending: QueueSet = []
@@ -81,13 +82,20 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     // MARK: The driver
 
     final func read(at offset: UInt64, width: Int) -> UInt64 {
-        withTransport { transport.read(at: offset, width: width) }
+        withTransport {
+            let value = transport.read(at: offset, width: width)
+            accesses.add(RegisterAccess(isWrite: false, offset: offset, value: value))
+            return value
+        }
     }
 
     final func write(at offset: UInt64, width: Int, value: UInt64) {
         // Kicks before a change of Status are to be known before it: they may come as events.
         if offset == UInt64(Register.status.rawValue) { for worker in workers { drainEventFD(of: worker, by: nil) } }
-        withTransport { apply(transport.write(at: offset, width: width, value: value)) }
+        withTransport {
+            accesses.add(RegisterAccess(isWrite: true, offset: offset, value: value))
+            apply(transport.write(at: offset, width: width, value: value))
+        }
         if offset == UInt64(Register.queueNotify.rawValue), value < 32 { registerIOEventFD(ofQueue: Int(value)) }
     }
 
@@ -175,16 +183,18 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final var statistics: DeviceStatistics { lock.locked { counts } }
 
     final var state: DeviceState {
-        lock.locked {
+        let isMasked = context.line.isMasked
+        return lock.locked {
             DeviceState(
-                name: name, model: transport.inspect(), line: lineLevel, resumeIsHeld: resumeIsHeld,
-                drainDeadline: currentDrainDeadline, backend: backendState)
+                name: name, model: transport.inspect(), line: lineLevel, lineIsMasked: isMasked,
+                lastAccess: accesses.last, resumeIsHeld: resumeIsHeld, drainDeadline: currentDrainDeadline,
+                backend: backendState)
         }
     }
 
     final var deviceID: UInt32 { Device.deviceID }
 
-    final var activity: UInt64 { lock.locked { calls } }
+    final var activity: UInt64 { lock.locked { calls &- accesses.repeatedReads } }
 
     final var conformance: ConformanceReport { lock.locked { ConformanceReport(device: name, transport.conformance) } }
 

@@ -23,6 +23,10 @@ struct DeviceState: Sendable {
     let model: Inspection
     /// The interrupt line.
     let line: Bool
+    /// Whether no interrupt controller delivers the line; nil if that is unknown.
+    var lineIsMasked: Bool?
+    /// The driver's last register access; nil before the first.
+    let lastAccess: RegisterAccess?
     /// A resume waits until the test says that the backend is ready.
     let resumeIsHeld: Bool
     /// When the host's patience with a drain ends.

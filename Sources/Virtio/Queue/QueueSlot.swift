@@ -41,7 +41,7 @@ struct QueueSlot: ~Copyable {
     /// What a draft drain still has to pop of what was available at the SUSPEND write: entries (split) or descriptors
     /// (packed).
     private(set) var drainLeft: UInt16?
-    /// Number of notifications for the live queue.
+    /// Number of notifications for the live queue or, for one that is not ready, of those it ignored since DRIVER_OK.
     var notifications: UInt64 = 0
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }

@@ -10,8 +10,9 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
-        guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
+        guard exists(index), lifecycle.phase != .notLive, !isDead else { return Effects() }
         queues[Int(index)].notifications &+= 1
+        guard queues[Int(index)].isReady else { return Effects() }
         // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).
         return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
     }
@@ -22,8 +23,11 @@ extension MMIOTransport where Device: ~Copyable {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
         checkNotifications(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
-        readyQueues.intersection(queues).forEach { self.queues[$0].notifications &+= 1 }
-        return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
+        let ready = readyQueues.intersection(queues)
+        if lifecycle.phase != .notLive {
+            (ready.isEmpty ? queues : ready).forEach { self.queues[$0].notifications &+= 1 }
+        }
+        return lifecycle.mayTake ? Effects(queues: ready) : Effects()
     }
 
     /// Pops the available chains of queue `index`, as far as `batch` has room, and adds their requests to it. The

@@ -135,6 +135,7 @@ extension MMIOTransport where Device: ~Copyable {
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
+            queues[index].notifications = 0
             checkNewQueue(index)
             // A drain in progress did not count this queue when it began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
