@@ -8,9 +8,15 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all build test test-races mutants test-cli test-qtest test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
+
+setup: ## installs what the checks need, by apt-get
+	Tests/needs.sh install
+
+preflight: ## names all that the checks need and that is missing here
+	@Tests/needs.sh check
 
 build: ## the debug build
 	$(SWIFT) build
@@ -19,8 +25,15 @@ test: ## unit tests, and on /dev/kvm the integration tests
 	$(SWIFT) build --build-tests
 	Tests/run.sh $(SWIFT)
 
+test-moved: ## a build folder that was moved
+	Tests/moved.sh $(SWIFT)
+
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
+
+test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
+	Tests/terminal/jobs.py $(BUILD)/debug/vmm
+	Tests/terminal/trap.py $(BUILD)/debug/vmm
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 	Tests/qtest/run.sh $(BUILD)/debug/vmm
@@ -95,7 +108,15 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-check: lint build pure embedding test test-cli test-qtest test-faults stress-burst grid cross-check fuzz-replay fuzz-burst bench-smoke test-nested test-linux
+CHECKS := lint build pure embedding test test-moved test-cli test-terminal test-qtest test-faults stress-burst grid cross-check \
+	fuzz-replay fuzz-burst bench-smoke test-nested test-linux
+
+check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
+check: preflight ## all of it, and how many tests ran on KVM, and where
+	mkdir -p $(BUILD)
+	: > $(KVM_TESTS)
+	$(MAKE) --no-print-directory $(CHECKS)
+	Tests/kvm.sh summary
 
 clean:
 	rm -rf $(BUILD)

@@ -6,6 +6,10 @@ out=$1
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 mkdir -p "$out"
 
+# A module cache is valid only under the path it was made at. The checkout may have been moved or copied, so every build makes
+# a new one.
+rm -rf "$out/modules"
+
 # One Embedded Swift module: the guest and the specification's numbers. Ring 0 has no SSE, and an interrupt may come at
 # any instruction, so no red zone. Not for size: that copies large values byte by byte, and where ring 0 is emulated
 # each byte costs an instruction. A section a function lets the linker drop what nothing calls of the library; what

@@ -8,10 +8,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rows="mmio random-1 sequential console suspend"
-if [ ! -w /dev/kvm ]; then
-    echo "bench smoke: no /dev/kvm here, so only the row without it" >&2
-    rows=
-fi
+"$here/../kvm.sh" needed "bench rows with a guest" || rows=
 
 # With a name that is not installed, QEMU has to be reported as missing.
 DISK_MIB=16 timeout 120 "$here/run.sh" "$1" "$2" "$3" "$work" --quick --runs 1 --qemu no-such-qemu \
@@ -36,3 +33,4 @@ if sys.argv[2:]:
     assert rows["mmio"]["contestants"][1]["name"] == "C loop" and rows["mmio"]["met"] is not None
 print("bench smoke:", len(rows), "rows")
 END
+[ -z "$rows" ] || "$here/../kvm.sh" ran "$(echo "$rows" | wc -w)" "bench rows"

@@ -191,10 +191,11 @@ wait $first 2> /dev/null
 expect "a stale socket is left" 0 "" test -S socket
 expect "qtest at a stale socket" 124 "waiting for a qtest client" "$vmm" --qtest unix=socket --timeout 200ms
 
-if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+if ! "$here/../kvm.sh" needed "command line cases with a guest"; then
     expect "no KVM" 1 "/dev/kvm" "$vmm"
-    skip "what needs KVM" "there is no usable /dev/kvm"
+    skipped=$((skipped + 1))
 else
+    before=$passed
     if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null && ! $nobody test -r /dev/kvm; then
         expect "no permission for KVM" 1 "kvm group" $nobody "$vmm"
     else
@@ -263,6 +264,7 @@ else
     expect "a closed pipe under the console" 0 "powered off" \
         sh -c "{ '$vmm' -a only=blk-flush,blk-get-id; echo \$? > code; } | true; exit \$(cat code)"
     expect "a console to nowhere" 0 "powered off" "$vmm" -a only=blk-flush --console null
+    "$here/../kvm.sh" ran $((passed - before)) "command line cases"
 fi
 echo "command line: $passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -19,7 +19,8 @@ if ! command -v python3 >/dev/null; then
     echo "cross-check: python3 is not installed; on Debian: apt-get install --no-install-recommends python3" >&2
     exit 1
 fi
-accel=${ACCEL:-$(if [ -w /dev/kvm ]; then echo kvm; else echo tcg; fi)}
+if [ -z "${ACCEL:-}" ] && "$here/../kvm.sh" needed "cross-check with KVM"; then ACCEL=kvm; fi
+accel=${ACCEL:-tcg}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

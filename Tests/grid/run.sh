@@ -32,6 +32,8 @@ if [ "${2:-}" = cell ]; then
 fi
 
 vmm=$1
+kvm=$(dirname "$0")/../kvm.sh
+"$kvm" needed "grid" || exit 0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -91,3 +93,4 @@ if [ -s "$work/never" ]; then
 fi
 [ "$wrong" = 0 ] || { cat "$work/why" >&2; exit 1; }
 echo "grid: $number cells in both SUSPEND dialects, $(wc -l <"$work/ran") different checks, $(($(date +%s) - start)) s"
+"$kvm" ran $((2 * number)) "grid runs"

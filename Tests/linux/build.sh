@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes of Debian's packages what the Linux tests boot, in DIR: both kernels (cloud, generic), the first as an ELF file too, an
-# initial RAM disk for each, and the files of a root file system. Nothing is installed.
+# Builds what the Linux tests boot, in DIR, from Debian's packages: both kernels (cloud, generic), the first as an ELF file too, an
+# initial RAM disk for each and for each form of guest/linux's transport, and the files of a root file system. Nothing is installed.
 #
 # usage: build.sh DIR
 set -eu
@@ -14,10 +14,10 @@ done
 
 # Modules in the order in which they are loaded.
 virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio drivers/block/virtio_blk
-    drivers/char/virtio_console"
+    drivers/char/virtio_console drivers/char/hw_random/virtio-rng"
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
-# initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, by a transport driver of ours.
+# initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, with TRANSPORT in place of virtio_mmio.
 initrd() {
     rm -rf "initrd.$1"
     mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/modules"
@@ -48,11 +48,11 @@ release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
 "$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
-for transport in virtio_mmio_suspend broken_no_wait broken_kick broken_status; do
+for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status; do
     initrd $transport linux-image-cloud-amd64 "$virtio" $transport
 done
 
-# What the host itself needs to see disks.
+# The modules by which the nested host finds its own disks.
 rm -rf host-modules
 mkdir host-modules
 number=10

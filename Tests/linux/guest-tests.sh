@@ -6,7 +6,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs tmp /tmp
 
-# check WHAT COMMAND...: one line of what came of it.
+# check WHAT COMMAND...: runs the command and prints one line with its result.
 check() {
     what=$1
     shift
@@ -17,7 +17,7 @@ check() {
         sed 's/^/#   /' /tmp/output
     fi
 }
-# offered DISK BIT: whether the driver of /dev/DISK accepted a feature bit.
+# accepted DISK BIT: whether the driver of /dev/DISK accepted a feature bit.
 accepted() { [ "$(cut -c $(($2 + 1)) "/sys/block/$1/device/features")" = 1 ]; }
 not() { ! "$@"; }
 is() { [ "$1" = "$2" ] || { echo "$1, not $2"; false; }; }
@@ -50,13 +50,15 @@ devices() {
     for number in 1 2 3; do dd if=/dev/urandom of=/data.$number bs=1M count=$number 2> /dev/null; done
     sha256sum /data.* > /sums
     check "files are written and synced" sync
+    check "the random number generator is the virtio device" is "$(cat /sys/class/misc/hw_random/rng_current)" virtio_rng.0
+    check "and delivers" is "$(dd if=/dev/hwrng bs=512 count=8 2> /dev/null | wc -c)" 4096
     suspendOffered
     echo "what is typed?"
     read -r line
     check "the console's input" is "$line" "typed on the console"
 }
 
-# T08 of the SUSPEND tests: the bit is offered, and this kernel takes neither.
+# T08 of the SUSPEND tests: a SUSPEND bit is offered, and this kernel's own transport accepts none.
 suspendOffered() {
     for device in /sys/bus/virtio/devices/*; do
         check "no SUSPEND is accepted by $(basename "$device")" is "$(cut -c 43-44 "$device/features")" 00
@@ -99,25 +101,48 @@ sleepFor() {
     echo "$1" > $parameters/wake_ms
     echo freeze > /sys/power/state
 }
-# board VERB SLOT ARGUMENT: steers the backend of a device; 1 hold, 2 release, 7 hold the resume, 8 ready.
+# board VERB SLOT ARGUMENT: controls the backend of a device; 1 hold, 2 release, 7 hold the resume, 8 ready.
 board() { echo $(($1 << 24 | $2 << 16 | $3)) > $parameters/board; }
-# The SUSPEND that a disk's driver has accepted: 10 the draft's, 01 that of 1.4, 00 none.
-suspendOf() { cut -c 43-44 "/sys/block/$1/device/features"; }
 # readDisk DISK SECTOR: past the page cache.
 readDisk() { dd if=/dev/"$1" of=/dev/null bs=4k count=1 skip="$2" iflag=direct 2> /dev/null; }
 
-# Cycles, with a file system in use and, with load=fio, verified writes all the time.
+# fioOn NAME FIO-ARGUMENT...: verified direct reads and writes until /tmp/stop, 16 requests at a time, in the background.
+fioOn() {
+    name=$1
+    shift
+    while [ ! -e /tmp/stop ]; do
+        LD_LIBRARY_PATH=$(cat /ld-path) /bin/fio --name="$name" --rw=randrw --bsrange=512-64k --ioengine=libaio --direct=1 --iodepth=16 \
+            --size=2m --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread "$@" > "/tmp/fio.$name" 2>&1 ||
+            { cat "/tmp/fio.$name"; touch /tmp/failed; }
+        echo >> "/tmp/rounds.$name"
+    done &
+}
+# readOn DISK: reads the first MiB of a disk until /tmp/stop, through the page cache, and compares it with what was written, in the
+# background. Its read-ahead, in small requests, keeps more of them waiting than a small ring has places.
+readOn() {
+    echo 32768 > "/sys/block/$1/queue/read_ahead_kb"
+    echo 64 > "/sys/block/$1/queue/max_sectors_kb"
+    dd if=/dev/urandom of="/tmp/$1" bs=64k count=16 2> /dev/null
+    dd if="/tmp/$1" of="/dev/$1" bs=64k conv=fsync 2> /dev/null
+    while [ ! -e /tmp/stop ]; do
+        echo 1 > /proc/sys/vm/drop_caches
+        dd if="/dev/$1" bs=64k count=16 2> /dev/null | cmp - "/tmp/$1" || touch /tmp/failed
+        echo >> "/tmp/rounds.$1"
+    done &
+}
+
+# Cycles, with a file system in use and, with load=disks, verified reads and writes of all disks all the time.
 suspending() {
     count=$(sed 's/.*cycles=\([0-9]*\).*/\1/' /proc/cmdline)
-    if grep -q load=fio /proc/cmdline; then
-        LD_LIBRARY_PATH=$(cat /ld-path)
-        export LD_LIBRARY_PATH
-        while [ ! -e /tmp/stop ]; do
-            /bin/fio --name=verify --directory=/mnt --rw=randrw --bsrange=512-64k --ioengine=libaio --direct=1 --iodepth=16 \
-                --size=2m --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread > /tmp/fio 2>&1 || { cat /tmp/fio; touch /tmp/failed; }
-            echo >> /tmp/rounds
-        done &
+    if grep -q load=disks /proc/cmdline; then
+        fioOn vda --directory=/mnt
         load=$!
+        fioOn tiny --filename=/dev/vdb --offset=48m
+        load="$load $!"
+        for disk in vdb vdc; do
+            readOn $disk
+            load="$load $!"
+        done
     fi
     began=$(cut -d' ' -f1 /proc/uptime)
     slept=0
@@ -132,7 +157,7 @@ suspending() {
     if [ -n "$load" ]; then
         touch /tmp/stop
         wait $load
-        check "fio --verify meanwhile, $(wc -l < /tmp/rounds) rounds" [ ! -e /tmp/failed ]
+        check "all that was read meanwhile is right, in rounds of: $(wc -l /tmp/rounds.* | tr '\n' ' ')" [ ! -e /tmp/failed ]
         rm -f /mnt/*
     fi
     check "the file system" sync
@@ -163,7 +188,7 @@ aborted() {
     check "and the disk works" readDisk vdb 16
 }
 
-# The drain's time is over: the draft's device suspends with the read retained.
+# The drain deadline passes: the draft's device suspends with the read retained.
 retained() {
     holdARead
     check "it suspends with a read in flight" sleepFor 1500
@@ -172,19 +197,71 @@ retained() {
     check "the disk works" readDisk vdb 16
 }
 
-# The drain's time is over: a device of 1.4 needs a reset, and with a request in flight this kernel's driver cannot do that.
+# The drain deadline passes: a device of 1.4 needs a reset, which this kernel's driver cannot do with a request in flight.
 stuck() {
     holdARead
     check "the suspend fails" not sleepFor 3000
     dmesg > /tmp/log
-    check "and the transport says why" grep -q "did not suspend (-5), with requests in flight; it is broken" /tmp/log
+    check "and the transport says why" grep -q "did not suspend (-5) and has requests; it is broken" /tmp/log
     board 2 2 0
     check "its requests fail from here on" not readDisk vdb 16
     check "the other disk works" readDisk vda 16
     check "the next suspend is one" sleepFor 200
 }
 
-# The backend is not ready after the resume: the driver loses patience.
+# When SUSPEND is written the ring of /dev/vdb, in slot 2, is full and more requests wait; then they are released, and the ring drains.
+waiting() {
+    export LD_LIBRARY_PATH
+    LD_LIBRARY_PATH=$(cat /ld-path)
+    fio="/bin/fio --name=waiting --filename=/dev/vdb --bs=4k --size=1m --ioengine=libaio --direct=1 --verify=crc32c --minimal --thread"
+    echo 2 > /sys/block/vdb/queue/nomerges
+    check "a disk is written" $fio --rw=write --do_verify=0
+    board 1 2 0
+    $fio --rw=randread --iodepth=12 > /tmp/waiting 2>&1 &
+    reader=$!
+    # The ring has 8 requests, and fio waits for the first of its 12.
+    until [ "$(awk '{ print $9 }' /sys/block/vdb/stat)" = 8 ] && grep -q read_events /proc/$reader/task/*/wchan; do usleep 50000; done
+    echo 1000 > $parameters/board_ms
+    board 2 2 0
+    check "it suspends while requests wait" sleepFor 100
+    echo 0 > $parameters/board_ms
+    check "which are read right afterwards" wait $reader
+}
+
+# The kernel prints while its console is suspended, and lines are typed all the time: numbers in letters, which the terminal echoes. What
+# is printed meanwhile are numbers in digits.
+talking() {
+    echo Y > $parameters/message
+    echo "type now"
+    {
+        number=0
+        while read -r line && [ "$line" != end ]; do
+            number=$((number + 1))
+            [ "$line" = "$(echo $number | tr 0-9 a-j)" ] || echo "$line instead of line $number" >> /tmp/wrong
+        done
+        echo $number > /tmp/typed
+    } < /dev/hvc0 &
+    typed=$!
+    {
+        number=0
+        until [ -e /tmp/stop ]; do
+            number=$((number + 1))
+            echo "<$number>"
+        done
+    } > /dev/hvc0 &
+    printed=$!
+    slept=0
+    while [ $slept -lt 10 ] && sleepFor 40; do slept=$((slept + 1)); done
+    touch /tmp/stop
+    wait $printed
+    echo "type no more"
+    wait $typed
+    check "10 suspends and resumes" is $slept 10
+    check "the $(cat /tmp/typed) lines that were typed are there" [ ! -e /tmp/wrong ]
+    check "the kernel's messages are in its log" is "$(dmesg | grep -c "all devices are suspended")" 10
+}
+
+# The backend is not ready after the resume: the transport's wait times out.
 refusing() {
     echo 1000 > /sys/module/virtio_mmio_suspend/parameters/patience_ms
     board 7 2 0
@@ -196,18 +273,18 @@ refusing() {
     check "so does the other" readDisk vda 16
 }
 
-# Somebody types while the console is suspended; what wakes the system is the telephone at the serial port.
+# Input arrives while the console is suspended; the serial port's ring indicator wakes the system.
 wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
     echo "somebody wake me"
-    check "the system sleeps until somebody types" sh -c 'echo freeze > /sys/power/state'
+    check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"
 }
 
-# For drivers that are wrong.
+# For drivers with a mistake.
 suspendOnce() { sleepFor 300 || :; }
 heldAndSuspended() {
     holdARead
@@ -226,7 +303,7 @@ case $test in
     shell) exec sh ;;
     *) "$test" ;;
 esac
-# What the kernel had to say, from warnings up.
+# The kernel's messages, from warnings up.
 dmesg -r | grep '^<[0-4]>' | sed 's/^/# kernel: /'
 echo "end of $test"
 sync

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stock Debian Linux under vmm, in the nested host: kernels, devices, ways to end. Afterwards the root disk is looked at here.
+# Stock Debian Linux under vmm, in the nested host: kernels, devices, ways to end. Afterwards the root disk is checked here.
 #
 # usage: run.sh VMM DIR NESTED
 set -eu
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # The root disk, and one with the kernels.
 mke2fs -q -t ext4 -d "$dir/root" "$work/root.img" 256M
 mkdir "$work/kernels"
-for file in cloud cloud.cpio generic generic.cpio vmlinux virtio_mmio_suspend.cpio broken_no_wait.cpio broken_kick.cpio broken_status.cpio; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
+for file in cloud cloud.cpio generic generic.cpio vmlinux virtio_mmio_suspend.cpio broken_no_hold.cpio broken_no_wait.cpio broken_kick.cpio broken_status.cpio; do ln "$dir/$file" "$work/kernels/" 2>/dev/null || cp "$dir/$file" "$work/kernels/"; done
 mke2fs -q -t ext4 -d "$work/kernels" "$work/kernels.img" 128M
 mkdir "$work/payload"
 cp "$vmm" "$work/payload/vmm"
@@ -24,7 +24,7 @@ cp "$here/suspend-tests.sh" "$here/frozen.awk" "$work/payload/"
 "$here/../nested/run.sh" "$nested" "$work/payload" "${SECONDS_MOST:-1200}" 2048 "$work/root.img" "$work/kernels.img" > "$work/output" || true
 grep -aE '^(ok|not ok|#)' "$work/output" || { cat "$work/output"; exit 1; }
 
-# What Linux left on the disk.
+# The disk as Linux left it.
 judge() { if "$@" > "$work/judgement" 2>&1; then echo "ok - $what"; else echo "not ok - $what"; sed 's/^/#   /' "$work/judgement"; fi; }
 {
     what="the root disk is clean"
@@ -39,4 +39,5 @@ cat "$work/after" >> "$work/output"
 ended=$(grep -ac '^nested host: payload exited with 0' "$work/output" || true)
 passed=$(grep -acE '^ok ' "$work/output" || true) failed=$(grep -acE '^not ok' "$work/output" || true)
 echo "linux: $passed checks passed, $failed failed, in stock Debian kernels under kvm_amd"
+"$here/../kvm.sh" ran "$passed" "checks of stock Linux" "kvm_amd in a nested host"
 [ "$failed" = 0 ] && [ "$ended" = 1 ] || { [ "$ended" = 1 ] || tail -n 40 "$work/output"; exit 1; }

@@ -24,5 +24,6 @@ code=0
 "$here/run.sh" "$2" "$payload" 300 > "$output" || code=$?
 cat "$output"
 echo "nested host: $(grep -c '^ok ' "$output") checks passed, $(grep -c '^not ok' "$output") failed, $(grep -c '# SKIP' "$output") skipped, under kvm_amd"
+"$here/../kvm.sh" ran "$(grep -c '^ok ' "$output")" "checks of the built-in guest" "kvm_amd in a nested host"
 rm -f "$output"
 exit "$code"

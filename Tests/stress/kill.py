@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from machine import SECTOR, Failure, Machine, engines, needs_kvm, number, record
+from machine import SECTOR, Failure, Machine, engines, needs_kvm, number, ran_on_kvm, record
 
 SECTORS = 256
 
@@ -67,6 +67,7 @@ def main():
             for round in range(rounds):
                 told += one_round(vmm, image, engine, round % 4095 + 1, chance)
             print(f"kill{engine}: {rounds} rounds, {told} records told of, none missing")
+            ran_on_kvm(rounds, "kills")
 
 
 try:

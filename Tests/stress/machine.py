@@ -109,7 +109,15 @@ def engines(vmm, image):
     return usable
 
 
+KVM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kvm.sh")
+
+
 def needs_kvm(what):
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        print(f"skipped - {what}: there is no usable /dev/kvm")
+    """Ends this program with the reason, where /dev/kvm cannot be used."""
+    if subprocess.run([KVM, "needed", what]).returncode != 0:
         sys.exit(0)
+
+
+def ran_on_kvm(count, what):
+    """Counts tests for the summary of `make check`."""
+    subprocess.run([KVM, "ran", str(count), what], check=True)

@@ -3,6 +3,8 @@
 # an error before any guest runs. usage: no_uring.py VMM
 import ctypes, os, struct, subprocess, sys, tempfile
 
+from machine import needs_kvm, ran_on_kvm
+
 IO_URING_SETUP, EPERM = 425, 1
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7fff0000
@@ -25,6 +27,7 @@ def run(*options):
                           capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
+needs_kvm("io_uring refused by the host")
 with tempfile.NamedTemporaryFile() as image:
     image.truncate(16 << 20)
     load = ["-v", "-a", "stress=200", "-a", "disk=2"]
@@ -37,3 +40,4 @@ with tempfile.NamedTemporaryFile() as image:
     code, output, errors = run(*load, "-d", f"{image.name},io=uring")
     assert code == 1 and "io=auto" in errors and output == "", (code, output, errors)
     print("no io_uring: io=uring ends before the guest begins")
+ran_on_kvm(2, "runs without io_uring")

@@ -47,10 +47,8 @@ if [ "${2:-}" = run ]; then
 fi
 
 vmm=$(realpath "$1") seconds=${2:-600}
-if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
-    echo "skipped - stress: there is no usable /dev/kvm"
-    exit 0
-fi
+kvm=$(dirname "$0")/../kvm.sh
+"$kvm" needed "stress" || exit 0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 truncate -s 64M "$work/image.0" "$work/image.1"
@@ -156,3 +154,4 @@ sort "$work/rows" | awk -F '\t' '
     }'
 wrong=$(find "$work" -name '*.why' | wc -l)
 [ "$wrong" = 0 ] || { cat "$work"/*.why >&2; echo "stress: $wrong runs failed" >&2; exit 1; }
+"$kvm" ran "$(wc -l < "$work/rows")" "stress runs"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the modules of this folder for a Debian kernel, whose headers are downloaded and unpacked, not installed, in DIR/headers: what
-# comes out is in DIR, the transport driver also in three broken forms.
+# Builds the modules of this folder for a Debian kernel, into DIR. The kernel's headers are downloaded and unpacked in DIR/headers, not
+# installed. The transport driver is built with each of four mistakes, too.
 #
 # usage: build.sh DIR RELEASE        RELEASE as in 6.1.0-56-cloud-amd64
 set -eu
@@ -24,11 +24,12 @@ if [ ! -e headers/complete ]; then
         for package in *.deb; do dpkg -x "$package" ../headers; done
     )
     rm -rf packages
-    sed -i "s|/usr/src/|$PWD/headers/usr/src/|" "$headers/Makefile"
+    # The path that its Makefile includes is relative, so that the folder can be moved.
+    sed -i "s|/usr/src/|../|" "$headers/Makefile"
     touch headers/complete
 fi
 
-# form NAME FLAG: the transport driver, built with a mistake, as NAME.ko.
+# form NAME FLAG: builds the transport driver, with a mistake if there is a FLAG, as NAME.ko.
 form() {
     rm -rf "build.$1"
     mkdir "build.$1"
@@ -38,6 +39,7 @@ form() {
     cp "build.$1/$1.ko" .
 }
 form virtio_mmio_suspend ""
+form broken_no_hold -DBROKEN_NO_HOLD
 form broken_no_wait -DBROKEN_NO_WAIT
 form broken_kick -DBROKEN_KICK
 form broken_status -DBROKEN_STATUS

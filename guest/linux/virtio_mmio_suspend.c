@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtio-mmio transport, version 2, that suspends its devices by SUSPEND instead of resetting them. It stands in for the
- * kernel's virtio_mmio; the drivers above it are the kernel's own and know nothing of it.
+ * A virtio-mmio transport, version 2, that suspends its devices by SUSPEND instead of resetting them. It replaces the kernel's
+ * virtio_mmio; the drivers above it are the kernel's own, unchanged.
  *
- * Written from VIRTIO 1.4 (4.2, 3.4) and from the draft of February 2024 (feature bit 42). Which of the two is spoken is the
- * device's choice: the driver takes the bit that is offered, and falls back to freeze and restore where none is.
+ * Written from VIRTIO 1.4 (4.2, 3.4) and from the draft of February 2024 (feature bit 42). The device chooses the dialect: the
+ * transport accepts the bit that is offered, and uses the driver's freeze and restore, which reset the device, where none is.
  *
- *   suspend:  hold kicks back, write SUSPEND, poll for it          draft: until SUSPEND = 1        1.4: and DRIVER_OK = 0
- *   resume:   write the way out, poll for it, kick every queue     draft: clear SUSPEND            1.4: set DRIVER_OK
+ *   suspend:  hold the driver, write SUSPEND, poll Status          draft: until SUSPEND = 1        1.4: and DRIVER_OK = 0
+ *   resume:   write Status, poll it, release the driver            draft: clear SUSPEND            1.4: set DRIVER_OK
  *
- * A device that shows DEVICE_NEEDS_RESET, or keeps its driver waiting, is reset and brought up again by its driver's freeze and
- * restore. A disk with requests in flight cannot be: its driver waits for them first, and nobody but it could give them back.
- * Such a disk is broken: from there on its requests fail. The draft can do better when it is suspending: it takes the request
- * back.
+ * While a driver is held it makes no buffer available and sends no notification. How it is held depends on the device type, see
+ * vms_hold(). A device of any other type is reset by its driver's freeze and restore.
+ *
+ * A device that shows DEVICE_NEEDS_RESET, or does not answer in time, is reset and set up again by its driver's freeze and
+ * restore. A disk with requests cannot be reset, because virtio_blk's freeze waits for them: its queues are marked broken, and
+ * its requests fail from then on. In the draft a suspend that takes too long is aborted instead, and nothing fails.
  *
  * Not here: legacy devices, shared memory, hot removal of a device that is suspended.
  */
 #include <linux/acpi.h>
+#include <linux/blk-mq.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/stop_machine.h>
 #include <linux/suspend.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <uapi/linux/virtio_console.h>
 #include <uapi/linux/virtio_ids.h>
 #include <uapi/linux/virtio_mmio.h>
 
@@ -34,7 +39,7 @@
 #define VIRTIO_F_SUSPEND 43
 #define VIRTIO_CONFIG_S_SUSPEND 16
 
-/* Mistakes on purpose, for those who test devices: at most one of BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS is defined. */
+/* Deliberate mistakes, to test devices: at most one of BROKEN_NO_HOLD, BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS is defined. */
 
 static unsigned int patience_ms = 5000;
 module_param(patience_ms, uint, 0644);
@@ -47,7 +52,9 @@ struct vms_device {
 	int irq;
 	bool has_irq;
 	bool suspended;
-	/* Orders kicks against the write of SUSPEND. */
+	/* The disk whose request queue is quiesced. */
+	struct gendisk *disk;
+	/* Orders notifications against the write of SUSPEND. */
 	spinlock_t lock;
 	bool parked;
 };
@@ -64,7 +71,7 @@ static void vms_write(struct vms_device *vms, unsigned int reg, u32 value)
 	writel(value, vms->base + reg);
 }
 
-/* Which SUSPEND the driver has accepted. */
+/* The dialect of SUSPEND that was accepted. */
 
 static bool is_draft(struct vms_device *vms)
 {
@@ -74,6 +81,12 @@ static bool is_draft(struct vms_device *vms)
 static bool is_ratified(struct vms_device *vms)
 {
 	return __virtio_test_bit(&vms->vdev, VIRTIO_F_SUSPEND);
+}
+
+/* The device types whose driver vms_hold() can hold. */
+static bool vms_can_hold(struct vms_device *vms)
+{
+	return vms->vdev.id.device == VIRTIO_ID_BLOCK || vms->vdev.id.device == VIRTIO_ID_CONSOLE;
 }
 
 /* The configuration space: by its fields' widths, 64-bit ones in two halves (4.2.2.2). */
@@ -176,11 +189,13 @@ static int vms_finalize_features(struct virtio_device *vdev)
 	vring_transport_features(vdev);
 	if (!__virtio_test_bit(vdev, VIRTIO_F_VERSION_1))
 		return -EINVAL;
-	/* The transport's own: drivers above do not list them. A device offers one of them. */
-	if (offered & BIT_ULL(VIRTIO_F_SUSPEND))
-		__virtio_set_bit(vdev, VIRTIO_F_SUSPEND);
-	else if (offered & BIT_ULL(VIRTIO_F_SUSPEND_DRAFT))
-		__virtio_set_bit(vdev, VIRTIO_F_SUSPEND_DRAFT);
+	/* Feature bits of the transport: the drivers above do not list them. A device offers one of them. */
+	if (vms_can_hold(vms)) {
+		if (offered & BIT_ULL(VIRTIO_F_SUSPEND))
+			__virtio_set_bit(vdev, VIRTIO_F_SUSPEND);
+		else if (offered & BIT_ULL(VIRTIO_F_SUSPEND_DRAFT))
+			__virtio_set_bit(vdev, VIRTIO_F_SUSPEND_DRAFT);
+	}
 
 	vms_write(vms, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
 	vms_write(vms, VIRTIO_MMIO_DRIVER_FEATURES, vdev->features >> 32);
@@ -197,7 +212,7 @@ static bool vms_notify(struct virtqueue *vq)
 	unsigned long flags;
 
 	spin_lock_irqsave(&vms->lock, flags);
-	/* After the resume every queue is kicked: nothing is lost. */
+	/* vms_unhold() notifies every queue: no notification is lost. */
 	if (!vms->parked)
 		vms_write(vms, VIRTIO_MMIO_QUEUE_NOTIFY, vq->index);
 	spin_unlock_irqrestore(&vms->lock, flags);
@@ -213,15 +228,6 @@ static void vms_park(struct vms_device *vms, bool parked)
 	spin_unlock_irqrestore(&vms->lock, flags);
 }
 
-static void vms_kick_all(struct vms_device *vms)
-{
-	struct virtqueue *vq;
-
-	vms_park(vms, false);
-	virtio_device_for_each_vq(&vms->vdev, vq)
-		vms_notify(vq);
-}
-
 static irqreturn_t vms_interrupt(int irq, void *opaque)
 {
 	struct vms_device *vms = opaque;
@@ -231,14 +237,14 @@ static irqreturn_t vms_interrupt(int irq, void *opaque)
 
 	if (!events)
 		return IRQ_NONE;
-	/* Before anything is looked at: what comes while we look raises the line again. */
+	/* Acknowledged before the queues are read: a later event raises the line again. */
 	vms_write(vms, VIRTIO_MMIO_INTERRUPT_ACK, events);
 	if (events & VIRTIO_MMIO_INT_CONFIG) {
 		virtio_config_changed(&vms->vdev);
 		result = IRQ_HANDLED;
 	}
 	if (events & VIRTIO_MMIO_INT_VRING) {
-		virtio_device_for_each_vq(&vms->vdev, vq)
+		virtio_device_for_each_vq((&vms->vdev), vq)
 			result |= vring_interrupt(irq, vq);
 	}
 	return result;
@@ -379,31 +385,139 @@ static int vms_poll(struct vms_device *vms, u8 mask, u8 wanted, bool may_abort)
 	}
 }
 
-/* A disk's queues are empty when it is idle; others keep buffers with the device. */
-static bool vms_has_requests(struct vms_device *vms)
+/* A ring was found to be bad, or the device did not recover. */
+static bool vms_is_broken(struct vms_device *vms)
 {
 	struct virtqueue *vq;
 
-	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
-		return false;
-	virtio_device_for_each_vq(&vms->vdev, vq)
-		if (vq->num_free < virtqueue_get_vring_size(vq))
+	virtio_device_for_each_vq((&vms->vdev), vq)
+		if (virtqueue_is_broken(vq))
 			return true;
 	return false;
 }
 
-/* Reset, and up again with the driver's own freeze and restore, if that can be. */
+/*
+ * Runs while every other processor is stopped: none is inside a section that holds a spin lock, so virtio_console is neither
+ * adding a buffer nor polling until one is used.
+ */
+static int vms_break_queues(void *opaque)
+{
+	struct vms_device *vms = opaque;
+	struct virtqueue *vq;
+
+	/*
+	 * virtio_console handles a control message without a lock, and then answers it and makes its buffer available again. When
+	 * it handles none, all buffers of its control receive queue, queue 2, are in the ring.
+	 */
+	if (__virtio_test_bit(&vms->vdev, VIRTIO_CONSOLE_F_MULTIPORT)) {
+		virtio_device_for_each_vq((&vms->vdev), vq)
+			if (vq->index == 2 && vq->num_free)
+				return -EBUSY;
+	}
+	virtio_break_device(&vms->vdev);
+	return 0;
+}
+
+static int vms_is_disk(struct device *dev, void *unused)
+{
+	return dev->class && !strcmp(dev->class->name, "block");
+}
+
+/*
+ * Holds the driver: until vms_unhold() no thread, worker or interrupt handler makes a buffer available or sends a notification.
+ * Parking notifications is not enough: virtqueue_add() writes the ring without calling the transport.
+ *
+ * Block: the disk's request queue is quiesced. Requests in flight complete, later ones wait in the block layer. The request
+ * queue is not frozen: that would wait for the requests in flight, however long the device takes. The queues are not marked
+ * broken: a request that virtqueue_add() refuses fails.
+ *
+ * Console: the queues are marked broken. Nothing is added, no callback is called, and used buffers stay in the ring. hvc keeps
+ * the characters that virtqueue_add() refuses and sends them later. They cannot be left in the ring for the resume: virtio_console
+ * polls, with interrupts disabled, until they are used.
+ *
+ * Returns -EBUSY if that is not possible within patience_ms, or if the system is woken.
+ */
+static int vms_hold(struct vms_device *vms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(patience_ms);
+	struct device *dev;
+
+#ifdef BROKEN_NO_HOLD
+	vms_park(vms, true);
+	return 0;
+#endif
+	if (vms->vdev.id.device == VIRTIO_ID_BLOCK) {
+		dev = device_find_child(&vms->vdev.dev, NULL, vms_is_disk);
+		if (dev) {
+			vms->disk = dev_to_disk(dev);
+			blk_mq_quiesce_queue(vms->disk->queue);
+		}
+	} else {
+		while (stop_machine(vms_break_queues, vms, NULL)) {
+			if (time_after(jiffies, end) || pm_wakeup_pending())
+				return -EBUSY;
+			usleep_range(50, 200);
+		}
+	}
+	vms_park(vms, true);
+	return 0;
+}
+
+static void vms_unquiesce(struct vms_device *vms)
+{
+	if (!vms->disk)
+		return;
+	blk_mq_unquiesce_queue(vms->disk->queue);
+	put_device(disk_to_dev(vms->disk));
+	vms->disk = NULL;
+}
+
+/* The device is running: every queue is notified, and looked through for used buffers whose interrupt found the driver held. */
+static void vms_unhold(struct vms_device *vms)
+{
+	struct virtqueue *vq;
+	unsigned long flags;
+
+	/* Before anything can be added: a notification that is still parked would not end virtio_console's polling. */
+	vms_park(vms, false);
+	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
+		__virtio_unbreak_device(&vms->vdev);
+	virtio_device_for_each_vq((&vms->vdev), vq) {
+		vms_notify(vq);
+		local_irq_save(flags);
+		vring_interrupt(vms->irq, vq);
+		local_irq_restore(flags);
+	}
+	vms_unquiesce(vms);
+}
+
+/*
+ * Resets a device that failed and sets it up again by its driver's freeze and restore. virtio_blk's freeze waits for the disk's
+ * requests: a disk that has some is marked broken instead.
+ */
 static int vms_recover(struct vms_device *vms, const char *what, int error)
 {
-	vms_park(vms, false);
-	if (vms_has_requests(vms)) {
-		dev_err(&vms->pdev->dev, "the device did not %s (%d), with requests in flight; it is broken\n", what, error);
-		virtio_break_device(&vms->vdev);
-		return error;
+	struct request_queue *queue = vms->disk ? vms->disk->queue : NULL;
+	bool idle = true;
+
+	if (queue) {
+		blk_freeze_queue_start(queue);
+		idle = blk_mq_freeze_queue_wait_timeout(queue, HZ) > 0;
 	}
-	dev_err(&vms->pdev->dev, "the device did not %s (%d); it is reset\n", what, error);
-	error = virtio_device_freeze(&vms->vdev);
-	return error ?: virtio_device_restore(&vms->vdev);
+	vms_park(vms, false);
+	if (idle) {
+		dev_err(&vms->pdev->dev, "the device did not %s (%d); it is reset\n", what, error);
+		error = virtio_device_freeze(&vms->vdev);
+		if (!error)
+			error = virtio_device_restore(&vms->vdev);
+	} else {
+		dev_err(&vms->pdev->dev, "the device did not %s (%d) and has requests; it is broken\n", what, error);
+		virtio_break_device(&vms->vdev);
+	}
+	if (queue)
+		blk_mq_unfreeze_queue(queue);
+	vms_unquiesce(vms);
+	return error;
 }
 
 static int vms_suspend(struct device *dev)
@@ -416,11 +530,13 @@ static int vms_suspend(struct device *dev)
 	vms->suspended = false;
 	if (!is_draft(vms) && !is_ratified(vms))
 		return virtio_device_freeze(&vms->vdev);
-	/* A device without a driver has nothing to suspend, and one that is dead neither. */
-	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) || status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	/* A device that has no driver, or that needs a reset, cannot be suspended. */
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) || status & VIRTIO_CONFIG_S_NEEDS_RESET || vms_is_broken(vms))
 		return 0;
 
-	vms_park(vms, true);
+	error = vms_hold(vms);
+	if (error)
+		return error;
 	vms_set_status(&vms->vdev, status | VIRTIO_CONFIG_S_SUSPEND);
 #ifdef BROKEN_STATUS
 	/* While it is under way SUSPEND reads 0, and 0 is written back. */
@@ -439,11 +555,11 @@ static int vms_suspend(struct device *dev)
 		return 0;
 	}
 	if (is_draft(vms) && error != -EIO) {
-		/* The draft lets its driver change its mind. */
+		/* The draft allows an abort. */
 		vms_set_status(&vms->vdev, status);
 		if (!vms_poll(vms, VIRTIO_CONFIG_S_SUSPEND, 0, false)) {
 			dev_info(dev, "suspending was aborted (%d)\n", error);
-			vms_kick_all(vms);
+			vms_unhold(vms);
 			return error;
 		}
 	}
@@ -479,7 +595,7 @@ static int vms_resume(struct device *dev)
 	error = vms_poll(vms, mask, wanted, false);
 	if (error)
 		return vms_recover(vms, "resume", error);
-	vms_kick_all(vms);
+	vms_unhold(vms);
 	return 0;
 }
 

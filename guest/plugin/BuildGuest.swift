@@ -16,10 +16,19 @@ struct BuildGuest: BuildToolPlugin {
             try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         }
         let script = guest.appending(path: "build.sh")
+        let shell = URL(filePath: "/bin/sh")
         return [
+            .prebuildCommand(
+                displayName: "Removing module caches made under another path",
+                executable: shell,
+                arguments: [
+                    guest.appending(path: "moved.sh").path(percentEncoded: false),
+                    output.path(percentEncoded: false),
+                ],
+                outputFilesDirectory: output.appending(path: "none")),
             .buildCommand(
                 displayName: "Building the test guest",
-                executable: URL(filePath: "/bin/sh"),
+                executable: shell,
                 arguments: [script.path(percentEncoded: false), output.path(percentEncoded: false)],
                 environment: [
                     "PATH": "/usr/bin:/bin",
@@ -28,7 +37,7 @@ struct BuildGuest: BuildToolPlugin {
                     "LLD": try context.tool(named: "ld.lld").url.path(percentEncoded: false),
                 ],
                 inputFiles: sources.sorted { $0.path < $1.path } + [script, guest.appending(path: "link.ld")],
-                outputFiles: [output.appending(path: "GuestImage.swift")])
+                outputFiles: [output.appending(path: "GuestImage.swift")]),
         ]
     }
 }
