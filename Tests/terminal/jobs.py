@@ -6,6 +6,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,16 @@ def resume_in_the_background(session, process):
 def stop(process, number):
     os.kill(process, number)
     wait_for("vmm to stop", lambda: state(process) == "T")
+
+
+def is_handled(session, process, number):
+    """Waits until vmm has acted on a signal that was sent: it has read it, and then acted on another, SIGQUIT."""
+    def look():
+        with open(f"/proc/{process}/status") as file:
+            return not int(re.search(r"^ShdPnd:\s*(\w+)", file.read(), re.M)[1], 16) >> number - 1 & 1
+    wait_for("vmm to read the signal", look)
+    os.kill(process, signal.SIGQUIT)
+    session.expect(rb"console0: [^\n]*\r\n")
 
 
 def await_end(process):
@@ -241,6 +252,7 @@ def without_a_shell(_):
         session.await_raw()
         # No shell could continue it, so SIGTSTP does not stop it.
         os.kill(session.process, signal.SIGTSTP)
+        is_handled(session, session.process, signal.SIGTSTP)
         answers(session)
         session.await_raw()
         session.close()
@@ -387,6 +399,7 @@ def a_size_changed_in_the_background(session):
     session.resize(30, 90)
     process = foreground(session, f"{VMM} SPIN.elf --trace trace")
     session.resize(0, 90)  # not known
+    is_handled(session, process, signal.SIGWINCH)
     stop(process, signal.SIGSTOP)
     session.code()
     # SIGWINCH goes to the job in the foreground, which is the shell.
