@@ -114,9 +114,7 @@ def stopped_then_killed(session):
         stop(process, stopping)
         session.code()
         # The shell sends SIGTERM, and SIGCONT to a stopped job.
-        session.run("kill %1")
-        await_end(process)
-        check("exit code", session.run(f"wait {process}"), TERM)
+        check("exit code", session.run(f"kill %1; wait {process}"), TERM)
 
 
 @test()
@@ -125,9 +123,7 @@ def stopped_past_its_timeout(session):
     stop(process, signal.SIGSTOP)
     session.code()
     session.run("sleep 0.5")
-    session.run("bg")
-    await_end(process)
-    check("exit code", session.run(f"wait {process}"), 124)
+    check("exit code", session.run(f"bg; wait {process}"), 124)
 
 
 @test()
