@@ -114,7 +114,9 @@ def stopped_then_killed(session):
         stop(process, stopping)
         session.code()
         # The shell sends SIGTERM, and SIGCONT to a stopped job.
-        check("exit code", session.run(f"kill %1; wait {process}"), TERM)
+        session.type("kill %1\n")
+        session.expect(rb"vmm: stopped by signal 15")
+        await_end(process)
 
 
 @test()
