@@ -1,4 +1,4 @@
-// JSON (RFC 8259), written and never read.
+// JSON (RFC 8259), written only.
 
 /// A JSON value. Numbers are whole: what has more than 53 bits is a string, or a reader would round it.
 enum JSON: Equatable, Sendable {

@@ -33,7 +33,7 @@ import Glibc
         return try body()
     }
 
-    /// Gives the lock away until somebody broadcasts; to be called with the lock held, in a loop around the awaited fact.
+    /// Releases the lock until a broadcast, and takes it again; to be called with the lock held, in a loop around the awaited fact.
     func wait() { unsafe pthread_cond_wait(condition, mutex) }
 
     /// The same, no longer than until `deadline`; false once that has passed.
@@ -42,16 +42,16 @@ import Glibc
         return unsafe pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
     }
 
-    /// The same, for so long at most.
+    /// The same, for `milliseconds` at most.
     func wait(milliseconds: UInt64) { _ = wait(until: Instant.now.advanced(byNanoseconds: milliseconds * 1_000_000)) }
 
-    /// Wakes everybody who waits.
+    /// Wakes every thread that waits.
     func broadcast() { unsafe pthread_cond_broadcast(condition) }
 }
 
 /// A point on the monotonic clock, in nanoseconds.
 struct Instant: Comparable, Sendable {
-    /// Since the clock's beginning, whenever that was.
+    /// Since an unspecified point before the process.
     let nanoseconds: UInt64
 
     /// Now, for this host.
@@ -78,7 +78,7 @@ struct Instant: Comparable, Sendable {
         return overflow ? .endOfTime : min(Instant(nanoseconds: sum), .endOfTime)
     }
 
-    /// No clock gets there.
+    /// Later than any clock shows.
     static let endOfTime = Instant(nanoseconds: .max >> 1)
 
     /// What is left until here, in whole milliseconds rounded up, at most a day; 0 when it has passed. For `poll`.

@@ -133,7 +133,7 @@ import Synchronization
         return unsafe entries.baseAddress.map { unsafe $0 + Int(index) }
     }
 
-    /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 for ever. 0 does not
+    /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 without limit. 0 does not
     /// wait.
     mutating func submit(waiting milliseconds: Int32) {
         let waits = milliseconds != 0 && !hasCompletion
