@@ -1,4 +1,4 @@
-// The values flags take, and how they are written.
+// The values of command-line options, and how they are parsed.
 
 import ArgumentParser
 import Machine
@@ -42,12 +42,12 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
         return nil
     }
 
-    /// Seconds with one digit behind the point.
+    /// Seconds with one decimal.
     var description: String { TimeSpanText.of(duration) }
     var defaultValueDescription: String { description }
 }
 
-/// What is wrong with the value of an option.
+/// An invalid value of an option.
 struct OptionError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
@@ -58,14 +58,14 @@ extension DeviceKind {
     var featureNames: String { selectableFeatures.map(\.name).joined(separator: ", ") }
 }
 
-/// The value of a device's option: what is in front of the first comma, and the parts behind it.
+/// The value of a device's option: the text before the first comma, and the parts after it.
 struct DeviceOption {
     let value: String
     private(set) var offer = Machine.Configuration.Offer()
-    /// Parts that are the device type's own: a key, and what is behind `=`, if anything.
+    /// Parts that only the device type has: a key, and the text after `=`, if any.
     private(set) var parts: [(key: String, value: String?)] = []
 
-    /// Reads `text`, the value of the option of `kind`.
+    /// Parses `text`, the value of the option of `kind`.
     init(_ text: String, of kind: DeviceKind) throws(OptionError) {
         let pieces = text.split(separator: ",", omittingEmptySubsequences: false)
         value = String(pieces[0])
@@ -74,7 +74,7 @@ struct DeviceOption {
             let (key, value) = (String(pair.first ?? ""), pair.count == 2 ? String(pair[1]) : nil)
             switch (key, value) {
             case ("features", let change?): try choose(change[...], of: kind)
-            // The commas between features are the option's own.
+            // Features are separated by the same commas as the parts.
             case (_, nil) where key.hasPrefix("+") || key.hasPrefix("-"): try choose(key[...], of: kind)
             case ("suspend", let name?):
                 guard let option = SuspendOption(argument: name) else { throw .choose("suspend", SuspendOption.all) }
@@ -87,7 +87,7 @@ struct DeviceOption {
         }
     }
 
-    /// Takes `+NAME` or `-NAME`.
+    /// Adds or withholds a feature: `+NAME` or `-NAME`.
     private mutating func choose(_ change: Substring, of kind: DeviceKind) throws(OptionError) {
         let features = kind.selectableFeatures
         guard let feature = features.first(where: { $0.name == change.dropFirst() })?.feature else {
@@ -98,28 +98,30 @@ struct DeviceOption {
         switch change.first {
         case "+": offer.features.adding.insert(feature)
         case "-": offer.features.withholding.insert(feature)
-        default: throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
+        default: throw OptionError("write features=+NAME to offer a feature, features=-NAME to withhold it")
         }
     }
 }
 
 extension OptionError {
-    /// The value of `key` is none of `values`.
+    /// The value of `key` is not one of `values`.
     static func choose(_ key: String, _ values: [String]) -> OptionError {
         OptionError("\(key)= takes \(values.joined(separator: ", "))")
     }
 
-    /// There is no part `key` here.
+    /// The option of `kind` has no part `key`.
     static func unknown(_ key: String, of kind: DeviceKind) -> OptionError {
         OptionError("a \(kind.option) has no option \(key.isEmpty ? "without a name" : key); see vmm --help")
     }
 }
 
 extension Machine.Configuration.Disk {
-    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    /// Parses `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
     init(option: String) throws(OptionError) {
         let option = try DeviceOption(option, of: .block)
-        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        guard !option.value.isEmpty else {
+            throw OptionError("the disk has no path; name a file or block device first")
+        }
         self.init(path: option.value)
         offer = option.offer
         for (key, value) in option.parts {
@@ -161,7 +163,7 @@ extension ConsoleTarget {
     }
 }
 
-/// What the console is connected to, and what it offers: `TARGET[,features=+NAME,-NAME]`.
+/// The console's host end and features: `TARGET[,features=+NAME,-NAME]`.
 struct ConsoleOption {
     let target: ConsoleTarget
     let offer: Machine.Configuration.Offer
@@ -169,7 +171,7 @@ struct ConsoleOption {
     init(_ text: String) throws(OptionError) {
         let option = try DeviceOption(text, of: .console)
         guard let target = ConsoleTarget(option.value[...]) else {
-            throw OptionError("a console is connected to stdio, null, pty, file=PATH or unix=PATH")
+            throw OptionError("the target of a console is stdio, null, pty, file=PATH or unix=PATH")
         }
         if let part = option.parts.first { throw .unknown(part.key, of: .console) }
         (self.target, offer) = (target, option.offer)
@@ -199,7 +201,7 @@ struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
 
     init?(argument: String) {
         switch ConsoleTarget(Substring(argument)) {
-        // The console has the input.
+        // Standard input belongs to the console.
         case .stdio: target = .descriptors(input: nil, output: 1)
         case .file(let path): target = .file(path)
         case nil where argument == "off": target = nil
