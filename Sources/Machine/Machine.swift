@@ -1,18 +1,18 @@
-// A machine, from its configuration to its end: memory, loader, devices, board, vCPU, in this order, then the way back.
+// A machine from configuration to end: makes memory, loader, devices, board and vCPUs in this order, and stops them in reverse.
 
 import KVM
 import TestGuest
 import Virtio
 import VirtioABI
 
-/// One virtual machine with its guest.
+/// One virtual machine and its guest.
 public final class Machine: @unchecked Sendable {
     private let hypervisor: Hypervisor
     private let vm: SharedVM
     private let entry: EntryState
-    /// How the kernel is booted and finds its devices, and why so: a sentence.
+    /// The boot protocol, the reason for it, and how the kernel finds its devices: a sentence.
     public let boot: String
-    /// What the kernel is told.
+    /// The kernel's command line.
     public let commandLine: String
     private let processors: Int
     private let serial: SerialPort?
@@ -105,11 +105,11 @@ public final class Machine: @unchecked Sendable {
         return outcome
     }
 
-    /// Ends the run, from any thread, as `signal` would; false if it had ended before.
+    /// Ends the run, from any thread, as `signal` would; false if it had already ended.
     @discardableResult
     public func stop(signal: Int32) -> Bool { completion.report(.stopped(signal: signal)) }
 
-    /// What each device's thread did, by the device's name, in the order of the slots.
+    /// The statistics of each device's threads, in the order of the slots.
     public var statistics: [(device: String, counts: DeviceStatistics)] {
         devices.map { ($0.name, $0.statistics) }
     }
@@ -132,7 +132,7 @@ public final class Machine: @unchecked Sendable {
         for state in StallReport.stalled(devices.map(\.state)) { Log.say(state.report) }
     }
 
-    /// What was seen of the devices' drivers.
+    /// The clauses that the devices' drivers kept and broke.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
     /// The host may have changed: tells the guest of a terminal or a disk of another size, and reads the terminal again.
@@ -160,7 +160,7 @@ public final class Machine: @unchecked Sendable {
 
     // MARK: Parts
 
-    /// The kernel in memory: what it is told, how it starts, and why so.
+    /// Loads the kernel; returns its command line, its entry state and the sentence for `boot`.
     private static func load(
         _ configuration: Configuration, devices: Int, into ram: RAM
     ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String) {

@@ -1,4 +1,4 @@
-// The command line: flags in, a machine, an exit code out. What a flag means is Machine's business.
+// The command line: makes a machine from the options, runs it, and returns its exit code. The options' meaning is in `Machine`.
 
 import ArgumentParser
 import Machine
@@ -102,7 +102,7 @@ struct Run: ParsableCommand {
         help: ArgumentHelp(
             """
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH. It rings when something waits for the end of a device's suspension, which can wake a guest.
+            or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
             """,
             valueName: "target"))
     var serial = SerialOption(target: nil)
@@ -164,11 +164,11 @@ struct Run: ParsableCommand {
 
     @Flag(
         help:
-            "At the end, say on standard error in one line of JSON how it was, and which clauses drivers broke and kept."
+            "At the end, print the outcome, and the clauses that drivers broke and kept, as one line of JSON on standard error."
     )
     var json = false
 
-    @Flag(name: .shortAndLong, help: "Say what is being done.")
+    @Flag(name: .shortAndLong, help: "Print what vmm does.")
     var verbose = false
 
     func validate() throws {
@@ -214,7 +214,7 @@ struct Run: ParsableCommand {
         throw ExitCode(code)
     }
 
-    /// The machine asked for; the built-in guest once in each dialect, if none was named. The first failure is the last run.
+    /// Boots the machine, the built-in guest once in each dialect if none was named. Stops at the first failure.
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
@@ -228,7 +228,7 @@ struct Run: ParsableCommand {
         return 0
     }
 
-    /// Makes the machine, runs it to its end, and says how that was. The last machine is not taken apart: the kernel does that with
+    /// Makes the machine, runs it to its end, and prints the outcome. The last machine is not deallocated: the kernel does that with
     /// the process, in less than half the time.
     private func boot(_ suspend: SuspendOption, _ signals: Signals, isLast: Bool) throws(MachineError) -> Int32 {
         let configuration = makeConfiguration(suspend.dialect)
@@ -273,13 +273,13 @@ struct Run: ParsableCommand {
         return code
     }
 
-    /// A driver that was refused is what a strict run is about, however it ended then; but not if somebody stopped it.
+    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if a signal stopped it.
     private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
         if case .stopped = outcome { return outcome.exitCode }
         return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
     }
 
-    /// Makes the devices and lets a qtest client drive them.
+    /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
         configuration.reportsViolations = verbose || conform == .strict
@@ -329,7 +329,7 @@ struct Run: ParsableCommand {
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
-        // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
+        // The built-in guest takes no keys, so Ctrl-C keeps its usual meaning.
         configuration.escapeKeys = !builtIn
         if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration

@@ -49,7 +49,7 @@ expect "more memory than the host has addresses" 1 "smaller -m" "$vmm" -m 900000
 expect "kernel missing" 1 "check the path" "$vmm" missing
 expect "kernel a directory" 1 "directory" "$vmm" directory
 expect "kernel not ELF" 1 "not an ELF" "$vmm" text
-expect "kernel cut short" 1 "cut short" "$vmm" cut.elf
+expect "kernel cut short" 1 "is truncated" "$vmm" cut.elf
 expect "kernel not a bzImage" 1 "HdrS" "$vmm" --boot bzimage text
 expect "an unknown boot protocol" 64 "boot" "$vmm" --boot efi text
 expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci text
@@ -255,7 +255,7 @@ else
         skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
     fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
-    expect "why a kernel is booted as it is" 0 "as pvh, for the PVH note" "$vmm" POWER_OFF.elf -v
+    expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "devices nobody tells of" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf

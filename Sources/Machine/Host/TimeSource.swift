@@ -18,6 +18,6 @@ final class SteppedTime: TimeSource, @unchecked Sendable {
 
     var now: Instant { lock.locked { current } }
 
-    /// Moves it on to `instant`; not back.
+    /// Advances to `instant`; never back.
     func move(to instant: Instant) { lock.locked { current = max(current, instant) } }
 }

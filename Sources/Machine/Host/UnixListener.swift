@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// A listening socket.
+/// A listening Unix stream socket.
 final class UnixListener: Sendable {
     let descriptor: Int32
     private let path: String
@@ -73,7 +73,7 @@ final class UnixListener: Sendable {
         return unsafe unlink(path) == 0 ? nil : .failed(errno: errno)
     }
 
-    /// Calls `body` with the address that `path`, which is short enough, means.
+    /// Calls `body` with the socket address of `path`, which has to fit.
     private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
