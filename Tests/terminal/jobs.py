@@ -114,7 +114,7 @@ def stopped_then_killed(session):
         stop(process, stopping)
         session.code()
         # The shell sends SIGTERM, and SIGCONT to a stopped job.
-        session.type("kill %1\n")
+        session.type("kill %%\n")
         session.expect(rb"vmm: stopped by signal 15")
         await_end(process)
 
