@@ -62,7 +62,7 @@ struct QueueEndTests {
         #expect(driver.backend.requests.isEmpty && driver.takeUsed(0) == [], driver.state)
     }
 
-    @Test("What comes back twice, or after the queue is there again, is nobody's", arguments: ways)
+    @Test("What comes back twice, or after the queue is there again, has no effect", arguments: ways)
     func oldTokens(way: Register) throws {
         let driver = driver(way)
         driver.submit(BlockRequest.Kind.flush)

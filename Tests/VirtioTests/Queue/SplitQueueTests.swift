@@ -225,7 +225,7 @@ struct SplitQueueTests {
         #expect(driver.takeUsed(0).count == 10, driver.state)
     }
 
-    @Test("A take is bounded also where the device answers at once: the driver could go on for ever")
+    @Test("A take is bounded also where the device answers at once: the driver could continue without end")
     func boundedTake() {
         let driver = BlockDriver()
         driver.bringUp()
