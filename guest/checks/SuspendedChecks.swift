@@ -22,7 +22,7 @@ extension BlockDriver {
     }
 }
 
-/// Readable registers do not change; writes to selectors and queue registers are ignored. A driver must not write them.
+/// Readable registers do not change, and selectors act. A queue that the driver stops reads ready until the resume.
 private func suspendFrozen(_ board: inout Board) throws(Failure) {
     var (disk, suspend) = try board.startSuspendableDisk()
     let device = disk.device
@@ -30,19 +30,22 @@ private func suspendFrozen(_ board: inout Board) throws(Failure) {
     device.write(.queueSel, 0)
     device.write(.deviceFeaturesSel, 0)
     let before = disk.visible()
-    let (size, features) = (device.read(.queueSizeMax), device.read(.deviceFeatures))
     try suspend.suspend()
-    device.write(.queueSel, 1)
-    try expect(device.read(.queueSizeMax), size, "QueueSizeMax after a write to QueueSel")
+    device.write(.queueSel, 0xffff)
+    try expect(device.read(.queueSizeMax), 0, "QueueSizeMax after a write to QueueSel")
     device.write(.deviceFeaturesSel, 1)
-    try expect(device.read(.deviceFeatures), features, "DeviceFeatures after a write to DeviceFeaturesSel")
+    let version1 = Features.version1.word(1)
+    try expect(device.read(.deviceFeatures) & version1, version1, "DeviceFeatures after a write to DeviceFeaturesSel")
+    device.write(.queueSel, 0)
     device.write(.queueReady, 0)
     try expect(device.read(.queueReady), 1, "QueueReady after a write of 0")
     try expect(disk.visible(), before, "generation, InterruptStatus, used index while suspended")
     try expectUnchanged(device, "generation, InterruptStatus, used index while suspended") { disk.visible() }
     try suspend.resume()
     try expect(disk.visible(), before, "generation, InterruptStatus, used index after the resume")
-    try disk.expectWorks()
+    try expect(device.read(.queueReady), 0, "QueueReady after the resume")
+    var again = try board.startDisk()
+    try again.expectWorks()
 }
 
 /// Writes to the configuration space are ignored. A driver must not write it.
