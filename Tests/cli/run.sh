@@ -92,6 +92,8 @@ expect "explain a clause" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'what 
 expect "explain a section" 0 "" sh -c "[ \$('$vmm' explain 4.2.2.2 | grep -c 'usual cause') -gt 10 ]"
 expect "explain all" 0 "" sh -c "[ \$('$vmm' explain --list | wc -l) -gt 200 ]"
 expect "every clause once" 0 "" sh -c "[ -z \"\$('$vmm' explain --list | cut -c3- | cut -f1 | sort | uniq -d)\" ]"
+expect "explain a name of the documentation" 0 "" sh -c "'$vmm' explain B-6 | grep -q '^2.1.2-3'"
+expect "explain a section without clauses" 0 "" sh -c "'$vmm' explain 2.8.6 | grep -q '^No clause is named 2.8.6. Those of 2.8:'"
 expect "explain what is no clause" 64 "explain --list" "$vmm" explain 9.9.9-9
 expect "explain nothing" 64 "Name a clause" "$vmm" explain
 expect "a mode of conformance that is none" 64 "conform" "$vmm" --conform mild

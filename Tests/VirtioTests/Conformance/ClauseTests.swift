@@ -35,6 +35,17 @@ import Testing
         #expect(Clause.deviceClauses.allSatisfy { $0.target != .driver })
     }
 
+    @Test("what no text forbids is advice, and the advice binds no driver")
+    func advice() {
+        let permitted: Set<String> = ["4.2.3.2-0", "5.2.3-0", "5.2.5-0", "5.2.6-0b"]
+        for check in Check.allCases {
+            let id = "\(check.clause.id)"
+            let isAdvice = permitted.contains(id) || id.hasPrefix("VMM-") || id.hasPrefix("H-")
+            #expect((check.clause.level == .advice) == isAdvice, "\(id)")
+        }
+        #expect(!Clause.Level.advice.binds)
+    }
+
     @Test("a name stands for a clause, for the clauses that begin with it, or for those of the section around it")
     func named() throws {
         func ids(_ name: String) -> [String] { Clause.named(name)?.clauses.map { "\($0.id)" } ?? [] }

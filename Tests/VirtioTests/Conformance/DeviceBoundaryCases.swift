@@ -107,6 +107,15 @@ extension ViolationCase {
             driver.submit(BlockRequest.Kind.discard, data: range(flags: bad ? 1 << 31 : 0))
             return driver
         },
+        // The driver has set FEATURES_OK, and may read writeback.
+        ViolationCase(.featureOffered, Evidence(value: 1 << 32 | 1), "refused, and writeback read") { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .features, accepting: bad ? [.version1, Features(bit: 0)] : .version1)
+            driver.write(.status, 0x0b)
+            _ = driver.configuration(BlockConfiguration.writeback, width: 1)
+            _ = driver.status
+            return driver
+        },
     ]
 
     /// A console with one further port; the driver has opened it.

@@ -15,6 +15,9 @@ extension LegalDriver {
             }
             driver.write(.status, 0)
             driver.backend.complete()
+            // As Linux does when it removes a device.
+            driver.write(.queueSel, 0)
+            driver.write(.queueReady, 0)
             return driver
         },
         LegalDriver("FAILED set, and initialized again") { form, dialect in
