@@ -249,7 +249,7 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
-    # The main thread's clone3 calls: signals, console0, then the vCPUs from 3 to 0.
+    # The main thread's clone3 calls: signals, console0, then the vCPUs, of which 0 is the last.
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
             strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=6 "$vmm" SPIN.elf -c 4

@@ -21,6 +21,9 @@ final class VCPUThread {
         thread = try Thread("vcpu\(id)") { [processor] in processor.runToTheEnd() }
     }
 
+    /// Waits until the started thread is about to enter KVM_RUN.
+    func waitUntilRunning() { processor.waitUntilRunning() }
+
     /// Makes KVM_RUN return and the thread end. Any thread may call this.
     func requestStop() {
         processor.requestStop()
@@ -51,14 +54,22 @@ private final class Processor: @unchecked Sendable {
     /// The exits so far, and the last of them.
     private(set) var counts = ExitCounts()
     private var recent = RecentExits()
+    /// KVM_RUN was interrupted for the end of the thread.
+    private var stopped = false
 
     private let lock = Lock()
     // Under the lock:
-    /// The thread notes the state when that is requested.
-    private var isRunning = false
+    private var phase = Phase.created
     private var isStateRequested = false
     private var isStopping = false
     private var latest: ProcessorState?
+
+    private enum Phase {
+        case created
+        /// The thread notes the state when that is requested.
+        case running
+        case ended
+    }
 
     init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ completion: RunCompletion) {
         self.vcpu = vcpu
@@ -69,10 +80,13 @@ private final class Processor: @unchecked Sendable {
     }
 
     func runToTheEnd() {
-        lock.locked { isRunning = true }
+        lock.locked {
+            phase = .running
+            lock.broadcast()
+        }
         defer { noteState(isLast: true) }
         do throws(KVMError) {
-            while !(lock.locked { isStopping }) {
+            while !stopped {
                 guard let outcome = try step() else { continue }
                 completion.report(outcome)
                 return
@@ -84,15 +98,18 @@ private final class Processor: @unchecked Sendable {
 
     // MARK: Requests of other threads
 
-    /// Makes the thread end before its next KVM_RUN. Any thread may call this.
+    /// Waits until the vCPU's thread, which was started, is about to enter KVM_RUN. Any thread may call this.
+    func waitUntilRunning() { lock.locked { while phase == .created { lock.wait() } } }
+
+    /// Makes the thread end when KVM_RUN is interrupted. Any thread may call this.
     func requestStop() { lock.locked { isStopping = true } }
 
     /// Requests the state; true if KVM_RUN must be interrupted for it. Without a running thread the latest state remains.
     /// Any thread may call this.
     func requestState() -> Bool {
         lock.locked {
-            isStateRequested = isRunning
-            return isRunning
+            isStateRequested = phase == .running
+            return isStateRequested
         }
     }
 
@@ -108,7 +125,7 @@ private final class Processor: @unchecked Sendable {
         let state = currentState
         lock.locked {
             (latest, isStateRequested) = (state, false)
-            if isLast { isRunning = false }
+            if isLast { phase = .ended }
             lock.broadcast()
         }
     }
@@ -127,7 +144,7 @@ private final class Processor: @unchecked Sendable {
     private func step() throws(KVMError) -> Machine.Outcome? {
         let exit = try vcpu.run()
         counts.count(exit)
-        recent.add(exit)
+        if exit != .interrupted { recent.add(exit) }
         switch exit {
         case .mmioRead(let address, let width): answer(board.readMemory(address, width: width))
         case .mmioWrite(let address, let width, let value):
@@ -144,7 +161,11 @@ private final class Processor: @unchecked Sendable {
         case .interrupted:
             // Cleared first: a stop or a request that comes later then interrupts the next KVM_RUN.
             vcpu.stopHandle.clear()
-            if lock.locked({ isStateRequested }) { noteState() }
+            let isNoteWanted = lock.locked {
+                stopped = isStopping
+                return isStateRequested
+            }
+            if isNoteWanted { noteState() }
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown:
             return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers)
