@@ -70,6 +70,11 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
 
     deinit { unsafe munmap(mapping.baseAddress, mapping.count) }
 
+    /// Gives the contents back to the host: memory reads 0 again.
+    public func discard() {
+        for region in regions { _ = unsafe madvise(region.host, region.size, MADV_DONTNEED) }
+    }
+
     /// The first address behind the memory below the hole.
     public var lowEnd: UInt64 { regions[0].end }
 

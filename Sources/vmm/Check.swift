@@ -1,4 +1,4 @@
-// vmm check and vmm trace-view: what can be done with a trace.
+// vmm check and vmm trace-view: what a trace tells.
 
 import ArgumentParser
 import Machine
@@ -8,8 +8,13 @@ struct CheckTrace: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Go through a trace without KVM: its devices are made once more, and say what their drivers broke.",
-        discussion:
-            "Exit codes: 0 nothing was broken; 1 the trace cannot be followed; 64 usage; 65 a clause was broken.")
+        discussion: """
+            The report has what is certain: of a trace that was cut, lacks lines or cannot be followed to its end, what was broken \
+            before that place. The message says where it is, and that the rest is unknown.
+
+            Exit codes: 0 the whole trace was followed and nothing was broken; 1 nothing was broken, but the rest is unknown, or there \
+            is no trace to follow; 64 usage; 65 a clause was broken.
+            """)
 
     @Argument(help: "A file that vmm --trace wrote.", completion: .file())
     var trace: String
@@ -26,15 +31,14 @@ struct CheckTrace: ParsableCommand {
             Log.say(error.description)
             throw ExitCode(1)
         }
-        if json { print(check.conformance.json) } else { say(check.conformance) }
-        for divergence in check.divergences { Log.say(divergence) }
-        let isBroken = check.conformance.hasViolation
-        throw ExitCode(check.divergences.isEmpty ? isBroken ? 65 : 0 : 1)
+        if json { print(check.json) } else { say(check.conformance, isWhole: check.unknown.isEmpty) }
+        for sentence in check.unknown + [check.caveat].compactMap({ $0 }) { Log.say(sentence) }
+        throw ExitCode(check.conformance.hasViolation ? 65 : check.unknown.isEmpty ? 0 : 1)
     }
 
-    private func say(_ reports: [ConformanceReport]) {
+    private func say(_ reports: [ConformanceReport], isWhole: Bool) {
         for report in reports { for line in report.lines { print(line) } }
-        print(reports.sentence)
+        print((isWhole ? "" : "as far as the trace could be followed, ") + reports.sentence)
         guard verbose else { return }
         let (covered, never) = reports.coverage
         print("put to the test: \(covered.joined(separator: " "))")
@@ -49,7 +53,11 @@ struct ViewTrace: ParsableCommand {
         abstract: "Turn a trace into the Trace Event format, which ui.perfetto.dev and chrome://tracing open.",
         discussion: """
             A device is a process; its rows are the life of the device, its register accesses, its interrupt and its requests, each \
-            from the moment it goes to the backend until it is used.
+            from the moment it goes to the backend until it is used, or its queue is disabled or reset. One that is neither when the \
+            trace ends is marked as unfinished.
+
+            Exit codes: 0 the timeline has the whole trace; 1 it has what comes before the place where the trace was cut or lacks \
+            lines, or there is no timeline; 64 usage.
             """)
 
     @Argument(help: "A file that vmm --trace wrote.", completion: .file())
@@ -61,9 +69,10 @@ struct ViewTrace: ParsableCommand {
     var output: String?
 
     func run() throws {
-        do throws(MachineError) { try TraceView.write(trace, to: output) } catch {
-            Log.say(error.description)
-            throw ExitCode(1)
-        }
+        let damage: String?
+        do throws(MachineError) { damage = try TraceView.write(trace, to: output) } catch { damage = error.description }
+        guard let damage else { return }
+        Log.say(damage)
+        throw ExitCode(1)
     }
 }

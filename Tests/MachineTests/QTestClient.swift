@@ -8,6 +8,7 @@ import VirtioABI
 /// A qtest session with a machine, and a split-ring driver that uses it.
 final class QTestClient {
     private let session: QTestSession
+    private let machine: QTestMachine
     /// The IRQ lines received since this was last emptied.
     var interrupts: [String] = []
     /// All lines sent and received.
@@ -26,10 +27,14 @@ final class QTestClient {
         configuration.memory = 8 << 20
         configuration.reportsViolations = false
         edit(&configuration)
-        session = QTestSession(try QTestMachine(configuration))
+        machine = try QTestMachine(configuration)
+        session = QTestSession(machine)
     }
 
     var outcome: Machine.Outcome? { session.outcome }
+
+    /// Writes the rest of the trace, as at the end of a run.
+    func closeTrace() { machine.trace?.close() }
 
     /// Sends a line and returns the answer, which is the last of the lines received; the others are IRQ lines.
     @discardableResult

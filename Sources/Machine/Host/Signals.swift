@@ -35,7 +35,8 @@ public final class Signals: @unchecked Sendable {
         unsafe sigemptyset(&set)
         for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH, SIGTSTP] { unsafe sigaddset(&set, number) }
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-        _ = signal(SIGPIPE, SIG_IGN)
+        // Writes to a pipe without a reader, and beyond the limit of a file's size, fail instead.
+        for number in [SIGPIPE, SIGXFSZ] { _ = signal(number, SIG_IGN) }
         self.set = set
         try Thread("signals") { [self] in serve() }.detach()
     }

@@ -1,8 +1,8 @@
-// What was seen of a device's driver, for people and for programs.
+// What the checks found of a device's driver, for people and for programs.
 
 import Virtio
 
-/// A device's driver, as its device saw it.
+/// The clauses that the driver of a device broke, and those that were put to the test.
 public struct ConformanceReport: Sendable {
     /// The device.
     public let device: String
@@ -52,20 +52,20 @@ extension [ConformanceReport] {
         )
     }
 
-    /// All of it as JSON, on one line.
-    public var json: String { value.text }
+    var value: JSON { .object(members) }
 
-    var value: JSON {
+    var members: [JSON.Member] {
         let (covered, never) = coverage
+        let devices = map { report -> JSON in
+            [
+                "device": .string(report.device), "violations": .array(report.violations.map(\.json)),
+                "exercised": .array(report.covered.map { .string("\($0.clause.id)") }),
+            ]
+        }
         return [
-            "devices": .array(
-                map { report in
-                    [
-                        "device": .string(report.device), "violations": .array(report.violations.map(\.json)),
-                        "exercised": .array(report.covered.map { .string("\($0.clause.id)") }),
-                    ]
-                }),
-            "exercised": .array(covered.map { .string($0) }), "never": .array(never.map { .string($0) }),
+            JSON.Member(name: "devices", value: .array(devices)),
+            JSON.Member(name: "exercised", value: .array(covered.map { .string($0) })),
+            JSON.Member(name: "never", value: .array(never.map { .string($0) })),
         ]
     }
 }

@@ -1,28 +1,27 @@
-// A device of a trace, made once more: its transport goes through the trace's calls, over memory of its own.
+// A device of a trace, created again: its transport replays the calls of the trace, over memory of its own.
 
 import Virtio
 
 /// A device of a trace, whatever its type.
 protocol ReplayedDevice: AnyObject {
-    /// Plays the events of one call; how the model left the trace, if it did.
+    /// Replays the events of one call. Returns how the model differs from the trace; nil if it does not.
     func play(_ events: [Event], _ isLast: Bool) -> TraceDivergence?
-    /// What is known of its driver so far.
+    /// What the checks found of its driver so far.
     func report(_ name: String) -> ConformanceReport
 }
 
-/// How a model left a trace.
+/// How a model differs from a trace, as a sentence.
 struct TraceDivergence {
     let sentence: String
 
-    /// Nil for a trace that only ends.
-    init?<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
+    init<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
+        func text(_ event: Event?) -> String { event.map { TraceLine($0).json.text } ?? "nothing" }
         switch divergence {
-        case .cut: return nil
+        case .cut: sentence = "the trace does not have the whole call"
         case .memory(let how): sentence = "the model does not follow the trace: \(how)"
         case .outcome(let now, let then):
-            let (now, then) = (now.map { "\($0)" } ?? "nothing", then.map { "\($0)" } ?? "nothing")
-            sentence = "the model does not follow the trace: \(now), where the trace has \(then)"
-        case .lost(let count): sentence = "the trace lacks \(count) events here; the device's report ends before them"
+            sentence = "the model does not follow the trace: \(text(now)), where the trace has \(text(then))"
+        case .lost(let count): sentence = "the trace lacks \(count) events in or after this call"
         }
     }
 }

@@ -3,44 +3,87 @@
 import Virtio
 import VirtioABI
 
-/// What a trace's devices say of their drivers.
+/// What the devices of a trace find of their drivers.
 public struct TraceCheck {
-    /// By device.
+    /// By device; of what is certain.
     public let conformance: [ConformanceReport]
-    /// Where the model did not follow the trace, as sentences.
-    public let divergences: [String]
+    /// Where the trace ends before the run did, as sentences; empty if all of it was followed. What came then is unknown.
+    public let unknown: [String]
+    /// What cannot be told of a trace of an old version, as a sentence.
+    public let caveat: String?
+
+    /// Events after which guest memory is given back: all that the model reads of it is in the trace.
+    private static let eventsBetweenDiscards = 4096
 
     /// Goes through the trace at `path`.
     public init(path: String) throws(MachineError) {
         var reader = try TraceReader(path: path)
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: reader.memory) } catch { throw .memory(error) }
-        var devices: [any ReplayedDevice] = []
+        var devices: [FollowedDevice] = []
         for device in reader.devices {
             guard let replayed = replay(of: device, over: ram.guestMemory) else {
                 throw .badTrace(path: path, line: devices.count + 2, "there is no device like this one")
             }
-            devices.append(replayed)
+            devices.append(FollowedDevice(name: device.name, model: replayed))
         }
-        var calls = [[Event]](repeating: [], count: devices.count)
-        var divergences: [String] = []
-        var lost = Set<Int>()
-        func finish(_ index: Int, _ line: Int, isLast: Bool = false) {
-            defer { calls[index] = [] }
-            guard !lost.contains(index), let divergence = devices[index].play(calls[index], isLast) else { return }
-            // What it does from here on is another story.
-            lost.insert(index)
-            divergences.append("line \(line), \(reader.devices[index].name): \(divergence.sentence)")
+        var count = 0
+        while let (stamp, event) = reader.next() {
+            devices[stamp.device].take(event, line: reader.line)
+            count += 1
+            if count % Self.eventsBetweenDiscards == 0 { ram.discard() }
         }
-        var line = reader.line
-        while let (stamp, event) = try reader.next() {
-            if event.isInput { finish(stamp.device, line) }
-            calls[stamp.device].append(event)
-            line = reader.line
-        }
-        for index in devices.indices { finish(index, line, isLast: true) }
-        self.divergences = divergences
-        conformance = devices.enumerated().map { $0.element.report(reader.devices[$0.offset].name) }
+        let isWhole = reader.damage == nil && reader.isNumbered
+        for index in devices.indices { devices[index].finish(isLast: !isWhole) }
+        conformance = devices.map { $0.model.report($0.name) }
+        unknown = devices.compactMap(\.unknown) + (reader.damage.map { [$0] } ?? [])
+        caveat =
+            reader.isNumbered
+            ? nil
+            : "trace \(path) is of version 1, whose lines have no numbers: whether some are missing cannot be told"
+    }
+
+    /// All of it as JSON, on one line.
+    public var json: String {
+        JSON.object(conformance.members + [JSON.Member(name: "unknown", value: .array(unknown.map { .string($0) }))])
+            .text
+    }
+}
+
+/// A device of a trace, and how far its model has followed.
+private struct FollowedDevice {
+    let name: String
+    let model: any ReplayedDevice
+    /// Where the model stopped following, as a sentence.
+    private(set) var unknown: String?
+    /// The events of the call that is being read, and the line of the first.
+    private var call: [Event] = []
+    private var line = 0
+
+    init(name: String, model: any ReplayedDevice) { (self.name, self.model) = (name, model) }
+
+    /// Takes an event of the trace. The first of a call ends the one before.
+    mutating func take(_ event: Event, line: Int) {
+        if event.isInput { finish(isLast: false) }
+        // The model finds violations itself; and in traces of version 1 those of a read stand before it.
+        if case .violation = event { return }
+        guard unknown == nil else { return }
+        if call.isEmpty { self.line = line }
+        call.append(event)
+        // With one more for the count of those that were dropped.
+        if call.count > Event.mostInCall + 1 { stop("a call has more events than a device records") }
+    }
+
+    /// Has the model go through the call that was read. With `isLast` some of its events may be missing.
+    mutating func finish(isLast: Bool) {
+        guard unknown == nil else { return }
+        if let divergence = model.play(call, isLast) { stop(divergence.sentence) }
+        call.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func stop(_ problem: String) {
+        unknown = "line \(line), \(name): \(problem); what the device went through from here on is unknown"
+        call = []
     }
 }
 

@@ -1,11 +1,11 @@
-// A line of a trace: JSON, one object a line (Trace.md has the schema). Written by hand, as all our JSON is, and read by Foundation's
+// A line of a trace: JSON, one object a line (Trace.md has the schema). Written by hand, as all JSON here is, and read by Foundation's
 // decoder, which is part of the toolchain and of swift-argument-parser already. What may have more than 53 bits is a string, `0x...`.
 
 import FoundationEssentials
 import Virtio
 import VirtioABI
 
-/// A device as the trace's head describes it: enough to make another like it.
+/// A device as the head of a trace describes it: enough to make another like it.
 struct TracedDevice: Sendable {
     let name: String
     let deviceID: UInt32
@@ -22,14 +22,18 @@ struct TracedDevice: Sendable {
     let ports: [String]
 }
 
-/// A line of a trace: its head, a device, or an event. A member that does not apply is nil.
+/// A line of a trace: its head, a device, an event, or its end. A member that does not apply is nil.
 struct TraceLine: Decodable, Sendable {
-    /// What this program writes and reads.
-    static let version = 1
+    /// The version of the schema that is written here. All from 1 are read.
+    static let version = 2
+    /// The first version whose lines have numbers, and whose last line is `end`.
+    static let numberedVersion = 2
 
     // The head.
     var trace: Int?
     var memory: String?
+    /// The number of the line, from 1.
+    var n: Int?
     // A device.
     var device: String?
     var type: UInt32?
@@ -41,7 +45,7 @@ struct TraceLine: Decodable, Sendable {
     var queues: UInt32?
     var queueSize: UInt16?
     var ports: [String]?
-    // An event: nanoseconds, thread, device's index, what.
+    // An event: nanoseconds, thread, index of the device, what.
     var t: UInt64?
     var by: String?
     var dev: Int?
@@ -73,11 +77,15 @@ struct TraceLine: Decodable, Sendable {
     var phase: String?
     var clause: String?
 
-    /// The head of a trace.
-    init(trace: Int, memory: UInt64) {
-        self.trace = trace
+    /// The head of a trace of a machine with `memory` bytes.
+    init(memory: UInt64) {
+        trace = Self.version
         self.memory = Self.bits(memory)
     }
+
+    /// The end of a trace.
+    static var end: TraceLine { TraceLine() }
+    private init() { ev = "end" }
 
     /// A device.
     init(_ device: TracedDevice) {
@@ -95,7 +103,7 @@ struct TraceLine: Decodable, Sendable {
 
     private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
 
-    /// The line reads as a word of what `text` gives.
+    /// The number that `text` gives as `0x...`.
     static func number(_ text: String?) -> UInt64? {
         guard let text, text.hasPrefix("0x") else { return nil }
         return UInt64(text.dropFirst(2), radix: 16)
@@ -114,6 +122,7 @@ struct TraceLine: Decodable, Sendable {
         func flag(_ name: String, _ value: Bool?) { add(name, value.map { .bool($0) }) }
         number("trace", trace)
         text("memory", memory)
+        number("n", n)
         text("device", device)
         number("type", type)
         text("offered", offered)
@@ -155,11 +164,14 @@ struct TraceLine: Decodable, Sendable {
         return .object(members)
     }
 
-    /// An event.
+    /// An event, with when and where it was.
     init(_ stamp: TraceStamp, _ event: Event) {
-        t = stamp.nanoseconds
-        by = stamp.thread
-        dev = stamp.device
+        self.init(event)
+        (t, by, dev) = (stamp.nanoseconds, stamp.thread, stamp.device)
+    }
+
+    /// An event.
+    init(_ event: Event) {
         switch event {
         case .read(let offset, let width, let value): access("read", offset, width, value)
         case .write(let offset, let width, let value): access("write", offset, width, value)
@@ -195,6 +207,7 @@ struct TraceLine: Decodable, Sendable {
         case .interrupt(let status): (ev, value) = ("interrupt", Self.bits(UInt64(status)))
         case .lifecycle(let status, let phase):
             (ev, self.status, self.phase) = ("lifecycle", status.rawValue, phase.name)
+        case .ended(let queue, let epoch): (ev, self.queue, self.epoch) = ("ended", queue, epoch)
         case .violation(let check, let evidence):
             (ev, clause, queue, offset) = ("violation", "\(check.clause.id)", evidence.queue, evidence.offset)
             value = evidence.value.map { Self.bits($0) }
@@ -211,7 +224,7 @@ struct TraceLine: Decodable, Sendable {
 
     // MARK: Reading
 
-    /// The event that the line is; nil if it is none, or not whole.
+    /// The event that the line is; nil if it is none, lacks a member, or is the violation of a clause that is not checked here.
     var event: Event? {
         switch ev {
         case "read": access.map { .read(offset: $0.0, width: $0.1, value: $0.2) }
@@ -268,8 +281,9 @@ struct TraceLine: Decodable, Sendable {
             } else {
                 nil
             }
+        case "ended": if let queue, let epoch { .ended(queue: queue, epoch: epoch) } else { nil }
         case "violation":
-            // The model finds them itself; which it was matters to a viewer only.
+            // The model finds them itself. Which clause it was matters only to a viewer.
             Check.allCases.first { "\($0.clause.id)" == clause }.map { .violation($0, Evidence(queue: nil)) }
         case "dropped": count.map { .dropped($0) }
         default: nil
@@ -317,7 +331,7 @@ extension Outcome.Result {
 }
 
 extension Lifecycle.Phase {
-    /// The phase as people call it.
+    /// The name of the phase.
     var name: String {
         switch self {
         case .notLive: "not live"
@@ -329,7 +343,7 @@ extension Lifecycle.Phase {
         }
     }
 
-    /// The phase so called.
+    /// The phase of that name.
     init?(name: String?) {
         let all: [Lifecycle.Phase] = [
             .notLive, .running, .suspending, .suspended, .resuming, .dead(suspended: true), .dead(suspended: false),

@@ -1,6 +1,6 @@
 // A trace in the Trace Event format of Chrome, for timeline viewers: https://ui.perfetto.dev opens it. A device is a process; its
-// rows, the threads, are what the device went through, what was done to its registers, and its interrupt. Requests are asynchronous
-// slices, from the moment they are the backend's until they are used.
+// rows, the threads, are its lifecycle, the accesses of its registers, and its interrupt. Requests are asynchronous slices, from the
+// moment they go to the backend until they are used, or their queue is disabled or reset.
 
 import Glibc
 import Virtio
@@ -8,7 +8,7 @@ import VirtioABI
 
 /// Writes timelines.
 public enum TraceView {
-    /// A device's rows.
+    /// The rows of a device.
     private enum Row: Int, CaseIterable {
         case lifecycle = 1, registers, interrupt, queues
 
@@ -22,8 +22,9 @@ public enum TraceView {
         }
     }
 
-    /// Writes the trace at `path` as a timeline to the file `output`, to standard output if nil.
-    public static func write(_ path: String, to output: String?) throws(MachineError) {
+    /// Writes the trace at `path` as a timeline to the file `output`, to standard output if nil. Returns why it is not all of the
+    /// run, as a sentence; nil if it is, as far as that can be told.
+    public static func write(_ path: String, to output: String?) throws(MachineError) -> String? {
         var reader = try TraceReader(path: path)
         let file = try output.map { (path) throws(MachineError) -> Int32 in
             let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -45,23 +46,39 @@ public enum TraceView {
         }
         var devices = reader.devices.map { _ in Progress() }
         var last: UInt64 = 0
-        while let (stamp, event) = try reader.next() {
+        while let (stamp, event) = reader.next() {
             last = max(last, stamp.nanoseconds)
             for entry in devices[stamp.device].entries(of: event, stamp) { try writer.add(entry) }
         }
-        for index in devices.indices { for entry in devices[index].end(index, at: last) { try writer.add(entry) } }
+        for index in devices.indices {
+            let stamp = TraceStamp(nanoseconds: last, thread: "", device: index)
+            for entry in devices[index].end(stamp) { try writer.add(entry) }
+        }
         try writer.end()
+        return reader.damage
     }
 
     /// What of a device has begun and not ended.
     private struct Progress {
         private var phase: String?
         private var interrupt = false
-        /// Requests with their backend, by their names; and the chains that wait to be used, by queue and id.
-        private var requests: [Token: String] = [:]
-        private var pending: [Token: UInt16] = [:]
-        private var chains: [UInt32: [Token]] = [:]
-        private var lastChain: (queue: UInt16, id: UInt16)?
+        /// Requests that were not used, in the order in which they went to the backend. Few: a queue has room for no more.
+        private var requests: [Request] = []
+        private var lastChain: Chain?
+
+        /// A chain, as `available` and `used` name it.
+        private struct Chain: Equatable {
+            let queue: UInt16
+            let id: UInt16
+        }
+
+        private struct Request {
+            let token: Token
+            let chain: Chain?
+            let kind: String
+            /// The backend has done it.
+            var isFinished = false
+        }
 
         mutating func entries(of event: Event, _ stamp: TraceStamp) -> [JSON] {
             switch event {
@@ -69,7 +86,7 @@ public enum TraceView {
             case .write(let offset, let width, let value): return [access("write", offset, width, value, stamp)]
             case .notified: return [instant("kick", .queues, stamp, [:])]
             case .available(let queue, let id, let readable, let writable):
-                lastChain = (queue, id)
+                lastChain = Chain(queue: queue, id: id)
                 return [
                     instant(
                         "available", .queues, stamp,
@@ -79,33 +96,33 @@ public enum TraceView {
                         ])
                 ]
             case .request(let token, let summary):
-                if let chain = lastChain {
-                    chains[UInt32(chain.queue) << 16 | UInt32(chain.id), default: []].append(token)
+                // In a trace of version 1 a queue that was reset is known by the epoch of its next request only.
+                let entries = endRequests(stamp, ["used": .bool(false)]) {
+                    $0.queue == token.queue && ($0.epoch != token.epoch || $0.name == token.name)
                 }
-                requests[token] = summary.kind.rawValue
-                return [
+                requests.append(Request(token: token, chain: lastChain, kind: summary.kind.rawValue))
+                return entries + [
                     slice(
                         "b", token, summary.kind.rawValue, stamp,
                         ["place": .bits(summary.place, digits: 1), "bytes": .count(summary.count)])
                 ]
             case .finish(let token, let outcome):
-                guard let kind = requests[token] else { return [] }
+                guard let index = requests.firstIndex(where: { $0.token == token }) else { return [] }
+                requests[index].isFinished = true
                 return [
                     slice(
-                        "n", token, kind, stamp,
+                        "n", token, requests[index].kind, stamp,
                         ["backend": .string("\(outcome.result)"), "written": .count(outcome.written)])
                 ]
             case .used(let queue, let id, let length):
-                var entries = [
-                    instant(
-                        "used", .queues, stamp, ["queue": .count(queue), "id": .count(id), "length": .count(length)])
-                ]
-                let key = UInt32(queue) << 16 | UInt32(id)
-                if let token = chains[key]?.first, let kind = requests.removeValue(forKey: token) {
-                    chains[key]?.removeFirst()
-                    entries.append(slice("e", token, kind, stamp, [:]))
-                }
-                return entries
+                let used = instant(
+                    "used", .queues, stamp, ["queue": .count(queue), "id": .count(id), "length": .count(length)])
+                // A chain that was answered without the backend may have the id of one that is still there.
+                let index = requests.firstIndex { $0.chain == Chain(queue: queue, id: id) && $0.isFinished }
+                guard let request = index.map({ requests.remove(at: $0) }) else { return [used] }
+                return [used, slice("e", request.token, request.kind, stamp, [:])]
+            case .ended(let queue, let epoch):
+                return endRequests(stamp, ["used": .bool(false)]) { $0.queue == queue && $0.epoch == epoch }
             case .interrupt(let status):
                 defer { interrupt = status != 0 }
                 if interrupt == (status != 0) { return [] }
@@ -113,7 +130,8 @@ public enum TraceView {
                     entry(status != 0 ? "B" : "E", "interrupt", .interrupt, stamp, ["InterruptStatus": .count(status)])
                 ]
             case .lifecycle(let status, let now):
-                var entries: [JSON] = []
+                // The device was reset, and a trace of version 1 does not say that its queues ended by that.
+                var entries = now == .notLive ? endRequests(stamp, ["used": .bool(false)]) { _ in true } : []
                 if phase != now.name {
                     if let phase { entries.append(entry("E", phase, .lifecycle, stamp, [:])) }
                     entries.append(
@@ -124,21 +142,28 @@ public enum TraceView {
             case .violation(let check, _): return [instant("breaks \(check.clause.id)", .registers, stamp, [:])]
             case .fail, .backendReady, .deadlinePassed, .change, .receive, .open, .refuse:
                 return [instant("\(event)", .lifecycle, stamp, [:])]
-            case .dropped(let count): return [instant("\(count) events lost", .lifecycle, stamp, [:])]
+            case .dropped(let count):
+                // What has ended in these events is not known.
+                return end(stamp) + [instant("\(count) events lost", .lifecycle, stamp, [:])]
             case .take, .load, .input: return []
             }
         }
 
-        /// Ends what has no end.
-        mutating func end(_ device: Int, at time: UInt64) -> [JSON] {
-            let stamp = TraceStamp(nanoseconds: time, thread: "", device: device)
-            var entries: [JSON] = []
+        /// Ends all that has begun: how it went on is not known.
+        mutating func end(_ stamp: TraceStamp) -> [JSON] {
+            var entries = endRequests(stamp, ["unfinished": .bool(true)]) { _ in true }
             if let phase { entries.append(entry("E", phase, .lifecycle, stamp, [:])) }
             if interrupt { entries.append(entry("E", "interrupt", .interrupt, stamp, [:])) }
-            for (token, kind) in requests {
-                entries.append(slice("e", token, kind, stamp, ["unfinished": .bool(true)]))
-            }
+            (phase, interrupt) = (nil, false)
             return entries
+        }
+
+        /// Ends the requests whose token `isOver`.
+        private mutating func endRequests(
+            _ stamp: TraceStamp, _ arguments: JSON, _ isOver: (Token) -> Bool
+        ) -> [JSON] {
+            defer { requests.removeAll { isOver($0.token) } }
+            return requests.filter { isOver($0.token) }.map { slice("e", $0.token, $0.kind, stamp, arguments) }
         }
 
         private func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64, _ stamp: TraceStamp)

@@ -1,10 +1,11 @@
-// A run's trace, on its way to a file: events come from under the devices' locks, in batches of a call each, wait in a buffer of fixed
-// size, and are written by a thread of their own. What finds no room is dropped, and the place is marked with how much that was.
+// A run's trace, on its way to a file: events come from under the locks of the devices, in batches of one access or report each, wait
+// in a buffer of fixed size, and are written by a thread of their own. Events for which there is no room are dropped, and a `dropped`
+// event in their place says how many. The last line says that the trace is whole; a run that is killed, or whose disk is full, has none.
 
 import Glibc
 import Virtio
 
-/// What is known of an event beside itself.
+/// When and where an event was.
 struct TraceStamp: Sendable {
     /// Since the trace began.
     let nanoseconds: UInt64
@@ -33,9 +34,15 @@ final class TraceWriter: @unchecked Sendable {
     private var lost: UInt64 = 0
     private var isEnding = false
 
+    // Of the thread, once there is one:
+    /// Lines written.
+    private var lines = 0
+    /// Nothing has kept a line from being written.
+    private var isWhole = true
+
     /// Cuts or makes the file at `path`.
     init(path: String, time: any TimeSource) throws(MachineError) {
-        // A pipe that nobody reads is an error, and not a wait for ever.
+        // A pipe without a reader is an error: opening it does not wait for one.
         file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0o644)
         guard file >= 0 else { throw .trace(path: path, errno: errno) }
         _ = fcntl(file, F_SETFL, 0)
@@ -44,16 +51,16 @@ final class TraceWriter: @unchecked Sendable {
         start = time.now
     }
 
-    /// Writes what the trace begins with, and from now on takes events. Nothing has happened to the devices.
+    /// Writes what the trace begins with, and from now on takes events. Comes before anything has happened to the devices.
     func begin(_ devices: [TracedDevice], memory: UInt64) throws(MachineError) {
         waiting.reserveCapacity(Self.room)
-        var lines = [TraceLine(trace: TraceLine.version, memory: memory)]
-        for device in devices { lines.append(TraceLine(device)) }
-        guard write(lines.map { $0.json.text + "\n" }.joined()) else { throw .trace(path: path, errno: errno) }
+        var text = text(of: TraceLine(memory: memory))
+        for device in devices { text += self.text(of: TraceLine(device)) }
+        guard writeAll(text, to: file) else { throw .trace(path: path, errno: errno) }
         thread = try Thread("trace") { [self] in serve() }
     }
 
-    /// Takes the events of a call; with the device's lock held.
+    /// Takes events of `device`; with the lock of the device held.
     func add(_ events: [Event], device: Int) {
         let stamp = TraceStamp(
             nanoseconds: time.now.nanoseconds - start.nanoseconds, thread: Thread.currentName, device: device)
@@ -69,51 +76,66 @@ final class TraceWriter: @unchecked Sendable {
         }
     }
 
-    /// Writes what is left and closes the file. Says it if events were lost.
+    /// Writes what is left and closes the file. Says it if events are missing in it.
     func close() {
+        let stamp = (time.now.nanoseconds - start.nanoseconds, Thread.currentName)
         lock.locked {
+            for (device, count) in dropped.sorted(by: { $0.key < $1.key }) {
+                waiting.append((TraceStamp(nanoseconds: stamp.0, thread: stamp.1, device: device), .dropped(count)))
+            }
+            dropped = [:]
             isEnding = true
             lock.broadcast()
         }
         thread.take()?.join()
-        Glibc.close(file)
+        if Glibc.close(file) != 0 && isWhole { sayIncomplete(errno) }
         if lost > 0 { Log.say("the trace \(path) lacks \(lost) events that came faster than they could be written") }
     }
 
     private func serve() {
         var taken: [(TraceStamp, Event)] = []
         taken.reserveCapacity(Self.room)
-        var isWriting = true
         while true {
             let isEnd = lock.locked {
                 if waiting.isEmpty && !isEnding { lock.wait(milliseconds: 100) }
                 swap(&taken, &waiting)
                 return isEnding && taken.isEmpty
             }
-            if isEnd { return }
+            if isEnd { return write(text(of: .end)) }
             var text = ""
-            for (stamp, event) in taken {
-                text += TraceLine(stamp, event).json.text
-                text += "\n"
+            for (stamp, event) in taken where isWhole {
+                text += self.text(of: TraceLine(stamp, event))
                 if text.utf8.count > 1 << 16 {
-                    isWriting = isWriting && write(text)
+                    write(text)
                     text = ""
                 }
             }
-            isWriting = isWriting && write(text)
+            write(text)
             taken.removeAll(keepingCapacity: true)
         }
     }
 
-    /// Writes all of `text`, or says why that is the end of the trace.
-    private func write(_ text: String) -> Bool {
-        if writeAll(text, to: file) { return true }
-        Log.say("the trace \(path) ends here: \(reason(errno))")
-        return false
+    /// The next line, with its number.
+    private func text(of line: TraceLine) -> String {
+        lines += 1
+        var line = line
+        line.n = lines
+        return line.json.text + "\n"
+    }
+
+    /// Writes all of `text`. Once that could not be done nothing more is written, and the run goes on.
+    private func write(_ text: String) {
+        guard isWhole, !writeAll(text, to: file) else { return }
+        isWhole = false
+        sayIncomplete(errno)
+    }
+
+    private func sayIncomplete(_ number: Int32) {
+        Log.say("the trace \(path) is incomplete: the rest of the run cannot be written to it (\(reason(number)))")
     }
 }
 
-/// Writes all of `text` to `file`; false, and `errno`, if that cannot be done.
+/// Writes all of `text` to `file`. Returns false, with `errno` set, if that cannot be done.
 func writeAll(_ text: String, to file: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
@@ -125,7 +147,7 @@ func writeAll(_ text: String, to file: Int32) -> Bool {
     return true
 }
 
-/// A device's way into the trace.
+/// Where a device writes its events.
 struct DeviceTrace: Sendable {
     let writer: TraceWriter
     let device: Int

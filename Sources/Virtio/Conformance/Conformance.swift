@@ -40,7 +40,7 @@ public struct Violation: Equatable, Sendable {
 
 /// Conformance state: clauses covered and violated by the driver.
 @safe public struct Conformance: ~Copyable, @unchecked Sendable {
-    private struct Record {
+    fileprivate struct Record {
         var counts = InlineArray<96, UInt64>(repeating: 0)
         var evidence = InlineArray<96, Evidence>(repeating: Evidence())
         var covered = CheckSet()
@@ -83,6 +83,17 @@ public struct Violation: Equatable, Sendable {
         return unsafe Violation(
             check: check, evidence: record.pointee.evidence[Int(check.rawValue)],
             count: record.pointee.counts[Int(check.rawValue)])
+    }
+
+    /// A copy of the conformance state.
+    struct State {
+        fileprivate let record: Record
+    }
+
+    /// The state now. A replay restores the state before a call in which it differs from the trace.
+    var state: State {
+        get { unsafe State(record: record.pointee) }
+        set { unsafe record.pointee = newValue.record }
     }
 
     // MARK: For the model

@@ -49,6 +49,8 @@ public enum Event: Equatable, Sendable {
     case interrupt(UInt32)
     /// Status or the lifecycle phase changed.
     case lifecycle(DeviceStatus, Lifecycle.Phase)
+    /// The live queue of that epoch was disabled or reset. Its requests that are not used by now never will be.
+    case ended(queue: UInt16, epoch: UInt32)
     /// The driver broke a clause.
     case violation(Check, Evidence)
     /// The number of events lost here.
@@ -62,9 +64,12 @@ public enum Event: Equatable, Sendable {
             .open,
             .refuse:
             true
-        case .load, .available, .request, .used, .interrupt, .lifecycle, .violation, .dropped: false
+        case .load, .available, .request, .used, .interrupt, .lifecycle, .ended, .violation, .dropped: false
         }
     }
+
+    /// Maximum number of recorded events of a call. A `dropped` event counts the others.
+    public static var mostInCall: Int { 1 << 16 }
 }
 
 /// Summary of a request for a trace.

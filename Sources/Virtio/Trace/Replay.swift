@@ -17,7 +17,7 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case memory(String)
         /// The call had another outcome; nil for none.
         case outcome(Event?, expected: Event?)
-        /// The trace ends within the call.
+        /// The trace ends within the call, as far as the model can tell: it goes on where the trace does not.
         case cut
         /// The number of events missing in this call or before it.
         case lost(UInt64)
@@ -27,15 +27,25 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// there is none. Violations are not compared: the model finds them again. The last call of a trace may be
     /// incomplete.
     ///
+    /// What the checks find in a call that differs does not count. In a call without a difference it counts, even if the
+    /// trace lacks the end of that call: the model read nothing that the trace does not have, so it did the same.
+    ///
     /// A device type that takes input from its host receives it through `onInput`.
     public mutating func play(
         _ events: [Event], isLast: Bool = false,
         onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void = { _, _, _ in }
     ) -> Divergence? {
+        let (before, known) = (transport.conformance.state, events.prefix { $0.dropped == nil })
+        let lost = known.count < events.count ? events[known.count].dropped : nil
+        let divergence = follow(Array(known), isLast: isLast || lost != nil, onInput)
+        if divergence != nil { transport.conformance.state = before }
+        return lost.map { .lost($0) } ?? divergence
+    }
+
+    private mutating func follow(
+        _ events: [Event], isLast: Bool, _ onInput: (inout MMIOTransport<Device>, Event, [UInt8]) -> Void
+    ) -> Divergence? {
         guard let call = events.first else { return nil }
-        for event in events {
-            if case .dropped(let count) = event { return .lost(count) }
-        }
         transport.memory.recorder.play(events)
         switch call {
         case .read(let offset, let width, _): _ = transport.read(at: UInt64(offset), width: Int(width))
@@ -44,7 +54,10 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case .notified(let queues): _ = transport.notified(queues)
         case .take(let queue, let room, let segments, let requestsNotification):
             guard Int(queue) < transport.queueCount else { break }
-            var batch = Batch<Device.Request>(room: Int(room), segments: Int(segments))
+            // Each chain and each segment has an event, and the longest chain has to fit: more room makes no difference.
+            var batch = Batch<Device.Request>(
+                room: min(Int(room), events.count),
+                segments: min(Int(segments), events.count + Int(transport.longestChain)))
             _ = transport.take(queue: Int(queue), into: &batch, requestsNotification: requestsNotification)
         case .finish(let token, let outcome): _ = transport.finish(token, outcome)
         case .backendReady: _ = transport.backendReady()
@@ -55,6 +68,7 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
             _ = transport.change { $0 = new }
         case .refuse: _ = transport.refuse()
         case .input(_, let count, let bytes):
+            guard input.count < 8 * Event.mostInCall else { return .memory("there is more input than a call records") }
             for index in 0..<min(8, count) { input.append(UInt8(truncatingIfNeeded: bytes >> UInt64(8 * index))) }
             return nil
         case .receive, .open:
@@ -83,16 +97,20 @@ extension Replay where Device == Console {
         _ transport: inout MMIOTransport<Console>, _ call: Event, _ input: [UInt8]
     ) {
         switch call {
-        case .receive(let port):
+        case .receive(let port) where port <= transport.portNames.count:
             var accepted = 0
             _ = transport.receive(input.span, port: Int(port), accepted: &accepted)
-        case .open(let port, let isOpen): _ = transport.setOpen(isOpen, port: Int(port))
+        case .open(let port, let isOpen) where port <= transport.portNames.count:
+            _ = transport.setOpen(isOpen, port: Int(port))
         default: break
         }
     }
 }
 
 extension Event {
+    /// The number of missing events that a `dropped` event gives; nil for other events.
+    fileprivate var dropped: UInt64? { if case .dropped(let count) = self { count } else { nil } }
+
     /// Whether the replay compares the event: the outcome of a call, except violations.
     fileprivate var isOutcome: Bool {
         switch self {

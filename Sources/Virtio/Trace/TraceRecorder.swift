@@ -43,7 +43,7 @@ import Synchronization
     /// Creates a recorder for a device with guest memory `memory`.
     init(memory: GuestMemory, isReplay: Bool) {
         let made = UnsafeMutablePointer<Storage>.allocate(capacity: 1)
-        unsafe made.initialize(to: Storage(memory: memory, capacity: 1 << 16, isReplay: isReplay))
+        unsafe made.initialize(to: Storage(memory: memory, capacity: Event.mostInCall, isReplay: isReplay))
         unsafe storage = made
     }
 
@@ -62,6 +62,18 @@ import Synchronization
     func record(_ event: @autoclosure () -> Event) {
         guard unsafe storage != nil else { return }
         append(event())
+    }
+
+    /// The position of the next event.
+    var mark: Int { unsafe storage?.pointee.count ?? 0 }
+
+    /// Records the input of a call whose value is known only at the end of the call, before the events since `mark`.
+    func record(_ event: @autoclosure () -> Event, at mark: Int) {
+        guard let storage = unsafe storage else { return }
+        let (events, count) = unsafe (storage.pointee.events, storage.pointee.count)
+        append(event())
+        guard unsafe storage.pointee.count > count else { return }
+        for index in (mark..<count).reversed() { unsafe swap(&events[index], &events[index + 1]) }
     }
 
     /// Records input for `port`, eight bytes in each event.

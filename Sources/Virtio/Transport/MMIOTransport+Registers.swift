@@ -7,9 +7,11 @@ import VirtioABI
 extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
+        let mark = memory.recorder.mark
         let value = readWindow(at: offset, width: width)
         memory.recorder.record(
-            .read(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
+            .read(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value),
+            at: mark)
         closeCall()
         return value
     }

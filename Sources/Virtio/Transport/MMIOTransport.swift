@@ -238,6 +238,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Ends a call: records Status, phase and InterruptStatus if they changed.
     mutating func closeCall() {
         guard memory.recorder.isOn else { return }
+        recordEndedQueues()
         let now = RecordedState(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
         let (sameInterrupt, sameLifecycle) = (
             now.interrupt == recorded.interrupt, now.status == recorded.status && now.phase == recorded.phase
@@ -247,7 +248,18 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         if !sameInterrupt && lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
         if !sameLifecycle { memory.recorder.record(.lifecycle(now.status, now.phase)) }
         if !sameInterrupt && !lifecycle.isFrozen { memory.recorder.record(.interrupt(now.interrupt)) }
-        recorded = now
+        (recorded.status, recorded.phase, recorded.interrupt) = (now.status, now.phase, now.interrupt)
+    }
+
+    /// Records the live queues that ended since the last call.
+    private mutating func recordEndedQueues() {
+        for index in 0..<queueCount {
+            let epoch = queues[index].isReady ? queues[index].epoch : nil
+            if let old = recorded.liveEpochs[index], old != epoch {
+                memory.recorder.record(.ended(queue: UInt16(index), epoch: old))
+            }
+            recorded.liveEpochs[index] = epoch
+        }
     }
 }
 
@@ -263,6 +275,8 @@ private struct RecordedState {
     var status: DeviceStatus = []
     var phase = Lifecycle.Phase.notLive
     var interrupt: UInt32 = 0
+    /// The epochs of the queues that are live.
+    var liveEpochs = InlineArray<32, UInt32?>(repeating: nil)
 }
 
 /// A transport may be moved between threads or stored in a lock. Only one thread at a time may call it.
