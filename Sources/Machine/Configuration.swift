@@ -114,6 +114,8 @@ extension Machine {
         public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
         public var disks: [Disk] = []
+        /// Entropy devices.
+        public var entropy: [EntropyDevice] = []
         /// What the console is connected to.
         public var console = ConsoleTarget.stdio
         /// What the console offers.

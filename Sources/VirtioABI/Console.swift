@@ -66,4 +66,5 @@ public enum DeviceID {
     public static let network: UInt32 = 1
     public static let block: UInt32 = 2
     public static let console: UInt32 = 3
+    public static let entropy: UInt32 = 4
 }

@@ -92,6 +92,13 @@ struct Run: ParsableCommand {
     var port: [Machine.Configuration.Port] = []
 
     @Option(
+        defaultAsFlag: Machine.Configuration.EntropyDevice(), parsing: .next,
+        help: ArgumentHelp(
+            "An entropy device: the host's random bytes, or with seed=N the same in each run.", valueName: "source"),
+        transform: { try Machine.Configuration.EntropyDevice(option: $0) })
+    var rng: Machine.Configuration.EntropyDevice?
+
+    @Option(
         help: ArgumentHelp(
             """
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
@@ -301,6 +308,7 @@ struct Run: ParsableCommand {
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk
+        configuration.entropy = rng.map { [$0] } ?? []
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform

@@ -16,10 +16,10 @@ import VirtioABI
         client = try QTestClient()
     }
 
-    @Test("the board has the console and the built-in guest's disks in slots 0 to 2")
+    @Test("the board has the console and the built-in guest's disks and entropy device in slots 0 to 3")
     func board() {
-        #expect([0, 1, 2].map { client.get($0, .deviceID) } == [3, 2, 2])
-        #expect(client.number("readl 0xd0003000") == 0xffff_ffff)
+        #expect([0, 1, 2, 3].map { client.get($0, .deviceID) } == [3, 2, 2, 4])
+        #expect(client.number("readl 0xd0004000") == 0xffff_ffff)
         #expect(client.number("readq \(client.address(1, 0x100))") == 32768)
         #expect(client.number("readq \(client.address(2, 0x100))") == 2048)
         #expect(client.state("blk1", "device") == "\"blk1\"" && client.say("x-hold blk2").hasPrefix("FAIL"))

@@ -50,6 +50,8 @@ devices() {
     for number in 1 2 3; do dd if=/dev/urandom of=/data.$number bs=1M count=$number 2> /dev/null; done
     sha256sum /data.* > /sums
     check "files are written and synced" sync
+    check "the random number generator is the virtio device" is "$(cat /sys/class/misc/hw_random/rng_current)" virtio_rng.0
+    check "and delivers" is "$(dd if=/dev/hwrng bs=512 count=8 2> /dev/null | wc -c)" 4096
     suspendOffered
     echo "what is typed?"
     read -r line

@@ -244,7 +244,7 @@ static irqreturn_t vms_interrupt(int irq, void *opaque)
 		result = IRQ_HANDLED;
 	}
 	if (events & VIRTIO_MMIO_INT_VRING) {
-		virtio_device_for_each_vq(&vms->vdev, vq)
+		virtio_device_for_each_vq((&vms->vdev), vq)
 			result |= vring_interrupt(irq, vq);
 	}
 	return result;
@@ -390,7 +390,7 @@ static bool vms_is_broken(struct vms_device *vms)
 {
 	struct virtqueue *vq;
 
-	virtio_device_for_each_vq(&vms->vdev, vq)
+	virtio_device_for_each_vq((&vms->vdev), vq)
 		if (virtqueue_is_broken(vq))
 			return true;
 	return false;
@@ -410,7 +410,7 @@ static int vms_break_queues(void *opaque)
 	 * it handles none, all buffers of its control receive queue, queue 2, are in the ring.
 	 */
 	if (__virtio_test_bit(&vms->vdev, VIRTIO_CONSOLE_F_MULTIPORT)) {
-		virtio_device_for_each_vq(&vms->vdev, vq)
+		virtio_device_for_each_vq((&vms->vdev), vq)
 			if (vq->index == 2 && vq->num_free)
 				return -EBUSY;
 	}
@@ -482,7 +482,7 @@ static void vms_unhold(struct vms_device *vms)
 	vms_park(vms, false);
 	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
 		__virtio_unbreak_device(&vms->vdev);
-	virtio_device_for_each_vq(&vms->vdev, vq) {
+	virtio_device_for_each_vq((&vms->vdev), vq) {
 		vms_notify(vq);
 		local_irq_save(flags);
 		vring_interrupt(vms->irq, vq);

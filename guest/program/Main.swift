@@ -17,6 +17,7 @@ func guestMain(startInfo: UInt64) -> Never {
         suite.run(transportChecks)
         suite.run(consoleChecks)
         suite.run(blockChecks)
+        suite.run(entropyChecks)
         suite.run(interruptChecks)
         suite.run(ringChecks)
         suite.run(suspendChecks)

@@ -28,6 +28,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case discardUnmapZero
     // Console
     case receiveWritable, transmitReadable, controlMessageValid
+    // Entropy
+    case entropyBufferWritable
     // SUSPEND, the draft
     case draftBitKept, draftNegotiated, draftAfterDriverOK, draftAwaited, draftConfigurationLeftAlone
     case draftBuffersKept, draftNoNewBuffers, draftNoNotification, draftNoReadModifyWrite
@@ -213,7 +215,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 "The driver should notify only queues that are ready: the device discards other notifications.",
                 cause: "a notification that races with the queue being stopped",
                 remedy: "Set QueueReady before notifying, and stop notifying before stopping the queue.")
-        default: ringClause ?? deviceTypeClause ?? suspendClause
+        default: ringClause ?? deviceTypeClause ?? entropyClause ?? suspendClause
         }
     }
 }

@@ -4,7 +4,7 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + deviceSuspendClauses
+        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyClauses + deviceSuspendClauses
     }
 
     /// Status, features, reset and virtqueues (2).

@@ -135,3 +135,15 @@ extension ViolationCase {
         },
     ]
 }
+
+extension ViolationCase {
+    static let entropy = [
+        ViolationCase(.entropyBufferWritable, .chain(0)) { bad in
+            let driver = EntropyDriver()
+            driver.bringUp()
+            driver.backend.completesAtOnce = true
+            driver.add(driver.parts(bad ? [1] : [], room: 8), to: 0)
+            return driver
+        }
+    ]
+}

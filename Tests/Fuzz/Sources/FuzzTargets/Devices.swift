@@ -40,3 +40,14 @@ extension Console: FuzzedDevice {
     /// Transmit buffers are used at once; receive buffers only when there is input.
     static func returnsEveryBuffer(queue: Int) -> Bool { queue % 2 == 1 }
 }
+
+extension Entropy: FuzzedDevice {
+    static func make(_ options: UInt8) -> Entropy { Entropy(queueSize: 32) }
+
+    static func buffers(of request: Request) -> (data: Segments, filled: Bool)? { (request.data, true) }
+
+    /// It has no configuration.
+    static func edit(_ configuration: inout Configuration, _ value: UInt8) {}
+
+    static func returnsEveryBuffer(queue: Int) -> Bool { true }
+}

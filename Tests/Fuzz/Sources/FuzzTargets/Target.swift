@@ -14,6 +14,8 @@ public enum Target: String, CaseIterable, Sendable {
     case block
     /// A console's input, output and control messages.
     case console
+    /// An entropy device with split or packed rings, correct and broken.
+    case entropy
     /// Kernel files, valid ELF files or not.
     case elf
     /// Lines of the qtest protocol.
@@ -28,6 +30,7 @@ public enum Target: String, CaseIterable, Sendable {
         case .packedRing: fuzzRing(&input, packed: true)
         case .block: fuzzBlock(&input)
         case .console: fuzzConsole(&input)
+        case .entropy: ring(Rig<Entropy>(Options(input.byte())), &input, input.flag())
         case .elf: fuzzELF(bytes)
         case .qtest: fuzzQTest(bytes)
         }

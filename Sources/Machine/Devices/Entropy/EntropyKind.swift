@@ -1,0 +1,60 @@
+// The entropy device's row in the registry: a board has one for each --rng, and one if no device is named.
+
+import Virtio
+import VirtioABI
+
+extension Machine.Configuration {
+    /// An entropy device.
+    public struct EntropyDevice: Equatable, Sendable {
+        /// The bytes are a fixed sequence that depends on this number alone; nil for the host's random bytes, and in a qtest machine,
+        /// whose answers do not change, for 0.
+        public var seed: UInt64?
+        /// What it offers.
+        public var offer = Offer()
+
+        /// The host's random bytes.
+        public init() {}
+
+        /// Reads `host` or `seed=N`, and the parts that every device has.
+        public init(option: String) throws(OptionError) {
+            let option = try DeviceOption(option, of: .entropy)
+            if let part = option.parts.first { throw .unknown(part.key, of: .entropy) }
+            offer = option.offer
+            guard option.value != "host" else { return }
+            guard option.value.hasPrefix("seed="), let seed = UInt64(option.value.dropFirst("seed=".count)) else {
+                throw OptionError(
+                    "\(option.value) is neither host nor seed=N; a KERNEL behind --rng is written --rng=host KERNEL")
+            }
+            self.seed = seed
+        }
+    }
+}
+
+extension DeviceKind {
+    public static let entropy = DeviceKind(
+        id: DeviceID.entropy, name: "rng", option: "rng", features: [], commands: ["x-hold", "x-release", "x-fail"],
+        open: { (configuration, purpose) throws(MachineError) in
+            var devices = configuration.entropy
+            if purpose.hasTestDevices && devices.isEmpty {
+                var device = Machine.Configuration.EntropyDevice()
+                device.offer.features.adding = MMIOTransport<Entropy>.ringFeatures
+                devices.append(device)
+            }
+            return devices.map { device in
+                let seed = device.seed ?? (purpose.isQTest ? 0 : nil)
+                return OpenedEntropyDevice(source: seed.map { .sequence($0) } ?? .host, offer: device.offer)
+            }
+        },
+        replay: { traced, memory in ReplayedTransport(Entropy(queueSize: traced.queueSize), traced, memory) })
+}
+
+/// An entropy device and where its bytes come from.
+private struct OpenedEntropyDevice: OpenedDevice {
+    let source: EntropySource
+    let offer: Machine.Configuration.Offer
+
+    func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
+        try EntropySlot(
+            name: name, transport: factory.transport(Entropy(), offer), context: factory.context(slot), source: source)
+    }
+}
