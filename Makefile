@@ -30,6 +30,7 @@ test-moved: ## a build folder that was moved
 
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
+	Tests/cli/files.py $(BUILD)/debug/vmm
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 	Tests/qtest/run.sh $(BUILD)/debug/vmm

@@ -13,8 +13,12 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case disk(path: String, problem: DiskProblem)
     case console(path: String, errno: Int32)
     case trace(path: String, errno: Int32)
+    case notATrace(path: String)
     case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
+    /// An output would overwrite `other`.
+    case sameFile(output: String, other: String)
+    case outputInUse(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
     /// Something of the host failed that has no sentence of its own.
@@ -54,8 +58,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .disk(let path, let problem): "disk \(path) \(problem.text)"
         case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
         case .trace(let path, let number): "trace \(path) cannot be used: \(reason(number))"
+        case .notATrace(let path):
+            "\(path) exists and is not a trace, which --trace would overwrite; delete it or choose another file for the trace"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
+        case .sameFile(let output, let other):
+            "\(output) and \(other) are the same file, which would be overwritten; choose another file for the output"
+        case .outputInUse(let path):
+            "\(path) is in use, as a disk image or for another output, and would be overwritten; choose another file"
         case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest \(most) processors at most; use a smaller -c"
         case .host(let what, let number): "\(what): \(reason(number))"

@@ -36,8 +36,12 @@ final class ConsolePort {
         case terminal(PseudoTerminal)
     }
 
+    /// The output is appended to what is in the file.
+    private var appends = false
+
     /// Opens `target`; messages to the user name the port `name`.
-    init(_ target: ConsoleTarget, name: String) throws(MachineError) {
+    init(_ target: ConsoleTarget, name: String, appends: Bool = false) throws(MachineError) {
+        self.appends = appends
         var peers: Peers?
         var owned: Int32?
         switch target {
@@ -50,9 +54,7 @@ final class ConsolePort {
         case .null: break
         case .descriptors(let source, let sink): (input, output) = (source, sink)
         case .file(let path):
-            // A pipe that nobody reads is an error, and not a wait for ever.
-            let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
-            guard descriptor >= 0 else { throw .console(path: path, errno: errno) }
+            let descriptor = try HostFiles.openOutput(path) { .console(path: path, errno: $0) }
             (output, owned) = (descriptor, descriptor)
         case .unix(let path): peers = .listener(try UnixListener(path: path))
         case .pty:
@@ -81,9 +83,9 @@ final class ConsolePort {
         (input, output, owned, peers) = (nil, nil, nil, nil)
     }
 
-    /// Cuts an output file that was there before, once the machine is sure to run.
+    /// Truncates an output file, or goes to its end, once the machine is sure to run.
     func begin() {
-        if isFile, let owned { _ = ftruncate(owned, 0) }
+        if isFile, let owned { _ = appends ? Int(lseek(owned, 0, SEEK_END)) : Int(ftruncate(owned, 0)) }
     }
 
     /// Whether somebody is at the other end. Output to nobody is dropped, as on a serial line.

@@ -10,10 +10,6 @@ final class FileDisk: BlockBackend, Sendable {
     /// The same file past the host's page cache, if it was asked for.
     private let direct: Int32?
 
-    /// F_OFD_SETLK of <fcntl.h>, which is hidden from Swift behind _GNU_SOURCE: a lock that belongs to the open file, not to
-    /// the process.
-    private static let setOpenFileLock: Int32 = 37
-
     /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise. With `direct`, all
     /// transfers go past the host's page cache.
     init(path: String, readOnly: Bool, direct: Bool = false) throws(MachineError) {
@@ -61,13 +57,11 @@ final class FileDisk: BlockBackend, Sendable {
         guard end >= 0 else { return .failed(errno: errno) }
         if end == 0 { return .empty }
         if end % 512 != 0 { return .notWholeSectors(bytes: UInt64(end)) }
-        var lock = flock()
-        lock.l_type = Int16(readOnly ? F_RDLCK : F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        guard unsafe fcntl(descriptor, setOpenFileLock, &lock) == 0 else {
-            return errno == EAGAIN || errno == EACCES ? .locked : .failed(errno: errno)
+        switch HostFiles.lock(descriptor, readOnly ? F_RDLCK : F_WRLCK) {
+        case 0: return nil
+        case EAGAIN: return .locked
+        case let number: return .failed(errno: number)
         }
-        return nil
     }
 
     var capacity: UInt64 {
