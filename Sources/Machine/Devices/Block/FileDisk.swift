@@ -5,10 +5,15 @@ import Glibc
 import Virtio
 
 /// A disk backed by a file.
-final class FileDisk: BlockBackend, Sendable {
+final class FileDisk: BlockBackend, @unchecked Sendable {
+    private let path: String
     private let descriptor: Int32
     /// The same file past the host's page cache, if it was asked for.
     private let direct: Int32?
+
+    private let lock = Lock()
+    /// Under the lock: a flush has failed.
+    private var hasLostWrites = false
 
     /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise. With `direct`, all
     /// transfers go past the host's page cache.
@@ -36,6 +41,7 @@ final class FileDisk: BlockBackend, Sendable {
             if past >= 0 { close(past) }
             throw fail(.notDirect)
         }
+        self.path = path
         self.descriptor = descriptor
         self.direct = direct ? past : nil
     }
@@ -69,10 +75,24 @@ final class FileDisk: BlockBackend, Sendable {
         return end > 0 ? UInt64(end) / 512 : 0
     }
 
+    /// Makes what was written durable (VIRTIO 1.4, 5.2.6.2). The host reports a failed writeback once and keeps the pages as if they had
+    /// been written, so that its next fdatasync succeeds with nothing written again: after a failure every flush of this image fails. One
+    /// at a time: of two that overlap, only one is told of the failure.
     func flush() -> Outcome {
-        var result = fdatasync(descriptor)
-        while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
-        return result == 0 ? .ok() : Outcome(errno: errno)
+        lock.locked {
+            guard !hasLostWrites else { return .ioError }
+            var result = fdatasync(descriptor)
+            while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
+            guard result != 0 else { return .ok() }
+            let number = errno
+            hasLostWrites = true
+            Log.say(
+                """
+                disk \(path): a flush failed (\(reason(number))), and what was written since the flush before it may be lost; the guest's \
+                flushes fail until vmm opens the image again
+                """)
+            return Outcome(errno: number)
+        }
     }
 
     // MARK: Transfers that do not wait
