@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-qtest test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -31,6 +31,10 @@ test-moved: ## a build folder that was moved
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
 	Tests/cli/files.py $(BUILD)/debug/vmm
+
+test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
+	Tests/terminal/jobs.py $(BUILD)/debug/vmm
+	Tests/terminal/trap.py $(BUILD)/debug/vmm
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 	Tests/qtest/run.sh $(BUILD)/debug/vmm
@@ -105,7 +109,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build pure embedding test test-moved test-cli test-qtest test-faults stress-burst grid cross-check \
+CHECKS := lint build pure embedding test test-moved test-cli test-terminal test-qtest test-faults stress-burst grid cross-check \
 	fuzz-replay fuzz-burst bench-smoke test-nested test-linux
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests

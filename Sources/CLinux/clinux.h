@@ -21,6 +21,14 @@ static inline int clinux_fallocate(int fd, int mode, long offset, long length)
     return syscall(SYS_fallocate, fd, mode, offset, length) == 0 ? 0 : -errno;
 }
 
+// <sys/signalfd.h> is not in Swift's Glibc. A descriptor from which the signals of `set`, a sigset_t, are read; `flags` are
+// O_NONBLOCK and O_CLOEXEC, which are SFD_'s too. The kernel's set is 8 bytes.
+static inline int clinux_signalfd(const void *set, int flags)
+{
+    int fd = (int)syscall(SYS_signalfd4, -1, set, 8L, flags);
+    return fd < 0 ? -errno : fd;
+}
+
 // Unlocks the slave of the pseudo-terminal whose master is `fd`, and returns the slave's number. Swift does not import
 // _IOW and _IOR requests.
 static inline int clinux_unlock_pty(int fd)

@@ -140,8 +140,8 @@ public final class Machine: @unchecked Sendable {
     /// What was seen of the devices' drivers.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
-    /// Tells the guest of sizes that changed on the host: the terminal's, a disk's.
-    public func rereadSizes() { for device in devices { device.rereadSize() } }
+    /// The host may have changed: tells the guest of a terminal or a disk of another size, and reads the terminal again.
+    public func hostChanged() { for device in devices { device.hostChanged() } }
 
     private func makeVCPU(_ id: Int, _ supported: CPUID) throws(MachineError) -> VCPU {
         do throws(KVMError) {

@@ -176,17 +176,17 @@ private func eventually(_ state: @autoclosure () -> String, _ condition: () -> B
         try slot.start()
         defer { slot.stop() }
         try slot.bringUp()
-        slot.rereadSize()
+        slot.hostChanged()
         #expect(slot.read(at: 0x100, width: 4) == 90 | 30 << 16)
         let generation = slot.get(.configGeneration)
         slot.set(.interruptACK, 2)
-        slot.rereadSize()
+        slot.hostChanged()
         #expect(slot.get(.configGeneration) == generation && !line.isRaised)
 
         slot.set(.status, 0x1f)
         size.ws_col = 120
         try #require(unsafe ioctl(master, UInt(TIOCSWINSZ), &size) == 0)
-        slot.rereadSize()
+        slot.hostChanged()
         #expect(slot.get(.configGeneration) == generation && slot.read(at: 0x100, width: 2) == 90 && !line.isRaised)
         slot.set(.status, 0x0f)
         #expect(slot.get(.configGeneration) == generation + 1 && slot.read(at: 0x100, width: 2) == 120 && line.isRaised)
@@ -224,10 +224,10 @@ private func eventually(_ state: @autoclosure () -> String, _ condition: () -> B
         try slot.start()
         try slot.bringUp()
         let generation = slot.get(.configGeneration)
-        slot.rereadSize()
+        slot.hostChanged()
         #expect(slot.get(.configGeneration) == generation && !line.isRaised)
         try #require(ftruncate(descriptor, 8192) == 0)
-        slot.rereadSize()
+        slot.hostChanged()
         #expect(slot.read(at: 0x100, width: 8) == 16)
         #expect(slot.get(.configGeneration) == generation + 1 && slot.get(.interruptStatus) == 2 && line.isRaised)
     }

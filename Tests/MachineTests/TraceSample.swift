@@ -86,7 +86,7 @@ enum TraceSample: String, CaseIterable, Sendable {
         client.set(disk, .interruptACK, 4)
         // A head that is no descriptor.
         client.offer(disk, 0, first: 200, [])
-        client.kick(disk, 0)
+        client.notify(disk, 0)
         _ = client.status(disk)
     }
 
@@ -95,14 +95,14 @@ enum TraceSample: String, CaseIterable, Sendable {
         client.bringUp(console, queues: 4, features: UInt64(ConsoleFeature.multiport.rawValue))
         client.offer(console, 0, first: 0, [(0x3_0000, 32, true)])
         client.offer(console, 2, first: 0, [(0x3_1000, 32, true)])
-        client.kick(console, 0)
+        client.notify(console, 0)
         client.say("x-input console0 0x68656c6c6f2c20776f726c640a")
         client.say("writel 0x32000 65535")
         client.say("writel 0x32004 9")
         client.offer(console, 3, first: 0, [(0x3_2000, 8, false)])
-        client.kick(console, 3)
+        client.notify(console, 3)
         client.offer(console, 1, first: 0, [(0x3_3000, 5, true)])
-        client.kick(console, 1)
+        client.notify(console, 1)
         client.say("x-size console0 100 40")
         _ = client.get(console, .interruptStatus)
         client.set(console, .status, 0)

@@ -50,6 +50,17 @@ start:
     mov $0x34, %al
     out %al, %dx
     jmp .
+#elif defined(CHATTER)
+    // "chatter" and a new line, again and again.
+    mov $0x3f8, %dx
+1:  mov $text, %esi
+    mov $8, %ecx
+2:  lodsb
+    out %al, %dx
+    loop 2b
+    jmp 1b
+text:
+    .ascii "chatter\n"
 #elif defined(DEBUG_EXIT)
     mov $5, %eax
     out %eax, $0xf4

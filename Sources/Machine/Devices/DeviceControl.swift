@@ -25,7 +25,7 @@ protocol DeviceControl: AnyObject, Sendable {
     /// Takes the output that waits for the host at `port`; nil for a device or a port that has none.
     func takeOutput(port: Int) -> [UInt8]?
     /// Tells the driver if the host's terminal or file has another size than before.
-    func rereadSize()
+    func hostChanged()
     /// What the device's thread did so far.
     var statistics: DeviceStatistics { get }
     /// Starts the device's thread.

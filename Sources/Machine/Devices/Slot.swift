@@ -308,7 +308,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     func takeOutput(port: Int) -> [UInt8]? { nil }
 
     /// Tells the driver if the host's terminal or file has another size than before.
-    func rereadSize() {}
+    func hostChanged() {}
 
     /// What the backend is doing; with the lock held.
     var backendState: BackendState { BackendState() }

@@ -1,4 +1,4 @@
-// The host's end of a console port: where its output goes and its input comes from, and who may come and go there.
+// The host's end of a console port: where its output goes, where its input comes from, and the peers that connect and leave there.
 
 import CLinux
 import Glibc
@@ -9,93 +9,101 @@ public enum ConsoleTarget: Equatable, Sendable {
     case stdio
     /// Nothing: output is dropped, no input comes.
     case null
-    /// A file for the output, made or cut; no input.
+    /// A file for the output, created or truncated; no input.
     case file(String)
-    /// A new pseudo-terminal, whose name is told to the user.
+    /// A new pseudo-terminal; its name is reported to the user.
     case pty
     /// A stream socket with a name in the file system, for one client at a time.
     case unix(String)
-    /// Descriptors of the embedding program, which keeps owning them; nil for no input.
+    /// Descriptors of the embedding program, which keeps them; nil for no input.
     case descriptors(input: Int32?, output: Int32)
 }
 
-/// An input and an output descriptor, either of which can go away while the guest runs, and for a socket or a pseudo-terminal the
-/// door through which the next peer comes.
+/// An input and an output descriptor, either of which can end while the guest runs, and for a socket or a pseudo-terminal what
+/// reports the next peer.
 final class ConsolePort {
     private(set) var input: Int32?
     private(set) var output: Int32?
-    /// Tells of peers: it becomes readable when one may have come. Nil where nobody can come.
+    /// Where peers connect; nil for a target without peers.
     private var peers: Peers?
-    /// Closed at the end.
-    private var owned: Int32?
-    /// Cut before anything is written.
-    private let isFile: Bool
+    /// Descriptors that the port opened, to be closed at the end.
+    private var owned: [Int32] = []
+    /// The output is a file, truncated before anything is written, or with `appends` written from its end on.
+    private var isFile = false
+    private var appends = false
+    /// The input is a terminal, and not read while another job has its foreground.
+    private var isTerminal = false
 
     private enum Peers {
         case listener(UnixListener)
         case terminal(PseudoTerminal)
     }
 
-    /// The output is appended to what is in the file.
-    private var appends = false
-
     /// Opens `target`; messages to the user name the port `name`.
     init(_ target: ConsoleTarget, name: String, appends: Bool = false) throws(MachineError) {
         self.appends = appends
-        var peers: Peers?
-        var owned: Int32?
         switch target {
         case .stdio:
-            // A terminal's buffer can be smaller than what poll lets us write. Opened anew, it can be made not to block without
-            // changing it for the shell, too.
-            let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC
-            let terminal = isatty(1) == 1 ? unsafe open("/proc/self/fd/1", flags) : -1
-            (input, output, owned) = terminal < 0 ? (0, 1, nil) : (0, terminal, terminal)
+            input = reopenTerminal(0, O_RDONLY) ?? 0
+            output = reopenTerminal(1, O_WRONLY) ?? 1
+            isTerminal = Terminal.isInteractive
         case .null: break
         case .descriptors(let source, let sink): (input, output) = (source, sink)
         case .file(let path):
             let descriptor = try HostFiles.openOutput(path) { .console(path: path, errno: $0) }
-            (output, owned) = (descriptor, descriptor)
+            (output, owned, isFile) = (descriptor, [descriptor], true)
         case .unix(let path): peers = .listener(try UnixListener(path: path))
         case .pty:
             let terminal = try PseudoTerminal()
             Log.say("\(name) is at \(terminal.path)")
             peers = .terminal(terminal)
         }
-        self.peers = peers
-        self.owned = owned
-        isFile = if case .file = target { true } else { false }
     }
 
     /// A port at `terminal`.
     init(_ terminal: PseudoTerminal) {
         peers = .terminal(terminal)
-        owned = nil
-        isFile = false
     }
 
     deinit { shut() }
 
-    /// Closes what the port opened, and takes its name away.
+    /// Opens the terminal at standard stream `descriptor` anew; nil if it is none. A terminal's buffer can be smaller than what poll
+    /// lets us write, and what poll saw can be taken by another program that reads the terminal. The new descriptor does not block, and
+    /// the shell's does as before.
+    private func reopenTerminal(_ descriptor: Int32, _ mode: Int32) -> Int32? {
+        guard isatty(descriptor) == 1 else { return nil }
+        let terminal = unsafe open("/proc/self/fd/\(descriptor)", mode | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        guard terminal >= 0 else { return nil }
+        owned.append(terminal)
+        return terminal
+    }
+
+    /// Closes what the port opened, and removes its name.
     func shut() {
-        if let owned { close(owned) }
+        for descriptor in owned { close(descriptor) }
         if case .listener = peers, let input { close(input) }
-        (input, output, owned, peers) = (nil, nil, nil, nil)
+        (input, output, owned, peers) = (nil, nil, [], nil)
     }
 
     /// Truncates an output file, or goes to its end, once the machine is sure to run.
     func begin() {
-        if isFile, let owned { _ = appends ? Int(lseek(owned, 0, SEEK_END)) : Int(ftruncate(owned, 0)) }
+        if isFile, let output { _ = appends ? Int(lseek(output, 0, SEEK_END)) : Int(ftruncate(output, 0)) }
     }
 
-    /// Whether somebody is at the other end. Output to nobody is dropped, as on a serial line.
+    /// Whether there is a peer. Output without one is dropped, as on a serial line.
     var isOpen: Bool { input != nil || output != nil }
 
-    /// Writes give up rather than wait: what the port opened itself it opened so. What it was given may wait when it is asked to
+    /// Writes never wait: the port opened the output itself, without blocking. A descriptor it was given may wait when it is asked to
     /// take more than `poll` promised, which is a page.
-    var neverWaits: Bool { owned != nil || peers != nil }
+    var neverWaits: Bool { output.map(owned.contains) ?? false || peers != nil }
 
-    /// What to listen to while nobody is there, if somebody can come.
+    /// The descriptor to listen to for input, or for a peer; nil if there is none now.
+    var source: Int32? {
+        if isTerminal && Terminal.isBackground { return nil }
+        return input ?? door
+    }
+
+    /// The descriptor to listen to while there is no peer, if one can connect.
     var door: Int32? {
         guard !isOpen, let peers else { return nil }
         return switch peers {
@@ -104,15 +112,15 @@ final class ConsolePort {
         }
     }
 
-    /// Size of the terminal behind `output`, in characters, or nil if it is none.
+    /// Size of the terminal behind `output`, in characters; nil if it is none, or its size is not known.
     static func size(of output: Int32?) -> (columns: UInt16, rows: UInt16)? {
         guard let output else { return nil }
         var size = winsize()
-        guard unsafe ioctl(output, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        guard unsafe ioctl(output, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
         return (size.ws_col, size.ws_row)
     }
 
-    /// Lets in who stands at the door.
+    /// Accepts the next peer, if there is one.
     func admit() {
         switch peers {
         case .listener(let listener):
@@ -125,7 +133,7 @@ final class ConsolePort {
         }
     }
 
-    /// Reads up to `count` bytes of what is there. At the end of input, or on an error, there will be no more from this peer.
+    /// Reads up to `count` bytes without waiting for more. At the end of input, or on an error, this peer's input has ended.
     func read(_ count: Int) -> [UInt8] {
         guard let descriptor = input else { return [] }
         var result = 0
@@ -133,12 +141,13 @@ final class ConsolePort {
             result = unsafe Glibc.read(descriptor, buffer.baseAddress, count)
             initialized = max(0, result)
         }
-        let later = result < 0 && (errno == EINTR || errno == EAGAIN)
+        // A terminal whose foreground was lost since `source` said otherwise refuses the read.
+        let later = result < 0 && (errno == EINTR || errno == EAGAIN || isTerminal && Terminal.isBackground)
         if result <= 0 && !later { peerLeft(from: .input) }
         return bytes
     }
 
-    /// Writes some of `bytes` and says how many. Output that nobody reads any more is gone.
+    /// Writes some of `bytes` and returns how many. Output that cannot be written any more is dropped.
     func write(_ bytes: ArraySlice<UInt8>) -> Int {
         guard let descriptor = output else { return bytes.count }
         let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -153,7 +162,7 @@ final class ConsolePort {
 
     private enum Direction { case input, output }
 
-    /// A peer that came by the door leaves for good in both directions; a pipe ends in the one it serves.
+    /// The peer of a socket or pseudo-terminal left in both directions; a pipe ends in the one it serves.
     private func peerLeft(from direction: Direction) {
         guard let peers else {
             if direction == .input { input = nil } else { output = nil }
@@ -164,13 +173,13 @@ final class ConsolePort {
     }
 }
 
-/// A pseudo-terminal of our own. Its master says nothing of a user who opens the other end, so the file system is asked.
+/// A pseudo-terminal made by vmm. Its master does not report that the other end is opened, so inotify does.
 final class PseudoTerminal: Sendable {
     /// The master.
     let descriptor: Int32
-    /// Where users find it.
+    /// The name of the other end.
     let path: String
-    /// Becomes readable when somebody opens the other end.
+    /// Becomes readable when the other end is opened.
     let opened: Int32
 
     /// Makes one, in raw mode.
@@ -204,7 +213,7 @@ final class PseudoTerminal: Sendable {
         close(opened)
     }
 
-    /// Whether the other end is open; takes note of the openings so far.
+    /// Whether the other end is open; discards the reports of openings so far.
     func isOpenedNow() -> Bool {
         var events = [UInt8](repeating: 0, count: 4096)
         while unsafe events.withUnsafeMutableBytes({ unsafe read(opened, $0.baseAddress, $0.count) }) > 0 {}

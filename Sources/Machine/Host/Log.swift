@@ -1,16 +1,19 @@
-// What vmm says to its user: one line a message, to standard error. Standard output belongs to the guest's console.
+// Messages of vmm to its user: one line each, to standard error. Standard output belongs to the guest's console.
 
 import Glibc
+import Synchronization
 
 /// Messages to the user.
 public enum Log {
-    /// Writes "vmm: " and the message, in one piece. A closed stderr is not our problem.
-    public static func say(_ message: String) {
-        let line = Array("vmm: \(message)\n".utf8)
-        unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
-    }
+    /// Standard error took nothing for a second.
+    private static let isStuck = Atomic(false)
+    /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
+    private static let chunk = 4096
 
-    /// Writes how a run was, as JSON on one line.
+    /// Writes "vmm: " and the message.
+    public static func say(_ message: String) { write("vmm: \(message)\n") }
+
+    /// Writes the outcome of a run, as JSON on one line.
     public static func report(
         _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport]
     ) {
@@ -20,11 +23,27 @@ public enum Log {
             "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
             "conformance": conformance.value,
         ]
-        let line = Array((report.text + "\n").utf8)
-        unsafe line.withUnsafeBytes { _ = unsafe write(2, $0.baseAddress, $0.count) }
+        write(report.text + "\n")
     }
 
-    /// Says what a device's thread did.
+    /// Writes a line. What standard error does not take within a second is dropped: after Ctrl-S at a terminal, or with a reader that
+    /// stopped, neither a signal nor --timeout could end vmm otherwise. A failure, as of a closed standard error, is ignored.
+    private static func write(_ line: String) {
+        var rest = Array(line.utf8)[...]
+        while !rest.isEmpty {
+            var state = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+            let isWritable = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000) > 0
+            isStuck.store(!isWritable, ordering: .relaxed)
+            guard isWritable else { return }
+            let written = unsafe rest.prefix(chunk).withUnsafeBytes {
+                unsafe Glibc.write(2, $0.baseAddress, $0.count)
+            }
+            guard written > 0 else { return }
+            rest.removeFirst(written)
+        }
+    }
+
+    /// Reports the counts of a device's thread.
     public static func say(_ device: String, _ counts: DeviceStatistics) {
         say(
             "\(device): \(counts.suspensions) suspensions; its thread woke \(counts.wakeUps) times, "

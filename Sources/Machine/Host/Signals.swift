@@ -1,71 +1,120 @@
-// Signals, taken one at a time by a thread of their own: no handler runs anything.
+// Signals, read one at a time from a descriptor by a thread of their own: no handler runs anything. A thread in sigwait would take the
+// signals by which the Swift runtime pauses all threads for a backtrace.
 
+import CLinux
 import Glibc
+import KVM
 
 /// What signals act on.
 public protocol SignalReceiver: AnyObject, Sendable {
     /// Ends the run as `signal` would; false if it had ended before.
     func stop(signal: Int32) -> Bool
-    /// Sizes of the host may have changed: the user says so of a disk's, the kernel of the terminal's.
-    func rereadSizes()
-    /// The user wants to know where the devices stand.
+    /// The host may have changed: the size of a disk or of the terminal, or the terminal's foreground job.
+    func hostChanged()
+    /// Reports the state of each device and its driver.
     func diagnose()
 }
 
 extension Machine: SignalReceiver {}
 
 extension QTestMachine: SignalReceiver {
-    /// Sizes are the client's to change.
-    public func rereadSizes() {}
+    /// The client may be the terminal.
+    public func hostChanged() { wake.signal() }
     public func diagnose() { for device in devices { Log.say(device.state.report) } }
 }
 
-/// What signals do to the running machine: SIGINT, SIGTERM and SIGHUP stop it, SIGQUIT says where its devices
-/// stand, SIGWINCH re-reads the terminal's size,
-/// SIGUSR1 the disks', SIGTSTP puts the terminal back while we are stopped. A closed pipe is an error of the write, not a
-/// signal.
+/// The effect of signals on the running machine. SIGINT, SIGTERM and SIGHUP stop it; SIGQUIT reports the state of its devices; SIGUSR1
+/// re-reads the sizes of the disks, SIGWINCH that of the terminal; SIGTSTP restores the terminal and stops the process, SIGCONT
+/// takes the terminal again. SIGHUP stays ignored where nohup(1) ignores it. A closed pipe is an error of the write, and so is a
+/// read from the background of a terminal; a write from there succeeds.
 public final class Signals: @unchecked Sendable {
+    /// Milliseconds between two looks at whether this job is in the foreground: a shell resumes a job that runs without a signal.
+    private static let foregroundPeriod: Int32 = 200
+
     private let lock = Lock()
     private var machine: (any SignalReceiver)?
-    private let set: sigset_t
+    /// Readable while a signal is pending.
+    private let descriptor: Int32
 
     /// Takes the signals over. Without a machine, those that stop one end the process.
     public init() throws(MachineError) {
+        CrashHandler.install()
         var set = sigset_t()
         unsafe sigemptyset(&set)
-        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH, SIGTSTP] { unsafe sigaddset(&set, number) }
+        for number in [SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGWINCH, SIGTSTP, SIGCONT] { unsafe sigaddset(&set, number) }
+        if !Self.isIgnored(SIGHUP) { unsafe sigaddset(&set, SIGHUP) }
+        descriptor = unsafe clinux_signalfd(&set, O_CLOEXEC)
+        guard descriptor >= 0 else { throw .host("no descriptor for signals", errno: -descriptor) }
+        for number in [SIGTTIN, SIGTTOU] { unsafe sigaddset(&set, number) }
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Writes to a pipe without a reader, and beyond the limit of a file's size, fail instead.
         for number in [SIGPIPE, SIGXFSZ] { _ = signal(number, SIG_IGN) }
-        self.set = set
         try Thread("signals") { [self] in serve() }.detach()
     }
 
     /// From now on signals act on `machine`, or on none.
     public func act(on machine: (any SignalReceiver)?) { lock.locked { self.machine = machine } }
 
-    /// Takes signals for ever. One that comes when the machine is stopping already, over a second after another that did, ends
-    /// the process: the user has lost patience, and it is not one keystroke that arrived twice.
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        unsafe sigaction(number, nil, &action)
+        return action.isIgnored
+    }
+
+    /// Serves signals until the process ends. A signal that arrives while the machine is stopping, over a second after another that
+    /// did, ends the process at once; within the second it may be one keystroke that arrived twice.
     private func serve() {
-        var set = set
-        var number: Int32 = 0
-        var patience: Instant?
-        while unsafe sigwait(&set, &number) == 0 {
+        var killDeadline: Instant?
+        while true {
+            let number = next()
             let machine = lock.locked { self.machine }
             switch number {
-            case SIGUSR1, SIGWINCH: machine?.rereadSizes()
+            case SIGUSR1: machine?.hostChanged()
             case SIGQUIT where machine != nil: machine?.diagnose()
-            case SIGTSTP: Terminal.whilePutBack { kill(getpid(), SIGSTOP) }
-            default:
+            case SIGTSTP:
+                Terminal.whilePutBack { stopProcess() }
+                machine?.hostChanged()
+            case SIGWINCH, SIGCONT, nil:
+                Terminal.refresh()
+                machine?.hostChanged()
+            case let number?:
                 if let machine {
                     if machine.stop(signal: number) { continue }
-                    let limit = patience ?? Instant.now.advanced(by: .seconds(1))
-                    patience = limit
-                    if Instant.now < limit { continue }
+                    let deadline = killDeadline ?? Instant.now.advanced(by: .seconds(1))
+                    killDeadline = deadline
+                    if Instant.now < deadline { continue }
                 }
                 Terminal.restore()
                 _exit(128 + number)
             }
         }
+    }
+
+    /// Waits for a signal; nil if this job came to the foreground of its terminal first.
+    private func next() -> Int32? {
+        var isBackground = Terminal.isBackground
+        while true {
+            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if unsafe poll(&state, 1, isBackground ? Self.foregroundPeriod : -1) > 0 {
+                // A signalfd_siginfo, which begins with the signal's number.
+                var record: [32 of UInt32] = .init(repeating: 0)
+                let size = MemoryLayout.size(ofValue: record)
+                if unsafe read(descriptor, &record, size) == size { return Int32(record[0]) }
+            }
+            let wasBackground = isBackground
+            isBackground = Terminal.isBackground
+            if wasBackground && !isBackground { return nil }
+        }
+    }
+
+    /// Stops the process until SIGCONT, by the default action of SIGTSTP: an orphaned process group, which no shell would continue, is
+    /// not stopped.
+    private func stopProcess() {
+        var (stop, before) = (sigset_t(), sigset_t())
+        unsafe sigemptyset(&stop)
+        unsafe sigaddset(&stop, SIGTSTP)
+        unsafe pthread_sigmask(SIG_UNBLOCK, &stop, &before)
+        raise(SIGTSTP)
+        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
     }
 }

@@ -1,4 +1,4 @@
-// Standard input, output and error. A program started without one of them gets its next open file in that place, and a disk
+// Standard input, output and error. A program started without one of them would get its next open file in that place, and a disk
 // image as standard output would be written over with messages.
 
 import Glibc

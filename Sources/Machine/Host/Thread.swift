@@ -1,5 +1,5 @@
-// A pthread with a name. Every signal but the vCPU's own is blocked in it, so that signals find the thread that waits for
-// them.
+// A pthread with a name. Signals are blocked in it, so that the thread that serves them receives them; but not a vCPU's own, those of
+// faults, and SIGPROF.
 
 import CLinux
 import Glibc
@@ -13,8 +13,11 @@ struct Thread: ~Copyable {
         var everything = sigset_t()
         var before = sigset_t()
         unsafe sigfillset(&everything)
-        // A fault of ours must find its handler, which puts the terminal back.
-        for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { unsafe sigdelset(&everything, fault) }
+        // A fault must reach its handler, which restores the terminal; by SIGPROF the Swift runtime's pauses the other threads for a
+        // backtrace, and waits for them.
+        for number in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF] {
+            unsafe sigdelset(&everything, number)
+        }
         unsafe pthread_sigmask(SIG_SETMASK, &everything, &before)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
 
@@ -38,7 +41,7 @@ struct Thread: ~Copyable {
         self.handle = handle
     }
 
-    /// Names the calling thread. A wish: the name is for people.
+    /// Names the calling thread for ps and gdb. A failure is ignored.
     private static func setName(_ name: String) {
         let file = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
         guard file >= 0 else { return }
@@ -47,7 +50,7 @@ struct Thread: ~Copyable {
         close(file)
     }
 
-    /// What the calling thread is called.
+    /// The calling thread's name.
     static var currentName: String {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16) { buffer in
             guard let base = buffer.baseAddress, unsafe clinux_thread_name(base) == 0 else { return "" }
@@ -58,7 +61,7 @@ struct Thread: ~Copyable {
     /// Waits until the thread has ended.
     consuming func join() { pthread_join(handle, nil) }
 
-    /// Lets it run on by itself.
+    /// Lets the thread run on; it is not joined.
     consuming func detach() { pthread_detach(handle) }
 }
 

@@ -15,7 +15,7 @@ public final class QTestMachine: @unchecked Sendable {
     private let time = SteppedTime()
     let trace: TraceWriter?
     let completion = RunCompletion()
-    /// Signalled when something outside ends the run.
+    /// Signalled when a signal ends the run, or the terminal's foreground may have changed.
     let wake: EventFD
 
     /// Rounds of all devices that one command is given; the largest queue needs half as many. A driver can make a disk write the

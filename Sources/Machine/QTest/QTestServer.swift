@@ -52,6 +52,8 @@ private struct QTestServer {
     private let machine: QTestMachine
     private let session: QTestSession
     private let input: Int32
+    /// The input is a terminal, and not read while another job has its foreground.
+    private let isAtTerminal: Bool
     private let output: Int32
     private let listener: UnixListener?
     private let deadline: Instant?
@@ -67,6 +69,7 @@ private struct QTestServer {
         self.machine = machine
         session = QTestSession(machine)
         self.input = input
+        isAtTerminal = input == 0 && Terminal.isInteractive
         self.output = output
         self.listener = listener
         self.deadline = deadline
@@ -81,6 +84,7 @@ private struct QTestServer {
                 pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             ]
             sleep(&descriptors, deadline)
+            machine.wake.take()
             if descriptors[1].revents != 0 { return true }
         }
         return false
@@ -103,11 +107,13 @@ private struct QTestServer {
             if !owed && atEnd { return .clientLeft }
             var descriptors: [4 of pollfd] = [
                 pollfd(fd: machine.wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: owed ? -1 : input, events: Int16(POLLIN), revents: 0),
+                pollfd(
+                    fd: owed || isAtTerminal && Terminal.isBackground ? -1 : input, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: owed ? output : -1, events: Int16(POLLOUT), revents: 0),
                 pollfd(fd: listener?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
             ]
             Self.sleep(&descriptors, deadline)
+            machine.wake.take()
             if descriptors[1].revents != 0 { readSome() }
             if descriptors[2].revents != 0, !writeSome() { return .clientLeft }
             if descriptors[3].revents != 0 { listener?.refuse() }
@@ -135,7 +141,7 @@ private struct QTestServer {
             result = unsafe read(input, buffer.baseAddress, Self.chunk)
             initialized = max(0, result)
         }
-        if result < 0 && (errno == EINTR || errno == EAGAIN) { return }
+        if result < 0 && (errno == EINTR || errno == EAGAIN || isAtTerminal && Terminal.isBackground) { return }
         if result <= 0 { atEnd = true }
         lines.append(bytes)
     }

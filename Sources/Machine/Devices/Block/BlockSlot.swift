@@ -66,7 +66,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     /// Reads the image's size again and tells the driver if it changed.
-    override func rereadSize() {
+    override func hostChanged() {
         let capacity = backend.capacity
         withTransport { apply(transport.change { $0.capacity = capacity }) }
     }

@@ -47,8 +47,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         for stream in streams { stream.end.shut() }
     }
 
-    /// Tells the driver if the terminal's size changed.
-    override func rereadSize() {
+    /// Reads the terminal again, if this job is in its foreground, and tells the driver if the terminal's size changed.
+    override func hostChanged() {
+        workers[0].signal()
         guard let size = ConsolePort.size(of: screen) else { return }
         resize(columns: size.columns, rows: size.rows)
     }
@@ -115,7 +116,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 let listens =
                     stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
                     || wakesGuest && transport.shouldReportInput
-                let source = listens ? stream.end.input ?? stream.end.door ?? -1 : -1
+                let source = listens ? stream.end.source ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
                 if stream.end.output == nil { dropped.insert(QueueSet(queue: stream.port)) }

@@ -32,7 +32,7 @@ enum EntropySource {
             for start in stride(from: 0, to: buffer.count, by: Self.hostPiece) {
                 let piece = unsafe UnsafeMutableRawBufferPointer(
                     rebasing: buffer[start..<min(start + Self.hostPiece, buffer.count)])
-                guard unsafe getentropy(piece.baseAddress!, piece.count) == 0 else { return false }
+                guard let base = piece.baseAddress, unsafe getentropy(base, piece.count) == 0 else { return false }
             }
         case .sequence(var state):
             for start in stride(from: 0, to: buffer.count, by: 8) {
