@@ -13,6 +13,8 @@ extension Outcome {
 protocol BlockBackend: AnyObject, Sendable {
     /// Sectors of 512 bytes at the moment.
     var capacity: UInt64 { get }
+    /// Whether a write zeroes with unmap can deallocate sectors.
+    var canDeallocate: Bool { get }
     /// Carries a request out; `identity` is what the disk calls itself.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
     /// Carries a request out if that takes no waiting for a device; nil if it would.
@@ -22,6 +24,8 @@ protocol BlockBackend: AnyObject, Sendable {
 }
 
 extension BlockBackend {
+    var canDeallocate: Bool { false }
+
     /// All there is.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }
 

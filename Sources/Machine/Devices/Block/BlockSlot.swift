@@ -259,6 +259,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
     }
 
+    override var writeZeroesMayUnmap: Bool? { transport.writeZeroesMayUnmap }
+
     override var backendState: BackendState {
         BackendState(holding: holding, waiting: held.count, failing: failures.count)
     }

@@ -11,6 +11,10 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     /// The same file past the host's page cache, if it was asked for.
     private let direct: Int32?
 
+    /// The file system punches holes, as a try behind the end of the file shows, where there is nothing. A block device does not show
+    /// it without losing data: it may.
+    let canDeallocate: Bool
+
     private let lock = Lock()
     /// Under the lock: a flush has failed.
     private var hasLostWrites = false
@@ -44,6 +48,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         self.path = path
         self.descriptor = descriptor
         self.direct = direct ? past : nil
+        canDeallocate = !readOnly && Self.canPunchHoles(descriptor)
     }
 
     deinit {
@@ -68,6 +73,13 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         case EAGAIN: return .locked
         case let number: return .failed(errno: number)
         }
+    }
+
+    private static func canPunchHoles(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFBLK
+            || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
     }
 
     var capacity: UInt64 {
@@ -159,7 +171,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
 
     /// Gives the range back to the host. That is a wish: where the host cannot, it stays as it is (VIRTIO 1.4, 5.2.6.2).
     private func discard(_ request: Block.Request) -> Outcome {
-        switch allocate(FALLOC_FL_PUNCH_HOLE, request) {
+        switch allocate(request, FALLOC_FL_PUNCH_HOLE) {
         case 0, EOPNOTSUPP, ENOSYS, EINVAL: .ok()
         case let number: Outcome(errno: number)
         }
@@ -167,7 +179,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
 
     /// Zeroes the range, by writing where the host has no shorter way.
     private func writeZeroes(_ request: Block.Request, mayUnmap: Bool) -> Outcome {
-        switch allocate(mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, request) {
+        switch allocate(request, mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) {
         case 0: return .ok()
         case EOPNOTSUPP, ENOSYS, EINVAL: break
         case let number: return Outcome(errno: number)
@@ -183,12 +195,16 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         return .ok()
     }
 
-    /// fallocate in `mode` on the request's range, the file's size kept: 0 or an errno. A range of nothing is always done.
-    private func allocate(_ mode: Int32, _ request: Block.Request) -> Int32 {
+    /// fallocate in `mode` on the request's range: 0 or an errno. A range of nothing is always done.
+    private func allocate(_ request: Block.Request, _ mode: Int32) -> Int32 {
         guard request.count > 0 else { return 0 }
+        return Self.allocate(descriptor, mode, Int(request.offset), Int(request.count))
+    }
+
+    /// fallocate in `mode`, the file's size kept: 0 or an errno.
+    private static func allocate(_ descriptor: Int32, _ mode: Int32, _ offset: Int, _ count: Int) -> Int32 {
         while true {
-            let result = clinux_fallocate(
-                descriptor, mode | FALLOC_FL_KEEP_SIZE, Int(request.offset), Int(request.count))
+            let result = clinux_fallocate(descriptor, mode | FALLOC_FL_KEEP_SIZE, offset, count)
             if result != -EINTR { return -result }
         }
     }
