@@ -7,6 +7,7 @@
 import contextlib
 import os
 import select
+import stat
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,16 @@ def inputs_as_outputs():
         refused(f"timeline in {name}", SAME, "trace-view", "trace", "-o", name)
     refused("two new outputs in one", IN_USE, "kernel", "--console", "file=new", "--port", "file=./new",
             creates=["new"])
+
+
+def block_devices():
+    """Two nodes of one block device are one file. It is not opened, so there need be none."""
+    try:
+        for name in ("node", "other"):
+            os.mknod(name, stat.S_IFBLK | 0o600, os.makedev(7, 250))
+    except PermissionError:
+        return print("skipped - console in a block device: this user cannot make its node")
+    refused("console in a block device", SAME, "kernel", "-d", "node", "--console", "file=other")
 
 
 def standard_streams():
@@ -181,7 +192,7 @@ def sharing():
 
 def runs_of_the_guest():
     """The built-in guest runs once in each dialect: the second run appends."""
-    result = run("-a", "only=blk-flush", "--console", "file=old", "--port", "file=port")
+    result = run("-a", "only=blk-flush", "--console", "file=old", "--port", "file=port", "--serial", "file=uart")
     text = open("old").read()
     check("the console's file of two runs", "" if result.returncode == 0 and text.count("TAP version 13") == 2
           and "what was in" not in text else f"{text!r}; {result.stderr}")
@@ -194,7 +205,7 @@ def runs_of_the_guest():
 with tempfile.TemporaryDirectory() as work:
     os.chdir(work)
     make_files()
-    for case in (inputs_as_outputs, standard_streams, other_process, no_trace, runs_that_cannot_begin, sharing):
+    for case in (inputs_as_outputs, block_devices, standard_streams, other_process, no_trace, runs_that_cannot_begin, sharing):
         case()
     if subprocess.run([KVM, "needed", "output cases with a guest"]).returncode == 0:
         runs_of_the_guest()
