@@ -187,7 +187,7 @@ def sharing():
             "--serial", "file=/dev/null", "--trace", "/dev/null")
     result = run("--qtest", "stdio", "-d", "image,ro", "-d", "image-hard,ro", "--trace", "/dev/stderr")
     check("a read-only disk twice, trace in a pipe", "" if result.returncode == 0 else result.stderr)
-    refused("a writable disk twice", "in use: named twice", "--qtest", "stdio", "-d", "image", "-d", "image-link")
+    refused("a writable disk twice", "named twice", "--qtest", "stdio", "-d", "image", "-d", "image-link")
 
 
 def runs_of_the_guest():
