@@ -123,6 +123,8 @@ extension Machine {
         public var consoleOffer = Offer()
         /// Further ports of the console, from port 1 on.
         public var ports: [Port] = []
+        /// The output files of the console, its ports and the serial port keep what is in them, and more is appended.
+        public var appendsOutput = false
         /// Whether the console's input is searched for the escape key Ctrl-A: it is a terminal in raw mode.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.

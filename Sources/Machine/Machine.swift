@@ -31,6 +31,7 @@ public final class Machine: @unchecked Sendable {
 
     init(_ configuration: Configuration, hooks: TestHooks) throws(MachineError) {
         // Mistakes of the user come first: they are found without KVM.
+        try HostFiles(configuration, isQTest: false).check()
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: false, hasTestDevices: configuration.kernel == nil))
         let ram: RAM
@@ -38,7 +39,7 @@ public final class Machine: @unchecked Sendable {
         let kernel = try Self.load(configuration, devices: plan.count, into: ram)
         (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
-            try ConsolePort(target, name: "the serial port")
+            try ConsolePort(target, name: "the serial port", appends: configuration.appendsOutput)
         }
 
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }

@@ -13,8 +13,12 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case disk(path: String, problem: DiskProblem)
     case console(path: String, errno: Int32)
     case trace(path: String, errno: Int32)
+    case notATrace(path: String)
     case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
+    /// An output would overwrite `other`.
+    case sameFile(output: String, other: String)
+    case outputInUse(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
     /// A call to the host failed; the text says what for.
@@ -58,8 +62,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "console \(path) cannot be opened: \(reason(number)); check the path, or give another target"
         case .trace(let path, let number):
             "trace \(path) cannot be used: \(reason(number)); check the path and its file system"
+        case .notATrace(let path):
+            "\(path) exists and is not a trace, which --trace would overwrite; delete it or choose another file for the trace"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
+        case .sameFile(let output, let other):
+            "\(output) and \(other) are the same file, which would be overwritten; choose another file for the output"
+        case .outputInUse(let path):
+            "\(path) is in use, as a disk image or for another output, and would be overwritten; choose another file"
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"

@@ -219,10 +219,10 @@ struct Run: ParsableCommand {
         StandardStreams.ensureOpen()
         let signals = try Signals()
         if let qtest { return try serve(qtest.target, signals) }
-        if let suspend { return try boot(suspend, signals, isLast: true) }
-        guard builtIn else { return try boot(SuspendOption(dialect: .draft), signals, isLast: true) }
+        if suspend != nil || !builtIn { return try boot(suspend ?? SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
-            let code = try boot(SuspendOption(dialect: dialect), signals, isLast: dialect == .ratified)
+            let code = try boot(
+                SuspendOption(dialect: dialect), signals, isFirst: dialect == .draft, isLast: dialect == .ratified)
             if code != 0 { return code }
         }
         return 0
@@ -230,8 +230,11 @@ struct Run: ParsableCommand {
 
     /// Makes the machine, runs it to its end, and prints the outcome. The last machine is not deallocated: the kernel does that with
     /// the process, in less than half the time.
-    private func boot(_ suspend: SuspendOption, _ signals: Signals, isLast: Bool) throws(MachineError) -> Int32 {
-        let configuration = makeConfiguration(suspend.dialect)
+    private func boot(
+        _ suspend: SuspendOption, _ signals: Signals, isFirst: Bool = true, isLast: Bool = true
+    ) throws(MachineError) -> Int32 {
+        var configuration = makeConfiguration(suspend.dialect)
+        configuration.appendsOutput = !isFirst
         let machine = try Machine(configuration)
         if isLast { _ = unsafe Unmanaged.passRetained(machine) }
         signals.act(on: machine)
@@ -325,7 +328,7 @@ struct Run: ParsableCommand {
         configuration.reportsViolations = !builtIn || verbose
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
-        configuration.console = console?.target ?? .stdio
+        configuration.console = console?.target ?? (qtest == nil || qtest?.target == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }

@@ -170,6 +170,7 @@ import Testing
         #expect(bytes.count == ones.count)
         #expect(bytes[..<start].allSatisfy { $0 == 1 } && bytes[(start + count)...].allSatisfy { $0 == 1 })
         #expect(bytes[start..<start + count].allSatisfy { $0 == 0 })
+        #expect(disk.canDeallocate)
         if mayUnmap { #expect(blocks(of: path) < before, "unmap deallocates blocks") }
     }
 

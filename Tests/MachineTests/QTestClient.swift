@@ -28,6 +28,7 @@ final class QTestClient {
         configuration.reportsViolations = false
         edit(&configuration)
         machine = try QTestMachine(configuration)
+        try machine.begin()
         session = QTestSession(machine)
     }
 

@@ -138,7 +138,7 @@ private func asVersion1(_ lines: [String]) -> [String] {
         let writer = try TraceWriter(path: file.path, time: MonotonicTime())
         let disk = TracedDevice(
             name: "blk0", deviceID: DeviceID.block, offered: .version1, dialect: nil, freeze: .wide, conform: .report,
-            configuration: 8, queues: 1, queueSize: 8, ports: [])
+            configuration: 8, queues: 1, queueSize: 8, ports: [], writeZeroesMayUnmap: nil)
         try writer.begin([disk], memory: 8 << 20)
         // A mistake of the driver's, and then more than the buffer holds.
         writer.add([.read(offset: 0, width: 1, value: 0)], device: 0)
@@ -147,6 +147,25 @@ private func asVersion1(_ lines: [String]) -> [String] {
         let check = try file.check()
         #expect(check.unknown.count == 1 && check.unknown[0].contains("lacks 262144 events"), "\(check.unknown)")
         #expect(Findings(check.conformance).broken == ["blk0 4.2.2.2-4": 1])
+    }
+
+    @Test("write_zeroes_may_unmap is what the disk can do, in the trace too; one without it is of a disk that reads 1")
+    func mayUnmap() throws {
+        let image = try TraceFile(String(repeating: "x", count: 4096))
+        for disks in [[], [Machine.Configuration.Disk(path: image.path)]] {
+            let file = try TraceFile()
+            let client = try QTestClient {
+                $0.trace = file.path
+                $0.disks = disks
+            }
+            let canDeallocate = !disks.isEmpty
+            let field = client.address(QTestClient.disk, 0x100 + UInt32(BlockConfiguration.writeZeroesMayUnmap))
+            #expect(client.number("readb \(field)") == (canDeallocate ? 1 : 0))
+            client.closeTrace()
+            #expect(try file.check().unknown == [])
+            try file.write(file.text.replacing(#/"writeZeroesMayUnmap":(true|false),?/#, with: ""))
+            #expect(try file.check().unknown.isEmpty == canDeallocate)
+        }
     }
 
     @Test("Two devices' events may come in any order")

@@ -154,6 +154,16 @@ expect "qtest, a driver that is refused" 65 "" \
 expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
 expect "qtest, nobody looks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
 
+# A disk's write_zeroes_may_unmap.
+expect "an image with holes" 0 "" \
+    sh -c "echo readb 0xd0001138 | '$vmm' --qtest stdio -d disk.img | grep -qx 'OK 0x0000000000000001'"
+if unshare -m true 2> /dev/null; then
+    expect "an image where no holes can be punched" 0 "" unshare -m sh -c \
+        "mount -t ramfs none directory && truncate -s 1M directory/image && echo readb 0xd0001138 | '$vmm' --qtest stdio -d directory/image | grep -qx 'OK 0x0000000000000000'"
+else
+    skip "an image where no holes can be punched" "this user cannot unshare mounts"
+fi
+
 # qtest needs no KVM. A pipe opened for both ways has no end.
 expect "qtest at the end of its input" 0 "" "$vmm" --qtest stdio
 expect "qtest says why it ends" 0 "client left" "$vmm" --qtest stdio -v

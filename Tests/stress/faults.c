@@ -6,7 +6,8 @@
  *   again       preadv2 and pwritev2 by way of syscall() answer EAGAIN, io_uring_setup answers EPERM
  *   short       a transfer moves a part of what it was asked for
  *   eintr       every second call is interrupted before it does anything
- *   eio=N       every Nth call fails with EIO, fdatasync too
+ *   eio=N       every Nth transfer fails with EIO
+ *   sync=N      the Nth fdatasync fails with EIO, and the others do not: the host reports a failed writeback once
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,9 +24,9 @@
 
 /* The file's five words, in the order in which the test names them. */
 static struct counts { atomic_ulong calls, shortened, interrupted, failed, synced; } dummy, *counts = &dummy;
-static atomic_ulong turn;
+static atomic_ulong turn, syncs;
 static int again, shortens, interrupts;
-static unsigned long every;
+static unsigned long every, failing_sync;
 
 __attribute__((constructor)) static void start(void) {
     const char *wanted = getenv("FAULTS"), *log = getenv("FAULTS_LOG");
@@ -35,27 +36,35 @@ __attribute__((constructor)) static void start(void) {
     interrupts = strstr(wanted, "eintr") != 0;
     const char *eio = strstr(wanted, "eio=");
     if (eio) every = strtoul(eio + 4, 0, 10);
+    const char *sync = strstr(wanted, "sync=");
+    if (sync) failing_sync = strtoul(sync + 5, 0, 10);
     int file = open(log, O_RDWR);
     void *shared = file < 0 ? MAP_FAILED : mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (shared == MAP_FAILED) abort();
     counts = shared;
 }
 
-/* Whether this call is to fail, with errno set. */
-static int fails(void) {
+static int fails_with_eio(int yes) {
+    if (!yes) return 0;
+    atomic_fetch_add(&counts->failed, 1);
+    errno = EIO;
+    return 1;
+}
+
+/* Whether this call is to be interrupted, with errno set; `number` is its number. */
+static int is_interrupted(unsigned long *number) {
     atomic_fetch_add(&counts->calls, 1);
-    unsigned long number = atomic_fetch_add(&turn, 1) + 1;
-    if (interrupts && number % 2) {
-        atomic_fetch_add(&counts->interrupted, 1);
-        errno = EINTR;
-        return 1;
-    }
-    if (every && number % every == 0) {
-        atomic_fetch_add(&counts->failed, 1);
-        errno = EIO;
-        return 1;
-    }
-    return 0;
+    *number = atomic_fetch_add(&turn, 1) + 1;
+    if (!interrupts || *number % 2 == 0) return 0;
+    atomic_fetch_add(&counts->interrupted, 1);
+    errno = EINTR;
+    return 1;
+}
+
+/* Whether this transfer is to fail, with errno set. */
+static int fails(void) {
+    unsigned long number;
+    return is_interrupted(&number) || fails_with_eio(every && number % every == 0);
 }
 
 typedef ssize_t transfer(int, const struct iovec *, int, off_t);
@@ -104,7 +113,9 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
 
 int fdatasync(int fd) {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-    if (fails()) return -1;
+    unsigned long number;
+    if (is_interrupted(&number)) return -1;
+    if (fails_with_eio(atomic_fetch_add(&syncs, 1) + 1 == failing_sync)) return -1;
     atomic_fetch_add(&counts->synced, 1);
     return real(fd);
 }

@@ -202,12 +202,16 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 name: name, deviceID: Device.deviceID, offered: transport.offered, dialect: transport.lifecycle.dialect,
                 freeze: transport.freezeScope, conform: transport.conformance.mode,
                 configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
-                queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal })
+                queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
+                writeZeroesMayUnmap: writeZeroesMayUnmap)
         }
     }
 
     /// The names of further ports; empty for a device without ports.
     var portNames: [[UInt8]] { [] }
+
+    /// What write_zeroes_may_unmap reads, of a disk.
+    var writeZeroesMayUnmap: Bool? { nil }
 
     /// The number of the current suspension; nil if the device is not suspended. With the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }

@@ -28,8 +28,9 @@ final class ConsolePort {
     private var peers: Peers?
     /// Descriptors that the port opened, to be closed at the end.
     private var owned: [Int32] = []
-    /// The output is a file, truncated before anything is written.
+    /// The output is a file, truncated before anything is written, or with `appends` written from its end on.
     private var isFile = false
+    private var appends = false
     /// The input is a terminal, and not read while another job has its foreground.
     private var isTerminal = false
 
@@ -39,7 +40,8 @@ final class ConsolePort {
     }
 
     /// Opens `target`; messages to the user name the port `name`.
-    init(_ target: ConsoleTarget, name: String) throws(MachineError) {
+    init(_ target: ConsoleTarget, name: String, appends: Bool = false) throws(MachineError) {
+        self.appends = appends
         switch target {
         case .stdio:
             input = reopenTerminal(0, O_RDONLY) ?? 0
@@ -48,9 +50,7 @@ final class ConsolePort {
         case .null: break
         case .descriptors(let source, let sink): (input, output) = (source, sink)
         case .file(let path):
-            // A pipe without a reader is an error; without O_NONBLOCK this would wait for one.
-            let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
-            guard descriptor >= 0 else { throw .console(path: path, errno: errno) }
+            let descriptor = try HostFiles.openOutput(path) { .console(path: path, errno: $0) }
             (output, owned, isFile) = (descriptor, [descriptor], true)
         case .unix(let path): peers = .listener(try UnixListener(path: path))
         case .pty:
@@ -85,9 +85,9 @@ final class ConsolePort {
         (input, output, owned, peers) = (nil, nil, [], nil)
     }
 
-    /// Truncates an output file, once the machine is sure to run.
+    /// Truncates an output file, or goes to its end, once the machine is sure to run.
     func begin() {
-        if isFile, let output { _ = ftruncate(output, 0) }
+        if isFile, let output { _ = appends ? Int(lseek(output, 0, SEEK_END)) : Int(ftruncate(output, 0)) }
     }
 
     /// Whether there is a peer. Output without one is dropped, as on a serial line.

@@ -23,6 +23,7 @@ public final class QTestMachine: @unchecked Sendable {
 
     /// Makes a machine with `configuration`'s memory and disks, or the built-in guest's disks if it names none. Loads no kernel.
     public init(_ configuration: Machine.Configuration) throws(MachineError) {
+        try HostFiles(configuration, isQTest: true).check()
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: true, hasTestDevices: configuration.hasNoDevices))
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
@@ -35,8 +36,10 @@ public final class QTestMachine: @unchecked Sendable {
             configuration: configuration, connections: connections, usesIOEventFDs: false, time: time, trace: trace)
         devices = try plan.makeDevices(factory)
         board = Board(regions: devices, testDevice: devices)
-        try trace?.begin(devices.map(\.traced), memory: configuration.memory)
     }
+
+    /// Begins the trace, once all that the run needs is open and before a line is carried out.
+    func begin() throws(MachineError) { try trace?.begin(devices.map(\.traced), memory: ram.size) }
 
     /// Ends the run, from any thread, as `signal` would; false if it had already ended.
     @discardableResult

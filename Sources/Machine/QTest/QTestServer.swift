@@ -23,10 +23,12 @@ extension QTestMachine {
         let deadline = timeout.map { Instant.now.advanced(by: $0) }
         switch target {
         case .stdio:
+            try begin()
             var server = QTestServer(self, input: 0, output: 1, listener: nil, deadline: deadline)
             return server.run()
         case .unix(let path):
             let listener = try UnixListener(path: path)
+            try begin()
             Log.say("waiting for a qtest client at \(path)")
             var client: Int32?
             while client == nil {

@@ -20,6 +20,8 @@ struct TracedDevice: Sendable {
     let queueSize: UInt16
     /// The names of a console's further ports, as `0x` and two digits a byte.
     let ports: [String]
+    /// A disk's write_zeroes_may_unmap; nil in traces from before it depended on the backend, of disks where it read 1.
+    let writeZeroesMayUnmap: Bool?
 }
 
 /// A line of a trace: its head, a device, an event, or its end. A member that does not apply is nil.
@@ -45,6 +47,7 @@ struct TraceLine: Decodable, Sendable {
     var queues: UInt32?
     var queueSize: UInt16?
     var ports: [String]?
+    var writeZeroesMayUnmap: Bool?
     // An event: nanoseconds, thread, index of the device, what.
     var t: UInt64?
     var by: String?
@@ -99,6 +102,7 @@ struct TraceLine: Decodable, Sendable {
         queues = UInt32(device.queues)
         queueSize = device.queueSize
         ports = device.ports
+        writeZeroesMayUnmap = device.writeZeroesMayUnmap
     }
 
     private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
@@ -147,6 +151,7 @@ struct TraceLine: Decodable, Sendable {
         number("queues", queues)
         number("queueSize", queueSize)
         add("ports", ports.map { .array($0.map { .string($0) }) })
+        flag("writeZeroesMayUnmap", writeZeroesMayUnmap)
         number("room", room)
         number("segments", segments)
         flag("asksForKick", asksForKick)
@@ -307,7 +312,7 @@ struct TraceLine: Decodable, Sendable {
             name: device, deviceID: type, offered: Features(rawValue: offered),
             dialect: dialect.map { $0 == "draft" ? .draft : .ratified }, freeze: freeze == "narrow" ? .narrow : .wide,
             conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize,
-            ports: ports ?? [])
+            ports: ports ?? [], writeZeroesMayUnmap: writeZeroesMayUnmap)
     }
 }
 

@@ -1,6 +1,7 @@
 // A trace, read back line by line, as far as it is whole: up to its end, or to the first line that is missing, cut or not readable.
 
 import FoundationEssentials
+import Glibc
 import Virtio
 
 /// Reads the events of a trace.
@@ -42,6 +43,18 @@ struct TraceReader {
         }
         self.devices = devices
         self.lines = lines
+    }
+
+    /// Whether a new trace may replace the file at `path`: it is missing, empty, a trace, or no regular file.
+    static func canReplace(_ path: String) -> Bool {
+        guard FileIdentity(path: path) != nil else { return true }
+        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        let head = Array("{\"trace\":".utf8)
+        var bytes = [UInt8](repeating: 0, count: head.count)
+        let count = unsafe read(file, &bytes, bytes.count)
+        return count == 0 || bytes == head
     }
 
     /// The number of the line of the last event, from 1.

@@ -25,10 +25,19 @@ public enum TraceView {
     /// Writes the trace at `path` as a timeline to the file `output`, to standard output if nil. Returns why it is not all of the
     /// run, as a sentence; nil if it is, as far as that can be told.
     public static func write(_ path: String, to output: String?) throws(MachineError) -> String? {
+        var files = HostFiles()
+        files.reads(path, as: "the trace")
+        if let output {
+            files.writes(output, as: "the timeline")
+        } else {
+            files.writes(descriptor: 1, as: "standard output")
+        }
+        try files.check()
         var reader = try TraceReader(path: path)
-        let file = try output.map { (path) throws(MachineError) -> Int32 in
-            let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-            guard file >= 0 else { throw .trace(path: path, errno: errno) }
+        let file = try output.map { (path) throws(MachineError) in
+            let file = try HostFiles.openOutput(path) { .trace(path: path, errno: $0) }
+            _ = fcntl(file, F_SETFL, 0)
+            _ = ftruncate(file, 0)
             return file
         }
         defer { if let file { close(file) } }

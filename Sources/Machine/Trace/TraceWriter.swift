@@ -40,19 +40,18 @@ final class TraceWriter: @unchecked Sendable {
     /// Nothing has kept a line from being written.
     private var isWhole = true
 
-    /// Cuts or makes the file at `path`.
+    /// Opens the file at `path`, or creates it. What is in it stays until `begin`.
     init(path: String, time: any TimeSource) throws(MachineError) {
-        // A pipe without a reader is an error: opening it does not wait for one.
-        file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0o644)
-        guard file >= 0 else { throw .trace(path: path, errno: errno) }
+        file = try HostFiles.openOutput(path) { .trace(path: path, errno: $0) }
         _ = fcntl(file, F_SETFL, 0)
         self.path = path
         self.time = time
         start = time.now
     }
 
-    /// Writes what the trace begins with, and from now on takes events. Comes before anything has happened to the devices.
+    /// Truncates the file, writes what the trace begins with, and from now on takes events. Comes before anything has happened to the devices.
     func begin(_ devices: [TracedDevice], memory: UInt64) throws(MachineError) {
+        _ = ftruncate(file, 0)
         waiting.reserveCapacity(Self.room)
         var text = text(of: TraceLine(memory: memory))
         for device in devices { text += self.text(of: TraceLine(device)) }

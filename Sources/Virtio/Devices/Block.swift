@@ -64,6 +64,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     /// Number of request queues.
     private let queues: UInt16
     private let readOnly: Bool
+    let writeZeroesMayUnmap: Bool
     private var capacity: UInt64
     private var offered: Features = []
     private var accepted: Features = []
@@ -71,10 +72,15 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     private var writeback = true
 
     /// Creates a disk of `capacity` sectors of 512 bytes with `queues` request queues, 1 to 32, of `queueSize` entries.
-    public init(capacity: UInt64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256) {
+    /// `writeZeroesMayUnmap` is whether its backend can deallocate sectors in a write zeroes (5.2.6.2).
+    public init(
+        capacity: UInt64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
+        writeZeroesMayUnmap: Bool = true
+    ) {
         precondition(queues > 0)
         self.capacity = capacity
         self.readOnly = readOnly
+        self.writeZeroesMayUnmap = writeZeroesMayUnmap
         self.queues = queues
         self.queueSize = queueSize
     }
@@ -128,7 +134,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         if offered.contains(BlockFeature.writeZeroes) {
             bytes.store(Self.maximumRange, at: Field.maximumWriteZeroesSectors)
             bytes.store(UInt32(1), at: Field.maximumWriteZeroesSegments)
-            bytes.store(UInt8(1), at: Field.writeZeroesMayUnmap)
+            bytes.store(UInt8(writeZeroesMayUnmap ? 1 : 0), at: Field.writeZeroesMayUnmap)
         }
         return bytes
     }

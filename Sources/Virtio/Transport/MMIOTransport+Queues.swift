@@ -175,6 +175,11 @@ extension MMIOTransport where Device: ~Copyable {
     }
 }
 
+extension MMIOTransport where Device == Block {
+    /// What write_zeroes_may_unmap reads, if write zeroes is offered.
+    public var writeZeroesMayUnmap: Bool { device.writeZeroesMayUnmap }
+}
+
 extension MMIOTransport where Device == Console {
     /// Bytes of input the console accepts now for `port`. A suspended console keeps what it has and accepts no more:
     /// the rest stays with the host.

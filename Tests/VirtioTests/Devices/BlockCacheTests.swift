@@ -141,6 +141,12 @@ struct BlockCacheTests {
         #expect((0..<256).map { UInt8(driver.configuration($0, width: 1)) } == expected)
     }
 
+    @Test("write_zeroes_may_unmap says whether the backend can deallocate (5.2.6.2)", arguments: [false, true])
+    func mayUnmap(can: Bool) {
+        let driver = BlockDriver(writeZeroesMayUnmap: can)
+        #expect(driver.configuration(BlockConfiguration.writeZeroesMayUnmap, width: 1) == (can ? 1 : 0))
+    }
+
     @Test(
         "seg_max is the queue size without header and status, and at least 1",
         arguments: [1, 2, 3, 4, 256, 32768] as [UInt16])

@@ -80,11 +80,13 @@ final class BlockDriver: FakeDriver<Block> {
     init(
         sectors: Int = 64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
         suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(), adding: Features = [],
-        withholding: Features = [], memory: FakeMemory = FakeMemory()
+        withholding: Features = [], memory: FakeMemory = FakeMemory(), writeZeroesMayUnmap: Bool = true
     ) {
         let disk = MemoryDisk(sectors: sectors)
         self.disk = disk
-        let device = Block(capacity: UInt64(sectors), readOnly: readOnly, queues: queues, queueSize: queueSize)
+        let device = Block(
+            capacity: UInt64(sectors), readOnly: readOnly, queues: queues, queueSize: queueSize,
+            writeZeroesMayUnmap: writeZeroesMayUnmap)
         super.init(
             device, suspend: suspend, freeze: freeze, form: form, adding: adding, withholding: withholding,
             memory: memory

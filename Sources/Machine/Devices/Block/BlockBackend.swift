@@ -13,6 +13,8 @@ extension Outcome {
 protocol BlockBackend: AnyObject, Sendable {
     /// The current size in sectors of 512 bytes.
     var capacity: UInt64 { get }
+    /// Whether a write zeroes with unmap can deallocate sectors.
+    var canDeallocate: Bool { get }
     /// Performs a request, which may block; `identity` is the answer to GET_ID.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
     /// Performs a request if that does not block; nil if it would.
@@ -22,6 +24,8 @@ protocol BlockBackend: AnyObject, Sendable {
 }
 
 extension BlockBackend {
+    var canDeallocate: Bool { false }
+
     /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }
 

@@ -26,7 +26,8 @@ extension DeviceKind {
         replay: { traced, memory in
             let device = Block(
                 capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
-                queues: traced.queues, queueSize: traced.queueSize)
+                queues: traced.queues, queueSize: traced.queueSize,
+                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true)
             return ReplayedTransport(device, traced, memory)
         })
 }
@@ -39,7 +40,8 @@ private struct OpenedDisk: OpenedDevice {
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
         let backend = factory.hooks.backend(backend)
         let device = Block(
-            capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize)
+            capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize,
+            writeZeroesMayUnmap: backend.canDeallocate)
         return try BlockSlot(
             name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
             backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)

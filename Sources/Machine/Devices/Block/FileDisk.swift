@@ -5,14 +5,19 @@ import Glibc
 import Virtio
 
 /// A disk backed by a file.
-final class FileDisk: BlockBackend, Sendable {
+final class FileDisk: BlockBackend, @unchecked Sendable {
+    private let path: String
     private let descriptor: Int32
     /// The same file opened with O_DIRECT, if the user asked for that.
     private let direct: Int32?
 
-    /// F_OFD_SETLK of <fcntl.h>, which is hidden from Swift behind _GNU_SOURCE: a lock that belongs to the open file, not to
-    /// the process.
-    private static let setOpenFileLock: Int32 = 37
+    /// Whether the file system can punch holes, tried behind the end of the file. A block device cannot be tried without losing data,
+    /// so it is assumed to.
+    let canDeallocate: Bool
+
+    private let lock = Lock()
+    /// Under the lock: a flush has failed.
+    private var hasLostWrites = false
 
     /// Opens and locks the image at `path`, with a shared lock if it is read-only, else with an exclusive one. With `direct`, all
     /// transfers bypass the host's page cache.
@@ -40,8 +45,10 @@ final class FileDisk: BlockBackend, Sendable {
             if directDescriptor >= 0 { close(directDescriptor) }
             throw fail(.notDirect)
         }
+        self.path = path
         self.descriptor = descriptor
         self.direct = direct ? directDescriptor : nil
+        canDeallocate = !readOnly && Self.canPunchHoles(descriptor)
     }
 
     deinit {
@@ -61,13 +68,18 @@ final class FileDisk: BlockBackend, Sendable {
         guard end >= 0 else { return .failed(errno: errno) }
         if end == 0 { return .empty }
         if end % 512 != 0 { return .notWholeSectors(bytes: UInt64(end)) }
-        var lock = flock()
-        lock.l_type = Int16(readOnly ? F_RDLCK : F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        guard unsafe fcntl(descriptor, setOpenFileLock, &lock) == 0 else {
-            return errno == EAGAIN || errno == EACCES ? .locked : .failed(errno: errno)
+        switch HostFiles.lock(descriptor, readOnly ? F_RDLCK : F_WRLCK) {
+        case 0: return nil
+        case EAGAIN: return .locked
+        case let number: return .failed(errno: number)
         }
-        return nil
+    }
+
+    private static func canPunchHoles(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFBLK
+            || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
     }
 
     var capacity: UInt64 {
@@ -75,10 +87,24 @@ final class FileDisk: BlockBackend, Sendable {
         return end > 0 ? UInt64(end) / 512 : 0
     }
 
+    /// Makes what was written durable (VIRTIO 1.4, 5.2.6.2). The host reports a failed writeback once and keeps the pages as if they had
+    /// been written, so that its next fdatasync succeeds with nothing written again: after a failure every flush of this image fails. One
+    /// at a time: of two that overlap, only one is told of the failure.
     func flush() -> Outcome {
-        var result = fdatasync(descriptor)
-        while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
-        return result == 0 ? .ok() : Outcome(errno: errno)
+        lock.locked {
+            guard !hasLostWrites else { return .ioError }
+            var result = fdatasync(descriptor)
+            while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
+            guard result != 0 else { return .ok() }
+            let number = errno
+            hasLostWrites = true
+            Log.say(
+                """
+                disk \(path): a flush failed (\(reason(number))), writes since the flush before it may be lost, and all flushes fail until \
+                vmm opens the image again; check the image and the disk it is on
+                """)
+            return Outcome(errno: number)
+        }
     }
 
     // MARK: Transfers that do not block
@@ -145,7 +171,7 @@ final class FileDisk: BlockBackend, Sendable {
 
     /// Deallocates the range. A hint: where the host cannot, the range stays as it is (VIRTIO 1.4, 5.2.6.2).
     private func discard(_ request: Block.Request) -> Outcome {
-        switch allocate(FALLOC_FL_PUNCH_HOLE, request) {
+        switch allocate(request, FALLOC_FL_PUNCH_HOLE) {
         case 0, EOPNOTSUPP, ENOSYS, EINVAL: .ok()
         case let number: Outcome(errno: number)
         }
@@ -153,7 +179,7 @@ final class FileDisk: BlockBackend, Sendable {
 
     /// Zeroes the range, by writing zeroes if the host cannot do it by fallocate.
     private func writeZeroes(_ request: Block.Request, mayUnmap: Bool) -> Outcome {
-        switch allocate(mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, request) {
+        switch allocate(request, mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) {
         case 0: return .ok()
         case EOPNOTSUPP, ENOSYS, EINVAL: break
         case let number: return Outcome(errno: number)
@@ -169,12 +195,16 @@ final class FileDisk: BlockBackend, Sendable {
         return .ok()
     }
 
-    /// Calls fallocate with `mode` on the request's range and keeps the file's size: 0 or an errno. An empty range succeeds.
-    private func allocate(_ mode: Int32, _ request: Block.Request) -> Int32 {
+    /// Calls fallocate with `mode` on the request's range: 0 or an errno. An empty range succeeds.
+    private func allocate(_ request: Block.Request, _ mode: Int32) -> Int32 {
         guard request.count > 0 else { return 0 }
+        return Self.allocate(descriptor, mode, Int(request.offset), Int(request.count))
+    }
+
+    /// Calls fallocate with `mode` on the range and keeps the file's size: 0 or an errno.
+    private static func allocate(_ descriptor: Int32, _ mode: Int32, _ offset: Int, _ count: Int) -> Int32 {
         while true {
-            let result = clinux_fallocate(
-                descriptor, mode | FALLOC_FL_KEEP_SIZE, Int(request.offset), Int(request.count))
+            let result = clinux_fallocate(descriptor, mode | FALLOC_FL_KEEP_SIZE, offset, count)
             if result != -EINTR { return -result }
         }
     }

@@ -23,10 +23,11 @@ private struct OpenedConsole: OpenedDevice {
     private var ends: [ConsolePort]
 
     init(_ configuration: Machine.Configuration, _ purpose: BoardPurpose) throws(MachineError) {
-        ends = [try ConsolePort(purpose.isQTest ? .null : configuration.console, name: "console0")]
-        for port in configuration.ports {
-            ends.append(try ConsolePort(purpose.isQTest ? .null : port.target, name: "port \(port.name)"))
+        func end(_ target: ConsoleTarget, _ name: String) throws(MachineError) -> ConsolePort {
+            try ConsolePort(purpose.isQTest ? .null : target, name: name, appends: configuration.appendsOutput)
         }
+        ends = [try end(configuration.console, "console0")]
+        for port in configuration.ports { ends.append(try end(port.target, "port \(port.name)")) }
     }
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
