@@ -23,6 +23,7 @@ static const unsigned long CKVM_SET_IDENTITY_MAP_ADDR = KVM_SET_IDENTITY_MAP_ADD
 static const unsigned long CKVM_CREATE_IRQCHIP = KVM_CREATE_IRQCHIP;
 static const unsigned long CKVM_SET_USER_MEMORY_REGION = KVM_SET_USER_MEMORY_REGION;
 static const unsigned long CKVM_IRQ_LINE = KVM_IRQ_LINE;
+static const unsigned long CKVM_GET_IRQCHIP = KVM_GET_IRQCHIP;
 static const unsigned long CKVM_IOEVENTFD = KVM_IOEVENTFD;
 static const unsigned long CKVM_CREATE_VCPU = KVM_CREATE_VCPU;
 static const unsigned long CKVM_SET_CPUID2 = KVM_SET_CPUID2;
@@ -40,6 +41,9 @@ static const unsigned int CKVM_IOEVENTFD_FLAG_PIO = KVM_IOEVENTFD_FLAG_PIO;
 // MemoryLayout.offset(of:) cannot name a field of an anonymous union.
 static const unsigned long CKVM_MMIO_DATA = offsetof(struct kvm_run, mmio.data);
 static const unsigned long CKVM_INSTRUCTION = offsetof(struct kvm_run, emulation_failure.insn_size);
+static const unsigned long CKVM_IOAPIC_TABLE = offsetof(struct kvm_irqchip, chip.ioapic.redirtbl);
+static const unsigned long CKVM_PIC_MASK = offsetof(struct kvm_irqchip, chip.pic.imr);
+static const unsigned long CKVM_PIC_BASE = offsetof(struct kvm_irqchip, chip.pic.irq_base);
 
 // ioctl() is variadic. A numeric argument is passed as the pointer with the same bits. Returns the ioctl's result, or
 // -errno, which is read here so that no other call can overwrite it.

@@ -52,6 +52,7 @@ struct Request {
     static let createIRQChip = Request(CKVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP")
     static let setMemoryRegion = Request(CKVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION")
     static let irqLine = Request(CKVM_IRQ_LINE, "KVM_IRQ_LINE")
+    static let getIRQChip = Request(CKVM_GET_IRQCHIP, "KVM_GET_IRQCHIP")
     static let ioEventFD = Request(CKVM_IOEVENTFD, "KVM_IOEVENTFD")
 
     static let createVCPU = Request(CKVM_CREATE_VCPU, "KVM_CREATE_VCPU")

@@ -50,6 +50,30 @@ public struct VirtualMachine: ~Copyable, Sendable {
         unsafe try descriptor.control(.irqLine, at: &line)
     }
 
+    /// Whether no interrupt controller delivers the input `gsi`, 0 to 23: the IOAPIC masks it, and the 8259 that has it
+    /// masks it or was not initialised (KVM_GET_IRQCHIP).
+    public borrowing func isMasked(gsi: UInt32) throws(KVMError) -> Bool {
+        let entry = try load(UInt64.self, at: CKVM_IOAPIC_TABLE + 8 * UInt(gsi), of: KVM_IRQCHIP_IOAPIC)
+        // Bit 16 of a redirection entry is its mask.
+        if entry & 1 << 16 == 0 { return false }
+        if gsi >= 16 { return true }
+        let chip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE
+        let mask = try load(UInt8.self, at: CKVM_PIC_MASK, of: chip)
+        // ICW2 sets the base vector, which is never 0: vectors below 32 are exceptions.
+        let base = try load(UInt8.self, at: CKVM_PIC_BASE, of: chip)
+        return base == 0 || mask & 1 << (gsi % 8) != 0
+    }
+
+    /// A field of the state of interrupt controller `chip`.
+    private borrowing func load<Value: BitwiseCopyable>(
+        _ type: Value.Type, at offset: UInt, of chip: Int32
+    ) throws(KVMError) -> Value {
+        var state = kvm_irqchip()
+        state.chip_id = UInt32(chip)
+        unsafe try descriptor.control(.getIRQChip, at: &state)
+        return unsafe withUnsafeBytes(of: &state) { unsafe $0.loadUnaligned(fromByteOffset: Int(offset), as: type) }
+    }
+
     /// The address space of an ioeventfd.
     public enum Space: Sendable {
         /// Guest-physical memory.

@@ -1,27 +1,27 @@
-// What a user can choose about a machine.
+// The configuration of a machine.
 
 import Virtio
 import VirtioABI
 
 extension Machine {
-    /// A machine to be made.
+    /// What a machine is made of, as the user chose.
     public struct Configuration: Sendable {
         /// A disk image.
         public struct Disk: Equatable, Sendable {
             /// The file or block device.
             public var path: String
             public var readOnly = false
-            /// What GET_ID answers, at most 20 bytes; nil for the device's name on the board.
+            /// The answer to GET_ID, at most 20 bytes; nil for the device's name on the board.
             public var id: String?
-            /// What it offers.
+            /// The SUSPEND dialect and features it offers.
             public var offer = Offer()
             /// Request queues, 1 to 32.
             public var queues: UInt16 = 1
             /// Entries of a request queue, a power of two, 1 to 32768.
             public var queueSize: UInt16 = 256
-            /// How its transfers are done.
+            /// The I/O engine of its transfers.
             public var mode = IOMode.auto
-            /// They go past the host's page cache.
+            /// Transfers bypass the host's page cache (O_DIRECT).
             public var direct = false
 
             /// The image at `path`, writable.
@@ -30,47 +30,47 @@ extension Machine {
 
         /// A further port of the console.
         public struct Port: Equatable, Sendable {
-            /// What it is connected to.
+            /// The host end.
             public var target: ConsoleTarget
-            /// What the driver is told that it is called.
+            /// The name the driver reads (VIRTIO_CONSOLE_PORT_NAME).
             public var name: String
 
-            /// A port called `name`.
+            /// A port named `name`, connected to `target`.
             public init(_ target: ConsoleTarget, name: String) {
                 self.target = target
                 self.name = name
             }
         }
 
-        /// What a device offers its driver.
+        /// What a device offers to its driver.
         public struct Offer: Equatable, Sendable {
-            /// The dialect of SUSPEND.
+            /// The dialect of SUSPEND it offers.
             public var suspend = SuspendChoice.asTheMachine
-            /// The registers that a suspension freezes.
+            /// When a suspended device stops or resets a queue.
             public var freeze = FreezeScope.wide
-            /// The other features.
+            /// Changes to its other features.
             public var features = FeatureChoice()
 
-            /// The dialect of the machine, and the device's own features.
+            /// The dialect of the machine, and the device's default features.
             public init() {}
         }
 
         /// Changes to the features that a device offers by default.
         public struct FeatureChoice: Equatable, Sendable {
-            /// Offered too.
+            /// Offered in addition.
             public var adding: Features = []
             /// Not offered.
             public var withholding: Features = []
 
-            /// No change.
+            /// The default features.
             public init() {}
         }
 
-        /// The SUSPEND a device offers.
+        /// The dialect of SUSPEND that a device offers.
         public enum SuspendChoice: Equatable, Sendable {
-            /// What the machine's other devices offer.
+            /// The machine's dialect (`Configuration.suspend`).
             case asTheMachine
-            /// This dialect, or none.
+            /// This dialect; nil for none.
             case own(SuspendDialect?)
 
             func dialect(or machine: SuspendDialect?) -> SuspendDialect? {
@@ -89,75 +89,76 @@ extension Machine {
             case acpi
             /// By `virtio_mmio.device=` on the command line.
             case commandLine = "cmdline"
-            /// It knows already.
+            /// Not described: the kernel has to know them.
             case none
         }
 
-        /// The kernel; nil for the built-in test guest, which brings two disks of memory and the test device.
+        /// The kernel; nil for the built-in test guest, with its two disks in memory and the test device.
         public var kernel: String?
-        /// How it is booted; nil for what its first bytes say.
+        /// Its boot protocol; nil to recognise it by its header.
         public var boot: BootProtocol?
-        /// How it finds its devices.
+        /// How the kernel finds its devices.
         public var discovery = Discovery.auto
-        /// The initial RAM disk handed to the kernel.
+        /// The kernel's initial RAM disk; nil for none.
         public var initrd: String?
         /// Added to the kernel's command line, in this order, separated by spaces.
         public var append: [String] = []
         /// Bytes of guest memory.
         public var memory: UInt64 = 128 << 20
-        /// The port by which a guest steers its devices' backends, to test its drivers; the built-in guest always has it.
+        /// Whether the guest has the test device, a port by which it holds, fails and releases requests. The built-in guest always
+        /// has it.
         public var testDevice = false
         /// Processors, 1 to 254.
         public var processors = 1
-        /// Where the serial port writes; nil for no serial port. It rings when something first waits for the end of a device's
-        /// suspension.
+        /// The target of the serial port's output; nil for no serial port. Its ring indicator changes when a suspended device first
+        /// defers an event.
         public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
         public var disks: [Disk] = []
-        /// Entropy devices.
+        /// Entropy devices, in the order of their slots.
         public var entropy: [EntropyDevice] = []
-        /// What the console is connected to.
+        /// The host end of the console's port 0.
         public var console = ConsoleTarget.stdio
-        /// What the console offers.
+        /// The SUSPEND dialect and features that the console offers.
         public var consoleOffer = Offer()
         /// Further ports of the console, from port 1 on.
         public var ports: [Port] = []
-        /// The console is a terminal in raw mode: the escape key is vmm's.
+        /// Whether the console's input is searched for the escape key Ctrl-A: it is a terminal in raw mode.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.
         public var suspend: SuspendDialect? = .draft
-        /// How long a drain may take before the device suspends without it (draft) or fails (1.4).
+        /// The drain deadline, from the start of a drain. After it the device suspends with requests in flight (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 
-        /// Silence after which devices with work outstanding are spoken of; nil for never.
+        /// The time without device activity after which devices with outstanding work are reported; nil for never.
         public var stallAfter: Duration?
-        /// What is done about drivers that break clauses of the specification.
+        /// The action on a driver that breaks a clause of the specification.
         public var conform = ConformanceMode.report
-        /// Each clause they break is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on purpose.
+        /// Whether each broken clause is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on
+        /// purpose.
         public var reportsViolations = true
-        /// The file for a trace of all that happens to the devices; nil for none.
+        /// The file for a trace of all device events; nil for none.
         public var trace: String?
-        /// Called with a device's name when something first has to wait for the end of its suspension: a suspended device may
-        /// not tell its driver, so whoever wants to wake the guest does it by other means. The device's lock is held: do
-        /// little, and call nothing of the machine.
+        /// Called with a device's name when it first defers an event to the end of its suspension. A suspended device must not
+        /// notify its driver, so waking the guest needs other means. Called with the device's lock held: must not block, nor
+        /// call the machine.
         public var onDeferredEvent: @Sendable (String) -> Void = { _ in }
 
         /// The built-in guest on a machine of 128 MiB.
         public init() {}
 
-        /// No device is named but the console, which every board has.
+        /// Whether the configuration names no device besides the console, which every board has.
         var hasNoDevices: Bool { disks.isEmpty }
 
-        /// The kernel's command line: what the user appended, behind the places of `devices` devices if it finds them so.
+        /// The kernel's command line: a parameter for each of `devices` devices if the discovery is `.commandLine`, then `append`.
         ///
-        /// `virtio_mmio.device=SIZE@ADDRESS:GSI` is Linux's form; the built-in guest and other kernels without ACPI read it
-        /// too.
+        /// The parameter has Linux's form, `virtio_mmio.device=SIZE@ADDRESS:GSI`, which the built-in guest reads too.
         func commandLine(devices: Int, _ discovery: Discovery) -> String {
-            let places = (0..<(discovery == .commandLine ? devices : 0)).map { slot in
+            let parameters = (0..<(discovery == .commandLine ? devices : 0)).map { slot in
                 let window = MemoryMap.window(slot: slot)
                 return "virtio_mmio.device=4K@0x\(String(window.lowerBound, radix: 16)):\(MemoryMap.gsi(slot: slot))"
             }
-            return (places + append).joined(separator: " ")
+            return (parameters + append).joined(separator: " ")
         }
     }
 }

@@ -1,18 +1,18 @@
-// A machine, from its configuration to its end: memory, loader, devices, board, vCPU, in this order, then the way back.
+// A machine from configuration to end: makes memory, loader, devices, board and vCPUs in this order, and stops them in reverse.
 
 import KVM
 import TestGuest
 import Virtio
 import VirtioABI
 
-/// One virtual machine with its guest.
+/// One virtual machine and its guest.
 public final class Machine: @unchecked Sendable {
     private let hypervisor: Hypervisor
     private let vm: SharedVM
     private let entry: EntryState
-    /// How the kernel is booted and finds its devices, and why so: a sentence.
+    /// The boot protocol, the reason for it, and how the kernel finds its devices: a sentence.
     public let boot: String
-    /// What the kernel is told.
+    /// The kernel's command line.
     public let commandLine: String
     private let processors: Int
     private let serial: SerialPort?
@@ -22,6 +22,7 @@ public final class Machine: @unchecked Sendable {
     private let trace: TraceWriter?
     private let stallAfter: Duration?
     private let completion = RunCompletion()
+    private let vcpus = VCPUSet()
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
@@ -81,78 +82,72 @@ public final class Machine: @unchecked Sendable {
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
     public func run(timeout: Duration? = nil) throws(MachineError) -> Outcome {
-        var vcpus: [VCPUThread] = []
         var stallWatch: StallWatch?
         // Output is written and disks are flushed when this is left.
         defer {
+            vcpus.stop()
             stallWatch?.stop()
             for device in devices { device.stop() }
             serial?.stop()
             trace?.close()
         }
+        // No guest instruction runs before every vCPU, device and thread exists: an INIT or SIPI to a vCPU that does not
+        // exist is lost.
+        try makeVCPUs()
         for device in devices { try device.start() }
         try serial?.start()
-        stallWatch = try stallAfter.map { (silence) throws(MachineError) in try StallWatch(devices, after: silence)
+        stallWatch = try stallAfter.map { (silence) throws(MachineError) in
+            try StallWatch(devices, vcpus, after: silence)
         }
-        do throws(MachineError) {
-            let supported = try supportedCPUID()
-            // The others wait for the first to start them.
-            for id in 0..<processors {
-                vcpus.append(try VCPUThread(try makeVCPU(id, supported), id: id, board: board, completion: completion))
-            }
-        } catch {
-            end(vcpus)
-            throw error
-        }
+        try vcpus.start()
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
-        end(vcpus)
+        if outcome == .timedOut { sayStalls() }
         return outcome
     }
 
-    /// Ends the threads of the vCPUs, and asks them what they did.
-    private func end(_ vcpus: [VCPUThread]) {
-        for vcpu in vcpus { vcpu.requestStop() }
-        for vcpu in vcpus { vcpu.join() }
-        exits = vcpus.map(\.counts)
-        positions = vcpus.map(\.position)
-    }
-
-    /// Ends the run, from any thread, as `signal` would; false if it had ended before.
+    /// Ends the run, from any thread, as `signal` would; false if it had already ended.
     @discardableResult
     public func stop(signal: Int32) -> Bool { completion.report(.stopped(signal: signal)) }
 
-    /// What each device's thread did, by the device's name, in the order of the slots.
+    /// The statistics of each device's threads, in the order of the slots.
     public var statistics: [(device: String, counts: DeviceStatistics)] {
         devices.map { ($0.name, $0.statistics) }
     }
 
-    /// How often the guest left each of its processors for this process; known when `run` has returned.
-    public private(set) var exits: [ExitCounts] = []
-    /// Where each processor is, as a phrase; known when `run` has returned.
-    public private(set) var positions: [String] = []
-    /// Bytes that the guest wrote to a serial port that is not there; known when `run` has returned.
+    /// The exits of each vCPU; known when `run` has returned.
+    public var exits: [ExitCounts] { vcpus.exits }
+    /// A sentence about the state of each vCPU.
+    public var positions: [String] { vcpus.states.lines() }
+    /// Bytes that the guest wrote to the absent serial port; known when `run` has returned.
     public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
 
-    /// Says where each device and its driver stand.
-    public func diagnose() { for device in devices { Log.say(device.state.report) } }
+    /// Reports the state of each device, its driver and each vCPU.
+    public func diagnose() {
+        for device in devices { Log.say(device.state.report) }
+        for position in positions { Log.say(position) }
+    }
 
-    /// What was seen of the devices' drivers.
+    /// Reports the devices that make no progress, when the run has timed out; `positions` are reported after it.
+    private func sayStalls() {
+        for state in StallReport.stalled(devices.map(\.state)) { Log.say(state.report) }
+    }
+
+    /// The clauses that the devices' drivers kept and broke.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
     /// The host may have changed: tells the guest of a terminal or a disk of another size, and reads the terminal again.
     public func hostChanged() { for device in devices { device.hostChanged() } }
 
-    private func makeVCPU(_ id: Int, _ supported: CPUID) throws(MachineError) -> VCPU {
+    private func makeVCPUs() throws(MachineError) {
         do throws(KVMError) {
-            let vcpu = try VCPU(vm.machine, id: UInt32(id))
-            try vcpu.setCPUID(supported, of: processors)
-            if id == 0 { try entry.apply(to: vcpu) }
-            return vcpu
+            let supported = try hypervisor.supportedCPUID()
+            for id in 0..<processors {
+                let vcpu = try VCPU(vm.machine, id: UInt32(id))
+                try vcpu.setCPUID(supported, of: processors)
+                if id == 0 { try entry.apply(to: vcpu) }
+                vcpus.add(VCPUThread(vcpu, id: id, board: board, completion: completion))
+            }
         } catch { throw .kvm(error) }
-    }
-
-    private func supportedCPUID() throws(MachineError) -> CPUID {
-        do throws(KVMError) { return try hypervisor.supportedCPUID() } catch { throw .kvm(error) }
     }
 
     private static func checkProcessors(
@@ -165,7 +160,7 @@ public final class Machine: @unchecked Sendable {
 
     // MARK: Parts
 
-    /// The kernel in memory: what it is told, how it starts, and why so.
+    /// Loads the kernel; returns its command line, its entry state and the sentence for `boot`.
     private static func load(
         _ configuration: Configuration, devices: Int, into ram: RAM
     ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String) {

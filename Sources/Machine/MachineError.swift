@@ -1,9 +1,9 @@
-// Why a machine cannot be made or cannot go on, as a sentence that says what to do.
+// The errors of a machine, each as a sentence that says what to do.
 
 import Glibc
 import KVM
 
-/// Something that keeps the machine from running.
+/// An error that prevents a machine from being made or from running.
 public enum MachineError: Error, Equatable, CustomStringConvertible {
     case noKVM
     case noPermissionForKVM
@@ -17,10 +17,10 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case socket(path: String, problem: SocketProblem)
     case tooManyDevices
     case tooManyProcessors(most: Int)
-    /// Something of the host failed that has no sentence of its own.
+    /// A call to the host failed; the text says what for.
     case host(String, errno: Int32)
 
-    /// What is wrong with a disk image.
+    /// Why a disk image cannot be used.
     public enum DiskProblem: Equatable, Sendable {
         case missing
         case directory
@@ -30,10 +30,11 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case empty
         case locked
         case notDirect
+        case noIOUring(errno: Int32)
         case failed(errno: Int32)
     }
 
-    /// What is wrong with the name of a socket.
+    /// Why a socket cannot be listened at.
     public enum SocketProblem: Equatable, Sendable {
         case nameTooLong
         case notASocket
@@ -41,6 +42,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case failed(errno: Int32)
     }
 
+    /// One sentence that says what to do next, without the full stop.
     public var description: String {
         switch self {
         case .noKVM:
@@ -48,21 +50,24 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
                 + "firmware, or run vmm in a nested host (make test-nested shows one)"
         case .noPermissionForKVM:
             "/dev/kvm may not be opened; add yourself to the kvm group (sudo usermod -aG kvm $USER) and log in again"
-        case .kvm(let error): "KVM failed: \(error)"
+        case .kvm(let error): "\(error); the host's kernel log (dmesg) may say more"
         case .kernel(let error): error.description
         case .memory(let error): error.description
         case .disk(let path, let problem): "disk \(path) \(problem.text)"
-        case .console(let path, let number): "console \(path) cannot be opened: \(reason(number))"
-        case .trace(let path, let number): "trace \(path) cannot be used: \(reason(number))"
+        case .console(let path, let number):
+            "console \(path) cannot be opened: \(reason(number)); check the path, or give another target"
+        case .trace(let path, let number):
+            "trace \(path) cannot be used: \(reason(number)); check the path and its file system"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
-        case .tooManyDevices: "there is room for \(MemoryMap.maximumSlots) devices; use fewer disks"
-        case .tooManyProcessors(let most): "this host's KVM gives a guest \(most) processors at most; use a smaller -c"
+        case .tooManyDevices:
+            "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
+        case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
         case .host(let what, let number): "\(what): \(reason(number))"
         }
     }
 
-    /// KVM's error, or the sentence for the two that a user meets first.
+    /// The error for a failed opening of /dev/kvm: two causes have sentences of their own.
     static func opening(_ error: KVMError) -> MachineError {
         switch error.errno {
         case ENOENT, ENODEV, ENXIO: .noKVM
@@ -77,16 +82,19 @@ extension MachineError.DiskProblem {
         switch self {
         case .missing: "does not exist; create it with: truncate -s 64M FILE"
         case .directory: "is a directory; name an image file or a block device"
-        case .notADisk: "is neither a file nor a block device; copy what it gives into a file"
+        case .notADisk: "is neither a file nor a block device; copy its content into a file"
         case .notPermitted(let writing):
-            writing ? "may not be written; add ,ro to use it read-only, or change its permissions" : "may not be read"
+            writing
+                ? "may not be written; add ,ro to use it read-only, or change its permissions"
+                : "may not be read; change its permissions"
         case .notWholeSectors(let bytes):
             "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked:
-            "is in use: named twice, or open in another program that writes it or keeps it unchanged; use a copy"
-        case .notDirect: "cannot be used past the page cache where it is; leave ,direct out"
-        case .failed(let number): "cannot be used: \(reason(number))"
+            "is locked: it is named twice, or another program uses it; end that program or use a copy"
+        case .notDirect: "is on a file system without O_DIRECT (transfers past the page cache); leave ,direct out"
+        case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
+        case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
         }
     }
 }
@@ -95,14 +103,14 @@ extension MachineError.SocketProblem {
     fileprivate var text: String {
         switch self {
         case .nameTooLong: "has a name of more than 107 bytes; use a shorter one"
-        case .notASocket: "is a file of another kind; remove it or use another name"
+        case .notASocket: "is a file of another kind; remove it, or use another name"
         case .inUse: "is in use by another program; use another name"
-        case .failed(let number): "cannot be made: \(reason(number))"
+        case .failed(let number): "cannot be created: \(reason(number)); check its directory"
         }
     }
 }
 
-/// The C library's words for an errno value.
+/// The C library's message for an errno.
 func reason(_ number: Int32) -> String {
     guard let text = unsafe strerror(number) else { return "error \(number)" }
     return unsafe String(cString: text)

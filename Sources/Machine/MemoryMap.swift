@@ -1,4 +1,4 @@
-// Where things are in guest-physical memory. The board's own choices; nothing here is a specification's.
+// The board's guest-physical memory map. All addresses are the board's own choice, not a specification's.
 //
 //   0     5000   6000   7000     8000    a0000     100000                c0000000   d0000000      fffbc000   4 GiB
 //   | RAM | GDT  | start| command| page  | firmware| RAM: kernel, initrd | hole:  ... slots ...  KVM's pages | rest of RAM
@@ -15,9 +15,9 @@ public enum MemoryMap {
     public static let slots: UInt64 = 0xd000_0000
     /// Bytes of a slot's window: one page.
     public static let slotSize: UInt64 = 0x1000
-    /// The interrupt lines of the slots. A line is one slot's alone: the IOAPIC has 24, and the first five have PC uses.
+    /// The interrupt lines of the slots, one for each, not shared. The IOAPIC has 24 inputs, of which a PC uses the first five.
     public static let slotGSIs: ClosedRange<UInt32> = 5...23
-    /// How many slots a board can have.
+    /// The number of slots of a board.
     public static let maximumSlots = slotGSIs.count
 
     /// The window of the slot with this index, from 0.
@@ -29,34 +29,33 @@ public enum MemoryMap {
     /// The interrupt line of the slot with this index, from 0.
     public static func gsi(slot: Int) -> UInt32 { slotGSIs.lowerBound + UInt32(slot) }
 
-    /// Four pages that KVM may use for itself (see `VirtualMachine`).
+    /// Four pages reserved for KVM (see `VirtualMachine`).
     public static let hypervisorPages: UInt32 = 0xfffb_c000
 
-    /// The segments of a kernel that is entered in 64-bit mode.
+    /// The segment descriptors of a kernel that is entered in 64-bit mode.
     public static let segments: Range<UInt64> = 0x5000..<0x5020
     /// PVH's start information with its tables, or Linux's boot parameters: one page.
     public static let startInfo: Range<UInt64> = 0x6000..<0x7000
-    /// The kernel's command line and the zero that ends it. 2048 bytes are what Linux reads on x86.
+    /// The kernel's command line and its terminating zero. Linux on x86 reads 2048 bytes.
     public static let commandLine: Range<UInt64> = 0x7000..<0x7800
     /// Page tables of a kernel that is entered in 64-bit mode: a root, a second level, and four of the third for 4 GiB.
     public static let pageTables: Range<UInt64> = 0x8000..<0xe000
-    /// RAM, but a PC has its display and its firmware here: told to the guest as reserved.
+    /// RAM where a PC has its display and firmware: reserved in the guest's memory map.
     public static let firmware: Range<UInt64> = 0xa_0000..<0x10_0000
-    /// The ACPI tables, in the part of it where an operating system that is not told looks for the first of them (ACPI 6.5, 5.2.5.1).
+    /// The ACPI tables, in the part of `firmware` where an operating system searches for the RSDP (ACPI 6.5, 5.2.5.1).
     public static let acpi: Range<UInt64> = 0xe_0000..<0xf_fff0
-    /// Where a PC's firmware is entered in real mode to start the machine anew. Linux with hardware-reduced ACPI and without EFI
-    /// reboots so.
+    /// A PC's real-mode reset entry. Linux with hardware-reduced ACPI and without EFI jumps here to reboot.
     public static let resetVector: Range<UInt64> = 0xf_fff0..<0x10_0000
 }
 
-/// What a stretch of guest-physical memory is, by E820's numbers.
+/// The type of a range of guest-physical memory, with E820's numbers.
 enum MemoryType: UInt32 {
     case ram = 1
     case reserved = 2
 }
 
 extension RAM {
-    /// The memory a kernel is told of, by ascending address.
+    /// The memory map for the kernel, by ascending address.
     var map: [(range: Range<UInt64>, type: MemoryType)] {
         let firmware = MemoryMap.firmware
         return [(0..<firmware.lowerBound, .ram), (firmware, .reserved), (firmware.upperBound..<lowEnd, .ram)]

@@ -1,50 +1,50 @@
-// The guest's memory on the host. Not an address space: what lies between the pieces is the board's.
+// The guest's memory on the host: RAM only, without the devices in the hole.
 
 import Glibc
 
-/// Why there is no guest memory.
+/// An error in creating guest memory.
 public enum RAMError: Error, Equatable, CustomStringConvertible {
-    /// A size in bytes that a board cannot have.
+    /// An invalid size in bytes.
     case badSize(UInt64)
-    /// The host's answer to a request for so many bytes.
+    /// The host refused a mapping of `size` bytes.
     case refused(size: UInt64, errno: Int32)
 
-    /// One sentence, with what to do next.
+    /// One sentence that says what to do next, without the full stop.
     public var description: String {
         switch self {
         case .badSize(let size):
-            "guest memory of \(size) bytes is impossible; give at least 2M, in steps of 4K, with -m"
+            "guest memory cannot have \(size) bytes; give at least 2M, a multiple of 4K, with -m"
         case .refused(let size, let number):
             "the host refuses \(size >> 20) MiB of guest memory (\(reason(number))); try a smaller -m"
         }
     }
 }
 
-/// Guest memory: from 0 up to the hole below 4 GiB, and what is left from 4 GiB on. It reads 0 until it is written, and
-/// costs the host nothing until it is used. Any thread may use it at any time; the guest writes to it too.
+/// Guest memory: from 0 up to the hole below 4 GiB, and the rest from 4 GiB on. It is zero at first, and the host allocates a
+/// page when it is first used. Any thread may use it at any time, while the guest writes to it.
 @safe public final class RAM: Sendable {
-    /// A piece of guest memory.
+    /// A contiguous region of guest memory.
     @safe public struct Region: @unchecked Sendable {
-        /// Where the guest sees it.
+        /// Its guest-physical address.
         public let guestAddress: UInt64
-        /// Where the host sees it, for as long as the `RAM` lives.
+        /// Its address in this process, valid as long as the `RAM` exists.
         public let host: UnsafeMutableRawPointer
         /// Its size in bytes, a multiple of 4096.
         public let size: Int
-        /// The first guest-physical address behind it.
+        /// The first guest-physical address after it.
         public var end: UInt64 { guestAddress + UInt64(size) }
     }
 
-    /// The pieces, one or two, by ascending address. The first starts at 0.
+    /// One or two regions, by ascending address. The first starts at 0.
     public let regions: [Region]
-    /// Bytes of all pieces.
+    /// Bytes of all regions.
     public let size: UInt64
     nonisolated(unsafe) private let mapping: UnsafeMutableRawBufferPointer
 
-    /// Huge pages cover the memory only where host and guest addresses agree in these low bits.
+    /// Huge pages need host and guest addresses to be equal modulo this.
     private static let alignment = 2 << 20
 
-    /// `size` bytes of memory, a multiple of 4096.
+    /// Maps `size` bytes of memory, a multiple of 4096.
     public init(size: UInt64) throws(RAMError) {
         guard size >= MemoryMap.minimumRAM, size % 4096 == 0 else { throw .badSize(size) }
         guard size <= 1 << 46 else { throw .refused(size: size, errno: ENOMEM) }
@@ -54,7 +54,7 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         guard unsafe mapped != MAP_FAILED, let mapped = unsafe mapped else { throw .refused(size: size, errno: errno) }
         unsafe mapping = UnsafeMutableRawBufferPointer(start: mapped, count: length)
         let base = unsafe mapped.alignedUp(toMultipleOf: Self.alignment)
-        // A wish: a host without huge pages serves small ones.
+        // A hint: a host without huge pages uses small ones.
         unsafe madvise(base, Int(size), MADV_HUGEPAGE)
 
         let low = min(size, MemoryMap.hole.lowerBound)
@@ -75,10 +75,10 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         for region in regions { _ = unsafe madvise(region.host, region.size, MADV_DONTNEED) }
     }
 
-    /// The first address behind the memory below the hole.
+    /// The first address after the memory below the hole.
     public var lowEnd: UInt64 { regions[0].end }
 
-    /// Where the host sees `count` bytes at a guest-physical address; nil if they are not all in one piece of memory.
+    /// The address in this process of `count` bytes at a guest-physical address; nil if they are not all in one region.
     public func host(at address: UInt64, count: UInt64) -> UnsafeMutableRawPointer? {
         for region in regions where address >= region.guestAddress && address <= region.end {
             guard count <= region.end - address else { return nil }
@@ -87,7 +87,7 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         return nil
     }
 
-    /// Writes `bytes` at a guest-physical address. Returns false, having written nothing, if that is not all memory.
+    /// Writes `bytes` at a guest-physical address. Returns false, and writes nothing, if they are not all in one region.
     public func write(_ bytes: [UInt8], at address: UInt64) -> Bool {
         guard let target = unsafe host(at: address, count: UInt64(bytes.count)) else { return false }
         unsafe bytes.withUnsafeBytes {
@@ -96,14 +96,14 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         return true
     }
 
-    /// Sets `count` bytes at a guest-physical address to `byte`. Returns false, having set nothing, if that is not all memory.
+    /// Sets `count` bytes at a guest-physical address to `byte`. Returns false, and sets nothing, if they are not all in one region.
     public func fill(_ byte: UInt8, at address: UInt64, count: UInt64) -> Bool {
         guard let target = unsafe host(at: address, count: count) else { return false }
         unsafe memset(target, Int32(byte), Int(count))
         return true
     }
 
-    /// The `count` bytes at a guest-physical address; nil if that is not all memory.
+    /// The `count` bytes at a guest-physical address; nil if they are not all in one region.
     public func read(at address: UInt64, count: Int) -> [UInt8]? {
         guard count >= 0, let source = unsafe host(at: address, count: UInt64(count)) else { return nil }
         return unsafe [UInt8](UnsafeRawBufferPointer(start: source, count: count))

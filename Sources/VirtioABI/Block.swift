@@ -42,6 +42,7 @@ public enum BlockRequest {
     /// Size of the header in bytes: type le32, reserved le32, sector le64.
     public static let headerSize = 16
     public static let typeOffset = 0
+    public static let reservedOffset = 4
     public static let sectorOffset = 8
     /// Size of the GET_ID data in bytes. NUL-padded; no terminator if the ID fills it.
     public static let idSize = 20

@@ -3,17 +3,17 @@
 import ArgumentParser
 import Machine
 
-/// Goes through a trace once more.
+/// Replays a trace and reports what drivers broke.
 struct CheckTrace: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Go through a trace without KVM: its devices are made once more, and say what their drivers broke.",
+        abstract: "Replay a trace without KVM, and report which clauses drivers broke.",
         discussion: """
-            The report has what is certain: of a trace that was cut, lacks lines or cannot be followed to its end, what was broken \
-            before that place. The message says where it is, and that the rest is unknown.
+            Of a trace that was cut, lacks lines or cannot be replayed to its end, the report has only what was broken before that \
+            place. A message says where it is, and that the rest is unknown.
 
-            Exit codes: 0 the whole trace was followed and nothing was broken; 1 nothing was broken, but the rest is unknown, or there \
-            is no trace to follow; 64 usage; 65 a clause was broken.
+            Exit codes: 0 the whole trace was replayed and no clause was broken; 1 no clause was broken, but the rest of the trace is \
+            unknown, or there is no trace to replay; 64 usage; 65 a clause was broken.
             """)
 
     @Argument(help: "A file that vmm --trace wrote.", completion: .file())
@@ -38,7 +38,7 @@ struct CheckTrace: ParsableCommand {
 
     private func say(_ reports: [ConformanceReport], isWhole: Bool) {
         for report in reports { for line in report.lines { print(line) } }
-        print((isWhole ? "" : "as far as the trace could be followed, ") + reports.sentence)
+        print((isWhole ? "" : "as far as the trace could be replayed, ") + reports.sentence)
         guard verbose else { return }
         let (covered, never) = reports.coverage
         print("put to the test: \(covered.joined(separator: " "))")

@@ -1,4 +1,4 @@
-// The values flags take, and how they are written.
+// The values of command-line options, and how they are parsed.
 
 import ArgumentParser
 import Machine
@@ -42,7 +42,7 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
         return nil
     }
 
-    /// Seconds with one digit behind the point.
+    /// Seconds with one decimal.
     var description: String { TimeSpanText.of(duration) }
     var defaultValueDescription: String { description }
 }
@@ -55,7 +55,7 @@ struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
 
     init?(argument: String) {
         switch ConsoleTarget(Substring(argument)) {
-        // The console has the input.
+        // Standard input belongs to the console.
         case .stdio: target = .descriptors(input: nil, output: 1)
         case .file(let path): target = .file(path)
         case nil where argument == "off": target = nil

@@ -1,4 +1,4 @@
-// The command line: flags in, a machine, an exit code out. What a flag means is Machine's business.
+// The command line: makes a machine from the options, runs it, and returns its exit code. The options' meaning is in `Machine`.
 
 import ArgumentParser
 import Machine
@@ -102,7 +102,7 @@ struct Run: ParsableCommand {
         help: ArgumentHelp(
             """
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH. It rings when something waits for the end of a device's suspension, which can wake a guest.
+            or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
             """,
             valueName: "target"))
     var serial = SerialOption(target: nil)
@@ -153,8 +153,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            When no device has been used for this time and one has work outstanding, say where it stands and what it most likely waits \
-            for. Ctrl-A i and SIGQUIT say it at once.
+            When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
+            each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
             valueName: "duration"))
     var stallAfter: TimeSpan?
@@ -164,11 +164,11 @@ struct Run: ParsableCommand {
 
     @Flag(
         help:
-            "At the end, say on standard error in one line of JSON how it was, and which clauses drivers broke and kept."
+            "At the end, print the outcome, and the clauses that drivers broke and kept, as one line of JSON on standard error."
     )
     var json = false
 
-    @Flag(name: .shortAndLong, help: "Say what is being done.")
+    @Flag(name: .shortAndLong, help: "Print what vmm does.")
     var verbose = false
 
     func validate() throws {
@@ -214,7 +214,7 @@ struct Run: ParsableCommand {
         throw ExitCode(code)
     }
 
-    /// The machine asked for; the built-in guest once in each dialect, if none was named. The first failure is the last run.
+    /// Boots the machine, the built-in guest once in each dialect if none was named. Stops at the first failure.
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
@@ -228,7 +228,7 @@ struct Run: ParsableCommand {
         return 0
     }
 
-    /// Makes the machine, runs it to its end, and says how that was. The last machine is not taken apart: the kernel does that with
+    /// Makes the machine, runs it to its end, and prints the outcome. The last machine is not deallocated: the kernel does that with
     /// the process, in less than half the time.
     private func boot(_ suspend: SuspendOption, _ signals: Signals, isLast: Bool) throws(MachineError) -> Int32 {
         let configuration = makeConfiguration(suspend.dialect)
@@ -242,6 +242,7 @@ struct Run: ParsableCommand {
         }
         if verbose {
             Log.say(machine.boot)
+            sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
 
@@ -255,7 +256,7 @@ struct Run: ParsableCommand {
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
         }
         if verbose || outcome == .timedOut {
-            for (id, position) in machine.positions.enumerated() { Log.say("vcpu\(id) is \(position)") }
+            for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance
         if conform != .off, verbose || configuration.reportsViolations && conformance.hasViolation {
@@ -272,17 +273,18 @@ struct Run: ParsableCommand {
         return code
     }
 
-    /// A driver that was refused is what a strict run is about, however it ended then; but not if somebody stopped it.
+    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if a signal stopped it.
     private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
         if case .stopped = outcome { return outcome.exitCode }
         return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
     }
 
-    /// Makes the devices and lets a qtest client drive them.
+    /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
         configuration.reportsViolations = verbose || conform == .strict
         let machine = try QTestMachine(configuration)
+        if verbose { sayFeatureBit(configuration.suspend) }
         signals.act(on: machine)
         let start = ContinuousClock.now
         let outcome = try machine.run(on: target, timeout: timeout?.duration)
@@ -292,6 +294,14 @@ struct Run: ParsableCommand {
         if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
+    }
+
+    /// Says which meaning of feature bit 42 applies, where the dialects disagree.
+    private func sayFeatureBit(_ suspend: SuspendDialect?) {
+        guard suspend == .draft else { return }
+        Log.say(
+            "devices offer the draft's SUSPEND as feature bit 42, a device-type bit in VIRTIO 1.4; use --suspend 1.4 for 1.4's bit 43"
+        )
     }
 
     private var builtIn: Bool { kernel == nil && kernelOption == nil }
@@ -319,7 +329,7 @@ struct Run: ParsableCommand {
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
-        // The built-in guest takes no keys, so Ctrl-C stays what it is in a terminal.
+        // The built-in guest takes no keys, so Ctrl-C keeps its usual meaning.
         configuration.escapeKeys = !builtIn
         if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration

@@ -144,6 +144,23 @@ struct VCPUTests {
         #expect(ebx >> 24 == 0, "the APIC id of vCPU 0")
     }
 
+    /// KVM keeps INIT and SIPI for a vCPU that exists and has not run yet, so the threads of vCPUs may start in any order.
+    @Test func anINITAndSIPIBeforeTheFirstRunAreKept() throws {
+        var code: [UInt8] = []
+        // INIT to all but itself, then SIPI with vector 2: begin at 0x2000.
+        for command: UInt32 in [0xc4500, 0xc4602] {
+            code += [0xc7, 0x05, 0x00, 0x03, 0xe0, 0xfe]  // mov dword [0xfee00300], command
+            code += (0..<4).map { UInt8(truncatingIfNeeded: command >> (8 * $0)) }
+        }
+        var guest = try Guest(code + [0xe6, 0xf4], of: 2)
+        guest.pages.write([0xe6, 0xf5], at: 0x2000)  // out 0xf5, al
+        var second = try VCPU(guest.machine, id: 1)
+        #expect(try guest.next() == .portOut(port: 0xf4, width: 1, value: 0))
+        var exit = VCPU.Exit.interrupted
+        while exit == .interrupted { exit = try second.run() }
+        #expect(exit == .portOut(port: 0xf5, width: 1, value: 0))
+    }
+
     @Test func registersRoundTrip() throws {
         let guest = try Guest([])
         var registers = try guest.vcpu.registers()

@@ -66,6 +66,26 @@ struct VirtualMachineTests {
         try guest.machine.setInterruptLine(gsi: 5, level: false)
     }
 
+    /// After the reset nothing is unmasked; `InterruptGuest` unmasks line 5 of the 8259.
+    @Test func aLineThatNoControllerDeliversIsMasked() throws {
+        var guest = try Guest(InterruptGuest.code)
+        InterruptGuest.writeTables(guest.pages)
+        for gsi: UInt32 in 0...23 { #expect(try guest.machine.isMasked(gsi: gsi), "GSI \(gsi) after the reset") }
+        #expect(try guest.next() == .portOut(port: 0xf4, width: 1, value: 1), "the guest is set up")
+        for gsi: UInt32 in 0...23 { #expect(try guest.machine.isMasked(gsi: gsi) == (gsi != 5), "GSI \(gsi)") }
+    }
+
+    /// The IOAPIC's registers: select the low word of entry 20, write vector 0x30, not masked.
+    @Test func aLineThatTheIOAPICDeliversIsNotMasked() throws {
+        var code: [UInt8] = []
+        for (address, value) in [(0x00, 0x10 + 2 * 20), (0x10, 0x30)] as [(UInt8, UInt8)] {
+            code += [0xc7, 0x05, address, 0x00, 0xc0, 0xfe, value, 0, 0, 0]  // mov dword [0xfec000xx], value
+        }
+        var guest = try Guest(code + [0xe6, 0xf4])
+        #expect(try guest.next() == .portOut(port: 0xf4, width: 1, value: 0))
+        for gsi: UInt32 in 0...23 { #expect(try guest.machine.isMasked(gsi: gsi) == (gsi != 20), "GSI \(gsi)") }
+    }
+
     @Test func memoryMustBeWholePages() throws {
         let guest = try Guest([])
         #expect(throws: KVMError(call: "KVM_SET_USER_MEMORY_REGION", errno: EINVAL)) {

@@ -22,6 +22,13 @@ import VirtioABI
     func initialisation() throws {
         let client = try QTestClient()
         expect("no driver has begun", client)
+        for register: Register in [.magicValue, .version, .deviceID] {
+            _ = client.get(disk, register)
+            expect(
+                "it may not know version 2 of virtio-mmio, or have no driver for device type 2", client)
+        }
+        client.set(disk, .status, 0)
+        expect("no driver has begun", client)
         client.set(disk, .status, 1)
         expect("has not set DRIVER", client)
         client.set(disk, .status, 3)
@@ -59,6 +66,25 @@ import VirtioABI
         expect("the driver made 1 buffer available in queue 0 and has not notified it since", client)
     }
 
+    @Test("a notification of a queue that is not ready, until the queue is ready")
+    func notificationOfUnreadyQueue() throws {
+        let client = try QTestClient()
+        client.bringUp(console, queues: 1)
+        client.notify(console, 1)
+        _ = client.get(console, .interruptStatus)
+        expect("the driver notified queue 1, which is not ready: the notification is ignored", client, "console0")
+        #expect(client.devices[console].state.report.hasSuffix("queue 1: not set up, ignored 1 notification"))
+        client.set(console, .queueSel, 1)
+        client.set(console, .queueSize, 8)
+        for (register, area): (Register, UInt64) in [
+            (.queueDescLow, 0x4_0000), (.queueDriverLow, 0x4_0400), (.queueDeviceLow, 0x4_0800),
+        ] {
+            client.set(console, register, area)
+        }
+        client.set(console, .queueReady, 1)
+        expect("it waits for the driver", client, "console0")
+    }
+
     @Test("receive buffers without input are not reported")
     func receiveBuffers() throws {
         let client = try QTestClient()
@@ -87,6 +113,84 @@ import VirtioABI
         client.say("x-ready blk0")
         client.set(disk, .interruptACK, 1)
         expect("it waits for the driver", client)
+    }
+
+    @Test("a suspended device without work is not stalled, and one with work is", arguments: SuspendDialect.allCases)
+    func suspended(dialect: SuspendDialect) throws {
+        let client = try QTestClient(suspend: dialect)
+        client.bringUp(disk, queues: 1)
+        client.set(disk, .status, 0x1f)
+        #expect(client.devices[disk].state.stall == nil)
+        let until = "suspended until the driver \(dialect == .draft ? "clears SUSPEND" : "sets DRIVER_OK")"
+        client.offer(disk, 0, first: 0, [(0x3_0000, 16, false), (0x3_0100, 1, true)])
+        expect("\(until), with 1 buffer available and not popped", client)
+        #expect(client.devices[disk].state.stall?.certainty == .outstanding)
+        client.say("x-capacity blk0 64")
+        expect("\(until), with 1 buffer available and not popped", client)
+    }
+
+    @Test("a suspended device with an event of the host, and one with retained requests")
+    func deferred() throws {
+        let client = try QTestClient()
+        client.bringUp(disk, queues: 1)
+        client.set(disk, .status, 0x1f)
+        client.say("x-capacity blk0 64")
+        expect("with an event of the host deferred until then", client)
+        client.bringUp(disk, queues: 1)
+        client.say("x-hold blk0")
+        client.request(BlockRequest.Kind.read, sector: 0, at: 0x3_0000)
+        client.set(disk, .status, 0x1f)
+        client.say("x-deadline blk0")
+        expect("with 1 request in the backend", client)
+        client.say("x-release blk0")
+        expect("with 1 finished request not used", client)
+    }
+
+    @Test("an interrupt that is not acknowledged, by whether the interrupt controllers mask it")
+    func unacknowledged() throws {
+        let client = try QTestClient()
+        client.bringUp(disk, queues: 1)
+        client.offer(disk, 0, first: 0, [(0x3_0000, 16, false), (0x3_0100, 1, true)])
+        client.notify(disk, 0)
+        var state = client.devices[disk].state
+        #expect(state.reason.contains("is the interrupt masked, or its handler missing?"))
+        state.lineIsMasked = true
+        #expect(state.reason.contains("the interrupt controllers mask it, so the driver polls, or waits for"))
+        state.lineIsMasked = false
+        #expect(state.reason.contains("the interrupt is not masked; is its handler missing"))
+    }
+
+    @Test("a console that is only not acknowledged comes after a disk with outstanding work")
+    func order() throws {
+        let client = try QTestClient()
+        client.bringUp(console, queues: 2)
+        client.offer(console, 1, first: 0, [(0x3_0000, 1, false)])
+        client.notify(console, 1)
+        client.bringUp(disk, queues: 1)
+        func stalled() -> [String] { StallReport.stalled(client.devices.map(\.state)).map(\.name) }
+        #expect(stalled() == ["console0"])
+        client.offer(disk, 0, first: 0, [(0x3_0000, 16, false), (0x3_0100, 1, true)])
+        #expect(stalled() == ["blk0", "console0"])
+        client.set(disk, .status, 0)
+        client.set(disk, .status, 3)
+        #expect(stalled() == ["blk0", "console0"])
+    }
+
+    @Test("repeated reads of one register that return the same value are no progress")
+    func polling() throws {
+        let client = try QTestClient()
+        client.set(disk, .status, 0x80)
+        // Not by a line of qtest, which also does the work of the device's thread.
+        let device = client.devices[disk]
+        func read(_ register: Register) { _ = device.read(at: UInt64(register.rawValue), width: 4) }
+        read(.status)
+        let before = device.activity
+        for _ in 0..<3 { read(.status) }
+        #expect(device.activity == before)
+        #expect(device.state.report.contains("read of Status, which returned 0x80; 4 times in a row"))
+        read(.interruptStatus)
+        #expect(device.activity > before)
+        expect("set FAILED", client)
     }
 
     @Test("a device that needs a reset, and why")

@@ -107,6 +107,21 @@ import VirtioABI
         #expect(throws: MachineError.self) { try file.check() }
     }
 
+    @Test("Input for a port that is not there changes nothing")
+    func missingPort() throws {
+        var events = ""
+        for (index, event) in [
+            "\"input\",\"count\":1,\"value\":\"0x61\"", "\"receive\"", "\"open\",\"isOpen\":true",
+        ].enumerated() {
+            events += "{\"n\":\(index + 3),\"t\":0,\"dev\":0,\"port\":40,\"ev\":\(event)}\n"
+        }
+        let file = try TraceFile(
+            trace(
+                "\"type\":3,\"queues\":2,\"queueSize\":8,\"ports\":[\"0x61\"]",
+                events: events + "{\"n\":6,\"ev\":\"end\"}\n"))
+        #expect(try file.check().unknown == [])
+    }
+
     @Test("The room that a take claims is not allocated")
     func hugeTake() throws {
         let take =

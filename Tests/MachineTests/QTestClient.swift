@@ -31,6 +31,9 @@ final class QTestClient {
         session = QTestSession(machine)
     }
 
+    /// The machine's devices, by slot.
+    var devices: [BoardDevice] { machine.devices }
+
     var outcome: Machine.Outcome? { session.outcome }
 
     /// Writes the rest of the trace, as at the end of a run.

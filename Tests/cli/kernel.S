@@ -15,7 +15,67 @@ start:
     mov $0xd0000070, %eax
     movl $1, (%eax)
     jmp .
+#elif defined(IDLE)
+    // Waits for interrupts, of which none comes.
+    sti
+1:  hlt
+    jmp 1b
+#elif defined(HALT)
+    // Stops for good.
+    cli
+1:  hlt
+    jmp 1b
+#elif defined(POLL)
+    // Sets FAILED in the first device and reads Status without end.
+    mov $0xd0000070, %eax
+    movl $0x80, (%eax)
+1:  mov (%eax), %ebx
+    jmp 1b
+#elif defined(PROCESSORS)
+    // Starts all other processors with its first instruction, waits until as many run as the command line has bytes, or for
+    // a while, and exits with their number. Each sets a byte of its own, 0x9000 plus its APIC id.
+    movl $0xc4500, 0xfee00300   // INIT to all but itself
+    mov 24(%ebx), %esi
+    xor %ebp, %ebp
+1:  cmpb $0, (%esi,%ebp)
+    je 2f
+    inc %ebp
+    jmp 1b
+2:  mov $other, %esi
+    mov $0x8000, %edi
+    mov $(otherEnd - other), %ecx
+    rep movsb
+    movl $0xc4608, 0xfee00300   // SIPI to all but itself: begin at 0x8000
+    movl $0xc4608, 0xfee00300
+    mov $10000, %ebx
+3:  xor %eax, %eax
+    xor %ecx, %ecx
+4:  movzbl 0x9000(%ecx), %edx
+    add %edx, %eax
+    inc %ecx
+    cmp $256, %ecx
+    jb 4b
+    cmp %ebp, %eax
+    jae 5f
+    dec %ebx
+    jnz 3b
+5:  out %eax, $0xf4
+    jmp .
+    .code16
+other:
+    xor %ax, %ax
+    mov %ax, %ds
+    mov $1, %eax
+    cpuid
+    shr $24, %ebx
+    movb $1, 0x9000(%bx)
+1:  hlt
+    jmp 1b
+otherEnd:
+    .code32
 #elif defined(TRIPLE_FAULT)
+    mov $0x5a, %al
+    out %al, $0x80
     ud2
 #elif defined(NO_CODE)
     // To where no memory is: KVM cannot fetch what it should emulate.

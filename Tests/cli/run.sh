@@ -27,14 +27,10 @@ expect() {
     fi
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
-# kernel NAME [ADDRESS]: links the kernel NAME of kernel.S to ADDRESS.
-kernel() {
-    clang --target=x86_64-unknown-none-elf -D"$1" -c "$here/kernel.S" -o kernel.o &&
-        ld.lld --image-base=0 -e start -Ttext="${2:-0x100000}" kernel.o -o "$1.elf" || exit 1
-}
-kernel SPIN 0x4000000
-mv SPIN.elf high.elf
-for name in SPIN STALL TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do kernel $name; done
+"$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
+for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+    "$here/kernel.sh" $name . || exit 1
+done
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 : > empty.img
@@ -53,7 +49,7 @@ expect "more memory than the host has addresses" 1 "smaller -m" "$vmm" -m 900000
 expect "kernel missing" 1 "check the path" "$vmm" missing
 expect "kernel a directory" 1 "directory" "$vmm" directory
 expect "kernel not ELF" 1 "not an ELF" "$vmm" text
-expect "kernel cut short" 1 "cut short" "$vmm" cut.elf
+expect "kernel cut short" 1 "is truncated" "$vmm" cut.elf
 expect "kernel not a bzImage" 1 "HdrS" "$vmm" --boot bzimage text
 expect "an unknown boot protocol" 64 "boot" "$vmm" --boot efi text
 expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci text
@@ -108,14 +104,47 @@ expect "check it" 65 "" sh -c "'$vmm' check t.json > report; code=\$?; grep -q '
 expect "check it as JSON" 65 "" sh -c "'$vmm' check --json t.json > json; code=\$?; python3 -m json.tool json > /dev/null && exit \$code"
 expect "check what is missing" 1 "No such file" "$vmm" check missing
 expect "check what is no trace" 1 "line 1: this is no trace" "$vmm" check SPIN.elf
-sed 's/"trace":1/"trace":2/' t.json > newer.json
-expect "check what is newer" 1 "of version 2, and this vmm reads 1" "$vmm" check newer.json
-{ cat t.json; echo '{"t":1,"dev":9,"ev":"ready"}'; } > odd.json
-expect "check a trace with an event of no device" 1 "line [0-9]+: this is no event" "$vmm" check odd.json
-{ cat t.json; printf '{"t":1,"dev":1,"e'; } > cut.json
-expect "check a trace that was cut" 65 "" "$vmm" check cut.json
-{ head -n 6 t.json; echo '{"t":1,"dev":1,"ev":"dropped","count":7}'; } > lossy.json
-expect "check a trace with a gap" 1 "lacks 7 events" "$vmm" check lossy.json
+sed 's/"trace":2/"trace":3/' t.json > newer.json
+expect "check what is newer" 1 "of version 3, and this vmm reads 1 to 2" "$vmm" check newer.json
+expect "check an empty file" 1 "the file is empty" "$vmm" check empty.img
+expect "check a directory" 1 "Is a directory" "$vmm" check directory
+expect "check a file without end" 1 "line 1: this is no trace" "$vmm" check /dev/zero
+expect "check a trace through a pipe" 65 "" sh -c "'$vmm' check /dev/stdin < t.json > stdin.report; code=\$?; cmp report stdin.report && exit \$code"
+expect "check a trace through a FIFO" 65 "" sh -c "cat t.json > fifo & '$vmm' check fifo > fifo.report; code=\$?; cmp report fifo.report && exit \$code"
+lines=$(wc -l < t.json)
+{ sed '$d' t.json; echo "{\"n\":$lines,\"t\":1,\"dev\":9,\"ev\":\"ready\"}"; } > odd.json
+expect "check a trace with an event of no device" 65 "line $lines: this is no event .* unknown" "$vmm" check odd.json
+{ sed '$d' t.json; printf '{"t":1,"dev":1,"e'; } > cut.json
+expect "check a trace that was cut" 65 "cut within line $lines; what follows line $((lines - 1)) is unknown" "$vmm" check cut.json
+sed '$d' t.json > endless.json
+expect "check a trace without its end" 65 "is cut: .* what follows line $((lines - 1)) is unknown" "$vmm" check endless.json
+sed 5d t.json > gap.json
+expect "check a trace that lacks a line" 1 "line 5 is missing; what follows line 4 is unknown" "$vmm" check gap.json
+expect "and what was broken before is not known" 0 "" sh -c "'$vmm' check gap.json | grep -q 'could be replayed, drivers broke 0 of'"
+expect "as JSON" 0 "" sh -c "'$vmm' check --json gap.json | grep -q '\"unknown\":\\[\".*line 5 is missing'"
+cat t.json t.json > twice.json
+expect "check two traces in one file" 65 "more after the line that says it is the end" "$vmm" check twice.json
+{ head -n 5 t.json; echo '{"n":6,"t":1,"dev":1,"ev":"dropped","count":7}'; echo '{"n":7,"ev":"end"}'; } > lossy.json
+expect "check a trace with dropped events" 1 "lacks 7 events" "$vmm" check lossy.json
+# A limit of the size of files is to vmm as a full disk.
+yes 'readl 0xd0001070' | head -n 500 > polls
+expect "a trace that outgrows its disk" 0 "trace big.json is incomplete: .*File too large" \
+    bash -c "ulimit -f 16; '$vmm' --qtest stdio --trace big.json < polls | grep -c '^OK' > answers; exit \${PIPESTATUS[0]}"
+expect "a trace that cannot begin" 1 "trace none.json cannot be used: File too large" \
+    bash -c "(ulimit -f 0; exec env --default-signal=XFSZ '$vmm' --qtest stdio --trace none.json 2>&1 > /dev/null) | cat >&2; exit \${PIPESTATUS[0]}"
+expect "and the run went on" 0 "" grep -qx 500 answers
+expect "and check says that it is cut" 1 "is cut .* is unknown" "$vmm" check big.json
+# In version 1 lines have no numbers, and the violation of a read stands before it.
+head -n 42 "$here/../trace/version-1.json" > old.json
+expect "check a trace of version 1" 65 "of version 1, whose lines have no numbers" "$vmm" check "$here/../trace/version-1.json"
+expect "whose last call is not whole" 65 "line 40, blk0: the trace does not have the whole call; .* unknown" "$vmm" check old.json
+expect "and by that call no clause was broken" 0 "" sh -c "'$vmm' check old.json | grep -q 'drivers broke 1 of .*(4.2.2.2-4)'"
+expect "an access that breaks a clause, first of all" 65 "" \
+    sh -c "echo readb 0xd0000000 | '$vmm' --qtest stdio --trace first.json > out; '$vmm' check first.json > report; code=\$?; grep -q 'console0: 4.2.2.2-4 (MUST), once' report && exit \$code"
+expect "whose violation comes after it" 0 "" sh -c "[ \$(grep -n '\"ev\":\"read\"' first.json | cut -d: -f1) -lt \$(grep -n violation first.json | cut -d: -f1) ]"
+expect "requests that are taken away" 0 "" \
+    sh -c "'$here/../trace/in_flight.py' '$vmm' flight.json && '$vmm' trace-view flight.json -o flight.view && '$here/../trace/spans.py' flight.json flight.view > spans || { cat spans >&2; exit 1; }"
+expect "see a trace that was cut" 1 "cut within line" sh -c "'$vmm' trace-view cut.json > view && exit 9; code=\$?; python3 -m json.tool view > /dev/null && exit \$code"
 expect "see it" 0 "" sh -c "'$vmm' trace-view t.json | python3 -m json.tool > /dev/null"
 expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o /missing/v.json
 expect "qtest, a driver that is refused" 65 "" \
@@ -179,7 +208,7 @@ else
     expect "reset" 32 "reset" "$vmm" RESET.elf
     expect "debug exit" 11 "debug-exit" "$vmm" DEBUG_EXIT.elf
     expect "triple fault" 33 "triple fault" "$vmm" TRIPLE_FAULT.elf
-    expect "triple fault shows registers" 33 "rip +0{8}00100000" "$vmm" TRIPLE_FAULT.elf
+    expect "triple fault shows registers" 33 "rip +0{8}00100004" "$vmm" TRIPLE_FAULT.elf
     expect "code that KVM cannot emulate" 33 "KVM could not" "$vmm" NO_CODE.elf
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
@@ -188,16 +217,45 @@ else
     expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
     expect "and that is told once" 0 "" \
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
-    expect "silence without work is none" 124 "^vmm: stopped" "$vmm" SPIN.elf --stall-after 100ms --timeout 500ms
+    expect "a guest that waits for interrupts is not reported" 1 "" \
+        sh -c "'$vmm' IDLE.elf --stall-after 100ms --timeout 500ms 2>&1 | grep 'nothing has happened'"
+    expect "every processor halted with interrupts off" 124 \
+        "nothing has happened for 0.2 s, and no processor can continue" "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
+    expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
+        "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
+    expect "the same by SIGQUIT" 143 "nothing can wake it" \
+        sh -c "'$vmm' HALT.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+    expect "a loop with interrupts off" 124 "vcpu0 is running with interrupts off, without an access to a device; rip 0{8}00100000" \
+        "$vmm" SPIN.elf --stall-after 100ms --timeout 900ms
+    expect "a driver that polls one register makes no progress" 124 "nothing has happened for 0.2 s" \
+        "$vmm" POLL.elf --stall-after 200ms --timeout 900ms
+    expect "what it polls" 124 "last access: read of Status, which returned 0x80; [0-9]+ times in a row" \
+        "$vmm" POLL.elf --timeout 500ms
+    expect "where the devices stand when the run times out" 124 "console0: the driver noticed the device and has not set DRIVER" \
+        "$vmm" STALL.elf --timeout 300ms
+    expect "the requests of the built-in guest's suite" 0 "" sh -c \
+        "'$vmm' --suspend draft --trace guest.json > out && '$vmm' trace-view guest.json -o guest.view && '$here/../trace/spans.py' guest.json guest.view > spans || { cat spans >&2; exit 1; }"
     expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
     expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
-    expect "triple fault shows the last exits" 33 "its last 1 exits" "$vmm" TRIPLE_FAULT.elf
+    expect "triple fault shows the last exits" 33 "write of 0x5a to port 0x80" "$vmm" TRIPLE_FAULT.elf
     expect "reset by the keyboard controller" 32 "reset the machine" "$vmm" KEYBOARD.elf
     expect "two processors" 0 "vcpu1 is not started" "$vmm" POWER_OFF.elf -c 2 -v
+    for count in 2 4 8 32; do
+        others=$((count - 1))
+        expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
+            --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
+    done
+    # The main thread's clone3 calls: signals, console0, then the vCPUs from 3 to 0.
+    if strace -o /dev/null true 2> /dev/null; then
+        expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
+            strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=6 "$vmm" SPIN.elf -c 4
+    else
+        skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
+    fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
-    expect "why a kernel is booted as it is" 0 "as pvh, for the PVH note" "$vmm" POWER_OFF.elf -v
+    expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "devices nobody tells of" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND.
+# Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND, then
+# kernels of a few instructions: one that starts its processors at once, ten times each number, and one that crashes.
 #
 # usage: guest.sh VMM DIR
 set -eu
@@ -7,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 payload=$(mktemp -d)
 trap 'rm -rf "$payload"' EXIT
 cp "$1" "$payload/vmm"
+for kernel in PROCESSORS TRIPLE_FAULT; do "$here/../cli/kernel.sh" $kernel "$payload"; done
 cat > "$payload/run.sh" << 'RUN'
 failed=0
 for dialect in draft 1.4 off; do
@@ -16,6 +18,28 @@ for dialect in draft 1.4 off; do
     cat /tmp/tap
     grep -q '^1\.\.[0-9]' /tmp/tap && [ $code = 0 ] || { echo "not ok: --suspend $dialect exited with $code"; failed=1; }
 done
+ok() { echo "ok - $1"; }
+fail() { echo "not ok - $1: $2"; failed=1; }
+cd /payload
+for count in 2 4 8 32; do
+    others=$((count - 1)) started=
+    for run in 0 1 2 3 4 5 6 7 8 9; do
+        ./vmm PROCESSORS.elf -c $count --discovery none -a "$(printf "%${others}s" | tr ' ' x)" --timeout 60s \
+            < /dev/null > /dev/null 2> /tmp/errors
+        started="$started $?"
+    done
+    name="$count processors are started by the first instruction, ten times"
+    case "$(echo $started | tr ' ' '\n' | sort -u)" in
+        $((others * 2 + 1))) ok "$name" ;;
+        *) fail "$name" "exit codes$started, expected $((others * 2 + 1)); $(cat /tmp/errors)" ;;
+    esac
+done
+# kvm_amd resets a vCPU at a triple fault.
+./vmm TRIPLE_FAULT.elf < /dev/null 2> /tmp/errors
+[ $? = 33 ] && grep -q "the guest's registers at the fault are lost: .*kvm_amd" /tmp/errors &&
+    ! grep -q "rip " /tmp/errors && grep -q "write of 0x5a to port 0x80" /tmp/errors &&
+    ok "a triple fault is reported without the registers after the reset, and with the last exits" ||
+    fail "a triple fault" "$(cat /tmp/errors)"
 exit $failed
 RUN
 "$here/host.sh" "$2"

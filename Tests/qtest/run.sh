@@ -25,6 +25,9 @@ example draft 0x1f
 example 1.4 0x1b
 echo "qtest: the example prints the expected states in both dialects"
 
+# A script for each behaviour in which the two texts or this model's decisions matter.
+for script in "$here"/suspend/*.py; do timeout 120 python3 "$script" "$vmm"; done
+
 # The clauses that a broken driver violates are reported, for a fixed driver none; and `vmm check` reports the same from the trace.
 check() { "$vmm" check "$1" > "$2" 2>&1 && code=0 || code=$?; }
 "$here/broken_disk.py" "$vmm" "$work/broken" > "$work/got" 2> "$work/said"
@@ -38,10 +41,9 @@ check "$work/mended" "$work/report"
 [ $code = 0 ]
 check "$work/broken" "$work/report"
 [ $code = 65 ] && grep -q "(3.1.1-1b 3.1.1-7 4.2.3.2-0 5.2.6.1-6)" "$work/report"
-# `vmm check` finds violations by replaying the model: without the trace's violation records the report is the same, and with
-# another value written or read it differs.
-grep '"ev":"violation"' "$work/broken" > "$work/violations"
-grep -v '"ev":"violation"' "$work/broken" > "$work/stripped"
+# `vmm check` finds violations by replaying the model: when the trace's violation records name no clause the report is the same, and
+# with another value written or read it differs. Where the model differs from the trace the report ends.
+sed 's/"clause":"[^"]*"/"clause":"none"/' "$work/broken" > "$work/stripped"
 check "$work/stripped" "$work/again"
 [ $code = 65 ] && diff "$work/report" "$work/again"
 sed '/"reg":"QueueNotify"/s/"value":"0x0"/"value":"0x7"/' "$work/stripped" > "$work/written"
@@ -49,10 +51,13 @@ check "$work/written" "$work/again"
 [ $code = 65 ] && grep -q "4.2.3.3-0" "$work/again"
 sed '/"ev":"load"/s/0201"/0200"/' "$work/stripped" > "$work/read"
 check "$work/read" "$work/again"
-[ $code = 1 ] && grep -q "does not follow the trace" "$work/again" && ! grep -q "5.2.6.1-6" "$work/again"
+[ $code = 65 ] && grep -q "does not follow the trace" "$work/again" && ! grep -q "5.2.6.1-6" "$work/again"
 head -c 3000 "$work/stripped" > "$work/cut"
 check "$work/cut" "$work/again"
-[ $code != 1 ]
+[ $code = 65 ] && grep -q "it is cut within line .* is unknown" "$work/again"
+sed -n '1,8p' "$work/stripped" > "$work/cut"
+check "$work/cut" "$work/again"
+[ $code = 1 ] && grep -q "drivers broke 0 of" "$work/again" && grep -q "what follows line 8 is unknown" "$work/again"
 echo "qtest: a broken driver's four mistakes are reported, during the run and from the trace"
 
 grep -v '^#' "$here/same-as-qemu" > "$work/lines"

@@ -34,7 +34,7 @@ with tempfile.NamedTemporaryFile() as image:
 
     code, output, errors = run(*load, "-d", f"{image.name},io=auto")
     assert code == 0 and "\nok " in output and "\nnot ok" not in output, (code, output, errors)
-    assert "blk2" in errors and "threads, for the host refuses io_uring (Operation not permitted)" in errors, errors
+    assert "blk2" in errors and "threads, because the host refuses io_uring (Operation not permitted)" in errors, errors
     print("no io_uring: io=auto goes on with threads, and says why")
 
     code, output, errors = run(*load, "-d", f"{image.name},io=uring")

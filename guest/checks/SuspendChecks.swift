@@ -168,11 +168,14 @@ private func suspendNotNegotiated(_ board: inout Board) throws(Failure) {
     try disk.expectWorks()
 }
 
-/// FAILED takes precedence over SUSPEND in the same write.
+/// FAILED does not keep a device from suspending and resuming.
 private func suspendFailedBit(_ board: inout Board) throws(Failure) {
     let (_, suspend) = try board.startSuspendableDisk()
+    let suspended = suspend.suspended | 0x80
     suspend.device.setStatus([.running, .suspend, .failed])
-    try suspend.expectStays(0x8f, "Status after FAILED and SUSPEND in one write")
+    try suspend.awaitStatus(suspended, from: 0x8f, "Status after FAILED and SUSPEND in one write")
+    suspend.device.setStatus(suspend.dialect == .draft ? [.running, .failed] : [.running, .suspend, .failed])
+    try suspend.awaitStatus(0x8f, from: suspended, "Status after the resume of a device with FAILED set")
     var disk = try board.startDisk()
     try disk.expectWorks()
 }

@@ -1,17 +1,17 @@
-// How an operating system that knows nothing of this board finds its processors, devices and ways out: hardware-reduced ACPI.
-// ACPI 6.5, chapter 5. The tables follow one another from `MemoryMap.acpi` on:
+// Hardware-reduced ACPI: describes the board's processors, devices, power-off and reset to an operating system.
+// ACPI 6.5, chapter 5. The tables are consecutive, from `MemoryMap.acpi` on:
 //
-//   RSDP -> XSDT -> FADT -> DSDT: a device for each slot, the serial port, the sleep state that is power-off
+//   RSDP -> XSDT -> FADT -> DSDT: a device for each slot, the serial port, the sleep state S5 (power off)
 //               \-> MADT: the processors' local APICs, the IOAPIC
 
 import VirtioABI
 
 /// The ACPI tables of a board.
 struct ACPITables {
-    /// All of them; the root (RSDP) comes first.
+    /// All tables; the root (RSDP) comes first.
     let bytes: [UInt8]
 
-    /// Tables for so many processors and virtio-mmio slots.
+    /// Makes the tables for `processors` processors and `slots` virtio-mmio slots.
     init(processors: Int, slots: Int, hasSerialPort: Bool) {
         var area = Area()
         let dsdt = area.add("DSDT", revision: 2, Self.differentiated(slots, hasSerialPort))
@@ -23,13 +23,13 @@ struct ACPITables {
         bytes = area.bytes(root: xsdt)
     }
 
-    /// Where tables are put.
+    /// The memory of the tables.
     private struct Area {
         private static let rootSize = 36
         private static let identity = Array("VMM   ".utf8)
         private var content: [UInt8] = []
 
-        /// Adds a table and says where the guest sees it.
+        /// Adds a table and returns its guest-physical address.
         mutating func add(_ signature: StaticString, revision: UInt8, _ body: [UInt8]) -> UInt64 {
             content.append(contentsOf: repeatElement(0, count: -(Self.rootSize + content.count) & 15))
             let address = MemoryMap.acpi.lowerBound + UInt64(Self.rootSize + content.count)
@@ -45,7 +45,7 @@ struct ACPITables {
             return address
         }
 
-        /// The root system description pointer (5.2.5.3), and the tables behind it.
+        /// The root system description pointer (5.2.5.3), followed by the tables.
         func bytes(root: UInt64) -> [UInt8] {
             var pointer = Array("RSD PTR ".utf8) + [0] + Self.identity + [2]
             pointer.append(UInt32(0))
@@ -58,31 +58,31 @@ struct ACPITables {
             return pointer + content
         }
 
-        /// What makes the sum of all bytes 0.
+        /// The byte that makes the sum of all bytes 0.
         private static func checksum(_ bytes: some Sequence<UInt8>) -> UInt8 { bytes.reduce(0, &-) }
     }
 
-    /// The fixed description (FADT, 5.2.9), from behind the header.
+    /// The fixed description (FADT, 5.2.9), without its header.
     private static func fixed(dsdt: UInt64) -> [UInt8] {
         var table = [UInt8](repeating: 0, count: 276)
         func put(port: UInt16, at offset: Int) {
-            // A generic address: in I/O space, 8 bits wide, accessed by bytes.
+            // A generic address (5.2.3.2): I/O space, 8 bits wide, byte access.
             for (index, byte) in ([1, 8, 0, 1] as [UInt8]).enumerated() { table[offset + index] = byte }
             table.put(UInt64(port), at: offset + 4)
         }
         table.put(UInt16(1 << 2 | 1 << 5), at: 109)  // no VGA, no CMOS clock
-        // WBINVD works, no fixed power and sleep buttons, the reset register is there, hardware-reduced.
+        // WBINVD works, no fixed power and sleep buttons, reset register supported, hardware-reduced.
         table.put(UInt32(1 << 0 | 1 << 4 | 1 << 5 | 1 << 10 | 1 << 20), at: 112)
         put(port: Ports.reset, at: 116)
         table[128] = 1
-        table[131] = 5  // of ACPI 6
+        table[131] = 5  // minor version: ACPI 6.5
         table.put(dsdt, at: 140)
         put(port: Ports.sleepControl, at: 244)
         put(port: Ports.sleepStatus, at: 256)
         return Array(table[36...])
     }
 
-    /// The interrupt controllers (MADT, 5.2.12), from behind the header.
+    /// The interrupt controllers (MADT, 5.2.12), without its header.
     private static func interruptControllers(_ processors: Int) -> [UInt8] {
         var table: [UInt8] = []
         table.append(UInt32(0xfee0_0000))
@@ -94,7 +94,7 @@ struct ACPITables {
         return table
     }
 
-    /// The differentiated description (DSDT, 5.2.11.1), from behind the header.
+    /// The differentiated description (DSDT, 5.2.11.1), without its header.
     private static func differentiated(_ slots: Int, _ hasSerialPort: Bool) -> [UInt8] {
         var aml = AML()
         let typeS5 = AML.integer(UInt32(Ports.sleepTypeS5 >> 2))

@@ -1,7 +1,7 @@
-// The ACPI machine language as far as a board without methods needs it: names, packages, devices and their resources.
+// The subset of the ACPI machine language for a board without methods: names, packages, devices and their resources.
 // ACPI 6.5, chapter 20 (language) and 6.4 (resources).
 
-/// Definitions, encoded.
+/// Encoded AML.
 struct AML {
     private(set) var bytes: [UInt8] = []
 
@@ -46,17 +46,17 @@ struct AML {
 
     /// A resource template.
     static func resources(_ descriptors: [Resource]) -> AML {
-        let template = descriptors.flatMap(\.bytes) + [0x79, 0]  // the end, without a checksum
+        let template = descriptors.flatMap(\.bytes) + [0x79, 0]  // end tag, without a checksum
         return AML(bytes: [0x11] + withLength(integer(UInt32(template.count)).bytes + template))
     }
 
-    /// Something a device occupies.
+    /// A resource of a device.
     enum Resource {
-        /// Memory that is read and written, below 4 GiB.
+        /// Readable and writable memory below 4 GiB.
         case memory(Range<UInt64>)
-        /// Ports.
+        /// I/O ports.
         case ports(Range<UInt16>)
-        /// A global system interrupt, active high and the device's own.
+        /// A global system interrupt, active high, not shared.
         case interrupt(UInt32, isLevel: Bool)
 
         fileprivate var bytes: [UInt8] {
@@ -72,13 +72,13 @@ struct AML {
 
     // MARK: Encoding
 
-    /// A name segment: four characters, filled up with underscores.
+    /// A name segment: four characters, padded with underscores.
     private static func segment(_ name: String) -> [UInt8] {
         precondition(name.utf8.count <= 4)
         return Array(name.utf8) + repeatElement(UInt8(ascii: "_"), count: 4 - name.utf8.count)
     }
 
-    /// `content` behind its PkgLength, which counts its own one to three bytes (20.2.4).
+    /// `content` after its PkgLength, which counts its own one to three bytes (20.2.4).
     private static func withLength(_ content: [UInt8]) -> [UInt8] {
         let size = content.count
         if size + 1 < 1 << 6 { return [UInt8(size + 1)] + content }

@@ -1,4 +1,4 @@
-// The board: what answers at which address and port. One immutable table; a lookup is an index, and nothing here takes a lock.
+// The board: which device claims which address and port. An immutable table; a lookup is an index, and takes no lock.
 
 import Virtio
 import VirtioABI
@@ -7,11 +7,11 @@ import VirtioABI
 final class Board: Sendable {
     /// The windows of the slots, by ascending address.
     private let regions: [any MMIORegion]
-    /// What the test device steers, by slot; nil on a board without one.
+    /// The devices that the test device's commands go to, by slot; nil on a board without one.
     private let testDevice: [any DeviceControl]?
     private let serial: SerialPort?
 
-    /// A board with `regions` in its slots. With `testDevice`, its port steers those devices.
+    /// A board with `regions` in its slots. With `testDevice`, that has a port whose commands go to those devices.
     init(regions: [any MMIORegion], testDevice: [any DeviceControl]?, serial: SerialPort? = nil) {
         precondition(regions.count <= MemoryMap.maximumSlots)
         self.regions = regions
@@ -19,13 +19,13 @@ final class Board: Sendable {
         self.serial = serial
     }
 
-    /// The guest reads `width` bytes of memory space where no RAM is; nil where nobody answers, which the guest sees as all ones.
+    /// The guest reads `width` bytes of memory space without RAM; nil for an unclaimed address, which reads as all ones.
     func readMemory(_ address: UInt64, width: Int) -> UInt64? {
         guard let (region, offset) = region(at: address) else { return nil }
         return region.read(at: offset, width: width)
     }
 
-    /// The guest writes memory space where no RAM is; false if nobody is there.
+    /// The guest writes memory space without RAM; false for an unclaimed address.
     @discardableResult
     func writeMemory(_ address: UInt64, width: Int, value: UInt64) -> Bool {
         guard let (region, offset) = region(at: address) else { return false }
@@ -41,11 +41,11 @@ final class Board: Sendable {
         return (regions[Int(index)], offset % MemoryMap.slotSize)
     }
 
-    /// The guest reads a port; nil where nobody answers, which the guest sees as all ones.
+    /// The guest reads a port; nil for an unclaimed port, which reads as all ones.
     func readPort(_ port: UInt16, width: Int) -> UInt64? {
         switch port {
         case Ports.sleepStatus: 0
-        // The keyboard controller that is not there: "input buffer empty", or Linux polls it for seconds at a reboot.
+        // The absent keyboard controller: "input buffer empty", or Linux polls it for seconds at a reboot.
         case Ports.keyboard: 0
         case SerialPort.ports where width == 1: serial.map { UInt64($0.read(port)) }
         case TestDevice.port where testDevice != nil && width == 4: UInt64(TestDevice.signature)
@@ -53,10 +53,10 @@ final class Board: Sendable {
         }
     }
 
-    /// What a write to a port came to.
+    /// The result of a write to a port.
     enum PortWrite {
         case taken
-        /// Nobody is there.
+        /// Nothing claims the port.
         case unanswered
         case end(Machine.Outcome)
     }
@@ -66,7 +66,7 @@ final class Board: Sendable {
         let byte = UInt8(truncatingIfNeeded: value)
         switch port {
         case Ports.sleepControl: return byte & Ports.sleepEnable != 0 ? .end(.poweredOff) : .taken
-        // Linux clears a wake-up here before it powers off.
+        // Linux clears the wake status here before it powers off.
         case Ports.sleepStatus: return .taken
         case Ports.reset: return .end(.reset)
         case Ports.keyboard where byte == Ports.keyboardReset: return .end(.reset)
@@ -83,7 +83,7 @@ final class Board: Sendable {
         guard let testDevice, slot < testDevice.count,
             let verb = TestDevice.Verb(rawValue: UInt8(truncatingIfNeeded: command >> 24))
         else { return }
-        // A command that this device does not have changes nothing.
+        // A command that the device does not have is ignored.
         try? testDevice[slot].perform(TestCommand(verb, UInt16(truncatingIfNeeded: command)))
     }
 }

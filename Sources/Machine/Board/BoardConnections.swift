@@ -1,5 +1,5 @@
-// What a device of the board is connected to: guest memory, its interrupt line, and the way a kick takes to it. Devices know
-// nothing else of the machine they are in, so that they also work in one without KVM.
+// What a device of the board is connected to: guest memory, its interrupt line, and ioeventfds. Devices know nothing else of
+// the machine, so that they also work in one without KVM.
 
 import KVM
 import Virtio
@@ -9,24 +9,30 @@ import VirtioABI
 protocol InterruptLine: Sendable {
     /// Raises or lowers the line.
     func set(_ level: Bool)
+    /// Whether no interrupt controller delivers the line to a processor; nil if that is unknown.
+    var isMasked: Bool? { get }
+}
+
+extension InterruptLine {
+    var isMasked: Bool? { nil }
 }
 
 /// The connections of a board's devices.
 protocol BoardConnections: Sendable {
-    /// Guest memory as the device model sees it. It stays mapped for as long as the wiring lives.
+    /// Guest memory as the device model sees it. It stays mapped while the connections exist.
     var guestMemory: GuestMemory { get }
     /// The interrupt line of slot `slot`.
     func line(slot: Int) -> any InterruptLine
-    /// From now on a write of `value`, 32 bits wide, at guest-physical `address` may signal `event` instead of reaching the bus.
+    /// From now on a write of `value`, 32 bits wide, to guest-physical `address` signals `event` and does not reach the bus.
     func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError)
 }
 
-/// The way of a slot's kicks.
+/// Registers ioeventfds for a slot's available buffer notifications.
 struct IOEventFDRegistrar: Sendable {
     let connections: any BoardConnections
     let slot: Int
 
-    /// From now on a kick of `queue` signals `event`, if the host can do that. If not, kicks go on as they did.
+    /// From now on a notification of `queue` signals `event`, if the host can do that; otherwise it still exits.
     func registerIOEventFD(_ queue: Int, to event: borrowing EventFD) {
         let register = MemoryMap.window(slot: slot).lowerBound + UInt64(Register.queueNotify.rawValue)
         try? connections.registerIOEventFD(register, value: UInt64(queue), to: event)
@@ -43,7 +49,7 @@ extension RAM {
     }
 }
 
-/// The virtual machine with its memory, shared by the threads that drive it. The memory stays mapped as long as it lives.
+/// The virtual machine with its memory, shared by threads. The memory stays mapped while the machine exists.
 final class SharedVM: BoardConnections {
     let machine: VirtualMachine
     private let ram: RAM
@@ -78,6 +84,8 @@ private struct IOAPICLine: InterruptLine {
     let vm: SharedVM
     let gsi: UInt32
 
-    /// The line exists for as long as the machine does, so KVM has nothing to refuse.
+    /// The line exists while the machine does, so KVM refuses nothing.
     func set(_ level: Bool) { try? vm.machine.setInterruptLine(gsi: gsi, level: level) }
+
+    var isMasked: Bool? { try? vm.machine.isMasked(gsi: gsi) }
 }

@@ -1,22 +1,22 @@
-// How often a guest left its virtual processor for this process. What the kernel serves alone, an ioeventfd's write or an
-// interrupt controller's register, is not among it.
+// Number of a vCPU's exits to this process. What KVM serves by itself, such as an ioeventfd or an interrupt controller's
+// register, is not counted.
 
 import KVM
 
-/// Exits by what they were for.
+/// Exits by kind.
 public struct ExitCounts: Sendable, CustomStringConvertible {
-    /// Accesses to device windows, and to memory space where nobody is.
+    /// Accesses to memory space without RAM.
     public private(set) var memory = 0
     /// Accesses to ports.
     public private(set) var ports = 0
-    /// All the rest: signals, and what ends a run.
+    /// All others: interruptions, and what ends a run.
     public private(set) var others = 0
-    /// Accesses among them that nobody answered.
+    /// Accesses among them to addresses and ports that nothing claims.
     public internal(set) var unanswered = 0
-    /// Bytes written to a serial port that is not there.
+    /// Bytes written to the absent serial port.
     public internal(set) var lostOutput = 0
 
-    /// All of them.
+    /// All exits.
     public var total: Int { memory + ports + others }
 
     mutating func count(_ exit: VCPU.Exit) {
@@ -28,6 +28,6 @@ public struct ExitCounts: Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        "\(total) exits: \(memory) memory, \(ports) port, \(others) others; nobody answered \(unanswered)"
+        "\(total) exits: \(memory) memory, \(ports) port, \(others) others; \(unanswered) of them unclaimed"
     }
 }

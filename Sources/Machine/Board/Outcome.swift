@@ -1,4 +1,4 @@
-// How a run can end, and what the command line makes of it.
+// How a run can end: the outcome, its exit code and its sentence.
 
 extension Machine {
     /// How a guest's run ended.
@@ -9,13 +9,13 @@ extension Machine {
         case reset
         /// The debug-exit port, with the value written.
         case debugExit(UInt32)
-        /// Triple fault, or KVM could not go on; what is known of it, for the user.
+        /// A triple fault, or a failure of KVM; the message for the user.
         case crashed(String)
         /// A signal, or a key that stands for SIGINT.
         case stopped(signal: Int32)
-        /// The time the user gave was over.
+        /// The run's timeout has passed.
         case timedOut
-        /// The qtest client has nothing more to say.
+        /// The qtest client closed its connection.
         case clientLeft
 
         /// What `vmm` exits with.
@@ -30,7 +30,7 @@ extension Machine {
             }
         }
 
-        /// One sentence; more lines where a crash left some.
+        /// One sentence; for a crash, more lines.
         public var sentence: String {
             switch self {
             case .poweredOff: "the guest powered off"
@@ -38,19 +38,19 @@ extension Machine {
             case .debugExit(let value): "the guest wrote \(value) to the debug-exit port"
             case .crashed(let details): details
             case .stopped(let signal): "stopped by signal \(signal)"
-            case .timedOut: "stopped: the time was over"
+            case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
             }
         }
     }
 }
 
-/// What the threads of a machine share about its end. The first outcome counts.
+/// The end of a run, shared by the threads of a machine. The first outcome counts.
 final class RunCompletion: @unchecked Sendable {
     private let lock = Lock()
     private var outcome: Machine.Outcome?
 
-    /// The run ended; later news is ignored, and false.
+    /// Ends the run; false, without effect, if it had ended before.
     @discardableResult
     func report(_ new: Machine.Outcome) -> Bool {
         lock.locked {
@@ -61,10 +61,10 @@ final class RunCompletion: @unchecked Sendable {
         }
     }
 
-    /// Whether the run ended.
+    /// Whether the run has ended.
     var isReached: Bool { lock.locked { outcome != nil } }
 
-    /// Waits for the end. If `deadline` passes first, that is the end.
+    /// Waits for the end of the run, which is `.timedOut` if `deadline` passes first.
     func wait(until deadline: Instant?) -> Machine.Outcome {
         lock.locked {
             while outcome == nil {

@@ -13,7 +13,7 @@ struct RecentExits {
         count += 1
     }
 
-    /// A line for each, the newest last.
+    /// A heading and a line for each exit, the newest last.
     var text: String {
         let shown = max(0, count - Self.most)..<count
         return (["  its last \(shown.count) exits:"] + shown.map { "    \(Self.describe(exits[$0 % Self.most]))" })

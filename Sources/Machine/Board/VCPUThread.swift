@@ -1,51 +1,78 @@
-// A virtual processor in its thread: run, hand the exit to the board, again.
+// A virtual processor and its thread: KVM_RUN, the board serves the exit, and again.
 
 import KVM
 
-/// Runs a vCPU until the machine's end.
+/// Runs a vCPU in a thread until the machine's end.
 final class VCPUThread {
+    private let id: Int
     private let stopHandle: StopHandle
     private let processor: Processor
     private var thread: Thread?
 
-    /// Starts the thread. The vCPU is its own from here on.
-    init(_ vcpu: consuming VCPU, id: Int, board: Board, completion: RunCompletion) throws(MachineError) {
+    /// Takes the vCPU `id`, which does not run before `start`.
+    init(_ vcpu: consuming VCPU, id: Int, board: Board, completion: RunCompletion) {
+        self.id = id
         stopHandle = vcpu.stopHandle
-        let processor = Processor(vcpu, id, board, completion)
-        self.processor = processor
-        thread = try Thread("vcpu\(id)") { processor.runToTheEnd() }
+        processor = Processor(vcpu, id, board, completion)
     }
 
-    /// Makes the thread come out, wherever its guest is. The end has been reported before.
-    func requestStop() { stopHandle.requestStop() }
+    /// Starts the thread.
+    func start() throws(MachineError) {
+        thread = try Thread("vcpu\(id)") { [processor] in processor.runToTheEnd() }
+    }
+
+    /// Makes KVM_RUN return and the thread end. Any thread may call this.
+    func requestStop() {
+        processor.requestStop()
+        stopHandle.requestStop()
+    }
 
     /// Waits for the thread's end.
     func join() { thread.take()?.join() }
 
-    /// How often the guest left it; to be called after `join`.
+    /// The vCPU's exits; to be called after `join`.
     var counts: ExitCounts { processor.counts }
 
-    /// Where its guest is; to be called after `join`.
-    var position: String { processor.position }
+    /// Makes the thread note the vCPU's state, for `state`. Any thread may call this.
+    func requestState() { if processor.requestState() { stopHandle.requestStop() } }
+
+    /// The state of the vCPU when it was requested last; nil if the thread does not note it before `deadline`, because it
+    /// serves an exit. Any thread may call this.
+    func state(until deadline: Instant) -> ProcessorState? { processor.state(until: deadline) }
 }
 
-/// A vCPU and what it runs on. Used by one thread.
+/// A vCPU, its board and its state. Except where a method says so, only the vCPU's thread uses it.
 private final class Processor: @unchecked Sendable {
     private var vcpu: VCPU
     private let id: Int
     private let board: Board
     private let completion: RunCompletion
 
+    /// The exits so far, and the last of them.
+    private(set) var counts = ExitCounts()
+    private var recent = RecentExits()
+
+    private let lock = Lock()
+    // Under the lock:
+    /// The thread notes the state when that is requested.
+    private var isRunning = false
+    private var isStateRequested = false
+    private var isStopping = false
+    private var latest: ProcessorState?
+
     init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ completion: RunCompletion) {
         self.vcpu = vcpu
         self.id = id
         self.board = board
         self.completion = completion
+        latest = currentState
     }
 
     func runToTheEnd() {
+        lock.locked { isRunning = true }
+        defer { noteState(isLast: true) }
         do throws(KVMError) {
-            while !stopped {
+            while !(lock.locked { isStopping }) {
                 guard let outcome = try step() else { continue }
                 completion.report(outcome)
                 return
@@ -55,12 +82,46 @@ private final class Processor: @unchecked Sendable {
         }
     }
 
-    /// Its exits so far, and the last of them.
-    private(set) var counts = ExitCounts()
-    private var recent = RecentExits()
+    // MARK: Requests of other threads
 
-    /// Set by an interrupted run after the end was reported.
-    private var stopped = false
+    /// Makes the thread end before its next KVM_RUN. Any thread may call this.
+    func requestStop() { lock.locked { isStopping = true } }
+
+    /// Requests the state; true if KVM_RUN must be interrupted for it. Without a running thread the latest state remains.
+    /// Any thread may call this.
+    func requestState() -> Bool {
+        lock.locked {
+            isStateRequested = isRunning
+            return isRunning
+        }
+    }
+
+    /// The state that was requested; nil if it is not noted before `deadline`. Any thread may call this.
+    func state(until deadline: Instant) -> ProcessorState? {
+        lock.locked {
+            while isStateRequested { guard lock.wait(until: deadline) else { return nil } }
+            return latest
+        }
+    }
+
+    private func noteState(isLast: Bool = false) {
+        let state = currentState
+        lock.locked {
+            (latest, isStateRequested) = (state, false)
+            if isLast { isRunning = false }
+            lock.broadcast()
+        }
+    }
+
+    private var currentState: ProcessorState? {
+        guard let registers = try? vcpu.registers(), let activity = try? vcpu.activity() else { return nil }
+        return ProcessorState(
+            activity: activity, rip: registers.rip, rsp: registers.rsp,
+            interruptsEnabled: registers.rflags & 1 << 9 != 0,
+            accesses: counts.memory + counts.ports)
+    }
+
+    // MARK: Exits
 
     /// Runs to the next exit and serves it; an outcome if that was the last.
     private func step() throws(KVMError) -> Machine.Outcome? {
@@ -80,9 +141,13 @@ private final class Processor: @unchecked Sendable {
                 if port == SerialPort.ports.lowerBound { counts.lostOutput += 1 }
             case .end(let outcome): return outcome
             }
-        case .interrupted: stopped = completion.isReached
+        case .interrupted:
+            // Cleared first: a stop or a request that comes later then interrupts the next KVM_RUN.
+            vcpu.stopHandle.clear()
+            if lock.locked({ isStateRequested }) { noteState() }
         case .hlt: return crash("the guest halted where nothing can wake it")
-        case .shutdown: return crash("the guest crashed: triple fault")
+        case .shutdown:
+            return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers)
         case .failEntry(let reason): return crash("the processor refused the guest's state (reason \(reason))")
         case .internalError(let suberror, let instruction): return crash(describe(suberror, instruction))
         case .systemEvent(let type): return crash("the guest asked KVM for system event \(type)")
@@ -91,43 +156,42 @@ private final class Processor: @unchecked Sendable {
         return nil
     }
 
-    /// Completes a read; nobody reads as all ones.
+    /// Completes a read. Unclaimed addresses read as all ones.
     private func answer(_ value: UInt64?) {
         if value == nil { counts.unanswered += 1 }
         vcpu.complete(value ?? .max)
     }
 
-    private func crash(_ what: String) -> Machine.Outcome {
+    // MARK: A crash
+
+    private func crash(_ what: String) -> Machine.Outcome { crash(what, registers: registers) }
+
+    private func crash(_ what: String, registers: String) -> Machine.Outcome {
         .crashed("\(what)\n  vcpu\(id):\n\(registers)\n\(recent.text)")
     }
 
-    /// One line about where the guest is.
-    var position: String {
-        guard let registers = try? vcpu.registers(), let activity = try? vcpu.activity() else {
-            return "its state cannot be read"
-        }
-        let doing =
-            switch activity {
-            case .running: "running"
-            case .halted: "halted"
-            case .notStarted: "not started"
-            }
-        return "\(doing) at rip \(hex(registers.rip, digits: 16)), rsp \(hex(registers.rsp, digits: 16)), "
-            + "interrupts \(registers.rflags & 1 << 9 != 0 ? "on" : "off")"
+    /// Whether the vCPU is in the state after INIT: real mode at 0xfffffff0, where the board has no memory. kvm_amd resets a
+    /// vCPU when it intercepts a shutdown, because the VMCB is undefined then (Linux, `shutdown_interception`).
+    private var isReset: Bool {
+        guard let general = try? vcpu.registers(), let special = try? vcpu.specialRegisters() else { return false }
+        return general.rip == 0xfff0 && special.cs.base == 0xffff_0000 && special.cr0 & 1 == 0
     }
+
+    private static let lostRegisters =
+        "  the guest's registers at the fault are lost: KVM on AMD processors (kvm_amd) resets a processor at a triple fault"
 
     private func describe(_ suberror: UInt32, _ instruction: VCPU.Instruction?) -> String {
         // 1 is KVM_INTERNAL_ERROR_EMULATION.
-        guard suberror == 1 else { return "KVM could not go on (internal error \(suberror))" }
+        guard suberror == 1 else { return "KVM could not continue (internal error \(suberror))" }
         guard let instruction else { return "KVM could not emulate an instruction" }
         let bytes = instruction.bytes.map { hex(UInt64($0), digits: 2) }.joined(separator: " ")
         return "KVM could not emulate an instruction; the bytes there: \(bytes)"
     }
 
-    /// The registers, four a line.
+    /// The registers, four to a line.
     private var registers: String {
         guard let general = try? vcpu.registers(), let special = try? vcpu.specialRegisters() else {
-            return "  (its registers cannot be read)"
+            return "  the registers cannot be read"
         }
         let rows: [[(String, UInt64)]] = [
             [("rip", general.rip), ("rflags", general.rflags), ("rsp", general.rsp), ("rbp", general.rbp)],

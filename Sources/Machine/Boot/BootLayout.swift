@@ -1,13 +1,13 @@
-// What of guest memory is taken before the first instruction, and by what.
+// The parts of guest memory that are allocated before the first instruction.
 
-/// Which parts of guest memory are taken, and by what.
+/// Allocates guest memory for the parts of a boot, and refuses parts that overlap.
 struct BootLayout {
     private let ram: RAM
     private var placed: [(part: String, range: Range<UInt64>)] = []
 
     init(_ ram: RAM) { self.ram = ram }
 
-    /// Takes `size` bytes for `part`. They must be in RAM below the hole, and nobody else's.
+    /// Allocates `size` bytes at `address` for `part`. Throws unless they are in RAM below the hole and not allocated.
     @discardableResult
     mutating func place(_ part: String, at address: UInt64, size: UInt64) throws(LoaderError) -> Range<UInt64> {
         let (end, overflow) = address.addingReportingOverflow(size)
@@ -21,19 +21,19 @@ struct BootLayout {
         return range
     }
 
-    /// Takes a range that the memory map fixes.
+    /// Allocates a range that the memory map fixes.
     mutating func place(_ part: String, at range: Range<UInt64>) throws(LoaderError) {
         try place(part, at: range.lowerBound, size: range.upperBound - range.lowerBound)
     }
 
-    /// What is free above everything placed so far, in whole pages.
-    var roomAtTheTop: Range<UInt64> {
+    /// The free range above every part placed so far, from a page boundary on.
+    var freeRangeAtTop: Range<UInt64> {
         let top = placed.map(\.range.upperBound).max() ?? 0
         let page = (top + 0xfff) & ~0xfff
         return min(page, ram.lowEnd)..<ram.lowEnd
     }
 
-    /// Copies from an image straight into a range that was placed.
+    /// Copies `count` bytes of an image, from `offset` on, into a placed range.
     func fill(
         _ address: UInt64, from image: borrowing Image, at offset: UInt64, count: UInt64
     ) throws(LoaderError) {
@@ -41,7 +41,7 @@ struct BootLayout {
         unsafe try image.read(into: UnsafeMutableRawBufferPointer(start: host, count: Int(count)), at: offset)
     }
 
-    /// Writes bytes of ours into a range that was placed.
+    /// Writes `bytes` into a placed range.
     func write(_ bytes: [UInt8], at address: UInt64) {
         precondition(ram.write(bytes, at: address), "not placed")
     }

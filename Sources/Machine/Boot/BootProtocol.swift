@@ -1,29 +1,30 @@
-// How a kernel is handed over to, and how that is found out from its first bytes.
+// The boot protocols, and how the protocol of a kernel is recognised by its header.
 
 /// A boot protocol.
 public enum BootProtocol: String, CaseIterable, Sendable {
     /// An ELF file with a PVH entry note, entered in 32-bit protected mode (Xen's docs/misc/pvh.pandoc).
     case pvh
-    /// A 64-bit ELF file, entered at its entry point as Linux wants it: in 64-bit mode, with boot parameters.
+    /// A 64-bit ELF file, entered at its entry point by Linux's 64-bit boot protocol, with boot parameters.
     case elf64
-    /// Linux's own image, entered by its 64-bit entry (Linux's Documentation/arch/x86/boot.rst).
+    /// Linux's bzImage, entered at its 64-bit entry (Linux's Documentation/arch/x86/boot.rst).
     case bzImage = "bzimage"
-    /// Code without a header, loaded at 1 MiB and entered there, as PVH enters.
+    /// Code without a header, loaded at 1 MiB and entered there in the state that PVH defines.
     case flat
 }
 
-/// A kernel whose header was read.
+/// A kernel's format, with its parsed header.
 enum KernelFormat {
     case pvh(ELF, entry: UInt32)
     case elf64(ELF)
     case bzImage(BzImage)
     case flat
 
-    /// Reads the header of `image`, for `wanted` if the user chose; and says why it is what it is.
+    /// Reads the header of `image`: as `wanted`, or as its first bytes say if the user chose no protocol. `why` is the reason,
+    /// a phrase for a message.
     static func read(
         _ image: borrowing Image, as wanted: BootProtocol?
     ) throws(LoaderError) -> (format: KernelFormat, why: String) {
-        let chosen = "as --boot says"
+        let chosen = "because --boot says so"
         switch wanted {
         case .flat: return (.flat, chosen)
         case .bzImage: return (.bzImage(try BzImage(image)), chosen)
@@ -37,11 +38,11 @@ enum KernelFormat {
             return (.pvh(elf, entry: entry), chosen)
         case nil: break
         }
-        if BzImage.isOne(image) { return (.bzImage(try BzImage(image)), "for the signature of Linux's boot header") }
+        if BzImage.hasSignature(image) { return (.bzImage(try BzImage(image)), "because of its Linux boot header") }
         let elf = try ELF(image)
-        if let entry = elf.pvhEntry { return (.pvh(elf, entry: entry), "for the PVH note of an ELF file") }
+        if let entry = elf.pvhEntry { return (.pvh(elf, entry: entry), "because of its PVH note") }
         guard elf.isLinux, elf.is64Bit else { throw .noPVHNote(name: image.name) }
-        return (.elf64(elf), "for Linux's notes in an ELF file that has no PVH note")
+        return (.elf64(elf), "because it has Linux's ELF notes and no PVH note")
     }
 
     var `protocol`: BootProtocol {
@@ -53,7 +54,7 @@ enum KernelFormat {
         }
     }
 
-    /// The kernel is Linux, which finds its devices by ACPI.
+    /// Whether the kernel is Linux, which finds its devices by ACPI.
     var isLinux: Bool {
         switch self {
         case .pvh(let elf, _), .elf64(let elf): elf.isLinux

@@ -1,4 +1,4 @@
-// What the boot needs of an ELF executable: its segments and its notes. Not sections, symbols or relocations.
+// The segments and notes of an ELF executable. Sections, symbols and relocations are not read.
 // System V gABI, chapters 4 and 5; the PVH note is in Xen's docs/misc/pvh.pandoc. An image is not trusted: each value in it
 // is checked before it is used, by arithmetic that reports overflow.
 
@@ -6,7 +6,7 @@
 struct ELF {
     static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
 
-    /// A part of the image that goes to memory at its physical address. What `memorySize` has over `fileSize` reads 0.
+    /// A part of the image that is loaded at its physical address. The bytes from `fileSize` to `memorySize` are 0.
     struct Segment: Equatable {
         let offset: UInt64
         let address: UInt64
@@ -16,19 +16,19 @@ struct ELF {
 
     /// The segments that take up memory, in the image's order.
     private(set) var segments: [Segment] = []
-    /// Where the file says that it is entered.
+    /// The entry point in the file's header.
     let entry: UInt64
-    /// Whether it is made for 64-bit mode.
+    /// Whether the file is ELFCLASS64.
     let is64Bit: Bool
-    /// Where PVH enters, in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY).
+    /// The PVH entry point, in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY).
     private(set) var pvhEntry: UInt32?
     /// Whether it carries Linux's own notes.
     private(set) var isLinux = false
 
-    /// More program headers, or more bytes of notes, no executable has; Linux draws the line for headers here too.
+    /// Most bytes of program headers, and of notes. Linux's loader has the same limit for headers.
     private static let limit: UInt64 = 64 << 10
 
-    /// Where a class of ELF keeps what is needed: sizes and offsets in bytes, fields of `word` bytes.
+    /// The offsets of the fields in one class of ELF. Sizes and offsets are in bytes; addresses are `word` bytes wide.
     private struct Layout {
         let word: Int
         let machine: UInt16
@@ -111,8 +111,8 @@ struct ELF {
         }
     }
 
-    /// A note is three words (name size, description size, type), the name, and the description, each padded. The walk
-    /// ends at the first that does not fit; what came before counts.
+    /// Reads notes: three words (name size, description size, type), the name, and the description, each padded. Stops at the
+    /// first note that does not fit; the notes before it count.
     private mutating func readNotes(_ notes: [UInt8], alignment: Int) {
         func padded(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
         var start = 0

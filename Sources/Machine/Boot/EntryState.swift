@@ -1,4 +1,4 @@
-// How a boot protocol wants the first vCPU to start. Xen's docs/misc/pvh.pandoc, "CPU state"; Linux's
+// The state of the first vCPU at the kernel's entry, by boot protocol. Xen's docs/misc/pvh.pandoc, "CPU state"; Linux's
 // Documentation/arch/x86/boot.rst, "64-bit Boot Protocol".
 
 import KVM
@@ -10,7 +10,7 @@ public enum EntryState: Equatable, Sendable {
     /// 64-bit mode, the first 4 GiB mapped to themselves; rsi holds the address of the boot parameters.
     case linux64(entry: UInt64, parameters: UInt64)
 
-    /// Puts a new vCPU into this state.
+    /// Sets the registers of a new vCPU to this state.
     public func apply(to vcpu: borrowing VCPU) throws(KVMError) {
         var special = try vcpu.specialRegisters()
         var registers = kvm_regs()
@@ -29,7 +29,7 @@ public enum EntryState: Equatable, Sendable {
         try vcpu.setRegisters(registers)
     }
 
-    /// Segments over everything: `data` and `code` are their selectors.
+    /// Sets segments that cover the whole address space; `code` and `data` are their selectors.
     private static func flatSegments(_ special: inout kvm_sregs, code: UInt16, data: UInt16) {
         var flat = kvm_segment()
         flat.limit = 0xffff_ffff

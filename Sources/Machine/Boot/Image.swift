@@ -1,4 +1,4 @@
-// The bytes of a kernel or an initrd, wherever they are. Nothing is read before it is asked for, and no more.
+// The bytes of a kernel or an initrd, in a file or in memory. Only the requested ranges are read.
 
 import Glibc
 
@@ -6,7 +6,7 @@ import Glibc
 public enum ImageSource: Sendable {
     /// A file.
     case path(String)
-    /// Bytes in memory, and what messages call them.
+    /// Bytes in memory, and their name in messages.
     case bytes([UInt8], name: String)
 }
 
@@ -36,7 +36,7 @@ struct Image: ~Copyable {
         if case .file(let descriptor) = content { close(descriptor) }
     }
 
-    /// Opens a regular file that is not empty. Without O_NONBLOCK a pipe nobody writes to would hold us here.
+    /// Opens a regular file that is not empty. O_NONBLOCK: opening a pipe without a writer would block.
     private static func open(_ path: String) throws(LoaderError) -> (Int32, UInt64) {
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(name: path, errno: errno) }
@@ -57,7 +57,7 @@ struct Image: ~Copyable {
         throw error
     }
 
-    /// Fills `target` with the bytes from `offset` on. Nothing can be had from anywhere.
+    /// Fills `target` with the bytes from `offset` on. An empty `target` is valid at any offset.
     func read(into target: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LoaderError) {
         guard target.count > 0 else { return }
         guard offset <= size, UInt64(target.count) <= size - offset else { throw .truncated(name: name) }
@@ -80,7 +80,7 @@ struct Image: ~Copyable {
         return bytes
     }
 
-    /// A file may shrink while it is read, and one call gives at most 2 GiB.
+    /// Reads until `target` is full: the file may shrink meanwhile, and one call reads at most 2 GiB.
     private func readFile(
         _ descriptor: Int32, into target: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(LoaderError) {

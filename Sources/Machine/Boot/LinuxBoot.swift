@@ -1,7 +1,7 @@
-// Linux's 64-bit boot protocol: the header of a bzImage, and the boot parameters a kernel is handed. Linux's
-// Documentation/arch/x86/boot.rst and zero-page.rst. Not the processor's state: that is in EntryState.swift.
+// Linux's 64-bit boot protocol: the header of a bzImage, and the boot parameters for a kernel. Linux's
+// Documentation/arch/x86/boot.rst and zero-page.rst. The processor's state is in EntryState.swift.
 
-/// Linux's own image: a real-mode part, of which only the header is used here, and behind it the kernel.
+/// A bzImage: a real-mode part, of which only the setup header is used, followed by the kernel.
 struct BzImage {
     /// Where the setup header begins, in the file and in the boot parameters.
     static let headerStart = 0x1f1
@@ -9,25 +9,25 @@ struct BzImage {
     /// The first protocol with a 64-bit entry.
     private static let oldestVersion: UInt64 = 0x20c
 
-    /// The setup header as the file has it, from `headerStart` on.
+    /// The file's setup header, from `headerStart` on.
     let header: [UInt8]
-    /// Where the kernel is in the file.
+    /// The kernel's offset in the file.
     let offset: UInt64
-    /// Where it goes, and how much memory it wants there while it unpacks itself.
+    /// The kernel's load address, and the bytes of memory it needs there to decompress itself.
     let address: UInt64
     let memorySize: UInt64
     /// The last address that a byte of the initial RAM disk may have.
     let lastInitrdAddress: UInt64
 
-    /// Whether the signature is there.
-    static func isOne(_ image: borrowing Image) -> Bool {
+    /// Whether `image` has the signature of a bzImage.
+    static func hasSignature(_ image: borrowing Image) -> Bool {
         guard let found = try? image.bytes(at: signature.offset, count: signature.bytes.count) else { return false }
         return found == signature.bytes
     }
 
     init(_ image: borrowing Image) throws(LoaderError) {
-        guard Self.isOne(image) else { throw .notBzImage(name: image.name) }
-        // The header ends where the byte at 0x201, the offset of a jump over it, says.
+        guard Self.hasSignature(image) else { throw .notBzImage(name: image.name) }
+        // The byte at 0x201 is the offset of a jump over the header, and so gives its end.
         let start = try image.bytes(at: 0, count: 0x202)
         let end = min(0x202 + Int(start[0x201]), LinuxBoot.headerEnd)
         guard image.size >= UInt64(end) else { throw .truncated(name: image.name) }
@@ -50,9 +50,9 @@ struct BzImage {
     var entry: UInt64 { address &+ 0x200 }
 }
 
-/// The boot parameters, "the zero page".
+/// The boot parameters ("zero page"), page tables and segments for a kernel that is entered in 64-bit mode.
 enum LinuxBoot {
-    /// The end of the room for a setup header.
+    /// The end of the space for a setup header.
     static let headerEnd = 0x290
     private static let mapOffset = 0x2d0
 
@@ -70,8 +70,8 @@ enum LinuxBoot {
             page.put(UInt32(0x100_0000), at: 0x230)  // kernel_alignment
         }
         page.put(rsdp, at: 0x070)
-        page.put(UInt8(0xff), at: 0x210)  // type_of_loader: none with a number
-        page.put(page[0x211] & ~0x80 | 1, at: 0x211)  // LOADED_HIGH, and no heap for code that is not run
+        page.put(UInt8(0xff), at: 0x210)  // type_of_loader: no assigned ID
+        page.put(page[0x211] & ~0x80 | 1, at: 0x211)  // LOADED_HIGH, not CAN_USE_HEAP
         page.put(UInt32(initrd?.lowerBound ?? 0), at: 0x218)
         page.put(UInt32(initrd.map { $0.upperBound - $0.lowerBound } ?? 0), at: 0x21c)
         page.put(UInt32(MemoryMap.commandLine.lowerBound), at: 0x228)
@@ -87,7 +87,7 @@ enum LinuxBoot {
         return page
     }
 
-    /// Page tables for `MemoryMap.pageTables` that map the first 4 GiB to themselves, in pages of 2 MiB.
+    /// Page tables for `MemoryMap.pageTables` that map the first 4 GiB one to one, in pages of 2 MiB.
     static var pageTables: [UInt8] {
         let base = MemoryMap.pageTables.lowerBound
         let present: UInt64 = 3  // and writable

@@ -1,27 +1,26 @@
-// Brings a kernel, its initrd and its command line into guest memory. How the kernel's own format is read is in ELF.swift and
-// LinuxBoot.swift; what it is handed is in its protocol's file (PVH.swift, LinuxBoot.swift). Another protocol is another such file
-// and a case of `KernelFormat`.
+// Loads a kernel, its initrd and its command line into guest memory. ELF.swift and LinuxBoot.swift read the kernel's format;
+// PVH.swift and LinuxBoot.swift make the tables for it. A further protocol is a further such file and a case of `KernelFormat`.
 
 import VirtioABI
 
-/// What happens to a guest's memory before its first instruction.
+/// Prepares guest memory for the first instruction.
 public struct Loader: ~Copyable {
     private let kernel: Image
     private let format: KernelFormat
-    /// Why the kernel is booted by `bootProtocol`: the end of a sentence.
+    /// Why the kernel is booted by `bootProtocol`: a phrase for a message.
     public let why: String
 
-    /// Where a flat kernel goes.
+    /// The load address of a flat kernel.
     private static let flatAddress: UInt64 = 0x10_0000
 
-    /// What is at the reset vector: all the firmware there is.
+    /// The code at the reset vector, which writes to the reset port. The board has no other firmware.
     private static let resetCode: [UInt8] = [
         0xba, UInt8(truncatingIfNeeded: Ports.reset), UInt8(Ports.reset >> 8),  // mov dx, the reset port
         0xee,  // out dx, al
-        0xf4, 0xeb, 0xfd,  // hlt, again and again
+        0xf4, 0xeb, 0xfd,  // hlt, in a loop
     ]
 
-    /// Opens a kernel and reads what is needed to know that it can be booted: by `chosen`, or by what its bytes say.
+    /// Opens a kernel and checks its header: as `chosen`, or by its first bytes if that is nil.
     public init(kernel source: ImageSource, as chosen: BootProtocol? = nil) throws(LoaderError) {
         let kernel = try Image(source)
         (format, why) = try KernelFormat.read(kernel, as: chosen)
@@ -34,8 +33,8 @@ public struct Loader: ~Copyable {
     /// How the kernel is booted.
     public var bootProtocol: BootProtocol { format.protocol }
 
-    /// Loads everything into `ram`, which nothing has been written to yet, and says how the first vCPU starts. `acpi` are tables for
-    /// `MemoryMap.acpi`, whose root is their first.
+    /// Loads everything into `ram`, which has to be all zero, and returns the state of the first vCPU. `acpi` are the tables for
+    /// `MemoryMap.acpi`, the root first.
     public func load(
         into ram: RAM, commandLine: String, initrd: ImageSource? = nil, acpi: [UInt8]? = nil
     ) throws(LoaderError) -> EntryState {
@@ -53,11 +52,12 @@ public struct Loader: ~Copyable {
         layout.write(text, at: MemoryMap.commandLine.lowerBound)
         layout.write(Self.resetCode, at: MemoryMap.resetVector.lowerBound)
         if let acpi { layout.write(acpi, at: MemoryMap.acpi.lowerBound) }
-        return try handOver(ram, &layout, module, text.count - 1, rsdp: acpi == nil ? 0 : MemoryMap.acpi.lowerBound)
+        return try writeBootTables(
+            ram, &layout, module, text.count - 1, rsdp: acpi == nil ? 0 : MemoryMap.acpi.lowerBound)
     }
 
-    /// Writes what the kernel is handed.
-    private func handOver(
+    /// Writes the tables of the kernel's boot protocol, and returns its entry state.
+    private func writeBootTables(
         _ ram: RAM, _ layout: inout BootLayout, _ initrd: Range<UInt64>?, _ commandLineLength: Int, rsdp: UInt64
     ) throws(LoaderError) -> EntryState {
         let (start, information) = (MemoryMap.startInfo.lowerBound, PVH.startInfo(ram: ram, module: initrd, rsdp: rsdp))
@@ -108,10 +108,10 @@ public struct Loader: ~Copyable {
         }
     }
 
-    /// As high as the kernel can see it in the memory below the hole: away from a kernel that grows.
+    /// Loads the initrd as high as the kernel accepts it below the hole, because a kernel may use memory behind its end.
     private func loadInitrd(_ source: ImageSource, _ layout: inout BootLayout) throws(LoaderError) -> Range<UInt64> {
         let initrd = try Image(source)
-        var room = layout.roomAtTheTop
+        var room = layout.freeRangeAtTop
         if case .bzImage(let image) = format {
             let end = max(room.lowerBound, min(room.upperBound, image.lastInitrdAddress + 1))
             room = room.lowerBound..<end

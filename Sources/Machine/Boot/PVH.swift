@@ -1,16 +1,16 @@
-// The PVH boot protocol: the tables a kernel is handed. Xen's docs/misc/pvh.pandoc and
-// xen/include/public/arch-x86/hvm/start_info.h, version 1. Not the processor's state: that is in EntryState.swift.
+// The tables of the PVH boot protocol. Xen's docs/misc/pvh.pandoc and
+// xen/include/public/arch-x86/hvm/start_info.h, version 1. The processor's state is in EntryState.swift.
 
-/// `hvm_start_info` and what it points to.
+/// `hvm_start_info` and the tables it points to.
 ///
 ///     0x00  start information   56 bytes
 ///     0x40  module list         32 bytes: the initrd
-///     0x60  memory map          24 bytes an entry, in the order of the addresses
+///     0x60  memory map          24 bytes an entry, by ascending address
 enum PVH {
     private static let moduleOffset = 0x40
     private static let mapOffset = 0x60
 
-    /// The bytes for `MemoryMap.startInfo`. The initrd is `module`; `rsdp` is 0 without ACPI.
+    /// The bytes for `MemoryMap.startInfo`. `module` is the initrd's range; `rsdp` is 0 without ACPI.
     static func startInfo(ram: RAM, module: Range<UInt64>?, rsdp: UInt64) -> [UInt8] {
         let base = MemoryMap.startInfo.lowerBound
         let map = ram.map
@@ -27,7 +27,7 @@ enum PVH {
         bytes.pad(to: moduleOffset)
         bytes.append(module?.lowerBound ?? 0)
         bytes.append(module.map { $0.upperBound - $0.lowerBound } ?? 0)
-        bytes.pad(to: mapOffset)  // no command line of its own
+        bytes.pad(to: mapOffset)  // the module has no command line
         for (range, type) in map {
             bytes.append(range.lowerBound)
             bytes.append(range.upperBound - range.lowerBound)

@@ -1,20 +1,20 @@
-// What the host can do to a device beside what its driver does: start and stop it, look at it, tell it of changes.
+// The host's control of a device: start, stop, inspection, and host-side changes.
 
 import Virtio
 
-/// What a device's thread did, for those who count.
+/// Statistics of a device's threads.
 public struct DeviceStatistics: Equatable, Sendable {
-    /// How often the thread slept and was woken.
+    /// Wake-ups of the threads.
     public internal(set) var wakeUps = 0
-    /// How often that was within one suspension: the device was suspended when the thread went to sleep, and still is.
+    /// Wake-ups within one suspension: the device was suspended when the thread went to sleep, and still is.
     public internal(set) var wakeUpsWhileSuspended = 0
-    /// How often the device was suspended.
+    /// Suspensions of the device.
     public internal(set) var suspensions = 0
-    /// How a disk's transfers were done, and if it was not by io_uring, why.
+    /// A disk's I/O engine, and the reason if it is not io_uring; nil for other devices.
     public internal(set) var engine: String?
 }
 
-/// A device as the host sees it.
+/// The host's interface to a device.
 protocol DeviceControl: AnyObject, Sendable {
     /// `console0`, `blk0`, ...
     var name: String { get }
@@ -22,26 +22,27 @@ protocol DeviceControl: AnyObject, Sendable {
     var deviceID: UInt32 { get }
     /// Performs a test command.
     func perform(_ command: TestCommand) throws(TestCommandError)
-    /// Takes the output that waits for the host at `port`; nil for a device or a port that has none.
+    /// Takes the pending output of `port`; nil for a device or a port without output.
     func takeOutput(port: Int) -> [UInt8]?
-    /// Tells the driver if the host's terminal or file has another size than before.
+    /// Reads the size of the host's terminal or file again, and notifies the driver of a change.
     func hostChanged()
-    /// What the device's thread did so far.
+    /// Statistics of the device's threads so far.
     var statistics: DeviceStatistics { get }
-    /// Starts the device's thread.
+    /// Starts the device's threads.
     func start() throws(MachineError)
-    /// Ends the device's thread, with everything the guest was told is done on its way to the host.
+    /// Ends the device's threads. Requests that were completed to the guest are passed to the host first.
     func stop()
-    /// Does what can be done now without sleeping, in place of the thread; true if there is more to do at once.
+    /// Does the work that needs no waiting, in place of the threads; true if more can be done at once.
     func step() -> Bool
-    /// When the drain that is under way reaches its deadline; nil if none is.
+    /// The drain deadline; nil if no drain is under way.
     var drainDeadline: Instant? { get }
-    /// How often it was used, by its driver or by its backend: as long as this stays, nothing happens.
+    /// Number of calls from the driver and the backend, without the driver's repeated reads of one register that return the same
+    /// value: as long as this is constant, the device makes no progress.
     var activity: UInt64 { get }
-    /// What was seen of its driver.
+    /// The clauses that its driver kept and broke.
     var conformance: ConformanceReport { get }
-    /// What a trace says of it.
+    /// Its description in a trace.
     var traced: TracedDevice { get }
-    /// All there is to know of it now.
+    /// Its complete current state.
     var state: DeviceState { get }
 }

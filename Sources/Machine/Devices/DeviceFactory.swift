@@ -1,4 +1,4 @@
-// What the devices of a board are made with: their transports and the connections of their slots, from the machine's configuration.
+// Makes the transports and slot contexts of a board's devices from the machine's configuration.
 
 import Virtio
 
@@ -14,10 +14,10 @@ struct DeviceFactory {
     var trace: TraceWriter?
     /// Replaces parts of the board in tests.
     var hooks = TestHooks()
-    /// Called with what the escape keys of the console's terminal ask for.
+    /// Called with the actions of the console's escape keys.
     var onEscapeKey: @Sendable (EscapeKeys.Action) -> Void = { _ in }
 
-    /// `device` behind a transport that offers what `offer` says.
+    /// A transport for `device` with the features of `offer`.
     func transport<Device: VirtioDevice & ~Copyable>(
         _ device: consuming Device, _ offer: Machine.Configuration.Offer
     ) -> MMIOTransport<Device> {
@@ -27,7 +27,7 @@ struct DeviceFactory {
             conform: configuration.conform, tracing: trace == nil ? .off : .on)
     }
 
-    /// The connections of the device in `slot`.
+    /// The context of the device in `slot`.
     func context(_ slot: Int) -> SlotContext {
         SlotContext(
             line: connections.line(slot: slot), drainDeadline: configuration.drainDeadline,
@@ -39,10 +39,10 @@ struct DeviceFactory {
 
 /// Replacements for parts of a board, for tests that break them. The defaults replace nothing.
 struct TestHooks {
-    /// What the bus sees in a slot.
+    /// The region on the bus for a slot.
     var region: (_ slot: Int, _ region: any MMIORegion) -> any MMIORegion = { $1 }
     /// Notifications bypass the bus as eventfds; false where a replaced region has to see them.
     var usesIOEventFDs = true
-    /// What a disk uses for its bytes.
+    /// The backend of a disk.
     var backend: (any BlockBackend) -> any BlockBackend = { $0 }
 }

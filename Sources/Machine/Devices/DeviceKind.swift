@@ -4,20 +4,20 @@
 import Virtio
 import VirtioABI
 
-/// What the bus and the host see of a device.
+/// A device as the bus and the host use it.
 typealias BoardDevice = any (MMIORegion & DeviceControl)
 
-/// The host side of a device, open, before the device is made.
+/// The opened host side of a device that is yet to be made.
 protocol OpenedDevice {
     /// Makes the device called `name` for `slot`.
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice
 }
 
-/// What a board is for.
+/// The purpose of a board.
 struct BoardPurpose {
-    /// A qtest client has the host side of the devices: their input and output are its own.
+    /// A qtest client is the host side of the devices: it has their input and output.
     let isQTest: Bool
-    /// The configuration asks for no devices of its own: the board has those that the built-in guest's suite expects.
+    /// The configuration names no devices: the board has those that the built-in guest's suite expects.
     let hasTestDevices: Bool
 }
 
@@ -25,7 +25,7 @@ struct BoardPurpose {
 public struct DeviceKind: Sendable {
     /// The virtio device ID (VIRTIO 1.4, 5).
     public let id: UInt32
-    /// What its devices are called on the board, without the number: `blk` for `blk0`.
+    /// The name of its devices on the board, without the number: `blk` for `blk0`.
     public let name: String
     /// Its option on the command line, without the dashes.
     public let option: String
@@ -35,7 +35,7 @@ public struct DeviceKind: Sendable {
     let commands: [String]
     /// Opens the host side of the devices that a configuration asks for.
     let open: @Sendable (Machine.Configuration, BoardPurpose) throws(MachineError) -> [any OpenedDevice]
-    /// Makes a device like a traced one, over guest memory, for a replay; nil if there is no such device.
+    /// Makes a device as described in a trace, over guest memory, for a replay; nil if the description is invalid.
     let replay: @Sendable (TracedDevice, GuestMemory) -> (any ReplayedDevice)?
 
     /// Every device type.
@@ -51,7 +51,7 @@ public struct DeviceKind: Sendable {
     ]
 }
 
-/// The devices of a board, their host sides open, before they are made.
+/// The opened host sides of a board's devices that are yet to be made.
 struct DevicePlan {
     private var devices: [(name: String, opened: any OpenedDevice)] = []
 

@@ -1,13 +1,13 @@
-// A place on the bus with a virtio device in it: one transport, one lock, one interrupt line. Under the lock the model is
-// called, what it asks for is noted, and the line is set from InterruptStatus, so that no interrupt can come after a status
-// the driver has read (the line outside the lock would let a worker's raise overtake an acknowledgement).
+// A slot of the bus with a virtio device: one transport, one lock, one interrupt line. Under the lock the model is called, its
+// effects are applied, and the line is set from InterruptStatus. Outside the lock a worker's raise of the line could overtake an
+// acknowledgement, and come after a status that the driver has read.
 
 import Glibc
 import KVM
 import Virtio
 import VirtioABI
 
-/// Something on the memory bus. Offsets count from the start of its page.
+/// A region on the memory bus. Offsets are relative to the start of its page.
 protocol MMIORegion: AnyObject, Sendable {
     /// The guest reads `width` bytes, 1, 2, 4 or 8.
     func read(at offset: UInt64, width: Int) -> UInt64
@@ -15,57 +15,56 @@ protocol MMIORegion: AnyObject, Sendable {
     func write(at offset: UInt64, width: Int, value: UInt64)
 }
 
-/// Where a device is plugged in, and how it is treated there.
+/// The surroundings of a device in a slot: its interrupt line, clock and trace, and the machine's choices for it.
 struct SlotContext: Sendable {
     let line: any InterruptLine
-    /// How long a drain may take.
+    /// The time from the start of a drain to its deadline.
     let drainDeadline: Duration
-    /// Clauses that the driver breaks are printed.
+    /// Whether clauses that the driver breaks are printed.
     let reportsViolations: Bool
-    /// Called under the device's lock, with its name, when something first has to wait for the end of a suspension.
+    /// Called under the device's lock, with its name, when it first defers an event to the end of a suspension.
     let onDeferredEvent: @Sendable (String) -> Void
-    /// The clock that a drain's deadline is on.
+    /// The clock of drain deadlines.
     var time: any TimeSource = MonotonicTime()
-    /// How kicks can come without an exit; nil where they cannot.
+    /// Registers queues so that their notifications signal an eventfd instead of exiting; nil if that is not available.
     var ioEventFDs: IOEventFDRegistrar?
-    /// Where what happens to the device is written.
+    /// The trace of the device's events; nil for none.
     var trace: DeviceTrace?
-    /// What has to wait for the end of a suspension can wake the guest: the host's input is listened for, though not read.
+    /// Whether a deferred event can wake the guest. If so, the host's input is polled, but not read, during a suspension.
     var wakesGuest = false
 }
 
-/// What all devices of the board have in common. A subclass brings the backend.
+/// The common part of all devices of the board. A subclass adds the backend.
 class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @unchecked Sendable {
     let name: String
     let lock = Lock()
-    /// The device's threads, one at least.
+    /// The device's threads, at least one.
     let workers: [Worker]
 
     // Under the lock:
-    /// How often the model was called.
-    private var calls: UInt64 = 0
+    private var modelCalls: UInt64 = 0
+    private var accesses = AccessHistory()
     var transport: MMIOTransport<Device>
-    /// Queues the model wants served.
-    var pending: QueueSet = []
-    /// Queues that were served, and whose driver was not asked to notify: they are looked at once more before their worker sleeps.
-    private var watched: QueueSet = []
-    /// When the host's patience with a drain ends.
+    /// Queues to be served: they may have available buffers.
+    private var queuesToServe: QueueSet = []
+    /// Queues served with notifications suppressed: they are checked again before their worker sleeps.
+    private var queuesToRecheck: QueueSet = []
+    /// The drain deadline; nil if no drain is under way.
     private var currentDrainDeadline: Instant?
     /// The device's threads are to end.
     private(set) var stopping = false
-    /// The test device withholds the backend after a resume.
+    /// A test command makes resumes wait for `ready`.
     private var resumeIsHeld = false
     /// Workers to be woken once the lock is free, bit n for worker n.
     private var workersToWake: UInt32 = 0
     private var lineLevel = false
-    /// Queues whose kicks ring a eventFD by themselves.
+    /// Queues whose notifications signal an eventfd.
     private var ioEventFDQueues: QueueSet = []
-    /// What the threads did.
     final var counts = DeviceStatistics()
 
     private let context: SlotContext
 
-    /// A device with `workers` threads, which share its queues, and no more of them than it has queues.
+    /// Makes a device with `workers` threads, but at most one for each queue. They share its queues.
     init(
         name: String, transport: consuming MMIOTransport<Device>, context: SlotContext, workers count: Int = 1
     ) throws(MachineError) {
@@ -81,18 +80,25 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     // MARK: The driver
 
     final func read(at offset: UInt64, width: Int) -> UInt64 {
-        withTransport { transport.read(at: offset, width: width) }
+        withTransport {
+            let value = transport.read(at: offset, width: width)
+            accesses.add(RegisterAccess(isWrite: false, offset: offset, value: value))
+            return value
+        }
     }
 
     final func write(at offset: UInt64, width: Int, value: UInt64) {
-        // Kicks before a change of Status are to be known before it: they may come as events.
+        // Notifications by eventfd that precede a change of Status have to be reported before it.
         if offset == UInt64(Register.status.rawValue) { for worker in workers { drainEventFD(of: worker, by: nil) } }
-        withTransport { apply(transport.write(at: offset, width: width, value: value)) }
+        withTransport {
+            accesses.add(RegisterAccess(isWrite: true, offset: offset, value: value))
+            apply(transport.write(at: offset, width: width, value: value))
+        }
         if offset == UInt64(Register.queueNotify.rawValue), value < 32 { registerIOEventFD(ofQueue: Int(value)) }
     }
 
-    /// A queue that was kicked will be again: from now on its kicks ring the worker's eventFD without an exit. That takes the host
-    /// milliseconds to arrange, so it is not done for a queue that nobody uses. Values that name no queue still exit, and are counted.
+    /// Makes further notifications of `queue` signal its worker's eventfd without an exit. Registering takes the host milliseconds, so
+    /// it is done at a queue's first notification. Values that name no queue still exit, and are counted.
     private func registerIOEventFD(ofQueue queue: Int) {
         let isNew = lock.locked {
             guard transport.readyQueues.contains(QueueSet(queue: queue)) else { return false }
@@ -102,15 +108,15 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         context.ioEventFDs?.registerIOEventFD(queue, to: worker.eventFD)
     }
 
-    /// Runs `body`, which calls the model and applies what it asks for, under the lock. What the driver broke is printed
-    /// after it. Workers that have something to do now are woken, but for `caller`, which is one and looks itself.
+    /// Runs `body`, which calls the model and applies its effects, under the lock. Afterwards prints new violations and wakes the
+    /// workers that have work, except `caller`, a worker that checks for work itself.
     @discardableResult
     final func withTransport<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
         let (result, reports, wakes) = lock.locked {
             let result = body()
-            calls &+= 1
+            modelCalls &+= 1
             if transport.mustRefuse { apply(transport.refuse()) }
-            noteEvents()
+            traceEvents()
             defer { workersToWake = 0 }
             return (result, takeReports(), workersToWake)
         }
@@ -123,9 +129,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         return result
     }
 
-    /// Does what the model asks for; with the lock held.
-    final func apply(_ asked: Effects) {
-        var effects = asked
+    /// Applies effects of the model; with the lock held.
+    final func apply(_ requested: Effects) {
+        var effects = requested
         if effects.events.contains(.resumeRequested), !resumeIsHeld { effects.merge(transport.backendReady()) }
         if effects.events.contains(.drainBegan) {
             currentDrainDeadline = context.time.now.advanced(by: context.drainDeadline)
@@ -134,18 +140,18 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         if effects.events.contains(.suspended) { counts.suspensions += 1 }
         if !effects.events.isDisjoint(with: [.suspended, .resumed]) { suspensionChanged() }
         if effects.events.contains(.deferred) { context.onDeferredEvent(name) }
-        pending.formUnion(effects.queues)
+        queuesToServe.formUnion(effects.queues)
         setLine()
         if let byte = effects.emergency { emergency(byte) }
-        if !pending.isEmpty {
-            for worker in workers where !pending.isDisjoint(with: worker.queues) { wake(worker) }
+        if !queuesToServe.isEmpty {
+            for worker in workers where !queuesToServe.isDisjoint(with: worker.queues) { wake(worker) }
         }
         if effects.events.contains(.drainBegan) { wake(workers[0]) }
         if effects.events.contains(.cancel) { cancel() }
         if effects.events.contains(.quiesce) { quiesce() }
     }
 
-    /// `worker` is to be woken once the lock is free.
+    /// Marks `worker` to be woken once the lock is released.
     final func wake(_ worker: Worker) { workersToWake |= 1 << UInt32(worker.index) }
 
     private func setLine() {
@@ -155,15 +161,15 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         context.line.set(level)
     }
 
-    /// What the driver broke and nobody has been told; with the lock held, to be printed without it.
+    /// Takes the violations to be printed; with the lock held. They are printed without it.
     private func takeReports() -> [String] {
         var reports: [String] = []
         while let violation = transport.conformance.nextReport() { reports.append(violation.sentence) }
         return reports
     }
 
-    /// Hands what has happened to the trace; with the lock held.
-    private func noteEvents() {
+    /// Adds the model's events to the trace; with the lock held.
+    private func traceEvents() {
         guard let trace = context.trace else { return }
         var events: [Event] = []
         transport.drainEvents { events.append($0) }
@@ -175,16 +181,18 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final var statistics: DeviceStatistics { lock.locked { counts } }
 
     final var state: DeviceState {
-        lock.locked {
+        let isMasked = context.line.isMasked
+        return lock.locked {
             DeviceState(
-                name: name, model: transport.inspect(), line: lineLevel, resumeIsHeld: resumeIsHeld,
-                drainDeadline: currentDrainDeadline, backend: backendState)
+                name: name, model: transport.inspect(), line: lineLevel, lineIsMasked: isMasked,
+                lastAccess: accesses.last, resumeIsHeld: resumeIsHeld, drainDeadline: currentDrainDeadline,
+                backend: backendState)
         }
     }
 
     final var deviceID: UInt32 { Device.deviceID }
 
-    final var activity: UInt64 { lock.locked { calls } }
+    final var activity: UInt64 { lock.locked { modelCalls &- accesses.repeatedReads } }
 
     final var conformance: ConformanceReport { lock.locked { ConformanceReport(device: name, transport.conformance) } }
 
@@ -198,13 +206,13 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// The names of further ports, of a device that has such.
+    /// The names of further ports; empty for a device without ports.
     var portNames: [[UInt8]] { [] }
 
-    /// Which suspension the device is in, if any; with the lock held.
+    /// The number of the current suspension; nil if the device is not suspended. With the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
 
-    /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 for ever.
+    /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 without limit.
     final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
         var span = descriptors.mutableSpan
         unsafe span.withUnsafeMutableBufferPointer { span in
@@ -214,8 +222,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Calls `sleep`, and counts the wake-up that ends it. In a suspended device one that is due already is none: what rang was
-    /// before the suspension.
+    /// Calls `sleep`, and counts the wake-up that ends it. If the device is suspended and `isReady`, returns at once and counts none:
+    /// the signal is from before the suspension.
     final func countingWakeUp(isReady: () -> Bool, _ sleep: () -> Void) {
         let before = lock.locked { suspension }
         if before != nil && isReady() { return }
@@ -226,34 +234,34 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Whether one of `queues` may have something, or its driver has yet to be asked to notify; with the lock held.
-    final func mustServe(_ queues: QueueSet) -> Bool { !pending.union(watched).isDisjoint(with: queues) }
+    /// Whether one of `queues` may have available buffers, or has notifications suppressed; with the lock held.
+    final func mustServe(_ queues: QueueSet) -> Bool { !queuesToServe.union(queuesToRecheck).isDisjoint(with: queues) }
 
-    /// Has `take` look at those of `queues` that may have something, and say whether a queue had. Kicks are asked for only when
-    /// there was nothing: a driver whose queue is being served need not notify. A worker that `mayPoll` may put even that off for
-    /// a moment. With the lock held.
+    /// Calls `take` for those of `queues` that may have available buffers; it returns whether the queue had one. Notifications are
+    /// requested only from queues that were empty the last time, since a queue that is being served needs none. With `mayPoll` the
+    /// worker may poll first. With the lock held.
     final func serve(
         _ queues: QueueSet, by worker: Worker, mayPoll: Bool,
         _ take: (_ queue: Int, _ requestsNotification: Bool) -> Bool
     ) {
-        let isIdle = pending.isDisjoint(with: queues)
-        let served = (isIdle ? watched : pending).intersection(queues)
+        let isIdle = queuesToServe.isDisjoint(with: queues)
+        let served = (isIdle ? queuesToRecheck : queuesToServe).intersection(queues)
         let requestsNotification = isIdle && !(mayPoll && worker.polling.shouldPoll(at: .now))
-        pending.subtract(served)
-        if requestsNotification { watched.subtract(served) } else { watched.formUnion(served) }
+        queuesToServe.subtract(served)
+        if requestsNotification { queuesToRecheck.subtract(served) } else { queuesToRecheck.formUnion(served) }
         var found = false
         served.forEach { if take($0, requestsNotification) { found = true } }
         if found { worker.polling.end(at: .now) }
     }
 
-    /// Finds out whether `worker` was rung for a kick that came as an event. It names no queue, so all of the worker's are looked at. If
-    /// it is not the worker that asks, the worker is rung again.
+    /// Reads the eventfd of `worker`, and reports notifications that it signalled. An eventfd names no queue, so all of the worker's
+    /// queues are to be served. The worker is woken again unless it is `caller`.
     final func drainEventFD(of worker: Worker, by caller: Worker?) {
         withTransport(by: caller) {
-            // Taken and told in one, or a kick from before a suspension would be told after it.
+            // Read and report under one lock hold; otherwise a notification sent before a suspend could be reported after it.
             let count = worker.eventFD.take()
             guard count > 0 else { return }
-            pending.formUnion(transport.readyQueues.intersection(worker.queues))
+            queuesToServe.formUnion(transport.readyQueues.intersection(worker.queues))
             if worker.unreportedNotifications(of: count) > 0 {
                 apply(transport.notified(ioEventFDQueues.intersection(worker.queues)))
             }
@@ -263,7 +271,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final var drainDeadline: Instant? { lock.locked { currentDrainDeadline } }
 
-    /// Tells the model if the drain deadline has passed.
+    /// Reports a passed drain deadline to the model.
     final func checkDrainDeadline() {
         withTransport {
             guard let deadline = currentDrainDeadline, deadline <= context.time.now else { return }
@@ -272,7 +280,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Milliseconds the device's first thread may sleep: until the drain deadline, or -1 for ever; with the lock held.
+    /// Milliseconds until the drain deadline, the longest sleep of worker 0; -1 if there is none. With the lock held.
     final var millisecondsToDrainDeadline: Int32 { currentDrainDeadline?.milliseconds(from: context.time.now) ?? -1 }
 
     /// Starts the device's threads.
@@ -282,7 +290,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Ends the device's threads and waits for that.
+    /// Ends the device's threads and joins them.
     func stop() {
         lock.locked { stopping = true }
         for worker in workers { worker.signal() }
@@ -291,32 +299,31 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     // MARK: For subclasses
 
-    /// What has to wait for the end of a suspension can wake the guest.
+    /// Whether a deferred event can wake the guest.
     final var wakesGuest: Bool { context.wakesGuest }
 
-    /// Serves the device until it is stopped: the body of a thread.
+    /// The body of a worker's thread: serves its queues until the device is stopped.
     func serve(_ worker: Worker) {}
 
-    /// Does what can be done now without sleeping, and says whether there is more to do at once: what a machine without threads
-    /// does in place of all of them.
+    /// Does the work that needs no waiting, in place of the threads of a machine that has none; true if more can be done at once.
     func step() -> Bool {
         checkDrainDeadline()
         return false
     }
 
-    /// Takes the output that waits for the host at `port`; nil where there is none.
+    /// Takes the pending output of `port`; nil for a port without output.
     func takeOutput(port: Int) -> [UInt8]? { nil }
 
-    /// Tells the driver if the host's terminal or file has another size than before.
+    /// Reads the size of the host's terminal or file again, and notifies the driver of a change.
     func hostChanged() {}
 
-    /// What the backend is doing; with the lock held.
+    /// The state of the backend; with the lock held.
     var backendState: BackendState { BackendState() }
 
-    /// The device was suspended or resumed: what its thread listens to may be other things now; with the lock held.
+    /// Called when the device was suspended or resumed, which may change what its thread polls; with the lock held.
     func suspensionChanged() {}
 
-    /// Drops the work that was not submitted, and reports it as finished; with the lock held.
+    /// Finishes requests that were not submitted and that the model has cancelled, without performing them; with the lock held.
     func cancel() {}
 
     /// Waits until no I/O uses guest memory; with the lock held.
@@ -325,7 +332,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Shows a byte of emergency output; with the lock held.
     func emergency(_ byte: UInt8) {}
 
-    /// Performs a test command that every device has; a subclass adds its own.
+    /// Performs the test commands that every device has; a subclass adds its own.
     func perform(_ command: TestCommand) throws(TestCommandError) {
         let isKnown = withTransport {
             switch command {

@@ -1,37 +1,37 @@
-// What tests do to a device's backend. The test device of the built-in guest and the x- verbs of qtest are two notations for the same
-// commands.
+// Commands of tests to a device's backend. The built-in guest's test device and qtest's x- verbs are two notations for them.
 
 import Glibc
 import VirtioABI
 
-/// What a test asks of a device's backend.
+/// A command of a test to a device's backend.
 enum TestCommand: Equatable, Sendable {
-    /// Requests the backend is given from now on wait.
+    /// New requests wait for `release`.
     case hold
-    /// So many waiting requests go on; nil for all, and the hold ends.
+    /// Starts `count` waiting requests; nil starts all and ends the hold.
     case release(count: Int?)
-    /// The next `count` requests fail as if the host had answered `errno`, without being tried.
+    /// The next `count` requests are not tried, and fail as if the host had returned `errno`.
     case fail(errno: Int32, count: Int)
-    /// The backend breaks for good.
+    /// The backend fails permanently.
     case fatal
     /// After the next resume request the backend is not ready until `ready`.
     case holdResume
+    /// Ends `holdResume`: the backend is ready.
     case ready
     /// The drain deadline passes now.
     case deadline
-    /// Bytes arrive at the host end of one of the console's ports.
+    /// Bytes arrive at the host end of a console port.
     case input([UInt8], port: Int = 0)
-    /// Somebody comes to the host end of a port, or leaves it.
+    /// The host end of a console port is opened or closed.
     case open(port: Int, Bool)
-    /// The console's terminal has another size, in characters.
+    /// The console's terminal changes its size, in characters.
     case resize(columns: UInt16, rows: UInt16)
-    /// The disk has another size, in sectors of 512 bytes.
+    /// The disk changes its size, in sectors of 512 bytes.
     case capacity(sectors: UInt64)
 
     /// The qtest verbs of the commands that every device performs.
     static let common = ["x-hold-resume", "x-ready", "x-deadline", "x-fatal", "x-state"]
 
-    /// The command that a word written to the test device's port stands for.
+    /// Decodes a word written to the test device's port.
     init(_ verb: TestDevice.Verb, _ argument: UInt16) {
         self =
             switch verb {
@@ -49,12 +49,12 @@ enum TestCommand: Equatable, Sendable {
     }
 }
 
-/// Why a device did not perform a test command.
+/// An error in performing a test command.
 enum TestCommandError: Error {
     /// The device type has no such command.
     case unknown
     /// The device has no such port.
     case noPort
-    /// What it brings does not fit now.
+    /// The input buffer has no room for the bytes.
     case noRoom
 }

@@ -1,4 +1,4 @@
-// A thread of a device: the queues that are its own, and what wakes it.
+// A thread of a device, its queues, and the eventfd that wakes it.
 
 import KVM
 import Synchronization
@@ -6,72 +6,74 @@ import Virtio
 
 /// One of a device's threads.
 final class Worker: @unchecked Sendable {
-    /// From 0. The first does what is nobody's in particular.
+    /// From 0. Worker 0 also runs device-wide tasks such as the drain deadline.
     let index: Int
     /// The queues it serves.
     let queues: QueueSet
-    /// Wakes it: rung by us, and by reported that come as events.
+    /// Wakes the thread. Signalled by `signal()`, and by KVM for available buffer notifications (ioeventfd).
     let eventFD: EventFD
-    /// How often we rang it.
+    /// Signals by `signal()`.
     private let ownSignals = Atomic<UInt64>(0)
-    /// Under the device's lock: how often it was rung in all, and how many reported of that were told.
-    private var received: UInt64 = 0
-    private var reported: UInt64 = 0
+    /// Under the device's lock: signals read from the eventfd, and notifications among them that were reported to the model.
+    private var receivedSignals: UInt64 = 0
+    private var reportedNotifications: UInt64 = 0
     /// Under the device's lock.
     var polling = AdaptivePolling()
     private var thread: Thread?
 
-    /// Worker `index` of `count`: it has every `count`th queue.
+    /// Makes worker `index` of `count`, which serves every `count`th queue.
     init(index: Int, of count: Int) throws(MachineError) {
         self.index = index
         queues = QueueSet(rawValue: (0..<32).filter { $0 % count == index }.reduce(0) { $0 | 1 << UInt32($1) })
         do throws(KVMError) { eventFD = try EventFD() } catch { throw .kvm(error) }
     }
 
-    /// Starts its thread, called `name`.
+    /// Starts the thread, named `name`.
     func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(MachineError) {
         thread = try Thread(name, body)
     }
 
-    /// Waits for the thread's end.
+    /// Waits for the end of the thread.
     func join() { thread.take()?.join() }
 
-    /// Wakes it.
+    /// Wakes the thread.
     func signal() {
-        // Counted first: a ring of ours is never taken for a kick.
+        // Counted before the signal, so that it is never taken for a notification.
         ownSignals.add(1, ordering: .relaxed)
         eventFD.signal()
     }
 
-    /// The eventFD had rung `count` times. Returns how many of all ownSignals were reported and had not been told; with the device's lock held.
+    /// Adds `count` signals read from the eventfd. Returns the available buffer notifications among all signals that were not
+    /// reported to the model before; with the device's lock held.
     func unreportedNotifications(of count: UInt64) -> UInt64 {
-        received += count
+        receivedSignals += count
         let own = ownSignals.load(ordering: .relaxed)
-        guard received > own + reported else { return 0 }
-        defer { reported = received - own }
-        return received - own - reported
+        guard receivedSignals > own + reportedNotifications else { return 0 }
+        defer { reportedNotifications = receivedSignals - own }
+        return receivedSignals - own - reportedNotifications
     }
 }
 
-/// How a worker waits for its driver. To wake a thread takes tens of microseconds, so a driver that came back sooner the last time
-/// is waited for awake: its ownSignals are looked at again and again, and it is not asked to notify.
+/// Decides between polling and sleeping, as KVM's halt polling does. Waking a thread takes tens of microseconds. If the driver's last
+/// buffers came sooner than that, the worker polls the queues, with notifications suppressed.
 struct AdaptivePolling {
-    /// In nanoseconds: how long it waits awake at most, and about what it costs to fall asleep and wake up.
-    private static let (longest, wakeUp): (UInt64, UInt64) = (80_000, 40_000)
+    /// The longest poll, and the approximate cost of sleeping and waking up; in nanoseconds.
+    private static let (maximumPoll, wakeUpCost): (UInt64, UInt64) = (80_000, 40_000)
+    /// When the queues became empty; nil while they are not.
     private var start: Instant?
-    private var pays = false
+    private var isWorthwhile = false
 
-    /// There was nothing in the ownSignals. Whether to look again before the worker sleeps.
+    /// Called when the queues were empty: whether the worker polls again instead of sleeping.
     mutating func shouldPoll(at now: Instant) -> Bool {
         let began = start ?? now
         start = began
-        return pays && now < began.advanced(byNanoseconds: Self.longest)
+        return isWorthwhile && now < began.advanced(byNanoseconds: Self.maximumPoll)
     }
 
-    /// There was something.
+    /// Called when a queue had a chain: decides whether the next wait is worth polling.
     mutating func end(at now: Instant) {
         guard let began = start.take() else { return }
-        // A worker that slept received of it late.
-        pays = now < began.advanced(byNanoseconds: Self.longest + Self.wakeUp)
+        // After a sleep the chain is seen late, by the cost of waking up.
+        isWorthwhile = now < began.advanced(byNanoseconds: Self.maximumPoll + Self.wakeUpCost)
     }
 }

@@ -1,21 +1,26 @@
-// Notices that nothing happens where something should, and says what.
+// Notices that a machine makes no progress where it should, and reports why.
 
-/// Watches devices for a stall.
+/// Watches a machine for a stall.
 final class StallWatch: @unchecked Sendable {
     private let devices: [any DeviceControl]
+    private let processors: VCPUSet
     private let silence: Duration
     private let lock = Lock()
     private var isEnding = false
     private var thread: Thread?
 
-    /// Says what is the matter when none of `devices` has been used for `silence` and one of them has work outstanding; once in each such
-    /// silence.
-    init(_ devices: [any DeviceControl], after silence: Duration) throws(MachineError) {
+    /// Starts the watch's thread.
+    ///
+    /// It reports when no device has made progress for `silence` and a device has work outstanding or no processor can
+    /// continue; once in each such silence.
+    init(_ devices: [any DeviceControl], _ processors: VCPUSet, after silence: Duration) throws(MachineError) {
         self.devices = devices
+        self.processors = processors
         self.silence = silence
         thread = try Thread("stall-watch") { [self] in watch() }
     }
 
+    /// Ends the thread and waits for that.
     func stop() {
         lock.locked {
             isEnding = true
@@ -27,35 +32,40 @@ final class StallWatch: @unchecked Sendable {
     private func watch() {
         var before = devices.map(\.activity)
         var silentSince = Instant.now
-        var isTold = false
+        var isReported = false
+        var earlier: ProcessorStates?
         lock.locked {
             while !isEnding {
                 _ = lock.wait(until: silentSince.advanced(by: silence))
                 if isEnding { return }
                 let now = devices.map(\.activity)
                 if now != before {
-                    (before, silentSince, isTold) = (now, .now, false)
+                    (before, silentSince, isReported, earlier) = (now, .now, false, nil)
                 } else if silentSince.advanced(by: silence) <= .now {
-                    if !isTold { isTold = tell() }
+                    if !isReported {
+                        let states = processors.states
+                        isReported = report(states, earlier)
+                        earlier = states
+                    }
                     silentSince = .now
                 }
             }
         }
     }
 
-    /// True if there was something to tell.
-    private func tell() -> Bool {
-        let stalled = devices.map(\.state).filter { $0.stall != nil }
-        guard !stalled.isEmpty else { return false }
-        Log.say("nothing has happened for \(TimeSpanText.of(silence)), and there is something to do:")
-        for state in stalled { Log.say(state.report) }
+    /// Reports what holds the machine up; false if nothing does.
+    private func report(_ states: ProcessorStates, _ earlier: ProcessorStates?) -> Bool {
+        let report = StallReport(devices: devices.map(\.state), processors: states, earlier: earlier)
+        guard let cause = report.cause else { return false }
+        Log.say("nothing has happened for \(TimeSpanText.of(silence)), and \(cause):")
+        for line in report.lines { Log.say(line) }
         return true
     }
 }
 
-/// How lengths of time are written.
+/// Durations as text.
 public enum TimeSpanText {
-    /// Seconds with one digit behind the point.
+    /// Seconds with one decimal.
     public static func of(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         return "\(seconds).\(attoseconds / 100_000_000_000_000_000) s"

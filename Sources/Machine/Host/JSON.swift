@@ -1,13 +1,13 @@
-// JSON (RFC 8259), written and never read.
+// JSON (RFC 8259), written only.
 
-/// A JSON value. Numbers are whole: what has more than 53 bits is a string, or a reader would round it.
+/// A JSON value. Numbers are integers. Values of more than 53 bits are strings, because readers would round them.
 enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
     case number(Int)
     case string(String)
     case array([JSON])
-    /// In this order; a name comes once.
+    /// Members in this order, with distinct names.
     case object([Member])
     /// Nanoseconds, written as microseconds with three decimals.
     case microseconds(UInt64)
@@ -18,7 +18,7 @@ enum JSON: Equatable, Sendable {
         let value: JSON
     }
 
-    /// On one line, without spaces between the tokens.
+    /// The JSON text, on one line, without spaces between tokens.
     var text: String {
         switch self {
         case .null: "null"
@@ -56,7 +56,7 @@ extension JSON: ExpressibleByDictionaryLiteral {
         self = .object(elements.map { Member(name: $0.0, value: $0.1) })
     }
 
-    /// A whole number of any width; one that does not fit becomes the largest that does.
+    /// An integer of any width, clamped to `Int`.
     static func count(_ value: some BinaryInteger) -> JSON { .number(Int(clamping: value)) }
     /// A value as a string `0x...` of at least `digits` digits.
     static func bits(_ value: some UnsignedInteger, digits: Int) -> JSON {

@@ -1,9 +1,9 @@
-// A mutual exclusion lock. pthread's, not Synchronization.Mutex: ThreadSanitizer understands it, and a condition variable
+// A mutual exclusion lock: pthread's, not Synchronization.Mutex, because ThreadSanitizer supports it, and a condition variable
 // can wait on it.
 
 import Glibc
 
-/// A lock with one condition. Not recursive.
+/// A non-recursive lock with one condition variable.
 @safe final class Lock: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -33,28 +33,28 @@ import Glibc
         return try body()
     }
 
-    /// Gives the lock away until somebody broadcasts; to be called with the lock held, in a loop around the awaited fact.
+    /// Releases the lock until a broadcast, and takes it again; to be called with the lock held, in a loop around the awaited fact.
     func wait() { unsafe pthread_cond_wait(condition, mutex) }
 
-    /// The same, no longer than until `deadline`; false once that has passed.
+    /// Waits for a broadcast until `deadline` at the latest; false once that has passed.
     func wait(until deadline: Instant) -> Bool {
         var time = deadline.timespec
         return unsafe pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
     }
 
-    /// The same, for so long at most.
+    /// The same, for `milliseconds` at most.
     func wait(milliseconds: UInt64) { _ = wait(until: Instant.now.advanced(byNanoseconds: milliseconds * 1_000_000)) }
 
-    /// Wakes everybody who waits.
+    /// Wakes every thread that waits.
     func broadcast() { unsafe pthread_cond_broadcast(condition) }
 }
 
 /// A point on the monotonic clock, in nanoseconds.
 struct Instant: Comparable, Sendable {
-    /// Since the clock's beginning, whenever that was.
+    /// Since an unspecified point before the process.
     let nanoseconds: UInt64
 
-    /// Now, for this host.
+    /// The current time of the host's monotonic clock.
     static var now: Instant {
         var time = Glibc.timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -65,26 +65,26 @@ struct Instant: Comparable, Sendable {
         Glibc.timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     }
 
-    /// The point `duration` later; the end of time if that is beyond it.
+    /// The point `duration` later, at most `endOfTime`.
     func advanced(by duration: Duration) -> Instant {
         let (seconds, attoseconds) = duration.components
         guard seconds >= 0, seconds < 1 << 32 else { return .endOfTime }
         return advanced(byNanoseconds: UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
     }
 
-    /// The same, in nanoseconds.
+    /// The point `step` nanoseconds later, at most `endOfTime`.
     func advanced(byNanoseconds step: UInt64) -> Instant {
         let (sum, overflow) = nanoseconds.addingReportingOverflow(step)
         return overflow ? .endOfTime : min(Instant(nanoseconds: sum), .endOfTime)
     }
 
-    /// No clock gets there.
+    /// Later than any clock shows.
     static let endOfTime = Instant(nanoseconds: .max >> 1)
 
-    /// What is left until here, in whole milliseconds rounded up, at most a day; 0 when it has passed. For `poll`.
+    /// Milliseconds from now until this point, rounded up, at most a day; 0 if it has passed. For `poll`.
     var millisecondsLeft: Int32 { milliseconds(from: .now) }
 
-    /// The same, if it is `now`.
+    /// Milliseconds from `now` until this point, likewise.
     func milliseconds(from now: Instant) -> Int32 {
         guard self > now else { return 0 }
         return Int32(min((nanoseconds - now.nanoseconds + 999_999) / 1_000_000, 86_400_000))

@@ -1,12 +1,12 @@
-// io_uring: requests to the kernel and their completions in memory that both share, by the raw system calls. Used by the thread that
-// makes it, and by no other.
+// io_uring by its raw system calls: submissions and completions in memory shared with the kernel. Only the thread that makes a ring
+// may use it.
 //
-//        us                                     kernel
+//        vmm                                    kernel
 //   entries[tail], then tail: release ------->  reads up to tail, moves head
 //   completions: reads up to tail: acquire <--  writes, then moves tail
-//   head: release --------------------------->  reuses what is before it
+//   head: release --------------------------->  reuses the entries before it
 //
-// Invariant behind every `unsafe` here: the three mappings live as long as the ring, their offsets are the kernel's own, and
+// Invariant behind every `unsafe` here: the mappings live as long as the ring, their offsets are the kernel's own, and
 // indices are masked.
 
 import CLinux
@@ -15,9 +15,9 @@ import Synchronization
 
 /// A submission and a completion queue.
 @safe struct Ring: ~Copyable {
-    /// What a completion belongs to, and its result: bytes, or -errno.
+    /// A completion: its entry's `user_data`, and the result in bytes or -errno.
     struct Completion {
-        let name: UInt64
+        let userData: UInt64
         let result: Int32
     }
 
@@ -26,20 +26,21 @@ import Synchronization
     private let entries: UnsafeMutableBufferPointer<io_uring_sqe>
     private let submissionTail: UnsafePointer<Atomic<UInt32>>
     private let submissionHead: UnsafePointer<Atomic<UInt32>>
-    private let order: UnsafeMutablePointer<UInt32>
+    private let submissionArray: UnsafeMutablePointer<UInt32>
     private let completionHead: UnsafePointer<Atomic<UInt32>>
     private let completionTail: UnsafePointer<Atomic<UInt32>>
     private let completions: UnsafePointer<io_uring_cqe>
     private let completionMask: UInt32
 
-    /// Where the next entry goes, and how far the kernel was told.
+    /// The position of the next entry, and the position up to which entries were submitted.
     private var tail: UInt32 = 0
-    private var told: UInt32 = 0
+    private var submitted: UInt32 = 0
 
-    /// A ring of `size` entries, a power of two; or why the host refuses, as an errno.
-    init(size: UInt32) throws(RingRefusal) {
+    /// Makes a ring of `size` entries, a power of two.
+    init(size: UInt32) throws(RingError) {
         var parameters = io_uring_params()
-        // Since 6.1 completions can be left alone until we ask for them, and then come all at once; an older kernel knows no such flag.
+        // DEFER_TASKRUN posts completions only when they are asked for, and so in batches. It needs Linux 6.1; an older kernel
+        // refuses the flag.
         parameters.flags = UInt32(IORING_SETUP_CLAMP) | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
         var descriptor = unsafe clinux_uring_setup(size, &parameters)
         if descriptor == -EINVAL {
@@ -47,13 +48,13 @@ import Synchronization
             parameters.flags = UInt32(IORING_SETUP_CLAMP)
             descriptor = unsafe clinux_uring_setup(size, &parameters)
         }
-        guard descriptor >= 0 else { throw RingRefusal(errno: -descriptor) }
-        // Linux 5.11, of which all but the last has been there longer.
+        guard descriptor >= 0 else { throw RingError(errno: -descriptor) }
+        // All but EXT_ARG, which is from Linux 5.11, are older.
         let needed = UInt32(
             IORING_FEAT_SINGLE_MMAP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG)
         guard parameters.features & needed == needed else {
             close(descriptor)
-            throw RingRefusal(errno: ENOSYS)
+            throw RingError(errno: ENOSYS)
         }
         let (submission, completion) = (parameters.sq_off, parameters.cq_off)
         let ringsSize = max(
@@ -70,7 +71,7 @@ import Synchronization
         else {
             let number = errno
             close(descriptor)
-            throw RingRefusal(errno: number)
+            throw RingError(errno: number)
         }
         func word(_ offset: UInt32) -> UnsafePointer<Atomic<UInt32>> {
             unsafe UnsafePointer((rings + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self))
@@ -81,7 +82,7 @@ import Synchronization
             start: entries.assumingMemoryBound(to: io_uring_sqe.self), count: Int(parameters.sq_entries))
         unsafe submissionTail = word(submission.tail)
         unsafe submissionHead = word(submission.head)
-        unsafe order = (rings + Int(submission.array)).assumingMemoryBound(to: UInt32.self)
+        unsafe submissionArray = (rings + Int(submission.array)).assumingMemoryBound(to: UInt32.self)
         unsafe completionHead = word(completion.head)
         unsafe completionTail = word(completion.tail)
         unsafe completions = UnsafePointer(
@@ -97,83 +98,83 @@ import Synchronization
 
     // MARK: Submissions
 
-    /// Asks for a transfer between the file and `buffers`, which are not looked at again once the entry is submitted. False if there
-    /// is no room for it.
+    /// Queues a transfer between `file` and the guest memory in `buffers`. The vector itself is only read up to the submission. False
+    /// if the ring is full.
     mutating func transfer(
-        writes: Bool, _ file: Int32, _ buffers: UnsafeBufferPointer<iovec>, at offset: UInt64, name: UInt64
+        writes: Bool, _ file: Int32, _ buffers: UnsafeBufferPointer<iovec>, at offset: UInt64, userData: UInt64
     ) -> Bool {
         guard let entry = unsafe nextEntry() else { return false }
-        // A single buffer, at most 4 GiB as its descriptor in the guest was, goes without the vector.
+        // A single buffer needs no vector; its length fits, as it came from a descriptor of 32 bits.
         let isOne = buffers.count == 1
         let operation =
             writes ? isOne ? IORING_OP_WRITE : IORING_OP_WRITEV : isOne ? IORING_OP_READ : IORING_OP_READV
         let address = unsafe isOne ? UnsafeRawPointer(buffers[0].iov_base) : UnsafeRawPointer(buffers.baseAddress)
         let count = unsafe isOne ? buffers[0].iov_len : buffers.count
         unsafe clinux_prepare(
-            entry, UInt8(operation.rawValue), file, address, UInt32(count), UInt(offset), UInt(name))
+            entry, UInt8(operation.rawValue), file, address, UInt32(count), UInt(offset), UInt(userData))
         return true
     }
 
-    /// Asks to be told once when `file` is readable.
-    mutating func watch(_ file: Int32, name: UInt64) -> Bool {
-        // POLLIN in the field that a transfer has its flags in; all else is 0.
+    /// Queues a one-shot poll: it completes when `file` is readable. False if the ring is full.
+    mutating func watch(_ file: Int32, userData: UInt64) -> Bool {
+        // POLLIN is in the field of a transfer's flags; all other fields are 0.
         guard let entry = unsafe nextEntry() else { return false }
-        unsafe clinux_prepare(entry, UInt8(IORING_OP_POLL_ADD.rawValue), file, nil, 0, 0, UInt(name))
+        unsafe clinux_prepare(entry, UInt8(IORING_OP_POLL_ADD.rawValue), file, nil, 0, 0, UInt(userData))
         unsafe entry.pointee.poll32_events = UInt32(POLLIN)
         return true
     }
 
     private mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
         let size = unsafe UInt32(entries.count)
-        // Acquire: the kernel has read what is before its head.
+        // Acquire: the kernel has read the entries before its head.
         guard unsafe tail &- submissionHead.pointee.load(ordering: .acquiring) < size else { return nil }
         let index = tail & (size - 1)
-        unsafe order[Int(index)] = index
+        unsafe submissionArray[Int(index)] = index
         tail &+= 1
         return unsafe entries.baseAddress.map { unsafe $0 + Int(index) }
     }
 
-    /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 for ever. 0 does not
+    /// Tells the kernel of new entries, and waits until there is a completion: `milliseconds` long at most, -1 without limit. 0 does not
     /// wait.
     mutating func submit(waiting milliseconds: Int32) {
         let waits = milliseconds != 0 && !hasCompletion
-        if tail != told || waits { enter(waiting: waits ? milliseconds : 0) }
+        if tail != submitted || waits { enter(waiting: waits ? milliseconds : 0) }
     }
 
-    /// Tells the kernel of new entries, and whether there is a completion now.
-    mutating func look() -> Bool {
+    /// Whether there is a completion now. Enters the kernel, and submits new entries, if the ring shows none.
+    mutating func poll() -> Bool {
         if !hasCompletion { enter(waiting: 0) }
         return hasCompletion
     }
 
     private mutating func enter(waiting milliseconds: Int32) {
-        // Release: the entries are written before the tail says so.
+        // Release: the entries are written before the tail that covers them.
         unsafe submissionTail.pointee.store(tail, ordering: .releasing)
         let nanoseconds = milliseconds < 0 ? -1 : Int64(milliseconds) * 1_000_000
-        let result = clinux_uring_enter(descriptor, tail &- told, milliseconds == 0 ? 0 : 1, nanoseconds)
-        // Interrupted or out of time: what was not taken is offered again.
-        if result > 0 { told &+= UInt32(result) }
+        let result = clinux_uring_enter(descriptor, tail &- submitted, milliseconds == 0 ? 0 : 1, nanoseconds)
+        // After a signal or a timeout the entries that were not taken are submitted again.
+        if result > 0 { submitted &+= UInt32(result) }
     }
 
     // MARK: Completions
 
-    /// Whether there is one.
+    /// Whether there is a completion.
     var hasCompletion: Bool {
         unsafe completionHead.pointee.load(ordering: .relaxed) != completionTail.pointee.load(ordering: .acquiring)
     }
 
-    /// The next one; nil if there is none.
+    /// Takes the next completion; nil if there is none.
     mutating func next() -> Completion? {
         guard hasCompletion else { return nil }
         let head = unsafe completionHead.pointee.load(ordering: .relaxed)
         let entry = unsafe completions[Int(head & completionMask)]
         // Release: the entry was read before the kernel may write it again.
         unsafe completionHead.pointee.store(head &+ 1, ordering: .releasing)
-        return Completion(name: entry.user_data, result: entry.res)
+        return Completion(userData: entry.user_data, result: entry.res)
     }
 }
 
-/// Why there is no ring.
-struct RingRefusal: Error {
+/// The host refuses a ring.
+struct RingError: Error {
     let errno: Int32
 }

@@ -49,7 +49,9 @@ public final class Signals: @unchecked Sendable {
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Writes to a pipe without a reader, and beyond the limit of a file's size, fail instead.
         for number in [SIGPIPE, SIGXFSZ] { _ = signal(number, SIG_IGN) }
-        try Thread("signals") { [self] in serve() }.detach()
+        // Looked at before any other thread does: what that finds in the background, this one sees return.
+        let isBackground = Terminal.isBackground
+        try Thread("signals") { [self] in serve(isBackground) }.detach()
     }
 
     /// From now on signals act on `machine`, or on none.
@@ -63,10 +65,11 @@ public final class Signals: @unchecked Sendable {
 
     /// Serves signals until the process ends. A signal that arrives while the machine is stopping, over a second after another that
     /// did, ends the process at once; within the second it may be one keystroke that arrived twice.
-    private func serve() {
+    private func serve(_ startsInBackground: Bool) {
+        var isBackground = startsInBackground
         var killDeadline: Instant?
         while true {
-            let number = next()
+            let number = next(&isBackground)
             let machine = lock.locked { self.machine }
             switch number {
             case SIGUSR1: machine?.hostChanged()
@@ -90,20 +93,18 @@ public final class Signals: @unchecked Sendable {
         }
     }
 
-    /// Waits for a signal; nil if this job came to the foreground of its terminal first.
-    private func next() -> Int32? {
-        var isBackground = Terminal.isBackground
+    /// Waits for a signal; nil if this job came to the foreground of its terminal first, or since the last call.
+    private func next(_ isBackground: inout Bool) -> Int32? {
         while true {
-            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            if unsafe poll(&state, 1, isBackground ? Self.foregroundPeriod : -1) > 0 {
-                // A signalfd_siginfo, which begins with the signal's number.
-                var record: [32 of UInt32] = .init(repeating: 0)
-                let size = MemoryLayout.size(ofValue: record)
-                if unsafe read(descriptor, &record, size) == size { return Int32(record[0]) }
-            }
             let wasBackground = isBackground
             isBackground = Terminal.isBackground
             if wasBackground && !isBackground { return nil }
+            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&state, 1, isBackground ? Self.foregroundPeriod : -1) > 0 else { continue }
+            // A signalfd_siginfo, which begins with the signal's number.
+            var record: [32 of UInt32] = .init(repeating: 0)
+            let size = MemoryLayout.size(ofValue: record)
+            if unsafe read(descriptor, &record, size) == size { return Int32(record[0]) }
         }
     }
 

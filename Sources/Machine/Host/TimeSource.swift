@@ -1,8 +1,8 @@
-// Clocks. Only deadlines of a device's drain are on one that can be exchanged; what limits a whole run is the host's time.
+// Clocks. Only drain deadlines use one that can be exchanged; the limit of a whole run is on the host's clock.
 
 /// A clock.
 protocol TimeSource: Sendable {
-    /// What it shows now. It never goes back.
+    /// The present instant. It never goes back.
     var now: Instant { get }
 }
 
@@ -11,13 +11,13 @@ struct MonotonicTime: TimeSource {
     var now: Instant { .now }
 }
 
-/// A clock that stands still until somebody moves it. It begins at 0.
+/// A clock that moves only by `move`. It begins at 0.
 final class SteppedTime: TimeSource, @unchecked Sendable {
     private let lock = Lock()
     private var current = Instant(nanoseconds: 0)
 
     var now: Instant { lock.locked { current } }
 
-    /// Moves it on to `instant`; not back.
+    /// Advances to `instant`; never back.
     func move(to instant: Instant) { lock.locked { current = max(current, instant) } }
 }

@@ -1,15 +1,15 @@
-// A stream socket with a name in the file system: made, one client taken, others sent away, removed at the end.
+// A stream socket with a name in the file system: bound, one client accepted, others refused, removed at the end.
 
 import Glibc
 
-/// A listening socket.
+/// A listening Unix stream socket.
 final class UnixListener: Sendable {
     let descriptor: Int32
     private let path: String
-    /// Which file it is: the name may be somebody else's by the time it is to be removed.
+    /// The socket's file: by the time of its removal the name may be another file's.
     private let identity: (device: dev_t, inode: ino_t)
 
-    /// Listens at `path`. A socket that nobody listens at any more is replaced.
+    /// Listens at `path`. A stale socket, which no process listens at, is replaced.
     init(path: String) throws(MachineError) {
         func fail(_ problem: MachineError.SocketProblem) -> MachineError { .socket(path: path, problem: problem) }
         if let problem = Self.clear(path) { throw fail(problem) }
@@ -35,7 +35,7 @@ final class UnixListener: Sendable {
         unsafe unlink(path)
     }
 
-    /// The client that waits; nil if it has gone again.
+    /// Accepts the client that waits; nil if it has disconnected.
     func accept() -> Int32? {
         let client = Glibc.accept(descriptor, nil, nil)
         guard client >= 0 else { return nil }
@@ -44,7 +44,7 @@ final class UnixListener: Sendable {
         return client
     }
 
-    /// Tells the client that waits that there is one already.
+    /// Refuses the client that waits: another is connected.
     func refuse() {
         guard let client = accept() else { return }
         let answer = Array("FAIL another client is connected\n".utf8)
@@ -57,13 +57,13 @@ final class UnixListener: Sendable {
     private static let stream = Int32(SOCK_STREAM.rawValue)
     private static let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
-    /// Makes the name free; what keeps it from being so.
+    /// Makes the name free, or returns what prevents that.
     private static func clear(_ path: String) -> MachineError.SocketProblem? {
         guard path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else { return .nameTooLong }
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return errno == ENOENT ? nil : .failed(errno: errno) }
         guard status.st_mode & S_IFMT == S_IFSOCK else { return .notASocket }
-        // A stream socket in use refuses a datagram socket for its type, and so takes no notice of us.
+        // A stream socket in use refuses a datagram socket for its type, and does not notice the probe.
         let probe = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | flags, 0)
         guard probe >= 0 else { return .failed(errno: errno) }
         defer { close(probe) }
@@ -73,7 +73,7 @@ final class UnixListener: Sendable {
         return unsafe unlink(path) == 0 ? nil : .failed(errno: errno)
     }
 
-    /// Calls `body` with the address that `path`, which is short enough, means.
+    /// Calls `body` with the socket address of `path`, which has to fit.
     private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -1,31 +1,35 @@
-// A device's whole state for the qtest client: what the model says of itself, what its backend is doing, and both as JSON. The
-// names in it are part of the interface (QTest.md).
+// A device's complete state for the qtest client: the model's inspection, the backend's state, and both as JSON. The names in
+// the JSON are part of the interface (QTest.md).
 
 import Virtio
 import VirtioABI
 
-/// What a device's backend does, and what a test made of it.
+/// The state of a device's backend and of its test commands.
 struct BackendState: Equatable, Sendable {
-    /// Requests wait for a release.
+    /// `x-hold` is on: new requests wait for `x-release`.
     var holding = false
-    /// How many wait.
+    /// Requests that wait.
     var waiting = 0
-    /// How many are to fail.
+    /// Requests that `x-fail` has yet to fail.
     var failing = 0
-    /// Bytes of output that nobody has taken, and of input that the device has not.
+    /// Bytes of output not yet taken by the host, and of input not yet taken by the device.
     var output = 0
     var input = 0
 }
 
-/// All there is to know of a device.
+/// The complete state of a device.
 struct DeviceState: Sendable {
     let name: String
     let model: Inspection
-    /// The interrupt line.
+    /// The level of the interrupt line.
     let line: Bool
-    /// A resume waits until the test says that the backend is ready.
+    /// Whether no interrupt controller delivers the line; nil if that is unknown.
+    var lineIsMasked: Bool?
+    /// The driver's last register access; nil before the first.
+    let lastAccess: RegisterAccess?
+    /// `x-hold-resume` is on: a resume waits for `x-ready`.
     let resumeIsHeld: Bool
-    /// When the host's patience with a drain ends.
+    /// The drain deadline; nil if no drain is under way.
     let drainDeadline: Instant?
     let backend: BackendState
 
@@ -98,7 +102,7 @@ extension ConfigurationBytes {
 }
 
 extension Violation {
-    /// What was broken, how often, and where the last time.
+    /// The clause, the number of violations, and the evidence of the last one.
     var json: JSON {
         [
             "clause": .string("\(check.clause.id)"), "count": .count(count),

@@ -1,20 +1,20 @@
 // Numbers and bytes as qtest writes them: C's strtoull with base 0, hexadecimal, and base64 (RFC 4648, 4).
 
-/// A piece of a line.
+/// A word of a line.
 typealias Word = ArraySlice<UInt8>
 
 extension Word {
-    /// The word as text; for messages and names.
+    /// The word as text, for messages and names.
     var text: String { String(decoding: self, as: UTF8.self) }
 
-    /// The number the word is, all of it: decimal, hexadecimal after `0x`, octal after `0`, with a sign or without. A negative one
-    /// wraps round, as C has it. Nil for what is no number or has more than 64 bits.
+    /// The whole word as a number: decimal, hexadecimal after `0x`, octal after `0`, with an optional sign. A negative number is
+    /// taken modulo 2^64, as strtoull does. Nil if the word is not a number or needs more than 64 bits.
     var number: UInt64? {
         guard let (magnitude, isNegative) = signedMagnitude else { return nil }
         return isNegative ? 0 &- magnitude : magnitude
     }
 
-    /// The same as a signed number; nil for what has more than 63 bits.
+    /// The whole word as a signed number; nil if its magnitude needs more than 63 bits.
     var signedNumber: Int64? {
         guard let (magnitude, isNegative) = signedMagnitude, let value = Int64(exactly: magnitude) else { return nil }
         return isNegative ? -value : value
@@ -42,7 +42,7 @@ extension Word {
         return (value, isNegative)
     }
 
-    /// The bytes that the word gives as `0x` and two digits each; nil if it does not.
+    /// The word decoded as `0x` and two hexadecimal digits a byte; nil if it has another form.
     var hexadecimalBytes: [UInt8]? {
         guard let digits = afterHexPrefix, digits.count % 2 == 0 else { return nil }
         var bytes: [UInt8] = []
@@ -58,7 +58,7 @@ extension Word {
         return bytes
     }
 
-    /// The bytes that the word gives in base64, with padding; nil if it does not.
+    /// The word decoded as base64 with padding; nil if it has another form.
     var base64Bytes: [UInt8]? {
         guard count % 4 == 0 else { return nil }
         let padding = reversed().prefix(2).prefix { $0 == UInt8(ascii: "=") }.count
@@ -90,7 +90,7 @@ extension [UInt8] {
     private static let digits = Array("0123456789abcdef".utf8)
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    /// Two digits a byte, without a prefix.
+    /// Two hexadecimal digits a byte, without a prefix.
     var hexadecimal: String {
         var text: [UInt8] = []
         text.reserveCapacity(2 * count)

@@ -1,28 +1,27 @@
-// Bytes as they come from a stream, cut into lines. It keeps no more than one line of the longest length, and the piece it was
-// last given.
+// Splits a stream of bytes into lines. Memory is bounded: the longest line and the bytes last appended.
 
-/// Lines out of a stream of bytes.
+/// Splits a stream of bytes into lines.
 struct LineBuffer {
-    /// What the stream had.
+    /// A result of `next`.
     enum Entry: Equatable {
         /// A line without its newline.
         case line([UInt8])
-        /// The end of a line that was longer than allowed.
+        /// A line longer than the limit was skipped.
         case tooLong
     }
 
     private let limit: Int
     private var bytes: [UInt8] = []
-    /// Where the bytes begin that no line was made of yet, and up to where they hold no newline.
+    /// The start of the next line in `bytes`, and the end of the part searched for a newline.
     private var start = 0
     private var searched = 0
-    /// The beginning of this line was thrown away.
+    /// The current line exceeds the limit, and its beginning was dropped.
     private var isOverlong = false
 
-    /// Lines of at most `limit` bytes.
+    /// Accepts lines of at most `limit` bytes.
     init(limit: Int) { self.limit = limit }
 
-    /// Adds what came.
+    /// Appends received bytes.
     mutating func append(_ new: [UInt8]) {
         bytes.removeFirst(start)
         searched -= start
@@ -30,7 +29,7 @@ struct LineBuffer {
         bytes += new
     }
 
-    /// The next line; nil until it is there whole.
+    /// The next line; nil until it is complete.
     mutating func next() -> Entry? {
         guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) else {
             searched = bytes.count

@@ -1,24 +1,23 @@
-// A line of QEMU's qtest protocol, understood and not yet carried out. Anything a client can send becomes a command or a
-// refusal: one sentence that says what was wrong with it.
+// Parses a line of QEMU's qtest protocol. Every line becomes a command or a refusal, which says what is wrong with the line.
 
 import Glibc
 
-/// What a client is told in place of `OK`: the whole line.
+/// The answer to a command that is not carried out, in place of `OK`: the whole line.
 struct QTestRefusal: Error, Equatable {
     let line: String
 
     /// `FAIL` and the reason.
     init(_ reason: String) { line = "FAIL \(reason)" }
 
-    /// What QEMU says to a size it cannot do.
+    /// QEMU's answer to an invalid size.
     static let badSize = QTestRefusal(line: "ERR invalid argument size")
 
     private init(line: String) { self.line = line }
 }
 
-/// What a client asks for.
+/// A command of a qtest client.
 enum QTestCommand: Equatable {
-    /// How bytes are written in a line.
+    /// The encoding of bytes in a line.
     enum Encoding { case hexadecimal, base64 }
 
     case read(address: UInt64, width: Int)
@@ -30,21 +29,21 @@ enum QTestCommand: Equatable {
     case fill(address: UInt64, count: UInt64, UInt8)
     case interceptIn(path: String)
     case interceptOut
-    /// To the next deadline, or so many nanoseconds on.
+    /// By so many nanoseconds; nil for to the next deadline.
     case clockStep(Int64?)
     case clockSet(Int64)
     case endianness
-    /// Something for a device's backend.
+    /// A test command for a device's backend.
     case perform(device: String, TestCommand)
-    /// Takes the output of one of the console's ports.
+    /// Takes the output of a console port.
     case output(device: String, port: Int)
-    /// Shows all of a device.
+    /// The complete state of a device.
     case state(device: String)
 
     /// Most bytes one line moves.
     static let maximumBytes = 1 << 20
 
-    /// Understands a line without its end; nil for one without words.
+    /// Parses a line without its newline; nil if it has no words.
     init?(_ line: Word) throws(QTestRefusal) {
         var words = line.split { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }[...]
         guard let name = words.popFirst()?.text else { return nil }
@@ -55,14 +54,14 @@ enum QTestCommand: Equatable {
         self = try verb.make(Arguments(words: Array(words)))
     }
 
-    /// A word of the client's in a message: no more than a line's worth of it, and nothing that is no letter.
+    /// A word of the client's for a message: at most 64 characters, control characters replaced.
     static func printable(_ text: String) -> String {
         String(text.unicodeScalars.prefix(64).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : Character($0) })
     }
 
     // MARK: Verbs
 
-    /// How a verb's words are understood.
+    /// A verb: its usage, its number of arguments, and how they become a command.
     private struct Verb: Sendable {
         let usage: String
         let counts: ClosedRange<Int>
@@ -96,7 +95,7 @@ enum QTestCommand: Equatable {
             return .writeBytes(address: try words.number(0), try words.bytes(words.words[2].hexadecimalBytes))
         },
         "b64write": Verb("ADDR SIZE BASE64", 2...3) { (words) throws(QTestRefusal) in
-            // No bytes are an empty word, which is none.
+            // Without bytes the third word is missing.
             let bytes = words.words.count == 3 ? words.words[2].base64Bytes : []
             return .writeBytes(address: try words.number(0), try words.bytes(bytes))
         },
@@ -150,7 +149,7 @@ enum QTestCommand: Equatable {
         "x-ready": perform("DEV", 1...1) { _ in .ready },
         "x-deadline": perform("DEV", 1...1) { _ in .deadline },
         "x-input": perform("DEV 0xHEX [PORT]", 2...3) { (words) throws(QTestRefusal) in
-            // No bytes are `0x`, as in answers.
+            // `0x` is no bytes, as in answers.
             let isEmpty = words.words[1].text == "0x"
             guard let bytes = isEmpty ? [] : words.words[1].hexadecimalBytes else {
                 throw words.refusal(1, "bytes in hexadecimal")
@@ -182,7 +181,7 @@ enum QTestCommand: Equatable {
     }
 }
 
-/// The words behind a verb.
+/// The arguments of a verb.
 private struct Arguments {
     let words: [Word]
 
@@ -195,14 +194,14 @@ private struct Arguments {
         return number
     }
 
-    /// A number that a narrower type holds.
+    /// A number that fits `Value`.
     func fitting<Value: FixedWidthInteger>(_ index: Int) throws(QTestRefusal) -> Value {
         let bits = Value.bitWidth - (Value.isSigned ? 1 : 0)
         guard let value = Value(exactly: try number(index)) else { throw refusal(index, "a number of \(bits) bits") }
         return value
     }
 
-    /// One of the console's ports; 0 if none is named.
+    /// A console port; 0 if the argument is missing.
     func port(_ index: Int) throws(QTestRefusal) -> Int { index < words.count ? try fitting(index) : 0 }
 
     func nanoseconds(_ index: Int) throws(QTestRefusal) -> Int64 {
@@ -210,7 +209,7 @@ private struct Arguments {
         return number
     }
 
-    /// How many bytes a line is to move.
+    /// The number of bytes to move, at most `maximumBytes`.
     func byteCount(_ index: Int) throws(QTestRefusal) -> Int {
         guard let count = Int(exactly: try number(index)), count <= QTestCommand.maximumBytes else {
             throw QTestRefusal("a line moves \(QTestCommand.maximumBytes) bytes at most")
@@ -218,7 +217,7 @@ private struct Arguments {
         return count
     }
 
-    /// The bytes that were given, if they are as many as announced.
+    /// `given`, if it has as many bytes as argument 1 says.
     func bytes(_ given: [UInt8]?) throws(QTestRefusal) -> [UInt8] {
         let count = try byteCount(1)
         guard let given else { throw QTestRefusal("the data are not what the verb takes") }
@@ -226,7 +225,7 @@ private struct Arguments {
         return given
     }
 
-    /// An errno value, or the name of one that a disk can have.
+    /// An errno: a number, or one of the names.
     func errno(_ index: Int) throws(QTestRefusal) -> Int32 {
         let names = [
             "EIO": EIO, "ENOMEM": ENOMEM, "EINVAL": EINVAL, "ENOSPC": ENOSPC, "EROFS": EROFS, "ENOSYS": ENOSYS,

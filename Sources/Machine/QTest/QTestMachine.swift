@@ -1,6 +1,5 @@
-// The board's devices without a processor, for a client that drives them: RAM, interrupt lines that are recorded, a clock that
-// stands until it is moved, no thread. Everything happens within a call, in a fixed order, so that the same calls always have
-// the same answers.
+// The board's devices without a processor, driven by a qtest client: RAM, recorded interrupt lines, a clock that only commands
+// advance, no thread. All work is done within a call, in a fixed order, so the same calls always have the same answers.
 
 import KVM
 import Virtio
@@ -18,11 +17,11 @@ public final class QTestMachine: @unchecked Sendable {
     /// Signalled when a signal ends the run, or the terminal's foreground may have changed.
     let wake: EventFD
 
-    /// Rounds of all devices that one command is given; the largest queue needs half as many. A driver can make a disk write the
-    /// ring it is served from, and so keep it busy for ever: what is left after so many rounds is done with the next command.
-    private static let rounds = 1024
+    /// Rounds over all devices for one command; the largest queue needs half as many. A driver can make a disk write its own ring,
+    /// and so give it work without end: what is left after the last round is done with the next command.
+    private static let maximumRounds = 1024
 
-    /// Makes the machine: `configuration`'s memory and disks, or the built-in guest's disks if it names none. No kernel is loaded.
+    /// Makes a machine with `configuration`'s memory and disks, or the built-in guest's disks if it names none. Loads no kernel.
     public init(_ configuration: Machine.Configuration) throws(MachineError) {
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: true, hasTestDevices: configuration.hasNoDevices))
@@ -39,7 +38,7 @@ public final class QTestMachine: @unchecked Sendable {
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
     }
 
-    /// Ends the run, from any thread, as `signal` would; false if it had ended before.
+    /// Ends the run, from any thread, as `signal` would; false if it had already ended.
     @discardableResult
     public func stop(signal: Int32) -> Bool {
         let first = completion.report(.stopped(signal: signal))
@@ -47,12 +46,12 @@ public final class QTestMachine: @unchecked Sendable {
         return first
     }
 
-    /// What was seen of the devices' driver.
+    /// The clauses that the devices' driver kept and broke.
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
-    /// Lets every device do what it can do, slot by slot, until nothing is left to do now.
-    func settle() {
-        for _ in 0..<Self.rounds {
+    /// Steps every device, in slot order, until none has more to do.
+    func runUntilIdle() {
+        for _ in 0..<Self.maximumRounds {
             var more = false
             for device in devices where device.step() { more = true }
             if !more { return }
@@ -61,7 +60,8 @@ public final class QTestMachine: @unchecked Sendable {
 
     // MARK: The address spaces
 
-    /// What a processor would read: RAM where that is, however it is aligned, and the bus elsewhere. `width` is 1, 2, 4 or 8.
+    /// Reads memory as a processor does: RAM at any alignment, the bus elsewhere. `width` is 1, 2, 4 or 8. Unclaimed addresses read
+    /// as all ones.
     func read(_ address: UInt64, width: Int) -> UInt64 {
         guard let bytes = ram.read(at: address, count: width) else {
             return (board.readMemory(address, width: width) ?? .max).low(bytes: width)
@@ -69,20 +69,20 @@ public final class QTestMachine: @unchecked Sendable {
         return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    /// What a processor would write: the low bytes of `value`.
+    /// Writes the low `width` bytes of `value` as a processor does.
     func write(_ address: UInt64, width: Int, value: UInt64) {
         let bytes = (0..<width).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
         guard !ram.write(bytes, at: address) else { return }
         board.writeMemory(address, width: width, value: value.low(bytes: width))
     }
 
-    /// What a processor would read of a port.
+    /// Reads a port as a processor does. Unclaimed ports read as all ones.
     func portIn(_ port: UInt16, width: Int) -> UInt64 { (board.readPort(port, width: width) ?? .max).low(bytes: width) }
 
     // MARK: The clock
 
-    /// Moves the clock by so many nanoseconds, or without a number to the next deadline, and returns what it shows. Without a
-    /// deadline, and for a step back, it stays.
+    /// Advances the clock by `step` nanoseconds, or if nil to the next deadline, and returns its time. It does not move if there is
+    /// no deadline, or if `step` is negative.
     func stepClock(by step: Int64?) -> UInt64 {
         guard let step else {
             if let next = nextDeadline { move(to: next) }
@@ -92,7 +92,7 @@ public final class QTestMachine: @unchecked Sendable {
         return time.now.nanoseconds
     }
 
-    /// Moves the clock to `instant`, unless it is there or further, and returns what it shows.
+    /// Advances the clock to `instant` (nanoseconds), never back, and returns its time.
     func setClock(to instant: Int64) -> UInt64 {
         move(to: Instant(nanoseconds: UInt64(max(0, instant))))
         return time.now.nanoseconds
@@ -100,22 +100,22 @@ public final class QTestMachine: @unchecked Sendable {
 
     private var nextDeadline: Instant? { devices.compactMap(\.drainDeadline).min() }
 
-    /// Goes to `target` by way of every deadline before it.
+    /// Advances the clock to `target`, stopping at every deadline before it.
     private func move(to target: Instant) {
-        settle()
+        runUntilIdle()
         while let next = nextDeadline, next <= target {
             time.move(to: next)
-            settle()
-            // A deadline that has passed is none; should one stay, time goes on.
+            runUntilIdle()
+            // A device drops a passed deadline; if one did not, this loop would not end.
             if nextDeadline == next { break }
         }
         time.move(to: target)
     }
 }
 
-/// Guest memory, and interrupt lines that remember what happened to them. Kicks stay on the bus.
+/// Guest memory, and interrupt lines that record their changes. Available buffer notifications are plain bus writes.
 final class QTestConnections: BoardConnections, @unchecked Sendable {
-    /// A line that changed.
+    /// A level change of an interrupt line.
     struct Change: Equatable {
         let gsi: UInt32
         let level: Bool
@@ -132,7 +132,7 @@ final class QTestConnections: BoardConnections, @unchecked Sendable {
     func line(slot: Int) -> any InterruptLine { Line(connections: self, gsi: MemoryMap.gsi(slot: slot)) }
     func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) {}
 
-    /// What happened to the lines since this was last asked, in order.
+    /// The changes since the last call, in order.
     func takeChanges() -> [Change] {
         lock.locked {
             defer { changes = [] }
@@ -140,7 +140,7 @@ final class QTestConnections: BoardConnections, @unchecked Sendable {
         }
     }
 
-    /// As if all lines had been low, and had become what they are just now.
+    /// Restarts the record as if all lines had been low: each raised line becomes a change.
     func restartChanges() {
         lock.locked { changes = raised.sorted().map { Change(gsi: $0, level: true) } }
     }

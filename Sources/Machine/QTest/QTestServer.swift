@@ -1,22 +1,21 @@
-// A qtest session on descriptors: bytes in, lines out, until the client leaves, the time is over or a signal comes. Nothing
-// here blocks but `poll`. A line is carried out when the answers before it have been read, so a client that never reads costs
-// no memory.
+// A qtest session on descriptors: bytes in, lines out, until the client leaves, the timeout passes or a signal arrives. Only
+// `poll` blocks. A line is carried out once the answers before it are written, so a client that never reads costs no memory.
 
 import Glibc
 import KVM
 
-/// Where the qtest client is.
+/// Where the qtest client connects.
 public enum QTestTarget: Equatable, Sendable {
     /// At standard input and output.
     case stdio
-    /// At a socket that it connects to.
+    /// At a Unix socket with this path.
     case unix(String)
 }
 
 extension QTestMachine {
-    /// Serves one client to its end. Once in a machine's life.
+    /// Serves one client until the run ends. May be called once.
     public func run(on target: QTestTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
-        // The disks are flushed when this is left.
+        // Stopping the devices flushes the disks.
         defer {
             for device in devices { device.stop() }
             trace?.close()
@@ -55,12 +54,12 @@ private struct QTestServer {
     private let output: Int32
     private let listener: UnixListener?
     private let deadline: Instant?
-    /// The longest line is a `write` of as many bytes as one may move.
+    /// The longest line is a `write` of `maximumBytes`, two digits each.
     private var lines = LineBuffer(limit: 2 * QTestCommand.maximumBytes + 256)
-    /// Answers that were not written yet, from `written` on.
+    /// Answers, written to the client up to `written`.
     private var answers: [UInt8] = []
     private var written = 0
-    /// No more will be read.
+    /// The input is at its end.
     private var atEnd = false
 
     init(_ machine: QTestMachine, input: Int32, output: Int32, listener: UnixListener?, deadline: Instant?) {
@@ -73,7 +72,7 @@ private struct QTestServer {
         self.deadline = deadline
     }
 
-    /// Waits until `descriptor` is readable; false if the run ended before.
+    /// Waits until `descriptor` is readable; false if the run ended first.
     static func wait(for descriptor: Int32, _ machine: QTestMachine, _ deadline: Instant?) -> Bool {
         while !machine.completion.isReached {
             if let deadline, deadline <= .now { return false }
@@ -95,7 +94,7 @@ private struct QTestServer {
         }
     }
 
-    /// Serves the client to the end of the run.
+    /// Serves the client until the run ends.
     mutating func run() -> Machine.Outcome {
         while !machine.completion.isReached {
             if let deadline, deadline <= .now { return .timedOut }
@@ -119,17 +118,17 @@ private struct QTestServer {
         return machine.completion.wait(until: nil)
     }
 
-    /// Carries out lines until there is something to write.
+    /// Carries out lines until one has an answer.
     private mutating func executeLines() {
         guard written == answers.count else { return }
         (answers, written) = ([], 0)
         while answers.isEmpty, session.outcome == nil, let entry = lines.next() {
-            let told =
+            let responses =
                 switch entry {
                 case .line(let line): session.handle(line[...])
                 case .tooLong: [QTestSession.tooLong]
                 }
-            for line in told { answers += Array(line.utf8) + [UInt8(ascii: "\n")] }
+            for line in responses { answers += Array(line.utf8) + [UInt8(ascii: "\n")] }
         }
     }
 
@@ -144,7 +143,7 @@ private struct QTestServer {
         lines.append(bytes)
     }
 
-    /// False if nobody will ever read it.
+    /// Writes some of the answers; false if the client has closed its end.
     private mutating func writeSome() -> Bool {
         let rest = answers[written...].prefix(Self.chunk)
         let result = unsafe rest.withUnsafeBytes { unsafe write(output, $0.baseAddress, $0.count) }

@@ -1,30 +1,30 @@
-// The qtest protocol as text: a line goes in, lines come out. It knows no descriptor and keeps no time; a line is carried out,
-// then the devices do all they can do, then it is answered.
+// The qtest protocol as text: one line in, lines out, without descriptors and clocks. A line is carried out, then the devices
+// run until they are idle, then it is answered.
 
-/// One client's talk with a machine.
+/// One client's session with a machine.
 public final class QTestSession {
     private let machine: QTestMachine
-    /// The client wants to hear of interrupt lines.
+    /// The client asked for changes of interrupt lines.
     private var intercepting = false
-    /// How the run ended, once a command ended it.
+    /// The outcome of the run, once a command has ended it.
     public private(set) var outcome: Machine.Outcome?
 
-    /// A client that has said nothing yet.
+    /// Starts a session with `machine`.
     public init(_ machine: QTestMachine) { self.machine = machine }
 
-    /// Carries out a line, without its end, and returns what the client is told: interrupt lines that changed, then one answer.
-    /// A line without words is none, and has none.
+    /// Carries out a line without its newline, and returns the lines for the client: changed interrupt lines, then one answer.
+    /// A line without words has no answer.
     public func handle(_ line: ArraySlice<UInt8>) -> [String] {
         let answer: String
         do throws(QTestRefusal) {
             guard let command = try QTestCommand(line) else { return [] }
             answer = try carryOut(command)
         } catch { answer = error.line }
-        machine.settle()
+        machine.runUntilIdle()
         return interrupts() + [answer]
     }
 
-    /// What a client is told that sent a line longer than any that means something.
+    /// The answer to a line longer than every valid one.
     static let tooLong = "FAIL the line is too long"
 
     /// The interrupt lines that changed since the last command.
@@ -73,8 +73,8 @@ public final class QTestSession {
         QTestRefusal("\(count) bytes at 0x\(hex(address, digits: 1)) are not all RAM")
     }
 
-    /// From now on the client hears of the IOAPIC's inputs. All are low until it is told otherwise, so it is told at once of those
-    /// that are not.
+    /// Starts reporting changes of the IOAPIC's inputs. The client takes all of them as low, so those that are high are reported
+    /// at once.
     private func intercept(_ path: String) throws(QTestRefusal) {
         guard ["ioapic", "/machine/ioapic"].contains(path) else { throw QTestRefusal("Unknown device") }
         if !intercepting { machine.connections.restartChanges() }

@@ -1,21 +1,21 @@
-// A trace put to the checks: each of its devices is made once more and goes through it, without KVM, guest and backends.
+// Checks a trace: each of its devices is created again and replays its part, without KVM, guest and backends.
 
 import Virtio
 import VirtioABI
 
-/// What the devices of a trace find of their drivers.
+/// The conformance of the drivers in a trace.
 public struct TraceCheck {
-    /// By device; of what is certain.
+    /// The report on each device, of the part that was replayed.
     public let conformance: [ConformanceReport]
-    /// Where the trace ends before the run did, as sentences; empty if all of it was followed. What came then is unknown.
+    /// From where on the trace could not be replayed, as sentences; empty if it was replayed to its end.
     public let unknown: [String]
-    /// What cannot be told of a trace of an old version, as a sentence.
+    /// What cannot be known of a trace of an old version, as a sentence; nil for the current version.
     public let caveat: String?
 
-    /// Events after which guest memory is given back: all that the model reads of it is in the trace.
+    /// The number of events after which guest memory is discarded: the model reads none of it, all it reads is in the trace.
     private static let eventsBetweenDiscards = 4096
 
-    /// Goes through the trace at `path`.
+    /// Replays the trace at `path`.
     public init(path: String) throws(MachineError) {
         var reader = try TraceReader(path: path)
         let ram: RAM
@@ -50,11 +50,11 @@ public struct TraceCheck {
     }
 }
 
-/// A device of a trace, and how far its model has followed.
+/// A device of a trace, and how far it was replayed.
 private struct FollowedDevice {
     let name: String
     let model: any ReplayedDevice
-    /// Where the model stopped following, as a sentence.
+    /// From where on the device could not be replayed, as a sentence; nil if it could.
     private(set) var unknown: String?
     /// The events of the call that is being read, and the line of the first.
     private var call: [Event] = []
@@ -65,16 +65,16 @@ private struct FollowedDevice {
     /// Takes an event of the trace. The first of a call ends the one before.
     mutating func take(_ event: Event, line: Int) {
         if event.isInput { finish(isLast: false) }
-        // The model finds violations itself; and in traces of version 1 those of a read stand before it.
+        // The model finds violations itself. In traces of version 1 those of a read come before the read.
         if case .violation = event { return }
         guard unknown == nil else { return }
         if call.isEmpty { self.line = line }
         call.append(event)
-        // With one more for the count of those that were dropped.
+        // One more than are recorded: the count of those that were dropped.
         if call.count > Event.mostInCall + 1 { stop("a call has more events than a device records") }
     }
 
-    /// Has the model go through the call that was read. With `isLast` some of its events may be missing.
+    /// Replays the call that was read. With `isLast` some of its events may be missing.
     mutating func finish(isLast: Bool) {
         guard unknown == nil else { return }
         if let divergence = model.play(call, isLast) { stop(divergence.sentence) }

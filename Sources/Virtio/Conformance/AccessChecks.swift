@@ -14,20 +14,13 @@ extension MMIOTransport where Device: ~Copyable {
         switch register {
         case .status: checkStatusRead()
         case .interruptStatus:
-            conformance.history.shownEvents = interruptStatus.union(conformance.history.shownEvents ?? [])
+            conformance.history.shownEvents.formUnion(interruptStatus)
         case .deviceFeatures:
             check(.deviceFeaturesSelected, conformance.history.selectedDeviceFeatures, Evidence(at: register, 0))
         case .queueSizeMax, .queueReady, .queueReset:
             check(.queueSelected, conformance.history.selectedQueue, evidence)
             guard let index = selectedQueue else { return }
-            if register == .queueReady, !queues[index].isReady, conformance.history.queues[index].stopping {
-                conformance.history.queues[index].stopping = false
-                conformance.markCovered(.queueStopReadBack)
-            }
-            if register == .queueReset, !queues[index].isResetting, conformance.history.queues[index].resetting {
-                conformance.history.queues[index].resetting = false
-                conformance.markCovered(.queueResetAwaited)
-            }
+            checkQueueEndRead(register, index)
         case .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh:
             checkQueueSetting(register, nil)
@@ -47,17 +40,22 @@ extension MMIOTransport where Device: ~Copyable {
         case .queueSel: conformance.history.selectedQueue = true
         case .driverFeatures:
             check(.driverFeaturesSelected, conformance.history.selectedDriverFeatures, evidence)
-            check(.featuresFinal, !lifecycle.featuresLocked, evidence)
             check(.statusShowsSteps, lifecycle.hasDriver, evidence)
+            if lifecycle.featuresLocked {
+                let hasNewBit = value & ~driverFeatures.word(driverFeaturesSel) != 0
+                check(hasNewBit ? .featuresFinal : .featuresRewritten, false, evidence)
+            } else {
+                conformance.markCovered(CheckSet(.featuresFinal, .featuresRewritten))
+            }
         case .interruptACK:
             let known: InterruptStatus = [.usedBuffer, .configurationChange]
             let written = InterruptStatus(rawValue: value)
+            let events = written.intersection(known)
+            conformance.history.occurredEvents.formUnion(interruptStatus)
             check(.definedEvents, written.isSubset(of: known), evidence)
-            let shown = conformance.history.shownEvents
-            check(.eventPending, written.intersection(known).isSubset(of: shown ?? interruptStatus), evidence)
-            check(.interruptStatusRead, shown != nil, evidence)
-            let left = shown?.subtracting(written) ?? []
-            conformance.history.shownEvents = left.isEmpty ? nil : left
+            check(.eventPending, events.isSubset(of: conformance.history.occurredEvents), evidence)
+            check(.interruptStatusRead, events.isSubset(of: conformance.history.shownEvents), evidence)
+            conformance.history.shownEvents.subtract(written)
         case .shmSel: check(.noSharedMemory, false, evidence)
         case .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh, .queueReady, .queueReset:
@@ -72,35 +70,95 @@ extension MMIOTransport where Device: ~Copyable {
         guard let index = selectedQueue else { return }
         let evidence = Evidence(queue: index, offset: UInt64(register.rawValue), value: value.map { UInt64($0) })
         checkTransitionAwaited(evidence)
-        if conformance.history.pendingTransition == .suspend, lifecycle.dialect == .ratified {
-            violate(.ratifiedVerified, evidence)
-        }
-        let isReset = register == .queueReset && value == 1
+        // Linux writes 0 to QueueReady of each queue after a reset, which is no setup.
         let isStop = register == .queueReady && value.map { $0 & 1 } == 0
-        if conformance.history.queues[index].stopping {
-            check(.queueStopReadBack, isStop || isReset, evidence)
-        }
-        if conformance.history.queues[index].resetting { check(.queueResetAwaited, isReset, evidence) }
+        if value != nil, !isStop { checkQueuesAfterFeatures(evidence) }
         switch register {
-        case .queueReady:
-            // Writing QueueReady = 0 to a queue that is not ready needs no read-back.
-            conformance.history.queues[index].stopping = isStop && queues[index].isReady
-        case .queueReset: conformance.history.queues[index].resetting = isReset
+        case .queueReady: if isStop { checkQueueStop(index) } else { checkQueueStart(index, evidence) }
+        case .queueReset: if let value, value & 1 != 0 { checkQueueReset(index, evidence) }
         default:
             check(.readyQueueLeftAlone, !queues[index].isReady, evidence)
+            if conformance.history.queues[index].ending { violate(.queueEndSeen, evidence) }
             if register == .queueSize, let value {
                 check(.queueSizeAllowed, value <= UInt32(queues[index].configuration.sizeMax), evidence)
             }
+            if value != nil { checkSuspendedQueue(evidence) }
         }
     }
 
-    /// Marks the clauses on queue setup covered: queue `index` has become ready with valid registers.
-    mutating func markQueueSetUpCovered(_ index: Int) {
+    /// Checks that a write that sets up or resets a queue follows FEATURES_OK, and that the device accepted it.
+    private mutating func checkQueuesAfterFeatures(_ evidence: Evidence) {
+        if !lifecycle.featuresLocked, conformance.history.askedFeaturesOK {
+            violate(.featuresRefused, evidence)
+        } else {
+            check(.queuesAfterFeatures, lifecycle.featuresLocked, evidence)
+        }
+    }
+
+    /// The driver writes QueueReady = 0. For a queue that is not ready this needs no read-back.
+    private mutating func checkQueueStop(_ index: Int) {
+        guard queues[index].isReady else { return }
+        conformance.history.queues[index].stopping = true
+        conformance.history.queues[index].ending = true
+    }
+
+    /// Checks a write of QueueReady = 1.
+    private mutating func checkQueueStart(_ index: Int, _ evidence: Evidence) {
+        let history = conformance.history.queues[index]
+        if history.stopping { violate(.queueStopReadBack, evidence) }
+        if history.resetting { violate(.queueResetAwaited, evidence) }
+        if history.ending, !history.stopping, !history.resetting { violate(.queueEndSeen, evidence) }
+        conformance.history.queues[index].stopping = false
+        checkSuspendedQueue(evidence)
+    }
+
+    /// Checks a write of QueueReset = 1. A queue that is reset need not be stopped first.
+    private mutating func checkQueueReset(_ index: Int, _ evidence: Evidence) {
+        guard lifecycle.featuresLocked else { return }
+        check(.queueResetNegotiated, driverFeatures.contains(.ringReset), evidence)
+        guard driverFeatures.contains(.ringReset) else { return }
+        conformance.history.queues[index].stopping = false
+        conformance.history.queues[index].resetting = true
+        conformance.history.queues[index].ending = true
+    }
+
+    /// The driver reads QueueReady or QueueReset of queue `index`.
+    private mutating func checkQueueEndRead(_ register: Register, _ index: Int) {
+        let history = conformance.history.queues[index]
+        switch register {
+        case .queueReady:
+            if history.stopping { conformance.markCovered(.queueStopReadBack) }
+            conformance.history.queues[index].stopping = false
+            guard history.ending, !queues[index].isReady else { return }
+        case .queueReset:
+            guard history.resetting, !queues[index].isResetting else { return }
+            conformance.markCovered(.queueResetAwaited)
+            conformance.history.queues[index].resetting = false
+        default: return
+        }
+        conformance.markCovered(.queueEndSeen)
+        conformance.history.queues[index].ending = false
+    }
+
+    /// Checks a write that sets up a queue: a suspended device ignores it. In 1.4 the driver stops when it has set
+    /// SUSPEND.
+    private mutating func checkSuspendedQueue(_ evidence: Evidence) {
+        let pending = conformance.history.pendingTransition
+        guard lifecycle.suspendNegotiated, pending != .resume else { return }
+        let isRequested = pending == .suspend && lifecycle.dialect == .ratified
+        check(.suspendedQueuesLeftAlone, !lifecycle.isFrozen && !isRequested, evidence)
+    }
+
+    /// Checks queue `index`, which has become ready with valid registers.
+    mutating func checkNewQueue(_ index: Int) {
         guard conformance.isOn else { return }
         let isPacked = driverFeatures.contains(.ringPacked)
         conformance.markCovered(isPacked ? .packedAlignment : .splitAlignment)
         if !isPacked { conformance.markCovered(.splitSize) }
         conformance.markCovered(.addressInMemory)
+        check(
+            .ringEmptyWhenReady, queues[index].isEmpty,
+            Evidence(queue: index, offset: UInt64(Register.queueReady.rawValue), value: 1))
     }
 
     // MARK: Configuration space
@@ -118,13 +176,15 @@ extension MMIOTransport where Device: ~Copyable {
                 width == min(field.width, 4) && (offset - field.offset) % width == 0, evidence)
             check(.fieldOffered, field.feature.isSubset(of: offered), evidence)
             if field.needsFeaturesOK, value == nil {
-                check(.writebackAfterFeatures, lifecycle.featuresLocked, evidence)
+                check(.writebackAfterFeatures, conformance.history.askedFeaturesOK, evidence)
             }
             if value != nil, device.emergencyByte(0, at: offset) == nil {
-                check(.configurationLeftAlone, lifecycle.featuresLocked, evidence)
+                check(.configurationLeftAlone, conformance.history.askedFeaturesOK, evidence)
             }
         }
         guard lifecycle.suspendNegotiated else { return }
+        // 1.4: an emergency write changes no field and is performed in every state (5.3.5.1, D-15).
+        if lifecycle.dialect == .ratified, value != nil, device.emergencyByte(0, at: offset) != nil { return }
         switch (lifecycle.dialect, value) {
         case (.draft, _): check(.draftConfigurationLeftAlone, !lifecycle.isFrozen, evidence)
         case (.ratified, .some):

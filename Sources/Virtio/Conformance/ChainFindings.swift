@@ -70,7 +70,8 @@ extension CheckSet {
     static let splitTable = CheckSet(.splitIndirectNegotiated, .splitTableEndsChain, .tableWhole, .splitOneTable)
     /// Checks on every descriptor list of a packed virtqueue.
     static let packedList = CheckSet(
-        .packedRoom, .packedWholeList, .packedNoLoop, .packedLength, .packedWritableLast, .addressInMemory)
+        .packedRoom, .packedWholeList, .packedNoLoop, .packedBytes, .packedLength, .packedWritableLast,
+        .addressInMemory)
     /// Additional checks on a list with an indirect table.
     static let packedTable = CheckSet(.packedIndirectNegotiated, .packedTableAlone, .tableWhole)
 }
@@ -89,7 +90,7 @@ extension QueueFault {
         case .descriptorNotAvailable: .packedWholeList
         case .endlessChain: isPacked ? .packedNoLoop : .splitNoLoop
         case .chainTooLong: isPacked ? .packedLength : .splitLength
-        case .chainTooLarge: isPacked ? .packedNoLoop : .splitNoLoop
+        case .chainTooLarge: isPacked ? .packedBytes : .splitNoLoop
         case .readableAfterWritable: isPacked ? .packedWritableLast : .splitWritableLast
         case .indirectNotNegotiated: isPacked ? .packedIndirectNegotiated : .splitIndirectNegotiated
         case .nestedTable: .splitOneTable

@@ -15,16 +15,29 @@ extension Check {
                 "A request starts with 16 readable header bytes and ends with a writable status byte.",
                 cause: "the status byte missing or not writable, or a short header",
                 remedy: "Add header, data and status, in this order.")
+        case .requestReserved:
+            Clause(
+                "VMM-14", .driver, .advice,
+                "The reserved parts of a request should be 0: flags of a segment, and the header's word except an ioprio of 16 bits.",
+                cause:
+                    "memory that was not cleared; Linux writes an I/O priority to the header, as legacy devices had it",
+                remedy: "Clear header and segments before filling them in.")
+        case .dataDirection:
+            Clause(
+                "VMM-13", .driver, .advice,
+                "Read and GET_ID data should be only device-writable, other data device-readable: the rest is not transferred.",
+                cause: "VIRTQ_DESC_F_WRITE missing in the data of a read, or set in that of a write: S_OK, and no data",
+                remedy: "Set VIRTQ_DESC_F_WRITE in data that the device fills, and only there.")
         case .requestNegotiated:
             Clause(
-                "5.2.6-0b", .driver, .stated,
-                "A request type that depends on a feature is sent only if the feature was negotiated.",
+                "5.2.6-0b", .driver, .advice,
+                "The driver should send a request type that depends on a feature only if the feature was negotiated.",
                 cause: "a flush or discard sent to every disk", remedy: "Check the negotiated features first.")
         case .diskWritable:
             Clause(
-                "5.2.3-0", .driver, .stated,
-                "A disk that offers VIRTIO_BLK_F_RO is read-only: the driver sends no write requests.",
-                cause: "VIRTIO_BLK_F_RO not checked, so that every write fails",
+                "5.2.3-0", .driver, .advice,
+                "The driver should send no write requests to a disk that offers VIRTIO_BLK_F_RO: they fail.",
+                cause: "VIRTIO_BLK_F_RO not checked",
                 remedy: "Mark the disk read-only if VIRTIO_BLK_F_RO is offered.")
         case .requestOnDisk:
             Clause(
@@ -47,11 +60,15 @@ extension Check {
                 "The data length of a read or write request must be a multiple of 512 bytes.",
                 cause: "a byte length passed on from a file system, or the status byte counted as data",
                 remedy: "Transfer whole sectors, and use a separate byte for the status.")
+        case .rangeGiven:
+            Clause(
+                "5.2.6-0c", .driver, .stated, "The data of a discard or write zeroes request has at least one segment.",
+                cause: "a segment that is not device-readable", remedy: "Send one segment, or no request.")
         case .wholeRanges:
             Clause(
                 "5.2.6.1-7", .driver, .must,
                 "The data length of a discard or write zeroes request must be a multiple of 16 bytes, the size of a segment.",
-                cause: "a segment structure with padding, or no segment",
+                cause: "a segment structure with padding",
                 remedy: "Send structures of sector, num_sectors and flags, 16 bytes each.")
         case .identityLength:
             Clause(
@@ -70,13 +87,13 @@ extension Check {
                 cause: "segments merged without checking the limit", remedy: "Send several requests.")
         case .rangeLength:
             Clause(
-                "5.2.5-0", .driver, .stated,
-                "A segment has at most max_discard_sectors or max_write_zeroes_sectors sectors.",
+                "5.2.5-0", .driver, .advice,
+                "A segment should have at most max_discard_sectors or max_write_zeroes_sectors sectors.",
                 cause: "a whole disk discarded in one request", remedy: "Split the segment.")
         case .discardUnmapZero:
             Clause(
                 "5.2.6.1-14", .driver, .must,
-                "In a discard request, the driver must set unmap to 0; the reserved flags are 0 too.",
+                "In a discard request, the driver must set unmap to 0.",
                 cause: "the same structure used for discard and write zeroes",
                 remedy: "Set unmap only in write zeroes requests.")
         case .receiveWritable:

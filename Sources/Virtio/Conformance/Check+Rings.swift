@@ -62,10 +62,15 @@ extension Check {
         case .splitLength:
             Clause(
                 "2.7.5.3.1-3", .driver, .mustNot,
-                "The driver must not create a chain longer than the Queue Size, including descriptors in its indirect table.",
-                cause:
-                    "scatter lists limited by the table and not by the queue; this device accepts up to 128 regardless",
+                "The driver must not create a chain longer than the device's Queue Size, including its indirect table: QueueSizeMax.",
+                cause: "scatter lists limited only by the table; this device accepts up to 128 regardless",
                 remedy: "Split the request, or limit it to the device's seg_max.")
+        case .splitLengthOfQueue:
+            Clause(
+                "VMM-11", .driver, .advice,
+                "The driver should not create a chain longer than the QueueSize that it has written: 2.7.5.3.1-3 may mean this size.",
+                cause: "seg_max used as the limit of a queue that is smaller than QueueSizeMax",
+                remedy: "Limit a chain to the size of the queue, including its indirect table.")
         case .splitTableEndsChain:
             Clause(
                 "2.7.5.3.1-4", .driver, .mustNot,
@@ -85,7 +90,7 @@ extension Check {
         case .availableIndexAdvances:
             Clause(
                 "2.7.6.1-1", .driver, .mustNot,
-                "The driver must not decrement the available idx, nor advance it by more than the ring has entries.",
+                "The driver must not decrement the available idx; the device takes a step of more than Queue Size for one.",
                 cause: "idx reset or masked by the queue size, or the queue set up again without telling the device",
                 remedy: "Let idx increase freely, modulo 2^16.")
         case .headInTable:
@@ -135,9 +140,15 @@ extension Check {
         case .packedNoLoop:
             Clause(
                 "2.8.17-2", .driver, .mustNot,
-                "The driver must not create a list longer than the Queue Size; this device also rejects more than 2^32 bytes.",
+                "The driver must not create a list longer than the Queue Size.",
                 cause: "VIRTQ_DESC_F_NEXT set in every descriptor of the ring",
                 remedy: "Clear VIRTQ_DESC_F_NEXT in the last descriptor of a list.")
+        case .packedBytes:
+            Clause(
+                "VMM-12", .driver, .advice,
+                "A list of a packed virtqueue should have at most 2^32 bytes: 2.7.5.2-1 limits split chains, this device both.",
+                cause: "a length that is not initialized, or a transfer that is not split",
+                remedy: "Split the request.")
         case .packedWritableLast:
             Clause(
                 "2.8.17-3", .driver, .must,

@@ -65,7 +65,14 @@ extension Check {
                 "V14-DRV-2", .driver, .must,
                 "After setting SUSPEND, the driver must read Status to verify that SUSPEND = 1 and DRIVER_OK = 0.",
                 cause: "the device assumed to be suspended when the write returns",
-                remedy: "Write once, then only poll: writing the same value again requests a resume.")
+                remedy:
+                    "Write once, then poll for 0x1b or DEVICE_NEEDS_RESET: a failed suspend stays at 0x4f (V14-DEV-8).")
+        case .ratifiedRequestedOnce:
+            Clause(
+                "H-1", .driver, .advice,
+                "Until it reads the suspend or resume in Status, the driver should not write Status: 0x1f requests either.",
+                cause: "a request that is repeated while the driver polls: it resumes a device that has just suspended",
+                remedy: "Write once, then only poll.")
         case .ratifiedNoNewBuffers:
             Clause(
                 "V14-DRV-3", .driver, .mustNot, "After setting SUSPEND, the driver must not make buffers available.",
@@ -93,6 +100,11 @@ extension Check {
                 "The driver must not clear a status bit, including SUSPEND: the device clears it.",
                 cause: "a driver for the draft, which resumes by clearing SUSPEND",
                 remedy: "Write the bits read from Status, plus DRIVER_OK.")
+        case .suspendedQueuesLeftAlone:
+            Clause(
+                "VMM-15", .driver, .advice,
+                "The driver should not set up queues of a device that it suspends: a suspended device ignores it (D-5).",
+                cause: "queues added or enlarged during a system suspend", remedy: "Resume the device first.")
         default: preconditionFailure("a check without a clause")
         }
     }

@@ -5,27 +5,27 @@
 public enum Check: UInt8, CaseIterable, Sendable {
     // Status, features, reset
     case statusShowsSteps, statusBitKept, resetAfterFailed, needsResetNotUsed
-    case featureOffered, version1Accepted, featuresFinal, featuresOKReadBack, initialisationOrder
-    case configurationLeftAlone, featuresRefused, notificationAfterDriverOK
+    case featureOffered, version1Accepted, featuresFinal, featuresRewritten, featuresOKReadBack, initialisationOrder
+    case queuesAfterFeatures, configurationLeftAlone, featuresRefused, notificationAfterDriverOK
     // Registers
-    case fieldOffered, registerDefined, registerWritable, registerReadable, registerWidth, fieldWidth
+    case fieldOffered, registerDefined, registerWritable, fieldWritable, registerReadable, registerWidth, fieldWidth
     case deviceFeaturesSelected, driverFeaturesSelected, queueSelected, queueSizeAllowed, readyQueueLeftAlone
-    case queueStopReadBack, eventPending, definedEvents, interruptStatusRead, queueResetAwaited, noSharedMemory
-    case notifiedQueueExists, notifiedQueueReady
+    case queueStopReadBack, eventPending, definedEvents, interruptStatusRead, queueResetNegotiated, queueResetAwaited
+    case queueEndSeen, ringEmptyWhenReady, noSharedMemory, notifiedQueueExists, notifiedQueueReady
     // Virtqueues of both formats
     case addressInMemory, bufferOutsideRings
     // Split virtqueues
     case splitSize, splitAlignment, splitWritableLast, splitDescriptorKept, splitNoLoop, splitNextInTable
-    case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitTableEndsChain,
-        tableWhole
+    case splitInOrder, tableInOrder, splitIndirectNegotiated, splitOneTable, splitLength, splitLengthOfQueue
+    case splitTableEndsChain, tableWhole
     case availableIndexAdvances, headInTable, headFree, availableFlags, availableFlagsZero
     // Packed virtqueues
-    case packedAlignment, packedDescriptorKept, packedLength, packedNoLoop, packedWritableLast, packedRoom
+    case packedAlignment, packedDescriptorKept, packedLength, packedNoLoop, packedBytes, packedWritableLast, packedRoom
     case packedWholeList, packedIndirectNegotiated, packedTableFlags, packedTableAlone
     // Block
-    case writebackAfterFeatures, requestFramed, requestNegotiated, diskWritable, requestOnDisk, flushSectorZero
-    case flushWithoutData, wholeSectors, wholeRanges, identityLength, discardRanges, writeZeroesRanges, rangeLength
-    case discardUnmapZero
+    case writebackAfterFeatures, requestFramed, requestReserved, requestNegotiated, diskWritable, requestOnDisk
+    case dataDirection, flushSectorZero, flushWithoutData, wholeSectors, rangeGiven, wholeRanges, identityLength
+    case discardRanges, writeZeroesRanges, rangeLength, discardUnmapZero
     // Console
     case receiveWritable, transmitReadable, controlMessageValid
     // Entropy
@@ -34,9 +34,10 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case draftBitKept, draftNegotiated, draftAfterDriverOK, draftAwaited, draftConfigurationLeftAlone
     case draftBuffersKept, draftNoNewBuffers, draftNoNotification, draftNoReadModifyWrite
     // SUSPEND, 1.4
-    case ratifiedAfterDriverOK, ratifiedVerified, ratifiedNoNewBuffers, ratifiedNoNotification,
-        ratifiedConfigurationKept
-    case ratifiedResumeAwaited, ratifiedBitKept
+    case ratifiedAfterDriverOK, ratifiedVerified, ratifiedRequestedOnce, ratifiedNoNewBuffers, ratifiedNoNotification
+    case ratifiedConfigurationKept, ratifiedResumeAwaited, ratifiedBitKept
+    // SUSPEND, both
+    case suspendedQueuesLeftAlone
 
     /// The clause that this check covers.
     public var clause: Clause {
@@ -60,7 +61,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
         case .needsResetNotUsed:
             Clause(
                 "2.1.1-4", .driver, .shouldNot,
-                "The driver should not rely on a device that shows DEVICE_NEEDS_RESET to complete operations.",
+                "While DEVICE_NEEDS_RESET is set, the driver should not rely on operations to complete: it has read the bit, and notifies.",
                 cause: "no handler for the configuration change notification that reports DEVICE_NEEDS_RESET",
                 remedy: "Reset the device, then fail or resubmit the requests that were in flight.")
         case .featureOffered:
@@ -68,6 +69,18 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 "2.2.1-1", .driver, .mustNot, "The driver must not accept a feature that the device does not offer.",
                 cause: "the driver's own feature list written back without a mask, or the wrong word selected",
                 remedy: "Accept the intersection of DeviceFeatures and the features that the driver implements.")
+        case .featuresRewritten:
+            Clause(
+                "VMM-4", .driver, .advice,
+                "The driver should not write DriverFeatures after FEATURES_OK, even without new bits: the device ignores it.",
+                cause: "an unwanted feature removed after negotiation",
+                remedy: "Choose the features before FEATURES_OK, or reset the device and start again.")
+        case .queuesAfterFeatures:
+            Clause(
+                "3.1.1-1c", .driver, .must,
+                "The driver must set FEATURES_OK before it sets up queues: until then the device ignores QueueReady.",
+                cause: "queues set up in the probe function, or together with the transport",
+                remedy: "Write queue registers after FEATURES_OK is read back.")
         case .initialisationOrder:
             Clause(
                 "3.1.1-1a", .driver, .must,
@@ -120,9 +133,15 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 remedy: "Use the version 2 registers, and derive the size of the fields from the offered features.")
         case .registerWritable:
             Clause(
-                "4.2.2.2-2", .driver, .mustNot, "The driver must not write to read-only registers and fields.",
+                "4.2.2.2-2", .driver, .mustNot, "The driver must not write to read-only registers.",
                 cause: "InterruptStatus written instead of InterruptACK",
                 remedy: "Write to the writable register for that purpose.")
+        case .fieldWritable:
+            Clause(
+                "VMM-5", .driver, .advice,
+                "The driver should write only configuration fields that its device type lets it write: the device ignores others.",
+                cause: "writeback written without VIRTIO_BLK_F_CONFIG_WCE negotiated",
+                remedy: "Check the negotiated features before writing a field.")
         case .registerReadable:
             Clause(
                 "4.2.2.2-3", .driver, .mustNot, "The driver must not read from write-only registers.",
@@ -170,14 +189,20 @@ public enum Check: UInt8, CaseIterable, Sendable {
         case .queueStopReadBack:
             Clause(
                 "4.2.2.2-17", .driver, .must,
-                "After writing 0 to QueueReady, the driver must read it back before it uses the queue's registers again.",
+                "After writing 0 to QueueReady, the driver must read it back: here, before it makes the queue ready again.",
                 cause: "the queue assumed to be stopped when the write returns",
                 remedy: "Read QueueReady until it is 0.")
+        case .queueEndSeen:
+            Clause(
+                "VMM-6", .driver, .advice,
+                "After stopping or resetting a queue, the driver should write its registers only when QueueReady has read 0.",
+                cause: "QueueReady or QueueReset read once, while a request was in flight, or not at all",
+                remedy: "Read QueueReady, or after a queue reset QueueReset, until it is 0.")
         case .eventPending:
             Clause(
                 "4.2.2.2-19", .driver, .must,
-                "The driver must write to InterruptACK the events that it handled: only bits that InterruptStatus showed.",
-                cause: "a constant written to InterruptACK, which loses an event that arrives in between",
+                "The driver must write to InterruptACK the events that it handled: none that has not occurred since the reset.",
+                cause: "a constant written to InterruptACK",
                 remedy: "Write the value that was read from InterruptStatus.")
         case .definedEvents:
             Clause(
@@ -185,23 +210,35 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 "The driver must not set undefined bits in InterruptACK: only bits 0 and 1 are defined.",
                 cause: "all ones written to acknowledge every event",
                 remedy: "Write the value that was read from InterruptStatus.")
+        case .queueResetNegotiated:
+            Clause(
+                "VMM-9", .driver, .advice,
+                "The driver should write QueueReset only if VIRTIO_F_RING_RESET was negotiated: the device ignores it otherwise.",
+                cause: "QueueReset reads 0 at once, so the driver frees a ring that the device still uses",
+                remedy: "Accept the feature, or stop the queue by QueueReady = 0.")
+        case .ringEmptyWhenReady:
+            Clause(
+                "VMM-10", .driver, .advice,
+                "When QueueReady is written 1, no buffer should be available: the available idx is 0, the packed ring is clear.",
+                cause: "the ring of an earlier use not cleared: the device takes its old entries again",
+                remedy: "Clear all parts of the queue before QueueReady = 1, and add buffers after it.")
         case .queueResetAwaited:
             Clause(
                 "4.2.2.2-21", .driver, .mustNot,
-                "The driver must not consider a queue reset complete, or set the queue up again, before QueueReset reads 0.",
+                "The driver must not consider a queue reset complete, or make the queue ready again, before QueueReset reads 0.",
                 cause: "the queue assumed to be reset when the write returns",
                 remedy: "Read QueueReset until it is 0.")
         case .noSharedMemory:
             Clause(
-                "4.2.3.1.1-5", .driver, .mustNot,
-                "The driver must not use the shared memory registers if it does not expect shared memory; this device has none.",
+                "VMM-8", .driver, .advice,
+                "The driver should not use the shared memory registers of a device type without shared memory (4.2.3.1.1-5).",
                 cause: "a transport that probes shared memory regions for every device",
                 remedy: "Read these registers only for device types that define shared memory regions.")
         case .interruptStatusRead:
             Clause(
-                "4.2.3.4.1-1", .driver, .must,
-                "After an interrupt, the driver must read InterruptStatus before it acknowledges the interrupt.",
-                cause: "a handler that assumes the cause of the interrupt",
+                "VMM-7", .driver, .advice,
+                "The driver should acknowledge only events that it has read from InterruptStatus since it last acknowledged them.",
+                cause: "a handler that assumes the cause of the interrupt: an event that arrives in between is lost",
                 remedy: "Read InterruptStatus, handle its events, then write the value to InterruptACK.")
         case .notifiedQueueExists:
             Clause(

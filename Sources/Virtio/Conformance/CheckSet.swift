@@ -1,5 +1,8 @@
 /// A set of checks, as a bit mask of 128 bits.
 public struct CheckSet: Equatable, Sendable {
+    /// Number of checks that a set, and a device's counters, have room for.
+    static let capacity = 128
+
     private var low: UInt64 = 0
     private var high: UInt64 = 0
 

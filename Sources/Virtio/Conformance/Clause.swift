@@ -2,21 +2,25 @@
 //
 // The id of a VIRTIO 1.4 clause is its section and the number of its key word (MUST, MUST NOT, SHOULD, SHOULD NOT, MAY)
 // in that section, from 1: 4.2.2.2-14 is the fourteenth of section 4.2.2.2. SECTION-0 is stated without a key word.
-// V5-... are clauses of the draft, V14-... those of SUSPEND in 1.4, H-... hazards of SUSPEND; Suspend.md has the list.
-// VMM-n is in no specification: behaviour that works only with some devices.
+// V5-... are clauses of the draft, V14-... those of SUSPEND in 1.4, H-... hazards of SUSPEND: SuspendRequirements.md
+// lists them. D-... are this model's decisions (Suspend.md). VMM-n is in no specification: behaviour that works only
+// with some devices.
 
 /// A requirement on drivers or devices.
 public struct Clause: Sendable {
     /// Which side has to keep a clause.
-    public enum ConformanceTarget: Sendable { case driver, device }
+    public enum ConformanceTarget: Sendable { case driver, device, both }
 
-    /// The requirement level (RFC 2119), `stated` or `advice`.
+    /// The requirement level (RFC 2119), or where else the sentence comes from.
     public enum Level: Sendable {
-        case must, mustNot, should, shouldNot
-        /// Stated without a key word; a device cannot continue if it is broken.
+        case must, mustNot, should, shouldNot, may
+        /// Stated without a key word, as a form or a definition: what differs has no meaning in the specification.
         case stated
-        /// In no specification: another device or a later kernel may not accept the behaviour.
+        /// Not required: the specification permits the behaviour, or does not mention it, but it works only with some
+        /// devices.
         case advice
+        /// A decision of this model where the texts of SUSPEND are silent.
+        case decision
 
         /// Whether a device in strict mode refuses a driver that breaks a clause of this level.
         public var binds: Bool { self == .must || self == .mustNot || self == .stated }
@@ -28,8 +32,10 @@ public struct Clause: Sendable {
             case .mustNot: "MUST NOT"
             case .should: "SHOULD"
             case .shouldNot: "SHOULD NOT"
+            case .may: "MAY"
             case .stated: "stated"
             case .advice: "advice"
+            case .decision: "decision"
             }
         }
     }

@@ -41,8 +41,8 @@ public struct Violation: Equatable, Sendable {
 /// Conformance state: clauses covered and violated by the driver.
 @safe public struct Conformance: ~Copyable, @unchecked Sendable {
     fileprivate struct Record {
-        var counts = InlineArray<96, UInt64>(repeating: 0)
-        var evidence = InlineArray<96, Evidence>(repeating: Evidence())
+        var counts = InlineArray<128, UInt64>(repeating: 0)
+        var evidence = InlineArray<128, Evidence>(repeating: Evidence())
         var covered = CheckSet()
         var due = CheckSet()
         var mustRefuse = false
@@ -56,7 +56,7 @@ public struct Violation: Equatable, Sendable {
     private let record: UnsafeMutablePointer<Record>
 
     init(_ mode: ConformanceMode) {
-        precondition(Check.allCases.count <= 96)
+        precondition(Check.allCases.count <= CheckSet.capacity)
         self.mode = mode
         isOn = mode != .off
         unsafe record = .allocate(capacity: 1)

@@ -8,10 +8,12 @@ enum PendingTransition: Sendable { case nothing, suspend, resume }
 
 /// State the checks keep for one queue.
 struct QueueHistory: Sendable {
-    /// QueueReady was written 0 and not read as 0 since.
+    /// QueueReady was written 0 and not read since.
     var stopping = false
     /// QueueReset was written 1 and not read as 0 since.
     var resetting = false
+    /// One of both was written, and neither read as 0 since.
+    var ending = false
     /// Number of available and not popped chains when the driver had to stop adding buffers.
     var available: UInt16?
 }
@@ -24,9 +26,12 @@ struct DriverHistory: Sendable {
     /// FEATURES_OK was written, and Status has been read since.
     var askedFeaturesOK = false
     var readFeaturesOK = false
-    /// Events read from InterruptStatus and not acknowledged yet; nil if InterruptStatus was not read since all were
-    /// acknowledged.
-    var shownEvents: InterruptStatus?
+    /// Status was read with DEVICE_NEEDS_RESET.
+    var readNeedsReset = false
+    /// Events read from InterruptStatus and not acknowledged since.
+    var shownEvents: InterruptStatus = []
+    /// Events that had occurred at a write of InterruptACK.
+    var occurredEvents: InterruptStatus = []
     /// The transition that the driver has requested and not read as complete from Status.
     var pendingTransition = PendingTransition.nothing
     /// Status has been read since SUSPEND was written.
@@ -52,6 +57,7 @@ struct DriverHistory: Sendable {
         askedFeaturesOK = lifecycle.featuresLocked
         readFeaturesOK = true
         shownEvents = events
+        occurredEvents = [.usedBuffer, .configurationChange]
         if lifecycle.phase == .suspending { pendingTransition = .suspend }
         if lifecycle.phase == .resuming { pendingTransition = .resume }
     }
@@ -64,6 +70,7 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func checkStatusRead() {
         conformance.history.readFeaturesOK = true
         conformance.history.polledSuspend = true
+        conformance.history.readNeedsReset = isDead
         if let reads = conformance.history.readsSinceAbort {
             conformance.history.readsSinceAbort = reads + 1
             // A driver that aborts on purpose reads Status once or twice. A driver that continues to poll still waits
@@ -76,7 +83,10 @@ extension MMIOTransport where Device: ~Copyable {
         switch conformance.history.pendingTransition {
         case .nothing: break
         case .suspend:
-            if isSuspended { conformance.markCovered(lifecycle.dialect == .draft ? .draftAwaited : .ratifiedVerified) }
+            if isSuspended {
+                let ratified = CheckSet(.ratifiedVerified, .ratifiedRequestedOnce)
+                conformance.markCovered(lifecycle.dialect == .draft ? CheckSet(.draftAwaited) : ratified)
+            }
             if isSuspended || isDead { conformance.history.pendingTransition = .nothing }
         case .resume: if !isSuspended || isDead { conformance.history.pendingTransition = .nothing }
         }
@@ -105,7 +115,7 @@ extension MMIOTransport where Device: ~Copyable {
                 && (!added.contains(.featuresOK) || old.contains(.driver))
                 && (!added.contains(.driverOK) || old.contains(.featuresOK) || conformance.history.askedFeaturesOK),
             evidence)
-        if old.contains(.failed) {
+        if old.contains(.failed), !old.contains(.suspend) {
             check(.resetAfterFailed, added.isDisjoint(with: [.acknowledge, .driver, .featuresOK, .driverOK]), evidence)
         }
         let hasAsked = conformance.history.askedFeaturesOK
@@ -118,7 +128,8 @@ extension MMIOTransport where Device: ~Copyable {
         }
         if added.contains(.featuresOK) {
             let accepted = Evidence(value: driverFeatures.rawValue)
-            check(.featureOffered, driverFeatures.isSubset(of: offered) && driverFeaturesHigh.isEmpty, accepted)
+            let high = driverFeaturesHigh.first.map { Evidence(at: .driverFeaturesSel, UInt64($0)) }
+            check(.featureOffered, driverFeatures.isSubset(of: offered) && high == nil, high ?? accepted)
             check(.version1Accepted, driverFeatures.contains(.version1), accepted)
             conformance.history.askedFeaturesOK = true
             conformance.history.readFeaturesOK = false
@@ -132,12 +143,10 @@ extension MMIOTransport where Device: ~Copyable {
                 check(.ratifiedAfterDriverOK, lifecycle.suspendNegotiated && isLive, evidence)
             }
         }
-        if isRatified, conformance.history.pendingTransition == .suspend {
-            // Writing the same byte again would request a resume.
-            check(.ratifiedVerified, new.contains(.failed), evidence)
-        }
-        if isRatified, conformance.history.pendingTransition == .resume {
-            check(.ratifiedResumeAwaited, new.contains(.failed), evidence)
+        if isRatified, conformance.history.pendingTransition != .nothing, !new.contains(.failed) {
+            // The same value again may request the opposite transition.
+            let isVerified = conformance.history.pendingTransition == .resume || conformance.history.polledSuspend
+            violate(isVerified ? .ratifiedRequestedOnce : .ratifiedVerified, evidence)
         }
     }
 
@@ -190,7 +199,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         check(.notificationAfterDriverOK, lifecycle.phase != .notLive, evidence)
         guard lifecycle.phase != .notLive else { return }
-        check(.needsResetNotUsed, !isDead, evidence)
+        check(.needsResetNotUsed, !conformance.history.readNeedsReset, evidence)
         guard !isDead else { return }
         check(.notifiedQueueReady, !readyQueues.isDisjoint(with: queues), evidence)
         if lifecycle.suspendNegotiated {

@@ -4,7 +4,8 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyClauses + deviceSuspendClauses
+        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyClauses + deviceStatements
+            + deviceSuspendClauses + suspendStatements + suspendDecisions
     }
 
     /// Status, features, reset and virtqueues (2).

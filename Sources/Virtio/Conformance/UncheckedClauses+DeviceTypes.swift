@@ -88,6 +88,11 @@ extension Clause {
                 cause: "the bit offered for every disk, with model VIRTIO_BLK_Z_NONE",
                 remedy: "Offer it only for zoned backends."),
             Clause(
+                "5.2.5.2-7", .device, .should,
+                "If the driver does not accept VIRTIO_BLK_F_ZONED, the device should continue, with all zoned fields 0.",
+                cause: "a structure filled in from the backend, whatever was negotiated",
+                remedy: "Leave the zoned fields 0 unless the feature is offered."),
+            Clause(
                 "5.2.6.2-2", .device, .should,
                 "When capacity changes, the device should send a configuration change notification.",
                 cause: "an image resized on the host, with only the field updated",
@@ -131,6 +136,16 @@ extension Clause {
                 cause: "a flush completed before fdatasync returns, or writethrough only to the host's page cache",
                 remedy: "Sync the file before writing the status byte."),
             Clause(
+                "5.2.6.2-16", .device, .mustNot,
+                "The device must not offer VIRTIO_BLK_F_LIFETIME if its storage has no such metrics.",
+                cause: "the feature offered for an image file, with made-up values",
+                remedy: "Answer VIRTIO_BLK_T_GET_LIFETIME with VIRTIO_BLK_S_UNSUPP."),
+            Clause(
+                "5.2.6.2-18", .device, .must,
+                "Without VIRTIO_BLK_F_ZONED, the device must reject all VIRTIO_BLK_T_ZONE_ requests with VIRTIO_BLK_S_UNSUPP.",
+                cause: "an unknown type answered with VIRTIO_BLK_S_IOERR",
+                remedy: "Answer every type that the device does not implement with VIRTIO_BLK_S_UNSUPP."),
+            Clause(
                 "5.3.5.1-1", .device, .must, "The device must allow a write to emerg_wr, even before it is configured.",
                 cause: "configuration writes ignored until FEATURES_OK",
                 remedy: "Handle emerg_wr before checking Status."),
@@ -157,6 +172,11 @@ extension Clause {
                 "With VIRTIO_F_IN_ORDER, the device must use buffers in the order in which they were made available.",
                 cause: "requests returned in the order in which the host's I/O completes",
                 remedy: "Hold a completed request until all earlier ones have completed."),
+            Clause(
+                "6.2-9", .device, .mustNot,
+                "The device must not offer VIRTIO_F_SR_IOV unless it is a PCI device with the SR-IOV capability.",
+                cause: "the feature bits of a PCI device offered over virtio-mmio",
+                remedy: "Offer only features that exist for the transport."),
         ]
     }
 }

@@ -2,7 +2,10 @@
 
 extension Clause {
     /// All unchecked clauses on drivers.
-    static var otherDriverClauses: [Clause] {
+    static var otherDriverClauses: [Clause] { baseDriverClauses + driverSuspendClauses }
+
+    /// VIRTIO 1.4, except SUSPEND.
+    static var baseDriverClauses: [Clause] {
         [
             Clause(
                 "2.2.1-2", .driver, .mustNot,
@@ -97,8 +100,8 @@ extension Clause {
             Clause(
                 "2.7.4.2-2", .driver, .shouldNot,
                 "The driver should not use an excessive number of descriptors for a buffer.",
-                cause: "one descriptor for each page of contiguous memory",
-                remedy: "Merge adjacent pages before mapping them."),
+                cause: "a buffer divided into single bytes or words",
+                remedy: "Merge adjacent pieces before mapping them."),
             Clause(
                 "2.7.7.1-5", .driver, .must, "The driver must handle spurious notifications from the device.",
                 cause: "a handler that takes one used entry for each interrupt",
@@ -217,10 +220,22 @@ extension Clause {
                 "4.2.3.1.1-4", .driver, .mustNot, "If DeviceID is 0, the driver must not access any other register.",
                 cause: "VendorID read for a log message", remedy: "Read no register after DeviceID."),
             Clause(
+                "4.2.3.1.1-5", .driver, .mustNot,
+                "The driver must not use the shared memory registers if it does not expect shared memory: see VMM-8.",
+                cause:
+                    "a transport that probes regions for every device; the device cannot see what the driver expects",
+                remedy: "Read these registers only for device types that define shared memory regions."),
+            Clause(
                 "4.2.3.1.1-6", .driver, .must,
                 "After DeviceID, the driver must continue with the general device initialization sequence.",
                 cause: "queues set up with the transport, before feature negotiation",
                 remedy: "Set up queues after FEATURES_OK."),
+            Clause(
+                "4.2.3.4.1-1", .driver, .must,
+                "After an interrupt, the driver must read InterruptStatus to learn the cause: see VMM-7.",
+                cause:
+                    "a handler that assumes the cause; the device cannot see whether the driver takes interrupts or polls",
+                remedy: "Read InterruptStatus, handle its events, then write the value to InterruptACK."),
             Clause(
                 "4.2.3.4.1-2", .driver, .should,
                 "The driver should treat bit 0 of InterruptStatus as a used buffer notification for each active queue.",
@@ -275,16 +290,6 @@ extension Clause {
                 "6.1-6", .driver, .should, "The driver should accept VIRTIO_F_RING_PACKED if it is offered.",
                 cause: "a driver that implements only split virtqueues",
                 remedy: "Implement packed virtqueues; without the feature, split virtqueues are used."),
-            Clause(
-                "V5-DRV-2", .driver, .must,
-                "If SUSPEND was negotiated, the driver must use it only as the draft describes.",
-                cause: "Status saved and restored as a whole by the system's suspend",
-                remedy: "Write SUSPEND only in the driver's suspend and resume functions."),
-            Clause(
-                "V5-DRV-11", .driver, .should,
-                "After SUSPEND, the driver should use the transport's own suspend, if there is one.",
-                cause: "a PCI function left in D0 after SUSPEND reads 1",
-                remedy: "Continue with the transport's power state; virtio-mmio has none."),
         ]
     }
 }

@@ -146,11 +146,14 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         case 26..<28: ConfigurationField(Field.minimumIOSize, 2, BlockFeature.topology)
         case 28..<32: ConfigurationField(Field.optimalIOSize, 4, BlockFeature.topology)
         case 32: ConfigurationField(Field.writeback, 1, BlockFeature.configWCE, needsFeaturesOK: true)
+        case 33, 57..<60: ConfigurationField(offset, 1)
         case 34..<36: ConfigurationField(Field.queues, 2, BlockFeature.multiqueue)
         case 36..<48: ConfigurationField(offset & ~3, 4, BlockFeature.discard)
         case 48..<56: ConfigurationField(offset & ~3, 4, BlockFeature.writeZeroes)
         case 56: ConfigurationField(Field.writeZeroesMayUnmap, 1, BlockFeature.writeZeroes)
         case 60..<72: ConfigurationField(offset & ~3, 4, BlockFeature.secureErase)
+        case 72..<92: ConfigurationField(offset & ~3, 4, BlockFeature.zoned)
+        case 92..<96: ConfigurationField(offset, 1, BlockFeature.zoned)
         default: nil
         }
     }
@@ -209,6 +212,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         chain.check(.requestFramed, true)
         let sector = header.littleEndian(UInt64.self, at: BlockRequest.sectorOffset)
         let kind = header.littleEndian(UInt32.self, at: BlockRequest.typeOffset)
+        chain.check(.requestReserved, header.littleEndian(UInt16.self, at: BlockRequest.reservedOffset + 2) == 0)
         switch kind {
         case BlockRequest.Kind.read:
             return transfer(.read, sector, chain.writable, &chain, configuration, reply)
@@ -223,6 +227,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
             return work(.flush, 0, 0, chain.readable, reply)
         case BlockRequest.Kind.getID:
             chain.check(.identityLength, chain.writable.byteCount == BlockRequest.idSize)
+            chain.check(.dataDirection, chain.readable.byteCount == 0)
             return work(.identify, 0, 0, chain.writable, reply)
         case BlockRequest.Kind.discard where accepted.contains(BlockFeature.discard),
             BlockRequest.Kind.writeZeroes where accepted.contains(BlockFeature.writeZeroes):
@@ -251,6 +256,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     ) -> TakeResult<Request> {
         let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
         let offset = offset(of: sector, count: UInt64(sectors), configuration)
+        chain.check(.dataDirection, chain.readable.byteCount + chain.writable.byteCount == data.byteCount)
         chain.check(.wholeSectors, rest == 0)
         chain.check(.requestOnDisk, offset != nil)
         guard rest == 0, let offset else { return answer(.ioError, in: reply) }
@@ -263,14 +269,17 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     ) -> TakeResult<Request> {
         typealias Range = BlockRequest.Range
         let length = chain.readable.byteCount
-        chain.check(.wholeRanges, length > 0 && length % Range.size == 0)
+        chain.check(.dataDirection, chain.writable.byteCount == 0)
+        chain.check(.rangeGiven, length > 0)
+        chain.check(.wholeRanges, length % Range.size == 0)
         chain.check(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
         guard length <= Range.size else { return answer(.unsupported, in: reply) }
         guard let range: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
             return answer(.ioError, in: reply)
         }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
-        if discards { chain.check(.discardUnmapZero, flags == 0) }
+        chain.check(.requestReserved, flags & ~Range.unmap == 0)
+        if discards { chain.check(.discardUnmapZero, flags & Range.unmap == 0) }
         // An unknown flag, and unmap in a discard, are unsupported (5.2.6.2).
         guard flags & ~(discards ? 0 : Range.unmap) == 0 else { return answer(.unsupported, in: reply) }
         let count = range.littleEndian(UInt32.self, at: Range.countOffset)

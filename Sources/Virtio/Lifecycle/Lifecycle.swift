@@ -5,7 +5,7 @@
 //                    DRIVER_OK             SUSPEND                drained
 //        notLive ----------------> running -------> suspending ----------> suspended
 //           ^                         ^ ^   abort*     |                    |  ^
-//           |  write 0, from anywhere | +--------------+    resume request  |  | abort*, FAILED
+//           |  write 0, from anywhere | +--------------+    resume request  |  | abort*
 //           |                         |                                     v  |
 //           +------------------       +----------------------------------- resuming
 //                                                  backend ready
@@ -120,12 +120,7 @@ public struct Lifecycle: Equatable, Sendable {
         case .dead: return .nothing
         case .running, .suspending, .suspended, .resuming: break
         }
-        if bits.contains(.failed) {
-            // D-14: nothing new starts; a resume in progress is aborted.
-            guard phase == .resuming else { return .nothing }
-            phase = .suspended
-            return .abortResume
-        }
+        // FAILED makes no difference here: neither text excepts it, and the driver polls for the outcome (D-14).
         guard suspendNegotiated else { return .nothing }
         return dialect == .draft ? requestDraft(written) : requestRatified(written)
     }

@@ -9,6 +9,8 @@ struct ChainRules {
     let indirect: Bool
     /// Maximum number of descriptors in a chain, those of an indirect table included.
     let longest: UInt16
+    /// QueueSizeMax.
+    let sizeMax: UInt16
     /// Conformance checks are on.
     let checksDriver: Bool
     /// VIRTIO_F_IN_ORDER was negotiated.

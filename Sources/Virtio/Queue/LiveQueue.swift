@@ -69,7 +69,7 @@ struct LiveQueue: ~Copyable {
         }
         let rules = ChainRules(
             memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
-            checksDriver: checksDriver, inOrder: features.contains(.inOrder),
+            sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
         self.rules = ChainRulesPointer(rules)
@@ -84,6 +84,14 @@ struct LiveQueue: ~Copyable {
         switch ring {
         case .split(let queue): queue.availableIndex &- positions.available.count
         case .packed(let queue): queue.availableCount(from: positions.available)
+        }
+    }
+
+    /// Whether the driver has made nothing available that the device has not popped.
+    var isEmpty: Bool {
+        switch ring {
+        case .split(let queue): queue.availableIndex == positions.available.count
+        case .packed(let queue): !queue.isAvailable(positions.available)
         }
     }
 

@@ -44,7 +44,7 @@ import VirtioABI
 
     /// Whether the descriptor at `position` is available. Acquire: pairs with the driver's barrier before it sets the
     /// flags of a chain's first descriptor (2.8.21.2).
-    private func isAvailable(_ position: RingPosition) -> Bool {
+    func isAvailable(_ position: RingPosition) -> Bool {
         let flags = unsafe word(descriptor(position.slot) + PackedRing.flags)
         return unsafe isAvailable(recorder.load(flags.pointee.load(ordering: .acquiring), at: flags), position)
     }

@@ -8,8 +8,25 @@ enum QueueEnding: Sendable {
     case disabled
     /// QueueReset was written 1; QueueReset and QueueReady read 1 until no request of the queue is in flight.
     case reset
+    /// QueueReady was written 0 while the device is suspended: it reads 1, and the resume begins with the stop (D-16).
+    case disabledDeferred
     /// QueueReset was written 1 while the device is suspended: it reads 1, and the resume begins with the reset (D-16).
     case resetDeferred
+
+    /// QueueReset was written 1.
+    var isReset: Bool { self == .reset || self == .resetDeferred }
+
+    /// The same ending, deferred until the resume.
+    var deferred: QueueEnding { isReset ? .resetDeferred : .disabledDeferred }
+
+    /// The ending that a resume begins; nil if none was deferred.
+    var afterResume: QueueEnding? {
+        switch self {
+        case .none, .disabled, .reset: nil
+        case .disabledDeferred: .disabled
+        case .resetDeferred: .reset
+        }
+    }
 }
 
 /// A virtqueue's registers, and the live queue from QueueReady = 1 until it is dropped.
@@ -24,7 +41,7 @@ struct QueueSlot: ~Copyable {
     /// What a draft drain still has to pop of what was available at the SUSPEND write: entries (split) or descriptors
     /// (packed).
     private(set) var drainLeft: UInt16?
-    /// Number of notifications for the live queue.
+    /// Number of notifications for the live queue or, for one that is not ready, of those it ignored since DRIVER_OK.
     var notifications: UInt64 = 0
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }
@@ -33,7 +50,7 @@ struct QueueSlot: ~Copyable {
     var isReady: Bool { live != nil }
 
     /// QueueReset as the driver reads it.
-    var isResetting: Bool { ending == .reset || ending == .resetDeferred }
+    var isResetting: Bool { ending.isReset }
 
     /// Requests of the live queue in flight.
     var inFlight: Int {
@@ -80,6 +97,14 @@ struct QueueSlot: ~Copyable {
         }
     }
 
+    /// Whether nothing is available in the live queue; true for a queue that is not live.
+    var isEmpty: Bool {
+        switch live {
+        case .some(let queue): queue.isEmpty
+        case .none: true
+        }
+    }
+
     /// The driver's interrupt suppression; nil for a queue that is not live.
     var suppression: UInt32? {
         switch live {
@@ -102,7 +127,7 @@ struct QueueSlot: ~Copyable {
     /// flight.
     mutating func end(as kind: QueueEnding) {
         // A reset in progress remains: QueueReset reads 1 until it is over (MM-6).
-        if !(isResetting && kind == .disabled) { ending = kind }
+        if kind.isReset || !ending.isReset { ending = kind }
         endIfIdle()
     }
 
@@ -110,7 +135,7 @@ struct QueueSlot: ~Copyable {
     mutating func endIfIdle() {
         guard inFlight == 0 else { return }
         switch ending {
-        case .none, .resetDeferred: break
+        case .none, .disabledDeferred, .resetDeferred: break
         case .disabled: drop()
         case .reset: reset()
         }

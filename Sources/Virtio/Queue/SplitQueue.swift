@@ -95,7 +95,9 @@ import VirtioABI
                 let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
                 chain.findings.markCovered(.splitTable)
                 let tableCount = try walk(table, into: &chain, rules, &segments)
-                chain.findings.check(.splitLength, Int(count) - 1 + tableCount <= Int(size))
+                let length = Int(count) - 1 + tableCount
+                chain.findings.check(.splitLength, length <= Int(rules.value.sizeMax))
+                chain.findings.check(.splitLengthOfQueue, length <= Int(size) || length > Int(rules.value.sizeMax))
                 return chain.finish(id: head, slots: count, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)

@@ -35,7 +35,8 @@ public struct Inspection: Sendable {
         public let waiting: UInt16?
         /// The device can use a buffer of the queue now; false for a receive queue without input.
         public let isWanted: Bool
-        /// Number of available buffer notifications since the queue became live.
+        /// Number of available buffer notifications since the queue became live or, for a queue that is not ready, of
+        /// those it ignored.
         public let notifications: UInt64
         /// The driver's interrupt suppression, as last written: `flags` of the available ring, or with
         /// VIRTIO_F_EVENT_IDX `used_event`; the driver event suppression structure of a packed ring. Nil for a queue

@@ -10,8 +10,9 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
-        guard exists(index), queues[Int(index)].isReady, lifecycle.phase != .notLive, !isDead else { return Effects() }
+        guard exists(index), lifecycle.phase != .notLive, !isDead else { return Effects() }
         queues[Int(index)].notifications &+= 1
+        guard queues[Int(index)].isReady else { return Effects() }
         // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).
         return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
     }
@@ -22,8 +23,11 @@ extension MMIOTransport where Device: ~Copyable {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
         checkNotifications(queues, Evidence(offset: UInt64(Register.queueNotify.rawValue)))
-        readyQueues.intersection(queues).forEach { self.queues[$0].notifications &+= 1 }
-        return lifecycle.mayTake ? Effects(queues: readyQueues.intersection(queues)) : Effects()
+        let ready = readyQueues.intersection(queues)
+        if lifecycle.phase != .notLive {
+            (ready.isEmpty ? queues : ready).forEach { self.queues[$0].notifications &+= 1 }
+        }
+        return lifecycle.mayTake ? Effects(queues: ready) : Effects()
     }
 
     /// Pops the available chains of queue `index`, as far as `batch` has room, and adds their requests to it. The
@@ -130,12 +134,13 @@ extension MMIOTransport where Device: ~Copyable {
     /// Whether a suspended device may complete the stop of queue `index`: in the narrow scope the driver waits for it
     /// now, in the wide scope the registers keep their values.
     private func endsWhileSuspended(_ index: Int) -> Bool {
-        freezeScope == .narrow && (queues[index].ending == .disabled || queues[index].ending == .reset)
+        freezeScope == .narrow && queues[index].ending != .none
     }
 
-    /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1).
+    /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1). In the wide
+    /// scope a suspended device defers the stop until the resume (D-16).
     mutating func endQueue(_ index: Int, as kind: QueueEnding) -> Effects {
-        queues[index].end(as: kind)
+        queues[index].end(as: lifecycle.isFrozen && freezeScope == .wide ? kind.deferred : kind)
         var effects = settle()
         if queues[index].ending != .none { effects.events.insert(.cancel) }
         return effects

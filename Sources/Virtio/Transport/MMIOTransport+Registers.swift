@@ -81,13 +81,12 @@ extension MMIOTransport where Device: ~Copyable {
         acknowledgements += 1
     }
 
-    /// Whether a suspended device accepts the write (D-5). The wide scope accepts only QueueReset, which is deferred;
-    /// the narrow scope refuses only what would set up a queue.
+    /// Whether a suspended device accepts the write: selectors, and the stop or reset of a queue (D-5, D-16). Without
+    /// the selectors a write to QueueReset would reset another queue than the driver selected (4.2.2, QueueSel).
     private func passes(_ register: Register, _ value: UInt32) -> Bool {
         switch register {
-        case .queueReset: true
-        case .deviceFeaturesSel, .driverFeaturesSel, .queueSel, .shmSel: freezeScope == .narrow
-        case .queueReady: freezeScope == .narrow && value & 1 == 0
+        case .deviceFeaturesSel, .driverFeaturesSel, .queueSel, .shmSel, .queueReset: true
+        case .queueReady: value & 1 == 0
         default: false
         }
     }
@@ -118,7 +117,7 @@ extension MMIOTransport where Device: ~Copyable {
     private mutating func setDriverFeatures(_ value: UInt32) {
         guard lifecycle.hasDriver, !lifecycle.featuresLocked, !isDead else { return }
         driverFeatures = driverFeatures.replacing(word: driverFeaturesSel, with: value)
-        driverFeaturesHigh = driverFeaturesHigh.replacing(word: driverFeaturesSel &- 2, with: value)
+        driverFeaturesHigh.set(driverFeaturesSel, to: value)
     }
 
     /// A queue's registers change only while it is not ready (MM-11) and the device is healthy.
@@ -128,15 +127,16 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// QueueReady (4.2.3.2): 1 checks the queue and makes it live; 0 stops it, and the register reads 0 when no request
-    /// of the queue is in flight.
+    /// of the queue is in flight. A driver may stop a queue of a dead device, and waits for it.
     private mutating func setQueueReady(_ value: UInt32) -> Effects {
-        guard let index = selectedQueue, lifecycle.featuresLocked, !isDead else { return Effects() }
-        if value & 1 == 0 { return endQueue(index, as: .disabled) }
-        guard !queues[index].isReady else { return Effects() }
+        guard let index = selectedQueue, lifecycle.featuresLocked else { return Effects() }
+        if value & 1 == 0 { return queues[index].isReady ? endQueue(index, as: .disabled) : Effects() }
+        guard !queues[index].isReady, !isDead else { return Effects() }
         do throws(QueueFault) {
             queues[index].live = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
-            markQueueSetUpCovered(index)
+            queues[index].notifications = 0
+            checkNewQueue(index)
             // A drain in progress did not count this queue when it began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
             limitDrain(index)
@@ -151,7 +151,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard let index = selectedQueue, lifecycle.featuresLocked, driverFeatures.contains(.ringReset),
             value & 1 != 0
         else { return Effects() }
-        return endQueue(index, as: lifecycle.isFrozen && freezeScope == .wide ? .resetDeferred : .reset)
+        return endQueue(index, as: .reset)
     }
 
     private mutating func writeConfiguration(at offset: UInt64, width: Int, value: UInt64) -> Effects {
@@ -173,7 +173,7 @@ extension MMIOTransport where Device: ~Copyable {
         } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
             check(
-                .registerWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
+                .fieldWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)
             )
         }
         return effects

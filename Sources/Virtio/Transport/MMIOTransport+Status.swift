@@ -29,7 +29,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .die(let notify):
             endDrain()
             if notify { interruptStatus.insert(.configurationChange) }
-            return beginDeferredResets()
+            return beginDeferredEndings()
         }
     }
 
@@ -96,14 +96,14 @@ extension MMIOTransport where Device: ~Copyable {
     // MARK: Resume
 
     /// The backend is ready after a resume request. Status shows the device running first, then everything that was
-    /// deferred is delivered: queue resets, completions, configuration. Then the queues are served, because their
+    /// deferred is delivered: stops and resets of queues, completions, configuration. Then the queues are served, because their
     /// notifications were ignored (D-17).
     public mutating func backendReady() -> Effects {
         memory.recorder.record(.backendReady)
         defer { closeCall() }
         guard lifecycle.resumed() else { return Effects() }
         checkNoBuffersAdded()
-        var effects = beginDeferredResets()
+        var effects = beginDeferredEndings()
         effects.events.insert(.resumed)
         conformance.history.isDelivering = lifecycle.dialect == .draft
         for index in 0..<queueCount { deliverFinished(index) }
@@ -116,12 +116,12 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Begins the queue resets that were deferred during the suspension, also in a dead device: the driver waits for
-    /// them.
-    private mutating func beginDeferredResets() -> Effects {
+    /// Begins the stops and resets of queues that were deferred during the suspension, also in a dead device: the
+    /// driver waits for them.
+    private mutating func beginDeferredEndings() -> Effects {
         var effects = Effects()
-        for index in 0..<queueCount where queues[index].ending == .resetDeferred {
-            effects.merge(endQueue(index, as: .reset))
+        for index in 0..<queueCount {
+            if let kind = queues[index].ending.afterResume { effects.merge(endQueue(index, as: kind)) }
         }
         return effects
     }

@@ -10,11 +10,12 @@
 
 import VirtioABI
 
-/// Which registers a suspended virtio-mmio device freezes, beside its device-specific configuration space (D-5).
+/// When a suspended virtio-mmio device stops or resets a queue for its driver. In both scopes selectors act at once,
+/// and what would set up a queue is ignored (D-5, D-16).
 public enum FreezeScope: Sendable {
-    /// Selectors, features and queue setup: what the common configuration structure of virtio-pci holds.
+    /// On resume; until then QueueReady, and after QueueReset = 1 also QueueReset, reads 1.
     case wide
-    /// Only queue setup: selectors, QueueReady = 0 and QueueReset act at once.
+    /// At once, as in a running device.
     case narrow
 }
 
@@ -36,7 +37,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// Guest memory, with the device's trace recorder.
     let memory: GuestMemory
-    /// Which registers a suspended device freezes.
+    /// When a suspended device stops or resets a queue.
     public let freezeScope: FreezeScope
     var device: Device
     /// Features offered to the driver.
@@ -55,8 +56,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public internal(set) var lastFault: QueueFault?
 
     var driverFeatures: Features = []
-    /// Bits 64 to 127 of what the driver accepts, none of which is ever offered.
-    var driverFeaturesHigh: Features = []
+    /// Bits 64 and up of what the driver accepts, none of which is ever offered.
+    var driverFeaturesHigh = HighFeatureWords()
     var deviceFeaturesSel: UInt32 = 0
     var driverFeaturesSel: UInt32 = 0
     var queueSel: UInt32 = 0
@@ -84,7 +85,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     ///
     /// - Parameters:
     ///   - dialect: The SUSPEND dialect to offer; nil for none.
-    ///   - scope: Which registers SUSPEND's rules treat as configuration space.
+    ///   - scope: When a suspended device stops or resets a queue.
     ///   - adding: Features of `offerableFeatures` to offer as well.
     ///   - withholding: Features not to offer; VIRTIO_F_VERSION_1 and SUSPEND cannot be withheld here.
     ///   - conform: Whether and how the driver is checked. Tracing turns the checks on.
@@ -153,7 +154,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         (acknowledged, acknowledgements) = ([], 0)
         lastFault = nil
         driverFeatures = []
-        driverFeaturesHigh = []
+        driverFeaturesHigh = HighFeatureWords()
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         if let staged { _ = commit(staged) }
         return Effects([.cancel, .quiesce])

@@ -8,7 +8,7 @@ public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
     let lifecycle: Lifecycle
     let interruptStatus: InterruptStatus
     let driverFeatures: Features
-    let driverFeaturesHigh: Features
+    let driverFeaturesHigh: HighFeatureWords
     let deviceFeaturesSel: UInt32
     let driverFeaturesSel: UInt32
     let queueSel: UInt32

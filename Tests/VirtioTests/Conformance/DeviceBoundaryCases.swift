@@ -68,9 +68,25 @@ extension ViolationCase {
             driver.submit(BlockRequest.Kind.getID, room: bad ? 19 : 20)
             return driver
         },
-        ViolationCase(.wholeRanges, .chain(0), "none") { bad in
+        ViolationCase(.rangeGiven, .chain(0), also: [.dataDirection], "write zeroes, device-writable") { bad in
             let driver = disk()
-            driver.submit(BlockRequest.Kind.writeZeroes, data: bad ? [] : range())
+            driver.submit(BlockRequest.Kind.writeZeroes, data: bad ? [] : range(), room: bad ? 16 : 0)
+            return driver
+        },
+        ViolationCase(.dataDirection, .chain(0), "a write") { bad in
+            let driver = disk()
+            let data = [UInt8](repeating: 0, count: bad ? 0 : 512)
+            driver.submit(BlockRequest.Kind.write, data: data, room: 512 - data.count)
+            return driver
+        },
+        ViolationCase(.dataDirection, .chain(0), "one byte of GET_ID") { bad in
+            let driver = disk()
+            driver.submit(BlockRequest.Kind.getID, data: bad ? [0] : [], room: 20)
+            return driver
+        },
+        ViolationCase(.requestReserved, .chain(0), "a flag of write zeroes") { bad in
+            let driver = disk()
+            driver.submit(BlockRequest.Kind.writeZeroes, data: range(flags: bad ? 2 : 1))
             return driver
         },
         ViolationCase(.wholeRanges, .chain(0), "one and a half") { bad in
@@ -86,17 +102,9 @@ extension ViolationCase {
             driver.submit(BlockRequest.Kind.discard, data: range(count: bad ? (1 << 16) + 1 : 1 << 16))
             return driver
         },
-        ViolationCase(.discardUnmapZero, .chain(0), "a reserved flag") { bad in
+        ViolationCase(.requestReserved, .chain(0), "a flag of a discard") { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.discard, data: range(flags: bad ? 1 << 31 : 0))
-            return driver
-        },
-        ViolationCase(.writebackAfterFeatures, .field(32), also: [.featureOffered], "refused") { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .features, accepting: bad ? [.version1, Features(bit: 0)] : .version1)
-            driver.write(.status, 0x0b)
-            _ = driver.status
-            _ = driver.configuration(BlockConfiguration.writeback, width: 1)
             return driver
         },
     ]

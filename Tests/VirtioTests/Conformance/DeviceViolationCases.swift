@@ -36,6 +36,20 @@ extension ViolationCase {
             driver.add(driver.parts(header, room: bad ? 0 : 1), to: 0)
             return driver
         },
+        ViolationCase(.requestReserved, .chain(0)) { bad in
+            let driver = disk()
+            var header = BlockDriver.header(BlockRequest.Kind.flush, sector: 0)
+            // An I/O priority has 16 bits.
+            header.replaceSubrange(4..<8, with: UInt32(bad ? 0x1_0000 : 0xffff).bytes)
+            driver.add(driver.parts(header, room: 1), to: 0)
+            return driver
+        },
+        ViolationCase(.dataDirection, .chain(0), "a read") { bad in
+            let driver = disk()
+            let data = [UInt8](repeating: 0, count: bad ? 512 : 0)
+            driver.submit(BlockRequest.Kind.read, data: data, room: 512 - data.count)
+            return driver
+        },
         ViolationCase(.requestNegotiated, .chain(0)) { bad in
             let driver = disk(withholding: bad ? BlockFeature.discard : [])
             driver.submit(BlockRequest.Kind.discard, data: range())
@@ -69,6 +83,11 @@ extension ViolationCase {
         ViolationCase(.wholeSectors, .chain(0)) { bad in
             let driver = disk()
             driver.submit(BlockRequest.Kind.read, room: bad ? 513 : 512)
+            return driver
+        },
+        ViolationCase(.rangeGiven, .chain(0)) { bad in
+            let driver = disk()
+            driver.submit(BlockRequest.Kind.discard, data: bad ? [] : range())
             return driver
         },
         ViolationCase(.wholeRanges, .chain(0)) { bad in

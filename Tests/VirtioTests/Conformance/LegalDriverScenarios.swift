@@ -63,6 +63,13 @@ extension LegalDriver {
             driver.await(.queueReset, 0, queue: 0)
             driver.setUp(queue: 0)
             driver.expectWorks()
+            driver.suspend()
+            driver.write(.queueSel, 0)
+            driver.write(.queueReady, 0)
+            driver.resume()
+            driver.await(.queueReady, 0, queue: 0)
+            driver.setUp(queue: 0)
+            driver.expectWorks()
             return driver
         },
         LegalDriver("migrated to another host at every step") { form, dialect in
@@ -120,6 +127,7 @@ extension LegalDriver {
                 guard dialect != nil else { continue }
                 driver.suspend()
                 driver.type([4])
+                if dialect == .ratified { driver.write(at: UInt64(Register.configuration) + 8, width: 4, 0x21) }
                 driver.resume()
                 driver.post(1)
                 driver.handleInterrupt()

@@ -100,6 +100,7 @@ extension ViolationCase {
             driver.backend.complete()
             return driver
         },
+        longRead(.packedBytes, packed: true),
         ViolationCase(.packedWritableLast, Evidence(queue: 0)) { bad in
             let driver = packed()
             packedFlush(driver) { header, status in if bad { (header.writable, status.writable) = (true, false) } }

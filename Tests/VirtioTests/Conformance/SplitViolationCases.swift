@@ -33,6 +33,7 @@ extension ViolationCase {
         _ driver: BlockDriver, size: UInt32, descriptors: UInt64 = 0x1000, available: UInt64 = 0x2000,
         used: UInt64 = 0x3000
     ) {
+        driver.memory.fill(0, at: available, count: 4)
         driver.configure(0, size: size, descriptors: descriptors, available: available, used: used)
         driver.write(.queueReady, 1)
     }
@@ -70,6 +71,27 @@ extension ViolationCase {
         driver[queue: 0].publish(0)
         driver.kick(0)
         driver.backend.complete()
+    }
+
+    /// A chain with an indirect table of 4 descriptors, or of 5, in a queue of 4 of a device with the QueueSizeMax.
+    private static func longTable(_ check: Check, queueSize: UInt16) -> ViolationCase {
+        ViolationCase(check, .chain(0)) { bad in
+            let driver = BlockDriver(queueSize: queueSize, form: Form(eventIndex: false))
+            driver.bringUp(queueSize: 4)
+            flushByTable(
+                driver,
+                { parts in
+                    // Empty buffers in the middle.
+                    let count: UInt16 = bad ? 5 : 4
+                    let last = parts[1]
+                    parts = [parts[0]]
+                    for index in 1..<(count - 1) {
+                        parts.append(Descriptor(address: 0, length: 0, flags: .next, next: index + 1))
+                    }
+                    parts.append(last)
+                })
+            return driver
+        }
     }
 
     static let rings: [ViolationCase] = [
@@ -158,22 +180,7 @@ extension ViolationCase {
             flushByTable(driver, { parts in if bad { parts[1].flags = .indirect } })
             return driver
         },
-        ViolationCase(.splitLength, .chain(0)) { bad in
-            let driver = split(size: 4)
-            flushByTable(
-                driver,
-                { parts in
-                    // Empty buffers in the middle: 4 descriptors, or 5.
-                    let count: UInt16 = bad ? 5 : 4
-                    let last = parts[1]
-                    parts = [parts[0]]
-                    for index in 1..<(count - 1) {
-                        parts.append(Descriptor(address: 0, length: 0, flags: .next, next: index + 1))
-                    }
-                    parts.append(last)
-                })
-            return driver
-        },
+        longTable(.splitLength, queueSize: 4), longTable(.splitLengthOfQueue, queueSize: 8),
         ViolationCase(.splitTableEndsChain, Evidence(queue: 0)) { bad in
             let driver = split()
             flushByTable(driver, reference: { if bad { $0.flags = [.indirect, .next] } })

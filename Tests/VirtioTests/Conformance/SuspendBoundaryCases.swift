@@ -38,7 +38,7 @@ extension ViolationCase {
         _ check: Check, _ name: String, _ evidence: Evidence, _ act: @escaping @Sendable (BlockDriver) -> Void
     ) -> ViolationCase {
         ViolationCase(check, evidence, name) { bad in
-            let driver = suspended(check.rawValue < Check.ratifiedAfterDriverOK.rawValue ? .draft : .ratified)
+            let driver = suspended("\(check)".hasPrefix("ratified") ? .ratified : .draft)
             if !bad { resume(driver) }
             act(driver)
             return driver
@@ -61,9 +61,13 @@ extension ViolationCase {
 
     static let suspendEdges: [ViolationCase] = [
         // The byte that requested the resume requests a suspend of a running device (H-1).
-        afterResume(.ratified, "the request repeated", .at(.status, 0x1f)) {
-            $0.write(.status, 0x1f)
-            _ = $0.status
+        ViolationCase(.ratifiedRequestedOnce, .at(.status, 0x1f), "a resume") { bad in
+            let driver = suspended(.ratified)
+            driver.write(.status, 0x1f)
+            if !bad { _ = driver.status }
+            driver.write(.status, 0x1f)
+            _ = driver.status
+            return driver
         },
         whileSuspended(.draftNoNotification, "without a register access", .at(.queueNotify)) {
             $0.backend.call { $0.notified(QueueSet(queue: 0)) }
@@ -102,16 +106,18 @@ extension ViolationCase {
             if !bad { driver.memory.store(UInt32(2), at: length) }
             return driver
         },
-        ViolationCase(.ratifiedVerified, .at(.queueReady, 0, queue: 0), "a queue stopped") { bad in
+        ViolationCase(.suspendedQueuesLeftAlone, .at(.queueReady, 1, queue: 0), "before it is suspended") { bad in
             let driver = suspending(.ratified)
             if !bad {
                 completeSuspend(driver)
                 resume(driver)
             }
-            driver.write(.queueReady, 0)
+            driver.write(.queueReady, 1)
             if bad { completeSuspend(driver) }
-            _ = driver.read(.queueReady)
             return driver
+        },
+        whileSuspended(.suspendedQueuesLeftAlone, "the draft", .at(.queueReady, 1, queue: 0)) {
+            $0.write(.queueReady, 1)
         },
         ViolationCase(.ratifiedVerified, .at(.status, 0x0f), "an abort, which 1.4 does not have") { bad in
             let driver = suspending(.ratified)

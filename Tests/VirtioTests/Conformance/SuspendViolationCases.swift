@@ -131,6 +131,22 @@ extension ViolationCase {
             _ = driver.status
             return driver
         },
+        ViolationCase(.ratifiedRequestedOnce, .at(.status, 0x1f)) { bad in
+            let driver = running(.ratified)
+            driver.submit(BlockRequest.Kind.flush)
+            driver.write(.status, 0x1f)
+            _ = driver.status
+            if bad { driver.write(.status, 0x1f) }
+            driver.backend.complete()
+            _ = driver.status
+            return driver
+        },
+        ViolationCase(.suspendedQueuesLeftAlone, .at(.queueReady, 1, queue: 0)) { bad in
+            let driver = suspended(.ratified)
+            if !bad { resume(driver) }
+            driver.write(.queueReady, 1)
+            return driver
+        },
         ViolationCase(.ratifiedNoNewBuffers, Evidence(queue: 0, value: 1)) { bad in
             let driver = suspended(.ratified)
             if bad { driver.submit(BlockRequest.Kind.flush, kick: false) }

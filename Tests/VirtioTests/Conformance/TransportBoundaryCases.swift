@@ -17,12 +17,32 @@ extension ViolationCase {
 
     private static let withoutAccess = place(UInt64(Register.queueNotify.rawValue))
 
-    static let statusEdges: [ViolationCase] = [
-        ViolationCase(.featureOffered, Evidence(value: 1 << 32), "bit 64") { bad in
+    /// A feature bit from 64 on that the driver leaves set, or takes back.
+    private static func highFeature(_ bit: UInt64) -> ViolationCase {
+        ViolationCase(.featureOffered, .at(.driverFeaturesSel, bit / 32), "bit \(bit)") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .features, accepting: .version1)
-            driver.write(.driverFeaturesSel, 2)
-            driver.write(.driverFeatures, bad ? 1 : 0)
+            driver.write(.driverFeaturesSel, UInt32(bit / 32))
+            driver.write(.driverFeatures, 1 << UInt32(bit % 32))
+            if !bad { driver.write(.driverFeatures, 0) }
+            driver.perform(.featuresOK)
+            return driver
+        }
+    }
+
+    static let statusEdges: [ViolationCase] = [
+        highFeature(64), highFeature(127), highFeature(128), highFeature(32 * 0xffff_ffff),
+        ViolationCase(.featureOffered, .at(.driverFeaturesSel, 9), "more words than a device records") { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .features, accepting: .version1)
+            for word: UInt32 in 2...9 where bad || word % 2 == 0 {
+                driver.write(.driverFeaturesSel, word)
+                driver.write(.driverFeatures, 1)
+            }
+            for word: UInt32 in 2...9 {
+                driver.write(.driverFeaturesSel, word)
+                driver.write(.driverFeatures, 0)
+            }
             driver.perform(.featuresOK)
             return driver
         },
@@ -59,9 +79,9 @@ extension ViolationCase {
         ViolationCase(.needsResetNotUsed, withoutAccess, "without a register access") { bad in
             let driver = BlockDriver()
             driver.bringUp()
-            if !bad { notifyByEventFD(driver) }
             driver.backend.fatal()
-            if bad { notifyByEventFD(driver) }
+            if bad { _ = driver.status }
+            notifyByEventFD(driver)
             return driver
         },
         ViolationCase(.notificationAfterDriverOK, withoutAccess, "without a register access") { bad in
@@ -79,7 +99,39 @@ extension ViolationCase {
         },
     ]
 
+    /// A queue register written before FEATURES_OK.
+    private static func early(_ register: Register, _ value: UInt32) -> ViolationCase {
+        ViolationCase(.queuesAfterFeatures, .at(register, UInt64(value), queue: 0), "\(register)") { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: bad ? .features : .featuresOK)
+            driver.write(.queueSel, 0)
+            // A driver may write QueueReady = 0 at any time, as Linux does after a reset.
+            driver.write(.queueReady, 0)
+            driver.write(register, value)
+            return driver
+        }
+    }
+
     static let registerEdges: [ViolationCase] = [
+        early(.queueSize, 8), early(.queueDescLow, 0), early(.queueDeviceHigh, 0), early(.queueReset, 1),
+        ViolationCase(
+            .featuresRefused, .at(.queueSize, 8, queue: 0), also: [.version1Accepted], "a queue set up"
+        ) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .featuresOK, accepting: bad ? [] : .version1)
+            driver.write(.queueSel, 0)
+            driver.write(.queueSize, 8)
+            if !bad { driver.write(.status, 0x0f) }
+            return driver
+        },
+        ViolationCase(.ringEmptyWhenReady, .at(.queueReady, 1, queue: 0), "packed") { bad in
+            let driver = BlockDriver(form: .plainPacked)
+            driver.bringUp(to: .featuresOK)
+            driver.memory.fill(0, at: 0x1000, count: 128)
+            if bad { driver.memory.store(FakePackedQueue.available, at: 0x100e) }
+            ready(driver, size: 8)
+            return driver
+        },
         ViolationCase(.registerWidth, place(0x80, 8), "64 bits for a pair of registers") { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .featuresOK)
@@ -127,15 +179,19 @@ extension ViolationCase {
             driver.write(.queueDeviceHigh, 0)
             return driver
         },
-        ViolationCase(.queueStopReadBack, .at(.queueReady, 1, queue: 0), "made ready again") { bad in
+        ViolationCase(.queueEndSeen, .at(.queueReady, 1, queue: 0), "read once, while a request was in flight") { bad in
             let driver = BlockDriver()
             driver.bringUp()
+            driver.submit(BlockRequest.Kind.flush)
             driver.write(.queueReady, 0)
+            _ = driver.read(.queueReady)
+            driver.backend.complete()
             if !bad { _ = driver.read(.queueReady) }
+            driver[queue: 0].setAvailableIndex(0)
             driver.write(.queueReady, 1)
             return driver
         },
-        ViolationCase(.queueStopReadBack, .at(.queueDescLow, 0, queue: 0), "read too early") { bad in
+        ViolationCase(.queueEndSeen, .at(.queueDescLow, 0, queue: 0), "an address") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
@@ -146,7 +202,7 @@ extension ViolationCase {
             driver.write(.queueDescLow, 0)
             return driver
         },
-        ViolationCase(.queueResetAwaited, .at(.queueSize, 8, queue: 0), "read too early") { bad in
+        ViolationCase(.queueEndSeen, .at(.queueSize, 8, queue: 0), "after a queue reset") { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.submit(BlockRequest.Kind.flush)
@@ -157,14 +213,14 @@ extension ViolationCase {
             driver.write(.queueSize, 8)
             return driver
         },
-        ViolationCase(.eventPending, .at(.interruptACK, 3), "one that arrived after the read") { bad in
+        ViolationCase(.interruptStatusRead, .at(.interruptACK, 3), "one that arrived after the read") { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.backend.change { $0.capacity = 1 }
             driver.write(.interruptACK, bad ? 3 : 1)
             return driver
         },
-        ViolationCase(.eventPending, .at(.interruptACK, 2), "one that is acknowledged already") { bad in
+        ViolationCase(.interruptStatusRead, .at(.interruptACK, 2), "one that is acknowledged already") { bad in
             let driver = interrupted()
             driver.backend.change { $0.capacity = 1 }
             _ = driver.interruptStatus
@@ -217,7 +273,19 @@ extension ViolationCase {
             _ = driver.configuration(ConsoleConfiguration.maximumPorts)
             return driver
         },
-        ViolationCase(.registerWritable, .field(32, 0), "writeback, which was not negotiated") { bad in
+        ViolationCase(.registerDefined, place(0x160), "past the structure of a disk") { bad in
+            let driver = BlockDriver()
+            // The padding and the fields of zoned devices are described (5.2.4).
+            for offset in [33, 57, 59] { _ = driver.configuration(offset, width: 1) }
+            if bad { _ = driver.configuration(96) }
+            return driver
+        },
+        ViolationCase(.fieldOffered, place(0x148), "of a zoned disk") { bad in
+            let driver = BlockDriver()
+            _ = driver.configuration(bad ? 72 : 48)
+            return driver
+        },
+        ViolationCase(.fieldWritable, .field(32, 0), "writeback, which was not negotiated") { bad in
             let driver = BlockDriver()
             driver.bringUp(accepting: bad ? [.version1] : [.version1, BlockFeature.configWCE])
             driver.write(at: 0x120, width: 1, 0)

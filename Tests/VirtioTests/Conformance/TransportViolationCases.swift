@@ -1,107 +1,10 @@
-// Violations of the clauses on Status, registers and the configuration space.
+// Violations of the clauses on registers and the configuration space.
 
 import Testing
 import Virtio
 import VirtioABI
 
 extension ViolationCase {
-    static let status: [ViolationCase] = [
-        ViolationCase(.statusShowsSteps, .at(.driverFeatures, 0)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: bad ? .acknowledge : .driver)
-            driver.write(.driverFeaturesSel, 0)
-            driver.write(.driverFeatures, 0)
-            return driver
-        },
-        ViolationCase(.statusBitKept, .at(.status, 0x0e)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .queues)
-            driver.write(.status, bad ? 0x0e : 0x0f)
-            return driver
-        },
-        ViolationCase(.resetAfterFailed, .at(.status, 0x8f)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .queues)
-            driver.write(.status, 0x8b)
-            if !bad { driver.write(.status, 0x8b) }
-            if bad { driver.write(.status, 0x8f) }
-            return driver
-        },
-        ViolationCase(.needsResetNotUsed, .at(.queueNotify, 0, queue: 0)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp()
-            driver.kick(0)
-            driver.backend.fatal()
-            if !bad { driver.bringUp() }
-            driver.kick(0)
-            return driver
-        },
-        ViolationCase(.featureOffered, Evidence(value: 1 << 32 | 1)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .featuresOK, accepting: bad ? [.version1, Features(bit: 0)] : [.version1])
-            return driver
-        },
-        ViolationCase(.version1Accepted, Evidence(value: Features.eventIndex.rawValue)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .featuresOK, accepting: bad ? .eventIndex : [.version1, .eventIndex])
-            return driver
-        },
-        ViolationCase(.featuresFinal, .at(.driverFeatures, 0)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: bad ? .featuresOK : .features)
-            driver.write(.driverFeaturesSel, 0)
-            driver.write(.driverFeatures, 0)
-            return driver
-        },
-        ViolationCase(.featuresOKReadBack, .at(.status, 0x0f)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .features)
-            driver.write(.status, 0x0b)
-            if !bad { _ = driver.status }
-            driver.write(.status, 0x0f)
-            return driver
-        },
-        ViolationCase(.initialisationOrder, .at(.status, 2), "DRIVER alone") { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .reset)
-            driver.write(.status, bad ? 2 : 3)
-            return driver
-        },
-        ViolationCase(
-            .initialisationOrder, .at(.status, 0x0f), also: [.featuresOKReadBack], "FEATURES_OK with DRIVER_OK"
-        ) {
-            bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .features)
-            if !bad {
-                driver.write(.status, 0x0b)
-                _ = driver.status
-            }
-            driver.write(.status, 0x0f)
-            return driver
-        },
-        ViolationCase(.configurationLeftAlone, .field(32, 0)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: bad ? .features : .featuresOK)
-            driver.write(at: 0x120, width: 1, 0)
-            return driver
-        },
-        ViolationCase(.featuresRefused, .at(.status, 0x0f), also: [.version1Accepted]) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: .features, accepting: bad ? [] : .version1)
-            driver.write(.status, 0x0b)
-            _ = driver.status
-            driver.write(.status, 0x0f)
-            return driver
-        },
-        ViolationCase(.notificationAfterDriverOK, .at(.queueNotify, 0, queue: 0)) { bad in
-            let driver = BlockDriver()
-            driver.bringUp(to: bad ? .queues : .driverOK)
-            driver.kick(0)
-            return driver
-        },
-    ]
-
     static let registers: [ViolationCase] = [
         ViolationCase(.registerDefined, .at(.status, nil).moved(to: 0x28)) { bad in
             let driver = BlockDriver()
@@ -166,17 +69,46 @@ extension ViolationCase {
             driver.write(.queueSize, 8)
             return driver
         },
-        ViolationCase(.queueStopReadBack, .at(.queueSize, 8, queue: 0)) { bad in
+        ViolationCase(.queueStopReadBack, .at(.queueReady, 1, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(to: .queues)
+            driver.write(.queueReady, 0)
+            if !bad { _ = driver.read(.queueReady) }
+            driver.write(.queueReady, 1)
+            return driver
+        },
+        ViolationCase(.queueEndSeen, .at(.queueSize, 8, queue: 0)) { bad in
             let driver = BlockDriver()
             driver.bringUp(to: .queues)
             driver.write(.queueReady, 0)
             if !bad { _ = driver.read(.queueReady) }
             driver.write(.queueSize, 8)
-            // A read of QueueReady after this is too late.
-            if !bad { driver.write(.queueReady, 0) }
+            _ = driver.read(.queueReady)
+            driver.write(.queueReady, 0)
             return driver
         },
-        ViolationCase(.eventPending, .at(.interruptACK, 3)) { bad in
+        ViolationCase(.queueResetNegotiated, .at(.queueReset, 1, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp(accepting: bad ? .version1 : [.version1, .ringReset])
+            driver.write(.queueSel, 0)
+            driver.write(.queueReset, 1)
+            return driver
+        },
+        ViolationCase(.ringEmptyWhenReady, .at(.queueReady, 1, queue: 0)) { bad in
+            let driver = BlockDriver()
+            driver.bringUp()
+            driver.submit(BlockRequest.Kind.flush)
+            driver.backend.complete()
+            driver.write(.queueReset, 1)
+            _ = driver.read(.queueReset)
+            let old = driver[queue: 0]
+            if !bad { old.setAvailableIndex(0) }
+            driver.configure(
+                0, size: UInt32(old.size), descriptors: old.areas[0], available: old.areas[1], used: old.areas[2])
+            driver.write(.queueReady, 1)
+            return driver
+        },
+        ViolationCase(.eventPending, .at(.interruptACK, 3), also: [.interruptStatusRead]) { bad in
             let driver = interrupted()
             _ = driver.interruptStatus
             driver.write(.interruptACK, bad ? 3 : 1)
@@ -199,6 +131,8 @@ extension ViolationCase {
             driver.bringUp()
             driver.write(.queueReset, 1)
             if !bad { _ = driver.read(.queueReset) }
+            _ = driver.read(.queueReady)
+            driver.memory.fill(0, at: 0, count: 0x1000)
             for (register, value): (Register, UInt32) in [
                 (.queueDescLow, 0), (.queueDriverLow, 0x400), (.queueDeviceLow, 0x800),
             ] {
@@ -253,7 +187,7 @@ extension ViolationCase {
             _ = driver.configuration(ConsoleConfiguration.columns, width: bad ? 4 : 2)
             return driver
         },
-        ViolationCase(.registerWritable, .field(0, 1), "a field") { bad in
+        ViolationCase(.fieldWritable, .field(0, 1)) { bad in
             let driver = BlockDriver()
             driver.bringUp()
             driver.write(at: bad ? 0x100 : 0x120, width: bad ? 4 : 1, 1)

@@ -81,7 +81,7 @@ struct BlockCacheTests {
     func refused() {
         let unswitchable = driver(accepting: [.version1, BlockFeature.flush])
         setWriteback(unswitchable, 0)
-        #expect(writeback(unswitchable) == 1 && unswitchable.count(.registerWritable) == 1, unswitchable.state)
+        #expect(writeback(unswitchable) == 1 && unswitchable.count(.fieldWritable) == 1, unswitchable.state)
 
         for stage in BlockDriver.Stage.allCases where stage < .featuresOK {
             let driver = BlockDriver()

@@ -108,6 +108,42 @@ struct InitialisationTests {
         #expect(driver.status.rawValue == 0x0b, driver.state)
     }
 
+    @Test(
+        "FEATURES_OK is refused while a bit from 64 on is accepted, and not after the driver takes it back",
+        arguments: [2, 3, 4, 7, 0x1000, .max] as [UInt32])
+    func highWords(word: UInt32) {
+        let driver = BlockDriver()
+        driver.bringUp(to: .features)
+        driver.write(.driverFeaturesSel, word)
+        driver.write(.driverFeatures, 1 << 31)
+        driver.write(.status, 0x0b)
+        #expect(driver.status.rawValue == 0x03 && driver.count(.featureOffered) == 1, driver.state)
+        driver.write(.driverFeatures, 0)
+        driver.write(.status, 0x0b)
+        #expect(driver.status.rawValue == 0x0b && driver.count(.featureOffered) == 1, driver.state)
+        driver.bringUp(to: .features)
+        driver.write(.driverFeaturesSel, word)
+        driver.write(.driverFeatures, 1)
+        driver.bringUp()
+        #expect(driver.status.rawValue == 0x0f, driver.state)
+    }
+
+    @Test("After bits in more words than the device records, FEATURES_OK is refused until the reset")
+    func manyHighWords() {
+        let driver = BlockDriver()
+        driver.bringUp(to: .features)
+        for value: UInt32 in [1, 0] {
+            for word: UInt32 in 100..<1100 {
+                driver.write(.driverFeaturesSel, word)
+                driver.write(.driverFeatures, value)
+            }
+        }
+        driver.write(.status, 0x0b)
+        #expect(driver.status.rawValue == 0x03, driver.state)
+        driver.bringUp()
+        driver.expectWorks()
+    }
+
     @Test("DriverFeatures before DRIVER has no effect", arguments: [BlockDriver.Stage.reset, .acknowledge])
     func tooEarly(stage: BlockDriver.Stage) {
         let driver = BlockDriver()
@@ -124,7 +160,7 @@ struct InitialisationTests {
         let driver = BlockDriver()
         driver.bringUp(to: stage)
         driver.accept([])
-        #expect(driver.count(.featuresFinal) == 2)
+        #expect(driver.count(.featuresRewritten) == 2 && driver.count(.featuresFinal) == 0)
         driver.write(.status, 0x0f)
         driver.submit(BlockRequest.Kind.flush)
         #expect(driver.backend.requests.count == 1, driver.state)

@@ -66,14 +66,17 @@ struct SuspendCellTests {
             return driver.interruptStatus == [] && !driver.backend.line.level ? "a" : "-"
         },
         // l: the selector takes effect.
-        Row(testDescription: "QueueSel", draft: "lll--l", ratified: "lll--ll") { driver in
+        Row(testDescription: "QueueSel", draft: "llllll", ratified: "lllllll") { driver in
             driver.write(.queueSel, 9)
             return driver.read(.queueSizeMax) == 0 ? "l" : "-"
         },
-        // s: the queue stops.
-        Row(testDescription: "QueueReady = 0", draft: "sss---", ratified: "sss----") { driver in
+        // s: the queue stops at once, p: at the resume or when it fails.
+        Row(testDescription: "QueueReady = 0", draft: "ssspps", ratified: "sssppss") { driver in
             driver.write(.queueReady, 0)
-            return driver.read(.queueReady) == 0 ? "s" : "-"
+            if driver.read(.queueReady) == 0 { return "s" }
+            driver.requestResume()
+            driver.backend.ready()
+            return driver.read(.queueReady) == 0 ? "p" : "-"
         },
         // r: reset at once, p: deferred until the resume.
         Row(testDescription: "QueueReset = 1", draft: "rrrppr", ratified: "rrrpprr") { driver in

@@ -54,6 +54,12 @@ struct SuspendFrozenTests {
         driver.write(at: 0x108, width: 4, 0x78)
         #expect(driver.backend.emergency == [0x78])
         driver.expectUntouched(since: before)
+        driver.backend.resumesAtOnce = false
+        driver.requestResume()
+        driver.write(at: 0x108, width: 4, 0x79)
+        #expect(driver.backend.emergency == [0x78, 0x79])
+        #expect(driver.count(.ratifiedConfigurationKept) == 0, "what the device performs is no violation")
+        #expect(driver.count(.ratifiedResumeAwaited) == 0, driver.state)
     }
 
     @Test(
@@ -65,20 +71,25 @@ struct SuspendFrozenTests {
         // Queue 1 is ready and queue 0 is not, so QueueReady shows which one is selected.
         driver.setUp(queue: 1)
         driver.write(.status, 0x0f)
-        driver.write(.deviceFeaturesSel, 1)
-        let running = driver.dump(selecting: false)
+        let running = driver.dump()
+        let setUp = driver.backend.transport.inspect().queues.map(\.descriptorArea)
         driver.suspend()
-        let before = driver.appearance
+        let (before, memory) = (driver.dump(), driver.memory.snapshot())
         let frozen: [Register] = [
-            .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueDescLow,
-            .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow, .queueDeviceHigh, .shmSel, .queueReady,
+            .driverFeatures, .queueSize, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh,
+            .queueDeviceLow, .queueDeviceHigh, .queueReady,
         ]
-        for value: UInt32 in [0, 1, 7, .max] {
-            for register in frozen where register != .queueReady || value & 1 == 0 { driver.write(register, value) }
+        for queue: UInt32 in [0, 1, 2] {
+            driver.write(.queueSel, queue)
+            for value: UInt32 in [0, 1, 7, .max] {
+                for register in frozen where register != .queueReady || value & 1 != 0 { driver.write(register, value) }
+            }
         }
-        driver.expectUntouched(since: before)
+        #expect(driver.dump() == before, driver.state)
+        #expect(driver.memory.changes(since: memory) == [], driver.state)
         driver.resume()
-        #expect(driver.dump(selecting: false) == running, driver.state)
+        #expect(driver.dump() == running, driver.state)
+        #expect(driver.backend.transport.inspect().queues.map(\.descriptorArea) == setUp)
         driver.backend.completesAtOnce = true
         driver.print([0x61])
         #expect(driver.terminal.output == [0x61], driver.state)
@@ -148,16 +159,17 @@ struct SuspendFrozenTests {
 
     @Test(
         "T42 the draft: what was retained or held of the queue goes with it",
-        .covers("D-16", "B-19", "MM-6"), arguments: [true, false])
-    func T42_queueResetWithRequests(_ heldBeforeResume: Bool) {
+        .covers("D-16", "B-19", "MM-6"), arguments: [true, false], SuspendSelectionTests.Way.allCases)
+    func T42_queueEndsWithRequests(_ heldBeforeResume: Bool, _ way: SuspendSelectionTests.Way) {
         let (driver, chain) = BlockDriver.busy(.draft)
         driver.requestSuspend()
         driver.backend.deadline()
-        driver.write(.queueReset, 1)
+        driver.write(way.write.register, way.write.value)
         if heldBeforeResume { driver.backend.complete() }
+        #expect(driver.read(.queueReady) == 1, driver.state)
         driver.resume()
         if !heldBeforeResume {
-            #expect(driver.read(.queueReset) == 1, "a request is still in the backend")
+            #expect(driver.read(way.write.register) == 1, "a request is still in the backend")
             #expect(driver.takeEvents().contains(.cancel))
             driver.backend.complete()
         }

@@ -28,7 +28,7 @@ struct Oracle: Hashable {
 
     /// A row of the tables; Status writes are classified by the bits that matter.
     private enum Row: Hashable {
-        case suspendAndOK, suspendOnly, okOnly, neither, failed
+        case suspendAndOK, suspendOnly, okOnly, neither
         case drained, deadline, ready, fail
     }
 
@@ -64,7 +64,6 @@ struct Oracle: Hashable {
             .suspendOnly: set,
             .okOnly: clear,
             .neither: clear,
-            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -82,7 +81,6 @@ struct Oracle: Hashable {
             .suspendOnly: [stay, go(.suspending, .drain), stay, stay, stay, stay, stay],
             .okOnly: [stay, stay, stay, resume, stay, stay, stay],
             .neither: [stay, stay, stay, stay, stay, stay, stay],
-            .failed: [stay, stay, stay, stay, go(.suspended, .cancelBackendResume), stay, stay],
             .drained: [stay, stay, go(.suspended, .acknowledge), stay, stay, stay, stay],
             .deadline: [stay, stay, go(.dead, .notifiedDeath), stay, stay, stay, stay],
             .ready: [stay, stay, stay, stay, go(.running, .deliver), stay, stay],
@@ -108,7 +106,7 @@ struct Oracle: Hashable {
     /// Row "Backend completion": whether a completion is written to the used ring. Otherwise a frozen device holds it,
     /// any other drops it.
     var uses: Bool { column == .running || column == .suspending }
-    /// Rows "Config window write", "Config change event" and "Sel registers": whether the device is frozen.
+    /// Rows "Config window write" and "Config change event": whether the device is frozen.
     var frozen: Bool { column == .suspended || column == .resuming }
 
     // MARK: Inputs
@@ -142,7 +140,6 @@ struct Oracle: Hashable {
             return .live
         }
         guard negotiated else { return .nothing }
-        if sticky & 0x80 != 0 { return enter(.failed) }
         switch byte & 0x14 {
         case 0x14: return enter(.suspendAndOK)
         case 0x10: return enter(.suspendOnly)

@@ -36,6 +36,8 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
     private var areas: [FakeQueue] = []
     /// Chains in flight: by queue and head, the number of descriptors.
     private var owned: [[UInt16: Int]]
+    /// Expected registers of the queues.
+    private var registers: QueueOracle
     /// The configuration value visible to the driver, and the host's value.
     private var (visibleValue, hostValue): (UInt16, UInt16)
     private var generation: UInt32
@@ -55,6 +57,8 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
         parts = (0..<count).map { kind.parts(driver, $0) }
         areas = (0..<count).map { driver[queue: $0] }
         owned = Array(repeating: [:], count: count)
+        registers = QueueOracle(scope: scope, live: Array(repeating: true, count: count))
+        driver.write(.queueSel, 0)
         (visibleValue, hostValue) = (kind.initialValue, kind.initialValue)
         generation = driver.read(.configGeneration)
         phase = driver.backend.transport.lifecycle.phase
@@ -89,6 +93,7 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
         case .acknowledge: driver.write(.interruptACK, UInt32(pick % 4))
         case .queueReset, .queueStop: end(queue, step.kind == .queueReset ? (.queueReset, 1) : (.queueReady, 0))
         case .queueStart: start(queue)
+        case .select: select(pick)
         case .frozenWrite: frozenWrite(pick)
         case .complete: if let index = someRequest(pick) { driver.backend.complete(at: index) }
         case .completeAll: driver.backend.complete()
@@ -116,6 +121,7 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
 
     private func reset() {
         driver.write(.status, 0)
+        registers.reset()
         owned = Array(repeating: [:], count: count)
     }
 
@@ -138,11 +144,26 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
                 index: queue, size: old.size, descriptors: old.descriptors, available: old.available, used: old.used,
                 memory: driver.memory))
         driver.write(.queueReady, 1)
+        registers.select(queue)
+        registers.start()
     }
 
     private func end(_ queue: Int, _ register: (Register, UInt32)) {
         driver.write(.queueSel, UInt32(queue))
         driver.write(register.0, register.1)
+        registers.select(queue)
+        if driver.statusByte & 0x08 != 0 { registers.end(by: register.0) }
+    }
+
+    /// Selects a queue, or none, and a word of the features.
+    private func select(_ pick: Int) {
+        let (queue, word) = (pick % (count + 1), UInt32(pick % 3))
+        driver.write(.queueSel, UInt32(queue))
+        registers.select(queue)
+        driver.write(.deviceFeaturesSel, word)
+        expect(
+            driver.read(.deviceFeatures) == driver.backend.transport.offered.word(word),
+            "DeviceFeatures is not word \(word)")
     }
 
     private func frozenWrite(_ pick: Int) {
@@ -170,6 +191,8 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
         checkStatus()
         checkConfiguration(before, now, wasReset: step.kind == .reset || step.kind == .bringUp)
         checkInterrupt(before, now)
+        let difference = driver.difference(from: &registers)
+        expect(difference == nil, difference ?? "")
         checkQueues(before)
         checkSuspendedMemory(before, now)
         expect(driver.backend.transport.lastFault == nil, "the device reports a fault of a valid ring")

@@ -87,41 +87,48 @@ struct SuspendFailureTests {
         driver.suspend()
     }
 
-    @Test("T61 FAILED wins over SUSPEND in one write", .covers("D-14"), arguments: SuspendDialect.allCases)
-    func T61_failedWins(_ dialect: SuspendDialect) {
+    @Test(
+        "T61 FAILED does not keep a device from suspending and resuming",
+        .covers("D-14", "V14-DEV-8", "V14-DEV-9", "V5-DEV-1"), arguments: SuspendDialect.allCases)
+    func T61_failedSuspends(_ dialect: SuspendDialect) {
         let (driver, chain) = BlockDriver.busy(dialect)
         driver.write(.status, 0x9f)
         #expect(driver.statusByte == 0x8f, driver.state)
-        driver.requestSuspend()
         driver.backend.complete()
-        #expect(driver.statusByte == 0x8f, driver.state)
+        #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
         driver.expectRead(chain)
-    }
-
-    @Test(
-        "T62 a suspended device that is FAILED stays suspended until the reset",
-        .covers("D-14"), arguments: SuspendDialect.allCases)
-    func T62_failedStays(_ dialect: SuspendDialect) {
-        let driver = BlockDriver(sectors: 8, suspend: dialect)
-        driver.backend.resumesAtOnce = false
-        driver.bringUpSuspended()
-        driver.write(.status, dialect.suspended | 0x80)
+        driver.write(.status, dialect.resume | 0x80)
+        #expect(driver.statusByte == 0x8f, driver.state)
+        driver.requestSuspend()
         #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
-        for word in [dialect.resume, 0x0f, 0x8f] { #expect(driver.write(.status, word) == Effects()) }
-        driver.backend.ready()
-        #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
+        #expect(driver.count(.resetAfterFailed) == 0, "a resume is no initialisation")
         driver.bringUp()
         driver.expectWorks()
     }
 
     @Test(
-        "D-14: FAILED while suspending lets the drain end, while resuming it goes back", .covers("D-14"),
+        "T62 FAILED added to the value that Status reads changes nothing else",
+        .covers("D-14"), arguments: SuspendDialect.allCases)
+    func T62_failedAdded(_ dialect: SuspendDialect) {
+        let driver = BlockDriver(sectors: 8, suspend: dialect)
+        driver.backend.resumesAtOnce = false
+        driver.bringUpSuspended()
+        driver.write(.status, dialect.suspended | 0x80)
+        driver.backend.ready()
+        #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
+        driver.bringUp(to: .queues)
+        driver.write(.status, 0x8f)
+        #expect(driver.statusByte == 0x8b, "FAILED keeps a device from going live")
+    }
+
+    @Test(
+        "D-14: FAILED during a transition leaves the transition to the rest of the word", .covers("D-14"),
         arguments: SuspendDialect.allCases)
     func failedInTransition(_ dialect: SuspendDialect) {
         let (driver, chain) = BlockDriver.busy(dialect)
         driver.backend.resumesAtOnce = false
         driver.requestSuspend()
-        driver.write(.status, 0x8f)
+        driver.write(.status, 0x9f)
         #expect(driver.statusByte == 0x8f, driver.state)
         driver.backend.complete()
         #expect(driver.statusByte == dialect.suspended | 0x80, driver.state)
@@ -131,9 +138,10 @@ struct SuspendFailureTests {
         other.backend.resumesAtOnce = false
         other.bringUpSuspended()
         other.requestResume()
-        other.write(.status, 0x8f)
-        other.backend.ready()
+        other.write(.status, dialect.resume | 0x80)
         #expect(other.statusByte == dialect.suspended | 0x80, other.state)
+        other.backend.ready()
+        #expect(other.statusByte == 0x8f, other.state)
     }
 
     @Test(

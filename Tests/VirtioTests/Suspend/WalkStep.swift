@@ -21,7 +21,7 @@ struct WalkStep: CustomStringConvertible {
     enum Kind: CaseIterable {
         // The driver.
         case offer, offerMuch, kick, suspend, resume, abort, oddStatus, failedBit, reset, bringUp, acknowledge
-        case queueReset, queueStop, queueStart, frozenWrite
+        case queueReset, queueStop, queueStart, select, frozenWrite
         // The host.
         case complete, completeAll, fail, ready, deadline, fatal, change, worker, input
     }

@@ -1,38 +1,39 @@
-// Transfers past the host's page cache from and to guest memory that is not aligned for that: through a buffer of ours. The page
-// cache is no way out for them. The kernel does not keep it and a direct transfer of the same page apart: it reports the collision
-// by failing a flush, and data may be lost.
+// Direct transfers (past the host's page cache) for guest memory that is not aligned for them: through an aligned buffer. They
+// must not fall back to the page cache. If a cached and a direct transfer use the same page, the kernel fails a later flush, and
+// data may be lost.
 
 import Glibc
 import Virtio
 
-/// A buffer any host takes for a direct transfer.
+/// A buffer that is aligned for direct transfers on every host.
 @safe struct AlignedBuffer: ~Copyable {
-    static let mostBytes = 1 << 18
+    /// The largest buffer.
+    static let maximumBytes = 1 << 18
     let base: UnsafeMutableRawPointer
 
-    /// A zeroed buffer of `count` bytes, `mostBytes` at most.
+    /// Allocates `count` zero bytes, `maximumBytes` at most.
     init(_ count: Int) {
-        let size = min(count, Self.mostBytes)
+        let size = min(count, Self.maximumBytes)
         unsafe base = .allocate(byteCount: size, alignment: 4096)
         unsafe memset(base, 0, size)
     }
 
     deinit { unsafe base.deallocate() }
 
-    /// Whether `file` takes transfers of one sector at all.
-    static func isTaken(by file: Int32) -> Bool { AlignedBuffer(512).read(512, from: file, at: 0) == 0 }
+    /// Whether `file` supports a direct transfer of one sector.
+    static func isSupported(by file: Int32) -> Bool { AlignedBuffer(512).read(512, from: file, at: 0) == 0 }
 
     /// Writes the first `count` bytes to `file`; 0 or an errno.
     func write(_ count: Int, to file: Int32, at offset: UInt64) -> Int32 {
         move(count) { unsafe pwrite(file, base + $0, count - $0, off_t(offset) + $0) }
     }
 
-    /// Reads `count` bytes of `file`; 0 or an errno. The end of the file in the middle is an error.
+    /// Reads `count` bytes of `file`; 0 or an errno. Reaching the end of the file is an error.
     func read(_ count: Int, from file: Int32, at offset: UInt64) -> Int32 {
         move(count) { unsafe pread(file, base + $0, count - $0, off_t(offset) + $0) }
     }
 
-    /// Moves `count` bytes, in as many calls as that takes; each is told how many are done.
+    /// Moves `count` bytes. `call` is given the number of bytes already moved, and is repeated until all are.
     private func move(_ count: Int, _ call: (Int) -> Int) -> Int32 {
         var done = 0
         while done < count {
@@ -46,15 +47,16 @@ import Virtio
 }
 
 extension Block.Request {
-    /// Does a read or write with `file`, which is past the page cache.
+    /// Performs a read or write on `file`, which is open for direct transfers.
     func transferAligned(_ file: Int32, writes: Bool) -> Outcome {
         let buffer = AlignedBuffer(data.byteCount)
         var done = 0
         while done < data.byteCount {
-            let count = min(AlignedBuffer.mostBytes, data.byteCount - done)
+            let count = min(AlignedBuffer.maximumBytes, data.byteCount - done)
             if writes { copy(buffer, done..<done + count, toBuffer: true) }
-            let place = offset + UInt64(done)
-            let number = writes ? buffer.write(count, to: file, at: place) : buffer.read(count, from: file, at: place)
+            let position = offset + UInt64(done)
+            let number =
+                writes ? buffer.write(count, to: file, at: position) : buffer.read(count, from: file, at: position)
             guard number == 0 else { return Outcome(errno: number) }
             if !writes { copy(buffer, done..<done + count, toBuffer: false) }
             done += count
@@ -69,9 +71,9 @@ extension Block.Request {
         data.forEach { piece in
             let part = range.clamped(to: start..<start + piece.count)
             if !part.isEmpty {
-                let ours = unsafe base + (part.lowerBound - range.lowerBound)
-                let theirs = unsafe piece.base + (part.lowerBound - start)
-                unsafe memcpy(toBuffer ? ours : theirs, toBuffer ? theirs : ours, part.count)
+                let host = unsafe base + (part.lowerBound - range.lowerBound)
+                let guest = unsafe piece.base + (part.lowerBound - start)
+                unsafe memcpy(toBuffer ? host : guest, toBuffer ? guest : host, part.count)
             }
             start += piece.count
         }

@@ -1,28 +1,28 @@
-// Where a disk's bytes are. A backend moves them straight between the disk and the guest's buffers, in the device's own
-// thread, without the device's lock.
+// Disk backends. A backend transfers bytes directly between the disk and the guest's buffers, in a thread of the device, without
+// the device's lock.
 
 import Glibc
 import Virtio
 
 extension Outcome {
-    /// What a request is told when the host answered `errno`: what the host cannot do at all is unsupported, the rest failed.
+    /// The outcome for an errno of the host: unsupported if the host does not implement the operation, else an I/O error.
     init(errno: Int32) { self.init(errno == EOPNOTSUPP || errno == ENOSYS ? .unsupported : .ioError) }
 }
 
-/// The bytes of a disk.
+/// The host side of a disk.
 protocol BlockBackend: AnyObject, Sendable {
-    /// Sectors of 512 bytes at the moment.
+    /// The current size in sectors of 512 bytes.
     var capacity: UInt64 { get }
-    /// Carries a request out; `identity` is what the disk calls itself.
+    /// Performs a request, which may block; `identity` is the answer to GET_ID.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
-    /// Carries a request out if that takes no waiting for a device; nil if it would.
+    /// Performs a request if that does not block; nil if it would.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome?
     /// Makes everything written so far durable.
     func flush() -> Outcome
 }
 
 extension BlockBackend {
-    /// All there is.
+    /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }
 
     /// GET_ID (VIRTIO 1.4, 5.2.6): as much of the identity as fits, padded with NUL to 20 bytes.
@@ -40,18 +40,18 @@ extension BlockBackend {
     }
 }
 
-/// A disk that is forgotten with the process.
+/// A disk in the memory of this process.
 @safe final class MemoryDisk: BlockBackend, @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let size: Int
 
-    /// `size` zero bytes, a multiple of 512.
+    /// Makes a disk of `size` zero bytes, a multiple of 512.
     init(size: Int) throws(MachineError) {
         precondition(size > 0 && size % 512 == 0)
         let mapped = unsafe mmap(
             nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard unsafe mapped != MAP_FAILED, let mapped = unsafe mapped else {
-            throw .host("no memory for a disk", errno: errno)
+            throw .host("there is no memory for a disk of \(size >> 20) MiB", errno: errno)
         }
         unsafe base = mapped
         self.size = size
@@ -69,7 +69,7 @@ extension BlockBackend {
         case .identify: return identify(request, identity)
         case .read, .write, .discard, .writeZeroes: break
         }
-        // The device checked against the capacity it shows, which a test may have made larger than the disk.
+        // The device checks against its configured capacity, which a test may have made larger than the disk.
         guard request.offset <= UInt64(size), request.count <= UInt64(size) - request.offset else { return .ioError }
         var place = unsafe base + Int(request.offset)
         switch request.operation {

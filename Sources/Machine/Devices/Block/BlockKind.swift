@@ -31,7 +31,7 @@ extension DeviceKind {
         })
 }
 
-/// A disk and where its bytes are.
+/// A disk and its backend.
 private struct OpenedDisk: OpenedDevice {
     let disk: Machine.Configuration.Disk
     let backend: any BlockBackend
@@ -47,7 +47,7 @@ private struct OpenedDisk: OpenedDevice {
 }
 
 extension OpenedDisk {
-    /// A disk in memory that offers every form of a ring, for a driver that tests them.
+    /// A disk in memory that offers every ring feature, for the built-in guest's tests.
     fileprivate init(memory: MemoryDisk, readOnly: Bool) {
         var disk = Machine.Configuration.Disk(path: "")
         disk.readOnly = readOnly
@@ -88,11 +88,11 @@ extension Machine.Configuration.Disk {
 }
 
 extension FileDisk {
-    /// Opens the image of `disk`; refuses io_uring where the host does not have it.
+    /// Opens the image of `disk`. Throws if it asks for io_uring and the host refuses that.
     fileprivate convenience init(_ disk: Machine.Configuration.Disk) throws(MachineError) {
         if disk.mode == .uring {
-            do throws(RingRefusal) { _ = try Ring(size: 1) } catch {
-                throw .host("io_uring is not available; use io=auto", errno: error.errno)
+            do throws(RingError) { _ = try Ring(size: 1) } catch {
+                throw .disk(path: disk.path, problem: .noIOUring(errno: error.errno))
             }
         }
         try self.init(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)

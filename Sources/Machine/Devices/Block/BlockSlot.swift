@@ -1,27 +1,27 @@
 // A disk on the bus: the model, a backend, and the threads between them. A thread takes a batch under the lock, starts its I/O
-// without it, and reports outcomes under it: all that are there at once, so that the driver is interrupted once.
+// without it, and reports outcomes under it: all available ones together, so that the driver is interrupted once.
 //
-//   take (locked) ---> start: at hand, or by io_uring ---> finish (locked)
-//                        \---> slow lane: all that would keep the thread waiting --^
+//   take (locked) ---> start: without blocking, or by io_uring ---> finish (locked)
+//                        \---> blocking I/O pool: what would block the thread --^
 
 import Glibc
 import KVM
 import Virtio
 import VirtioABI
 
-/// How a disk's transfers are done.
+/// The I/O engine of a disk's transfers.
 public enum IOMode: String, CaseIterable, Sendable {
-    /// By io_uring where the host lets us, by threads elsewhere.
+    /// io_uring if the host allows it, else threads.
     case auto
-    /// By the disk's thread what the host has at hand, by a few more what it has not.
+    /// The disk's threads for transfers that do not block, a pool of threads for the others.
     case threads
-    /// By io_uring.
+    /// io_uring; an error if the host refuses it.
     case uring
 }
 
 /// A block device with its backend.
 final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
-    /// Most batches that are with the backend at a time.
+    /// Most batches in flight.
     private static let maximumBatches = 256
 
     let backend: any BlockBackend
@@ -30,21 +30,22 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private var blockingIO: BlockingIOPool?
 
     // Under the lock:
-    /// All boxes ever made, by id, and the ids of those that are empty.
+    /// All batches, by id, and the ids of those that are free.
     private var batches: [RequestBatch] = []
     private var spareBatches: [Int] = []
-    /// Queues wait for a batch.
+    /// Queues wait for a free batch.
     private var waitsForBatch = false
-    /// Requests whose I/O may use guest pages, in each of two runs between resets, and the run that is on.
-    private var active: [2 of Int] = [0, 0]
-    private var run = 0
-    /// Requests that were taken and wait for the test device.
+    /// Requests whose I/O may use guest memory, by reset epoch, and the current epoch. Two epochs alternate: a reset waits for the
+    /// requests of the one it ends.
+    private var inFlight: [2 of Int] = [0, 0]
+    private var epoch = 0
+    /// Requests that were taken and wait for the test command `release`.
     private var held: [BatchedRequest] = []
-    /// While true, requests are not started.
-    private var holding = false
-    /// Held requests that may go on.
+    /// New requests are held: the test command `hold`.
+    private var isHolding = false
+    /// Number of held requests to be started.
     private var released = 0
-    /// How many requests are to fail without trying, and how.
+    /// Number of requests to fail without trying, and their outcome: the test command `fail`.
     private var failures = (count: 0, outcome: Outcome.ioError)
 
     init(
@@ -62,11 +63,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         super.stop()
         blockingIO?.stop()
         if backend.flush().result != .ok {
-            Log.say("\(name): the last flush failed; what was written last may be lost")
+            Log.say("\(name): the last flush failed; recent writes may be lost, check the image and the disk it is on")
         }
     }
 
-    /// Reads the image's size again and tells the driver if it changed.
+    /// Reads the image's size again, and notifies the driver of a change.
     override func hostChanged() {
         let capacity = backend.capacity
         withTransport { apply(transport.change { $0.capacity = capacity }) }
@@ -77,30 +78,30 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     override func serve(_ worker: Worker) {
         let engine: String
         if mode != .threads, let file = backend as? FileDisk {
-            do throws(RingRefusal) {
+            do throws(RingError) {
                 var loop = RingLoop(self, worker, file, try Ring(size: 256))
                 lock.locked { counts.engine = "io_uring" }
                 return loop.run()
-            } catch { engine = "threads, for the host refuses io_uring (\(reason(error.errno)))" }
+            } catch { engine = "threads, because the host refuses io_uring (\(reason(error.errno)))" }
         } else {
-            engine = mode == .threads ? "threads, as asked for" : "in memory"
+            engine = mode == .threads ? "threads, because of io=threads" : "memory"
         }
         lock.locked { counts.engine = engine }
         while let sleep = sleepTime(of: worker) {
-            var doorbells: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
-            self.sleep(on: &doorbells, sleep)
+            var eventFDs: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
+            self.sleep(on: &eventFDs, sleep)
             drainEventFD(of: worker, by: worker)
             checkDrainDeadline()
             startWork(for: worker, mayPoll: true) { request in
                 guard let outcome = backend.performNow(request.work.request, identity: identity) else {
-                    return handOver(request)
+                    return enqueueBlocking(request)
                 }
                 withTransport(by: worker) { finish(request, outcome) }
             }
         }
     }
 
-    /// Milliseconds that `worker` may sleep, -1 for ever; nil if it is to end.
+    /// Milliseconds that `worker` may sleep, -1 without limit; nil if it is to end.
     func sleepTime(of worker: Worker) -> Int32? {
         lock.locked {
             stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? millisecondsToDrainDeadline : -1
@@ -122,51 +123,50 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return lock.locked { workers.contains { workIsWaiting(for: $0) } }
     }
 
-    /// Starts the requests that may go on, and those that the worker's queues have, one batch of them. A thread that `mayPoll` may
-    /// find more to do soon where there is nothing now.
+    /// Starts released requests, and one batch from the worker's queues. With `mayPoll` the worker may poll if they are empty.
     func startWork(for worker: Worker, mayPoll: Bool, _ start: (BatchedRequest) -> Void) {
         while worker.index == 0, let request = lock.locked({ takeReleased() }) { start(request) }
         guard let batch = withTransport(by: worker, { take(for: worker, mayPoll) }) else { return }
-        // A batch can be empty again as soon as its last request was started.
+        // `open` is read once: the batch may be free again as soon as its last request is started.
         for index in 0..<batch.open { start(BatchedRequest(batch: batch, index: index)) }
     }
 
-    /// Takes what the worker's queues have, with the lock held; nil if there is nothing to start.
+    /// Takes a batch from the worker's queues; nil if there is nothing to start. With the lock held.
     private func take(for worker: Worker, _ mayPoll: Bool) -> RequestBatch? {
         guard mustServe(worker.queues) else { return nil }
         guard let batch = spareBatches.popLast().map({ batches[$0] }) ?? makeBatch() else {
             waitsForBatch = true
             return nil
         }
-        serve(worker.queues, by: worker, mayPoll: mayPoll && active[run] == 0) { queue, requestsNotification in
+        serve(worker.queues, by: worker, mayPoll: mayPoll && inFlight[epoch] == 0) { queue, requestsNotification in
             apply(transport.take(queue: queue, into: &batch.requests, requestsNotification: requestsNotification))
             return batch.requests.count > 0
         }
         batch.open = batch.requests.count
-        batch.run = run
-        active[run] += batch.open
+        batch.epoch = epoch
+        inFlight[epoch] += batch.open
         guard batch.open > 0 else {
             spareBatches.append(batch.id)
             return nil
         }
-        guard holding || failures.count > 0 else { return batch }
+        guard isHolding || failures.count > 0 else { return batch }
         for index in 0..<batch.open {
             let request = BatchedRequest(batch: batch, index: index)
-            if !holding, let outcome = takeFailure() {
+            if !isHolding, let outcome = takeFailure() {
                 finish(request, outcome)
             } else {
-                // What does not fail now goes on as if it had been held.
-                hold(request)
+                // Requests that do not fail are started as if they had been held.
+                addToHeld(request)
             }
         }
-        if !holding {
+        if !isHolding {
             released = held.count
             wake(workers[0])
         }
         return nil
     }
 
-    /// A new batch, if there may be one more: a driver cannot make this grow for ever.
+    /// Allocates a batch; nil at the limit, which bounds memory against a hostile driver.
     private func makeBatch() -> RequestBatch? {
         guard batches.count < Self.maximumBatches else { return nil }
         let batch = RequestBatch(id: batches.count, longestChain: transport.longestChain)
@@ -174,16 +174,16 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         return batch
     }
 
-    /// The request that `BatchedRequest.name` named; with the lock held.
-    func request(named name: UInt64) -> BatchedRequest {
-        BatchedRequest(batch: batches[Int(name >> 32)], index: Int(name & 0xffff_ffff))
+    /// The request with this `BatchedRequest.userData`; with the lock held.
+    func request(_ userData: UInt64) -> BatchedRequest {
+        BatchedRequest(batch: batches[Int(userData >> 32)], index: Int(userData & 0xffff_ffff))
     }
 
-    /// Reports a request's outcome and lets go of it; with the lock held.
+    /// Completes a request, and frees its batch with the last one; with the lock held.
     func finish(_ request: BatchedRequest, _ outcome: Outcome) {
         apply(transport.finish(request.work.token, outcome))
-        active[request.batch.run] -= 1
-        if active[request.batch.run] == 0 { lock.broadcast() }
+        inFlight[request.batch.epoch] -= 1
+        if inFlight[request.batch.epoch] == 0 { lock.broadcast() }
         request.batch.open -= 1
         guard request.batch.open == 0 else { return }
         request.batch.requests.removeAll()
@@ -193,8 +193,8 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         for worker in workers { wake(worker) }
     }
 
-    /// Leaves a request to the slow lane; without the lock.
-    func handOver(_ request: BatchedRequest) {
+    /// Passes a request to the blocking I/O pool; without the lock.
+    func enqueueBlocking(_ request: BatchedRequest) {
         if blockingIO?.add(request) != true { withTransport { finish(request, .ioError) } }
     }
 
@@ -204,22 +204,22 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         withTransport { finish(request, outcome) }
     }
 
-    /// Requests are with the host.
-    var isBusy: Bool { lock.locked { active[0] + active[1] > 0 } }
+    /// Whether requests are in flight at the host.
+    var isBusy: Bool { lock.locked { inFlight[0] + inFlight[1] > 0 } }
 
-    /// A reset waits for the I/O that is under way, and not for what another processor starts meanwhile. With the lock held.
+    /// Waits for the I/O in flight, but not for I/O that another vCPU starts meanwhile. With the lock held.
     override func quiesce() {
-        while active[1 - run] > 0 { lock.wait() }
-        let ended = run
-        run = 1 - run
-        while active[ended] > 0 { lock.wait() }
+        while inFlight[1 - epoch] > 0 { lock.wait() }
+        let ended = epoch
+        epoch = 1 - epoch
+        while inFlight[ended] > 0 { lock.wait() }
     }
 
     // MARK: Tests
 
-    private func hold(_ request: BatchedRequest) {
+    private func addToHeld(_ request: BatchedRequest) {
         held.append(request)
-        active[request.batch.run] -= 1
+        inFlight[request.batch.epoch] -= 1
     }
 
     private func takeReleased() -> BatchedRequest? {
@@ -229,11 +229,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         }
         released -= 1
         let request = held.removeFirst()
-        active[request.batch.run] += 1
+        inFlight[request.batch.epoch] += 1
         return request
     }
 
-    /// How the next request is to fail, if it is.
+    /// The outcome of the next request if it is to fail, else nil.
     private func takeFailure() -> Outcome? {
         guard failures.count > 0 else { return nil }
         failures.count -= 1
@@ -245,14 +245,14 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         held.removeAll { !transport.isWanted($0.work.token) }
         released = min(released, held.count)
         for request in unwanted {
-            active[request.batch.run] += 1
+            inFlight[request.batch.epoch] += 1
             finish(request, .ioError)
         }
     }
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { holding = true }
+        case .hold: lock.locked { isHolding = true }
         case .release(let count): release(count)
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
         case .capacity(let sectors): withTransport { apply(transport.change { $0.capacity = sectors }) }
@@ -261,7 +261,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     override var backendState: BackendState {
-        BackendState(holding: holding, waiting: held.count, failing: failures.count)
+        BackendState(holding: isHolding, waiting: held.count, failing: failures.count)
     }
 
     private func release(_ count: Int?) {
@@ -269,7 +269,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
             if let count {
                 released = min(held.count, released + count)
             } else {
-                holding = false
+                isHolding = false
                 released = held.count
             }
         }

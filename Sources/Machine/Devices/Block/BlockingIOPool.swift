@@ -1,9 +1,8 @@
-// Threads for what may take its time: requests that the device's own thread would have to wait for. They are started when they are
-// first needed, and there are few.
+// A pool of few threads for requests that would block the device's own threads. The threads start when they are first needed.
 
 import Glibc
 
-/// A few threads and the requests that wait for them.
+/// Performs requests that may block, in threads of its own.
 final class BlockingIOPool: @unchecked Sendable {
     private static let maximumThreads = 4
 
@@ -17,13 +16,13 @@ final class BlockingIOPool: @unchecked Sendable {
     private var threads = 0
     private var stopping = false
 
-    /// Threads that are called `name` and carry requests out by `perform`.
+    /// Makes a pool without threads; they will be named `name` and call `perform` for each request.
     init(_ name: String, perform: @escaping @Sendable (BatchedRequest) -> Void) {
         self.name = name
         self.perform = perform
     }
 
-    /// Hands `request` to a thread; false if the host has none for us.
+    /// Queues `request` for a thread; false if there is no thread and the host refuses one.
     func add(_ request: BatchedRequest) -> Bool {
         lock.locked {
             if idle <= waiting.count, threads < Self.maximumThreads, (try? start()) == nil, threads == 0 {

@@ -1,4 +1,4 @@
-// A disk image in a file or a block device of the host. Locked while in use: two writers destroy a file system.
+// A disk image in a file or a block device of the host. Locked while in use: two writers would destroy a file system.
 
 import CLinux
 import Glibc
@@ -7,18 +7,18 @@ import Virtio
 /// A disk backed by a file.
 final class FileDisk: BlockBackend, Sendable {
     private let descriptor: Int32
-    /// The same file past the host's page cache, if it was asked for.
+    /// The same file opened with O_DIRECT, if the user asked for that.
     private let direct: Int32?
 
     /// F_OFD_SETLK of <fcntl.h>, which is hidden from Swift behind _GNU_SOURCE: a lock that belongs to the open file, not to
     /// the process.
     private static let setOpenFileLock: Int32 = 37
 
-    /// Opens and locks the image at `path`: a shared lock for a read-only disk, an exclusive one otherwise. With `direct`, all
-    /// transfers go past the host's page cache.
+    /// Opens and locks the image at `path`, with a shared lock if it is read-only, else with an exclusive one. With `direct`, all
+    /// transfers bypass the host's page cache.
     init(path: String, readOnly: Bool, direct: Bool = false) throws(MachineError) {
         func fail(_ problem: MachineError.DiskProblem) -> MachineError { .disk(path: path, problem: problem) }
-        // Without O_NONBLOCK a pipe that nobody writes would hold us here; on files and block devices it means nothing.
+        // O_NONBLOCK: opening a pipe without a writer would block. It has no effect on files and block devices.
         let flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK
         let descriptor = unsafe open(path, flags)
         guard descriptor >= 0 else {
@@ -34,14 +34,14 @@ final class FileDisk: BlockBackend, Sendable {
             close(descriptor)
             throw fail(problem)
         }
-        let past = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : -1
-        guard !direct || past >= 0 && AlignedBuffer.isTaken(by: past) else {
+        let directDescriptor = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : -1
+        guard !direct || directDescriptor >= 0 && AlignedBuffer.isSupported(by: directDescriptor) else {
             close(descriptor)
-            if past >= 0 { close(past) }
+            if directDescriptor >= 0 { close(directDescriptor) }
             throw fail(.notDirect)
         }
         self.descriptor = descriptor
-        self.direct = direct ? past : nil
+        self.direct = direct ? directDescriptor : nil
     }
 
     deinit {
@@ -81,18 +81,18 @@ final class FileDisk: BlockBackend, Sendable {
         return result == 0 ? .ok() : Outcome(errno: errno)
     }
 
-    // MARK: Transfers that do not wait
+    // MARK: Transfers that do not block
 
-    /// Which way a transfer goes.
+    /// The direction of a transfer.
     enum Direction { case read, write }
 
-    /// Transfers go past the host's page cache.
+    /// Whether transfers bypass the host's page cache.
     var isDirect: Bool { direct != nil }
 
-    /// What transfers that are not done by `perform` go to.
+    /// The descriptor of transfers outside `perform`.
     var fastDescriptor: Int32 { direct ?? descriptor }
 
-    /// The direction of a request that is one transfer in one system call, and nothing after it; nil for another.
+    /// The direction of a request that is a single transfer of one system call; nil for others.
     func transfer(of request: Block.Request) -> Direction? {
         guard request.data.count <= 1024 else { return nil }  // IOV_MAX
         return switch request.operation {
@@ -102,8 +102,8 @@ final class FileDisk: BlockBackend, Sendable {
         }
     }
 
-    /// What it means that a transfer in one system call had `result`: bytes, or -errno. Nil if it has to be done another way: it
-    /// was not done whole, or not at all because it would have had to wait or was not aligned.
+    /// The outcome of a transfer in one system call with `result`, bytes or -errno. Nil if `perform` has to do it: it was not done
+    /// whole, would have blocked, or was not aligned.
     func outcome(of request: Block.Request, result: Int) -> Outcome? {
         if result == request.data.byteCount { return .ok(written: request.operation == .read ? UInt32(result) : 0) }
         if result >= 0 || [EAGAIN, EINTR, EINVAL, EOPNOTSUPP].contains(Int32(-result)) { return nil }
@@ -121,7 +121,7 @@ final class FileDisk: BlockBackend, Sendable {
         return outcome(of: request, result: result)
     }
 
-    // MARK: Everything
+    // MARK: Transfers that may block
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {
@@ -129,21 +129,21 @@ final class FileDisk: BlockBackend, Sendable {
             if let direct { return request.transferAligned(direct, writes: false) }
             return unsafe transfer(request, preadv)
         case .write:
-            if let direct { return settled(request.transferAligned(direct, writes: true), request) }
-            return settled(unsafe transfer(request, pwritev), request)
-        case .discard: return settled(discard(request), request)
-        case .writeZeroes(let mayUnmap): return settled(writeZeroes(request, mayUnmap: mayUnmap), request)
+            if let direct { return flushed(request.transferAligned(direct, writes: true), request) }
+            return flushed(unsafe transfer(request, pwritev), request)
+        case .discard: return flushed(discard(request), request)
+        case .writeZeroes(let mayUnmap): return flushed(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
         case .identify: return identify(request, identity)
         }
     }
 
-    /// The outcome of a change, which may have to be durable first.
-    private func settled(_ outcome: Outcome, _ request: Block.Request) -> Outcome {
+    /// The outcome of a change, after a flush if the change has to be durable.
+    private func flushed(_ outcome: Outcome, _ request: Block.Request) -> Outcome {
         request.durable && outcome.result == .ok ? flush() : outcome
     }
 
-    /// Gives the range back to the host. That is a wish: where the host cannot, it stays as it is (VIRTIO 1.4, 5.2.6.2).
+    /// Deallocates the range. A hint: where the host cannot, the range stays as it is (VIRTIO 1.4, 5.2.6.2).
     private func discard(_ request: Block.Request) -> Outcome {
         switch allocate(FALLOC_FL_PUNCH_HOLE, request) {
         case 0, EOPNOTSUPP, ENOSYS, EINVAL: .ok()
@@ -151,7 +151,7 @@ final class FileDisk: BlockBackend, Sendable {
         }
     }
 
-    /// Zeroes the range, by writing where the host has no shorter way.
+    /// Zeroes the range, by writing zeroes if the host cannot do it by fallocate.
     private func writeZeroes(_ request: Block.Request, mayUnmap: Bool) -> Outcome {
         switch allocate(mayUnmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, request) {
         case 0: return .ok()
@@ -161,7 +161,7 @@ final class FileDisk: BlockBackend, Sendable {
         let zeroes = AlignedBuffer(Int(request.count))
         var done: UInt64 = 0
         while done < request.count {
-            let count = min(UInt64(AlignedBuffer.mostBytes), request.count - done)
+            let count = min(UInt64(AlignedBuffer.maximumBytes), request.count - done)
             let number = zeroes.write(Int(count), to: fastDescriptor, at: request.offset + done)
             guard number == 0 else { return Outcome(errno: number) }
             done += count
@@ -169,7 +169,7 @@ final class FileDisk: BlockBackend, Sendable {
         return .ok()
     }
 
-    /// fallocate in `mode` on the request's range, the file's size kept: 0 or an errno. A range of nothing is always done.
+    /// Calls fallocate with `mode` on the request's range and keeps the file's size: 0 or an errno. An empty range succeeds.
     private func allocate(_ mode: Int32, _ request: Block.Request) -> Int32 {
         guard request.count > 0 else { return 0 }
         while true {
@@ -181,11 +181,10 @@ final class FileDisk: BlockBackend, Sendable {
 
     private typealias Transfer = (Int32, UnsafePointer<iovec>?, Int32, off_t) -> Int
 
-    /// Moves all bytes of the request, however many calls that takes. An end of file in the middle is the error it would be
-    /// on a disk that lost sectors.
+    /// Transfers all bytes of the request, in as many calls as it takes. Reaching the end of the file is an I/O error.
     private func transfer(_ request: Block.Request, _ call: Transfer) -> Outcome {
         unsafe request.data.withBuffers { buffers in
-            // GuestBuffer has the layout of iovec; a test holds that down.
+            // GuestBuffer has the layout of iovec; a test checks that.
             unsafe buffers.withMemoryRebound(to: iovec.self) { vectors in
                 var position = off_t(request.offset)
                 var next = 0

@@ -1,16 +1,16 @@
-// Disk requests on their way between the model and the file. They are taken in batches; a batch's memory is used again when its
-// last request is finished, so that serving one allocates nothing.
+// Disk requests in flight between the model and the backend. Batches are reused once their last request is finished, so serving a
+// request allocates nothing.
 
 import Virtio
 
-/// A batch of requests with the backend.
+/// A batch of requests in flight.
 final class RequestBatch {
     let id: Int
     var requests: Batch<Block.Request>
-    /// Requests that are not finished.
+    /// Requests of the batch that are not finished.
     var open = 0
-    /// Of the two runs between resets that can overlap, the one they belong to.
-    var run = 0
+    /// The reset epoch of the requests, 0 or 1 (`BlockSlot.epoch`).
+    var epoch = 0
 
     init(id: Int, longestChain: UInt16) {
         self.id = id
@@ -18,12 +18,12 @@ final class RequestBatch {
     }
 }
 
-/// One request of a box.
+/// One request of a batch.
 struct BatchedRequest {
     let batch: RequestBatch
     let index: Int
 
     var work: Work<Block.Request> { batch.requests[index] }
-    /// The request as a number, for a kernel that gives it back.
-    var name: UInt64 { UInt64(batch.id) << 32 | UInt64(index) }
+    /// The request's number, which identifies its completion in a ring.
+    var userData: UInt64 { UInt64(batch.id) << 32 | UInt64(index) }
 }

@@ -1,24 +1,25 @@
-// A disk's thread on io_uring: one system call tells the kernel of new transfers and waits for what comes first, a completion or a
-// kick.
+// A disk's thread on io_uring: one system call submits new transfers and waits for a completion or an available buffer
+// notification.
 
 import Glibc
 import KVM
 import Virtio
 
-/// What a worker of a disk in a file does until it is to end.
+/// The loop of a worker of a `FileDisk`.
 struct RingLoop: ~Copyable {
+    /// The `user_data` of the poll on the worker's eventfd.
     private static let eventFD = UInt64.max
-    /// So much of a batch is given to the kernel at a time. What the page cache has is copied as it is submitted: the driver hears of
-    /// the first of it, and comes for it, while the rest is copied.
+    /// Bytes of a batch after which the first submission is made. Data in the page cache are copied during the submission, so the
+    /// first completions reach the driver while the rest is copied.
     private static let earlyBytes = 32 << 10
 
     private let slot: BlockSlot
     private let worker: Worker
     private let file: FileDisk
     private var ring: Ring
-    /// The kernel will tell of the next kick.
-    private var listens = false
-    /// Completions that were not reported yet; used again and again.
+    /// A poll on the worker's eventfd is in the ring.
+    private var isWatching = false
+    /// Completions to be reported; kept to reuse its memory.
     private var completions: [Ring.Completion] = []
 
     init(_ slot: BlockSlot, _ worker: Worker, _ file: FileDisk, _ ring: consuming Ring) {
@@ -35,7 +36,7 @@ struct RingLoop: ~Copyable {
             slot.checkDrainDeadline()
             startWork()
         }
-        // What is with the kernel uses guest memory, and the ring's.
+        // Transfers in flight use guest memory and the ring's.
         while slot.isBusy {
             ring.submit(waiting: 100)
             reap()
@@ -43,25 +44,25 @@ struct RingLoop: ~Copyable {
     }
 
     private mutating func wait(_ milliseconds: Int32) {
-        // A full ring is emptied by the submission, so that the next time there is room.
-        if !listens { listens = ring.watch(worker.eventFD.descriptor, name: Self.eventFD) }
-        let milliseconds = listens ? milliseconds : 0
+        // Fails if the ring is full; the submission then makes room for the next call.
+        if !isWatching { isWatching = ring.watch(worker.eventFD.descriptor, userData: Self.eventFD) }
+        let milliseconds = isWatching ? milliseconds : 0
         guard milliseconds != 0 else { return ring.submit(waiting: 0) }
-        slot.countingWakeUp(isReady: { ring.look() }) { ring.submit(waiting: milliseconds) }
+        slot.countingWakeUp(isReady: { ring.poll() }) { ring.submit(waiting: milliseconds) }
     }
 
-    /// Reports what is done, all of it at once, and looks whether there was a kick.
+    /// Reports all completions under one lock hold, and reads the eventfd if it was signalled.
     private mutating func reap() {
-        var rang = false
+        var signalled = false
         while let completion = ring.next() {
-            if completion.name == Self.eventFD {
-                rang = true
+            if completion.userData == Self.eventFD {
+                signalled = true
             } else {
                 completions.append(completion)
             }
         }
-        if rang {
-            listens = false
+        if signalled {
+            isWatching = false
             slot.drainEventFD(of: worker, by: worker)
         }
         guard !completions.isEmpty else { return }
@@ -72,12 +73,12 @@ struct RingLoop: ~Copyable {
     private mutating func startWork() {
         var (waiting, limit) = (0, Self.earlyBytes)
         slot.startWork(for: worker, mayPoll: true) { request in
-            // Once started it can be done, and its box empty.
+            // Read before the start: afterwards the request may be finished and its batch reused.
             waiting += request.work.request.data.byteCount
             if !start(request) {
-                // The ring is full: what is in it goes to the kernel.
+                // The ring may be full: submitting makes room.
                 ring.submit(waiting: 0)
-                if !start(request) { slot.handOver(request) }
+                if !start(request) { slot.enqueueBlocking(request) }
             }
             guard waiting >= limit, !file.isDirect else { return }
             ring.submit(waiting: 0)
@@ -86,34 +87,34 @@ struct RingLoop: ~Copyable {
         }
     }
 
-    /// Gives a transfer to the ring; false if it has no room or the request is none.
+    /// Queues the request's transfer in the ring; false if the ring is full or the request is not a single transfer.
     private mutating func start(_ request: BatchedRequest) -> Bool {
         let work = request.work.request
         guard let direction = file.transfer(of: work) else { return false }
         return unsafe work.data.withBuffers { buffers in
             unsafe buffers.withMemoryRebound(to: iovec.self) {
                 unsafe ring.transfer(
-                    writes: direction == .write, file.fastDescriptor, $0, at: work.offset, name: request.name)
+                    writes: direction == .write, file.fastDescriptor, $0, at: work.offset, userData: request.userData)
             }
         }
     }
 }
 
 extension BlockSlot {
-    /// Reports what the kernel says of transfers. One that it did not do whole is done again by the slow lane, which does it piece by
-    /// piece.
+    /// Finishes the requests of `completions`. A transfer that was not done whole is done again by the blocking I/O pool, in as many
+    /// calls as it takes.
     fileprivate func report(_ completions: [Ring.Completion], of file: FileDisk, by worker: Worker) {
-        var again: [BatchedRequest] = []
+        var incomplete: [BatchedRequest] = []
         withTransport(by: worker) {
             for completion in completions {
-                let request = request(named: completion.name)
+                let request = request(completion.userData)
                 if let outcome = file.outcome(of: request.work.request, result: Int(completion.result)) {
                     finish(request, outcome)
                 } else {
-                    again.append(request)
+                    incomplete.append(request)
                 }
             }
         }
-        for request in again { handOver(request) }
+        for request in incomplete { enqueueBlocking(request) }
     }
 }

@@ -18,7 +18,7 @@ extension DeviceKind {
         })
 }
 
-/// The host ends of a console's ports, by port.
+/// The host ends of a console's ports, indexed by port.
 private struct OpenedConsole: OpenedDevice {
     private var ends: [ConsolePort]
 

@@ -5,24 +5,23 @@ import KVM
 import Virtio
 import VirtioABI
 
-/// A console device with its host ends.
+/// A console device and its host ends.
 final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
-    /// By port.
+    /// Indexed by port.
     private let streams: [ConsoleStream]
-    /// Where the terminal's size can be asked for, if port 0's output is one.
+    /// The output of port 0, whose size is read if it is a terminal.
     private let screen: Int32?
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
 
     // Under the lock:
-    /// Every queue but the transmit queues is answered on the spot, so this stays empty, and waits for no output.
-    private var answered: Batch<Console.Request>
-    /// While true, requests are not copied out.
-    private var holding = false
-    /// Waiting requests that may go on.
+    /// For queues other than the transmit queues: the model completes their chains in `take`, so this stays empty.
+    private var unusedBatch: Batch<Console.Request>
+    /// Requests are not copied to the output buffers: the test command `hold`.
+    private var isHolding = false
+    /// Number of held requests to be copied.
     private var released = 0
 
-    /// A console on `ends`, one for each port of the model; with `escapeKeys`, the escape key is honoured at port 0 and its actions
-    /// go to `onKey`.
+    /// Makes a console with a stream for each port of the model. The escape key's actions are passed to `onKey`.
     init(
         name: String, transport: consuming MMIOTransport<Console>, context: SlotContext, streams: [ConsoleStream],
         onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
@@ -30,14 +29,14 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         self.streams = streams
         screen = streams[0].end.output
         self.onKey = onKey
-        answered = Batch(longestChain: transport.longestChain)
+        unusedBatch = Batch(longestChain: transport.longestChain)
         try super.init(name: name, transport: transport, context: context)
     }
 
     override func start() throws(MachineError) {
         for stream in streams {
             stream.end.begin()
-            tellIfOpen(stream)
+            reportOpenChange(stream)
         }
         try super.start()
     }
@@ -67,17 +66,17 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             drainEventFD(of: worker, by: worker)
             for stream in streams {
                 let (input, output) = ready[stream.port]
-                if input { stream.end.door == nil ? typed(stream) : stream.end.admit() }
+                if input { stream.end.door == nil ? readInput(stream) : stream.end.admit() }
                 if output { writeSome(stream) }
-                tellIfOpen(stream)
+                reportOpenChange(stream)
             }
             advance(mayPoll: true)
-            // What has just come goes out at once where that needs no asking.
+            // New output is written at once where writing never blocks.
             for stream in streams where stream.end.neverWaits && lock.locked({ !stream.output.isEmpty }) {
                 writeSome(stream)
             }
         }
-        // What the guest sent gets printed, a kick that nobody has looked at included, as long as somebody takes it.
+        // Output of the guest is still written, notifications that were not yet served included, while the host accepts it.
         let deadline = Instant.now.advanced(by: .seconds(1))
         drainEventFD(of: worker, by: worker)
         while step(), deadline.millisecondsLeft > 0 {}
@@ -91,8 +90,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override func step() -> Bool { advance(mayPoll: false) }
 
-    /// Does what can be done without sleeping, and says whether there is more to do at once. Where there is nothing now, a thread
-    /// that `mayPoll` may find more soon.
+    /// Does the work that needs no waiting; true if more can be done at once. With `mayPoll` the thread may poll if the queues are
+    /// empty.
     @discardableResult
     private func advance(mayPoll: Bool) -> Bool {
         checkDrainDeadline()
@@ -103,10 +102,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    /// What `wait` found, by port.
+    /// The result of `wait`, indexed by port.
     private typealias Ready = [(input: Bool, output: Bool)]
 
-    /// Sleeps until there is something to do. Descriptor 0 is the eventFD, then come each port's input, or its door, and output.
+    /// Sleeps until there is work. Descriptor 0 is the eventfd, followed by each port's input (or listening socket) and output.
     private func wait() -> Ready {
         var descriptors: [32 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
         descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
@@ -134,35 +133,35 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         }
     }
 
-    /// Whether the stream's end takes bytes, `milliseconds` from now at the latest; 0 is too late.
+    /// Waits at most `milliseconds` until the stream's end accepts bytes; false on timeout, and at once for 0.
     private func isWritable(_ stream: ConsoleStream, within milliseconds: Int32) -> Bool {
         guard let output = stream.end.output, milliseconds > 0 else { return false }
         var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
         return unsafe poll(&descriptor, 1, milliseconds) > 0
     }
 
-    /// Tells the driver if somebody came to the host's end of a port, or left it.
-    private func tellIfOpen(_ stream: ConsoleStream) {
+    /// Notifies the driver if the host end of a port was opened or closed.
+    private func reportOpenChange(_ stream: ConsoleStream) {
         let isOpen = stream.port == 0 || stream.end.isOpen
-        guard isOpen != stream.saidOpen else { return }
+        guard isOpen != stream.reportedOpen else { return }
         withTransport {
-            stream.saidOpen = isOpen
+            stream.reportedOpen = isOpen
             apply(transport.setOpen(isOpen, port: stream.port))
         }
     }
 
     // MARK: Input
 
-    private func typed(_ stream: ConsoleStream) {
+    private func readInput(_ stream: ConsoleStream) {
         guard stream.keys != nil else {
-            // The thread may have begun to listen before the device was suspended.
+            // The thread may have started polling before the device was suspended.
             guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
                 return withTransport { apply(transport.inputPending()) }
             }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
         }
-        // Keys are read whether the guest takes them or not: one of them may stop the machine.
+        // Keys are read even if the guest takes none: an escape key may stop the machine.
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
         withTransport {
             stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
@@ -171,7 +170,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         actions.forEach(onKey)
     }
 
-    /// Hands on what waits at the host, unless the device is suspended; with the lock held.
+    /// Passes the backlog to the model if it has room, which it has not while suspended; with the lock held.
     private func deliverBacklog(_ stream: ConsoleStream) {
         if !stream.backlog.isEmpty, transport.inputRoom(port: stream.port) > 0 { receive(stream) }
     }
@@ -185,10 +184,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: Output
 
-    /// Requests that are not out.
+    /// Requests not yet copied to the output buffers.
     private var waiting: Int { streams.reduce(0) { $0 + $1.waiting } }
 
-    /// The transmit queues whose last batch is not all out.
+    /// The transmit queues whose last batch is not completely copied.
     private var busy: QueueSet {
         var set: QueueSet = []
         for stream in streams where stream.batch.count > 0 {
@@ -197,27 +196,27 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         return set
     }
 
-    /// Queues that can be served now. One batch of output at a time: what does not fit is taken when this one is out.
+    /// Queues that can be served now: a transmit queue only once its last batch is copied.
     private var servable: QueueSet { transport.readyQueues.subtracting(busy) }
 
-    /// Fills receive buffers, and copies transmit requests out as far as there is room; with the lock held.
+    /// Serves the queues, and copies transmit requests to the output buffers as far as there is room; with the lock held.
     private func serveQueues(mayPoll: Bool) {
-        copyOut()
+        copyRequests()
         serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in
             guard let stream = streams.first(where: { ConsoleQueue.transmit(port: $0.port) == queue }) else {
-                apply(transport.take(queue: queue, into: &answered, requestsNotification: requestsNotification))
+                apply(transport.take(queue: queue, into: &unusedBatch, requestsNotification: requestsNotification))
                 return false
             }
             apply(transport.take(queue: queue, into: &stream.batch, requestsNotification: requestsNotification))
             return stream.batch.count > 0
         }
-        copyOut()
+        copyRequests()
     }
 
-    /// Copies requests into the output buffers and finishes those that are out whole; with the lock held.
-    private func copyOut() {
+    /// Copies requests to the output buffers, and finishes those that are completely copied; with the lock held.
+    private func copyRequests() {
         for stream in streams {
-            while !holding || released > 0, let token = stream.copyNext() {
+            while !isHolding || released > 0, let token = stream.copyNextRequest() {
                 released = max(0, released - 1)
                 apply(transport.finish(token, .ok()))
             }
@@ -226,7 +225,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         released = min(released, waiting)
     }
 
-    /// Writes some output, without the lock.
+    /// Writes some of the output; without the lock.
     private func writeSome(_ stream: ConsoleStream) {
         let limit = stream.end.neverWaits ? ConsoleStream.outputRoom : ConsoleStream.chunk
         let chunk = lock.locked { stream.output.prefix(limit) }
@@ -239,15 +238,15 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         wake(workers[0])
     }
 
-    /// While suspended the host's input is not listened to.
+    /// Wakes the thread, which does not poll the host's input while suspended.
     override func suspensionChanged() {
-        // At once: a thread that sees the device suspended finds itself rung.
+        // Under the lock, so that a thread that sees the device suspended also sees this signal.
         workers[0].signal()
     }
 
     override func cancel() {
         for stream in streams where stream.waiting > 0 && !transport.isWanted(stream.batch[stream.current].token) {
-            // They are all of one queue.
+            // All requests of a batch are from one queue.
             for index in stream.current..<stream.batch.count {
                 apply(transport.finish(stream.batch[index].token, .ioError))
             }
@@ -260,7 +259,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { holding = true }
+        case .hold: lock.locked { isHolding = true }
         case .release(let count): release(count)
         case .input(let bytes, let port): try input(bytes, port)
         case .open(let port, let isOpen): try open(port, isOpen)
@@ -271,13 +270,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     private func release(_ count: Int?) {
         lock.locked {
-            holding = holding && count != nil
+            isHolding = isHolding && count != nil
             released = min(waiting, released + (count ?? 0))
         }
         workers[0].signal()
     }
 
-    /// Takes input as from a terminal, all of it or none.
+    /// Accepts all of `bytes` as input from the host, or throws and accepts none.
     private func input(_ bytes: [UInt8], _ port: Int) throws(TestCommandError) {
         guard let stream = stream(port) else { throw .noPort }
         let fits = withTransport {
@@ -293,21 +292,21 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func open(_ port: Int, _ isOpen: Bool) throws(TestCommandError) {
         guard port > 0, let stream = stream(port) else { throw .noPort }
         withTransport {
-            stream.saidOpen = isOpen
+            stream.reportedOpen = isOpen
             apply(transport.setOpen(isOpen, port: port))
         }
     }
 
     private func stream(_ port: Int) -> ConsoleStream? { streams.indices.contains(port) ? streams[port] : nil }
 
-    /// The output of a port that waits for the host, which now has it; nil if there is no such port.
+    /// Takes the pending output of `port`; nil if there is no such port.
     override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
 
     override var portNames: [[UInt8]] { transport.portNames }
 
     override var backendState: BackendState {
         BackendState(
-            holding: holding, waiting: waiting,
+            holding: isHolding, waiting: waiting,
             output: streams.reduce(0) { $0 + $1.output.count }, input: streams.reduce(0) { $0 + $1.backlog.count })
     }
 }

@@ -1,48 +1,47 @@
-// What is between one port of the console's model and its host end: bytes on their way, in buffers of fixed size. Output is taken
-// into one, so a guest that spins until its transmit buffer is used does not wait for a slow terminal; when it is full,
-// requests wait, those of this port alone.
+// The buffers between one port of the console's model and its host end, of fixed size. Output is buffered, so a guest that spins
+// until its transmit buffer is used does not wait for a slow terminal. When the buffer is full, requests of this port wait.
 
 import Glibc
 import Virtio
 import VirtioABI
 
-/// A port of the console. All but `end` and `keys`, which are the device thread's own, is under the device's lock.
+/// The buffers of a console port. The device's lock protects all but `end` and `keys`, which only the device's thread uses.
 final class ConsoleStream {
-    /// Bytes of output that may wait for the host.
+    /// Bytes of the output buffer.
     static let outputRoom = 64 << 10
-    /// Bytes of input that may wait beside the model's own buffer, where a test types.
+    /// Most bytes of backlog that a test command may cause, beside the model's own buffer.
     static let inputRoom = 64 << 10
-    /// Bytes written in one call that could wait: no more than a pipe takes at once when poll calls it writable.
+    /// Most bytes of one write that could block: a pipe that poll reports as writable takes so many.
     static let chunk = 4096
 
     let port: Int
     let end: ConsolePort
     var keys: EscapeKeys?
 
-    /// Input the model had no room for.
+    /// Input that the model had no room for.
     var backlog: [UInt8] = []
     private(set) var output: [UInt8] = []
-    /// Transmit requests, of which the first `current` are out, and of the next so many bytes.
+    /// Transmit requests, of which the first `current` are copied to `output`, and `copied` bytes of the next.
     var batch: Batch<Console.Request>
     private(set) var current = 0
     private var copied = 0
-    /// The driver was told that somebody is at the host's end.
-    var saidOpen: Bool
+    /// Whether the host end was last reported to the driver as open.
+    var reportedOpen: Bool
 
     init(port: Int, end: ConsolePort, escapeKeys: Bool, longestChain: UInt16) {
         self.port = port
         self.end = end
         keys = escapeKeys ? EscapeKeys() : nil
         batch = Batch(longestChain: longestChain)
-        saidOpen = port == 0
+        reportedOpen = port == 0
         output.reserveCapacity(Self.outputRoom)
     }
 
-    /// Requests that are not out.
+    /// Requests not completely copied to `output`.
     var waiting: Int { batch.count - current }
 
-    /// Copies the next request into the output buffer. Its name once all of it is out, nil if there is none or no room for it.
-    func copyNext() -> Token? {
+    /// Copies the next request to `output`. Returns its token once it is completely copied; nil if there is none or no room.
+    func copyNextRequest() -> Token? {
         guard current < batch.count else { return nil }
         let work = batch[current]
         copied += append(work.request.data, from: copied)
@@ -52,17 +51,17 @@ final class ConsoleStream {
         return work.token
     }
 
-    /// Forgets requests that are all out.
+    /// Drops the batch once all of its requests are copied.
     func clearIfDone() { if current == batch.count { clear() } }
 
-    /// Forgets the requests.
+    /// Drops the batch.
     func clear() {
         batch.removeAll()
         current = 0
         copied = 0
     }
 
-    /// Appends the bytes of `data` from `offset` on, as far as there is room, and says how many.
+    /// Appends the bytes of `data` from `offset` on, as far as there is room. Returns their number.
     private func append(_ data: Segments, from offset: Int) -> Int {
         let before = output.count
         var skip = offset
@@ -80,10 +79,10 @@ final class ConsoleStream {
         if output.count < Self.outputRoom { output.append(byte) }
     }
 
-    /// The first `count` bytes of output are out.
+    /// Removes the first `count` bytes of output, which were written.
     func removeOutput(_ count: Int) { output.removeFirst(count) }
 
-    /// The output that waits for the host, which now has it.
+    /// Takes all output.
     func takeOutput() -> [UInt8] {
         defer { output.removeAll(keepingCapacity: true) }
         return output

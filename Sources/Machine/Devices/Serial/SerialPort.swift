@@ -1,18 +1,19 @@
-// The board's serial port, for a kernel's early output and to wake it: a 16550A that only sends, and rings. What it sends waits in a buffer for a thread that
-// writes it; while that is full the transmitter is busy, so that a slow host slows the guest down and nothing is lost.
+// The board's serial port, for a kernel's early output and for waking it: a 16550A that only transmits and has a ring indicator.
+// A thread writes the output from a buffer. While the buffer is full the transmitter reads as busy, so a slow host slows the guest
+// down and no byte is lost.
 
 import Glibc
 import KVM
 
 /// A serial port whose output goes to the host.
 final class SerialPort: @unchecked Sendable {
-    /// COM1, where kernels look for one.
+    /// The ports of COM1.
     static let ports: Range<UInt16> = 0x3f8..<0x400
-    /// Its interrupt, edge-triggered.
+    /// The interrupt of COM1, edge-triggered.
     static let gsi: UInt32 = 4
-    /// Bytes that may wait for the host.
-    private static let room = 64 << 10
-    /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
+    /// Bytes of the output buffer.
+    private static let capacity = 64 << 10
+    /// Most bytes of one write: a pipe that poll reports as writable takes so many without blocking.
     private static let chunk = 4096
 
     private let lock = Lock()
@@ -26,12 +27,12 @@ final class SerialPort: @unchecked Sendable {
     private var output: [UInt8] = []
     private var stopping = false
 
-    /// A port that writes to `end`.
+    /// Makes a port that writes to `end`.
     init(_ end: ConsolePort, line: any InterruptLine) throws(MachineError) {
         self.end = end
         self.line = line
         do throws(KVMError) { eventFD = try EventFD() } catch { throw .kvm(error) }
-        output.reserveCapacity(Self.room)
+        output.reserveCapacity(Self.capacity)
     }
 
     func start() throws(MachineError) {
@@ -39,7 +40,7 @@ final class SerialPort: @unchecked Sendable {
         thread = try Thread("serial") { [self] in serve() }
     }
 
-    /// Writes what waits, for a second at most, and ends the thread.
+    /// Writes the buffered output, for a second at most, and ends the thread.
     func stop() {
         lock.locked { stopping = true }
         eventFD.signal()
@@ -60,20 +61,20 @@ final class SerialPort: @unchecked Sendable {
     /// The guest writes the register at `port`.
     func write(_ port: UInt16, _ value: UInt8) {
         let wakes = lock.locked {
-            // An interrupt that is owed again is a new edge.
+            // A new cause needs a new edge.
             line.set(false)
             defer { line.set(uart.interrupts) }
             guard case .transmit(let byte) = uart.write(port - Self.ports.lowerBound, value),
-                output.count < Self.room
+                output.count < Self.capacity
             else { return false }
             output.append(byte)
-            uart.setRoom(output.count < Self.room)
+            uart.setRoom(output.count < Self.capacity)
             return output.count == 1
         }
         if wakes { eventFD.signal() }
     }
 
-    /// The ring indicator: wakes a system that asked for that.
+    /// Signals a ring-indicator change, which wakes a system that enabled that interrupt.
     func ring() {
         lock.locked {
             line.set(false)
@@ -96,21 +97,21 @@ final class SerialPort: @unchecked Sendable {
                 pollfd(fd: ends ? -1 : eventFD.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: next.isEmpty ? -1 : end.output ?? -1, events: Int16(POLLOUT), revents: 0),
             ]
-            // Output to nobody is dropped, and not waited for.
+            // Output without a host end is dropped at once.
             let isGone = !next.isEmpty && end.output == nil
             var span = ready.mutableSpan
             unsafe span.withUnsafeMutableBufferPointer {
                 _ = unsafe poll($0.baseAddress, 2, isGone ? 0 : deadline?.millisecondsLeft ?? -1)
             }
             eventFD.take()
-            if ready[1].revents != 0 || isGone { sent(end.write(next)) }
+            if ready[1].revents != 0 || isGone { removeWritten(end.write(next)) }
         }
     }
 
-    private func sent(_ count: Int) {
+    private func removeWritten(_ count: Int) {
         lock.locked {
             output.removeFirst(count)
-            uart.setRoom(output.count < Self.room)
+            uart.setRoom(output.count < Self.capacity)
             line.set(uart.interrupts)
         }
     }

@@ -1,12 +1,12 @@
-// The registers of a 16550A serial port, with a byte's time of nothing. Calls go in, values come out; no thread and no file.
+// The registers of a 16550A serial port that transmits a byte in no time. Sans-I/O: no thread, no file.
 // National Semiconductor PC16550D data sheet.
 
 /// A 16550A. Register offsets are 0 to 7.
 struct UART: Sendable {
-    /// What a register write asks for.
+    /// The effect of a register write.
     enum Effect: Equatable {
         case none
-        /// A byte goes out.
+        /// Transmit a byte.
         case transmit(UInt8)
     }
 
@@ -17,12 +17,12 @@ struct UART: Sendable {
     private enum Enable {
         static let received: UInt8 = 1, transmitEmpty: UInt8 = 2, lineStatus: UInt8 = 4, modemStatus: UInt8 = 8
     }
-    /// The ring indicator has gone off (TERI).
-    private static let rang: UInt8 = 4
+    /// Trailing edge of the ring indicator (TERI), in the modem status register.
+    private static let trailingEdgeRing: UInt8 = 4
     private static let divisorLatch: UInt8 = 0x80
     private static let loopback: UInt8 = 0x10
 
-    /// There is room for a byte to go out. While there is none the transmitter reads as busy, and a driver waits.
+    /// Whether a byte can be transmitted. While it cannot, the transmitter reads as busy.
     private(set) var hasRoom = true
 
     private var interruptEnable: UInt8 = 0
@@ -32,32 +32,32 @@ struct UART: Sendable {
     private var scratch: UInt8 = 0
     private var divisor: (low: UInt8, high: UInt8) = (12, 0)
     private var received: [UInt8] = []
-    private var overran = false
-    /// The transmitter became empty, and the driver has not been told.
-    private var owesEmpty = false
-    /// The telephone rang, and nobody has looked.
-    private var hasRung = false
+    private var hasOverrun = false
+    /// The transmitter became empty, and the driver has not yet read that interrupt (THRE).
+    private var emptyInterruptPending = false
+    /// Ring-indicator change (TERI) not yet read by the driver.
+    private var ringChangePending = false
 
-    /// What IIR would tell, without the bit for none; nil for nothing.
+    /// The interrupt with the highest priority, as IIR encodes it; nil if none is pending.
     private var cause: UInt8? {
-        if interruptEnable & Enable.lineStatus != 0, overran { return 6 }
+        if interruptEnable & Enable.lineStatus != 0, hasOverrun { return 6 }
         if interruptEnable & Enable.received != 0, !received.isEmpty { return 4 }
-        if interruptEnable & Enable.transmitEmpty != 0, owesEmpty { return 2 }
-        if interruptEnable & Enable.modemStatus != 0, hasRung { return 0 }
+        if interruptEnable & Enable.transmitEmpty != 0, emptyInterruptPending { return 2 }
+        if interruptEnable & Enable.modemStatus != 0, ringChangePending { return 0 }
         return nil
     }
 
-    /// The interrupt output.
+    /// The level of the interrupt output.
     var interrupts: Bool { cause != nil }
 
-    /// Bytes can go out again, or no more for now.
+    /// Sets whether a byte can be transmitted.
     mutating func setRoom(_ room: Bool) {
-        if room && !hasRoom { owesEmpty = true }
+        if room && !hasRoom { emptyInterruptPending = true }
         hasRoom = room
     }
 
-    /// The telephone rings once: the classic way to wake a machine.
-    mutating func ring() { hasRung = true }
+    /// Pulses the ring indicator.
+    mutating func ring() { ringChangePending = true }
 
     mutating func read(_ offset: UInt16) -> UInt8 {
         switch offset {
@@ -66,16 +66,17 @@ struct UART: Sendable {
         case 1: return latchesDivisor ? divisor.high : interruptEnable
         case 2:
             let cause = cause
-            if cause == 2 { owesEmpty = false }
+            if cause == 2 { emptyInterruptPending = false }
             return (cause ?? 1) | (hasFIFO ? 0xc0 : 0)
         case 3: return lineControl
         case 4: return modemControl
         case 5:
-            defer { overran = false }
-            return (received.isEmpty ? 0 : Line.dataReady) | (overran ? Line.overrun : 0) | (hasRoom ? Line.empty : 0)
+            defer { hasOverrun = false }
+            return (received.isEmpty ? 0 : Line.dataReady) | (hasOverrun ? Line.overrun : 0)
+                | (hasRoom ? Line.empty : 0)
         case 6:
-            defer { hasRung = false }
-            return modemStatus | (hasRung ? Self.rang : 0)
+            defer { ringChangePending = false }
+            return modemStatus | (ringChangePending ? Self.trailingEdgeRing : 0)
         default: return scratch
         }
     }
@@ -86,7 +87,7 @@ struct UART: Sendable {
         case 0: return send(value)
         case 1 where latchesDivisor: divisor.high = value
         case 1:
-            if value & ~interruptEnable & Enable.transmitEmpty != 0 && hasRoom { owesEmpty = true }
+            if value & ~interruptEnable & Enable.transmitEmpty != 0 && hasRoom { emptyInterruptPending = true }
             interruptEnable = value & 0xf
         case 2:
             hasFIFO = value & 1 != 0
@@ -94,26 +95,26 @@ struct UART: Sendable {
         case 3: lineControl = value
         case 4: modemControl = value & 0x1f
         case 7: scratch = value
-        default: break  // the status registers
+        default: break  // the status registers are read-only
         }
         return .none
     }
 
     private var latchesDivisor: Bool { lineControl & Self.divisorLatch != 0 }
 
-    /// The other side is always ready; in loopback it is this side's own outputs.
+    /// DCD, DSR and CTS are always set; in loopback the inputs are the port's own outputs.
     private var modemStatus: UInt8 {
         guard modemControl & Self.loopback != 0 else { return 0xb0 }
-        // DTR, RTS, OUT1, OUT2 show as DSR, CTS, RI, DCD.
+        // DTR, RTS, OUT1, OUT2 are looped back to DSR, CTS, RI, DCD.
         let outputs = modemControl
         return (outputs & 1) << 5 | (outputs & 2) << 3 | (outputs & 4) << 4 | (outputs & 8) << 4
     }
 
-    /// A byte is out as soon as it is written.
+    /// Transmits a byte, which is complete at once.
     private mutating func send(_ byte: UInt8) -> Effect {
-        owesEmpty = hasRoom
+        emptyInterruptPending = hasRoom
         guard modemControl & Self.loopback != 0 else { return .transmit(byte) }
-        if received.count < Self.receiveDepth { received.append(byte) } else { overran = true }
+        if received.count < Self.receiveDepth { received.append(byte) } else { hasOverrun = true }
         return .none
     }
 }

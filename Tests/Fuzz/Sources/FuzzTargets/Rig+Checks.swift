@@ -10,7 +10,7 @@ extension Rig where Device: ~Copyable {
     func accepts(_ register: Register, _ value: UInt32, _ before: TransportState) -> Bool {
         let isLocked = before.status.contains(.featuresOK)
         switch register {
-        case .queueSel, .driverFeaturesSel: return !before.isFrozen || options.scope == .narrow
+        case .queueSel, .driverFeaturesSel: return true
         case .driverFeatures: return before.status.contains(.driver) && !isLocked && !before.isDead
         case .queueReset:
             return isLocked && transport.inspect().driverFeatures.contains(.ringReset) && value & 1 != 0

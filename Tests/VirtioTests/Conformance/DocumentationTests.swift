@@ -1,0 +1,57 @@
+// The documentation and the table of clauses agree.
+
+import Glibc
+import Testing
+
+@testable import Virtio
+
+/// A text file of this repository.
+struct RepositoryFile: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+
+    /// The files of the documentation that name clauses.
+    static let documentation: [RepositoryFile] =
+        ["Benchmarks", "Conformance", "Embedding", "HostileDrivers", "QTest"].map { .page($0) }
+        + ["Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
+        + [RepositoryFile(testDescription: "README.md")]
+
+    static func page(_ name: String) -> RepositoryFile {
+        RepositoryFile(testDescription: "Sources/Virtio/Documentation.docc/\(name).md")
+    }
+
+    /// The contents. Fails the test if the file cannot be read.
+    func contents() throws -> String {
+        let root = "\(#filePath)".split(separator: "/").dropLast(4).map { "/" + $0 }.joined()
+        let file = unsafe fopen("\(root)/\(testDescription)", "r")
+        try #require(unsafe file != nil, "\(root)/\(testDescription) cannot be read")
+        defer { unsafe fclose(file) }
+        var bytes: [UInt8] = []
+        while case let byte = unsafe getc(file), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+@Suite struct DocumentationTests {
+    @Test(
+        "every clause that the documentation names is known to `vmm explain`", arguments: RepositoryFile.documentation)
+    func names(file: RepositoryFile) throws {
+        let text = try file.contents()
+        // Ids, and sections of three numbers or in parentheses. Others are versions and decimal fractions.
+        let names = try Regex(
+            #"\b(?:(?:V5|V14)-[A-Z]+-\d+|(?:B|MM|D|H|VMM)-\d+|[2-6](?:\.\d+)+-\d+[a-z]?|[2-6](?:\.\d+){2,})\b|\([2-6]\.\d+\)"#
+        )
+        for match in text.matches(of: names) {
+            let name = String(text[match.range].filter { $0 != "(" && $0 != ")" })
+            #expect(Clause.named(name) != nil, "\(name) in \(file.testDescription)")
+        }
+    }
+
+    @Test("the documentation states how many clauses are checked", arguments: ["README.md", "Conformance"])
+    func count(name: String) throws {
+        let file = name.hasSuffix(".md") ? RepositoryFile(testDescription: name) : .page(name)
+        let advice = Check.allCases.count { $0.clause.level == .advice }
+        let sentence = "\(Check.allCases.count - advice) clauses of"
+        let text = try file.contents().split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(text.contains(sentence) && text.contains("\(advice) rules of its own"), "\(sentence), \(advice) rules")
+    }
+}
