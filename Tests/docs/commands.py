@@ -37,6 +37,7 @@ WHOLE = {
     "vmm --test-device": ["vmm KERNEL --test-device"],
     "vmm check": ["vmm check t.json"],
     "vmm check -v": ["vmm check -v t.json"],
+    "vmm trace-view": ["vmm trace-view t.json"],
     "vmm explain": ["vmm explain --list"],
     "vmm explain ID": ["vmm explain 4.2.2.2-17"],
 }
@@ -199,10 +200,15 @@ def is_file(text):
 def compare(documents, vmm):
     readme = documents["README.md"]
     wrong = tables.flags(readme, vmm) + tables.exit_codes(readme, vmm) + tables.disk_options(readme, vmm)
+    wrong += tables.dependencies(readme)
     wrong = [f"README.md: {sentence}" for sentence in wrong] + tables.numbers(documents, vmm)
     wrong += tables.state_members(documents["Sources/Virtio/Documentation.docc/QTest.md"], vmm)
     for name, document in documents.items():
         wrong += [f"{name}: {sentence}" for sentence in tables.mentions(document, vmm) + tables.violations(document, vmm)]
+    texts = [command.text for document in documents.values() for command in commands(document)]
+    wrong += [f"WHOLE: no document has {text}" for text in WHOLE if text not in texts]
+    wrong += [f"ELSEWHERE: no document has {start}" for start in ELSEWHERE
+              if not any(text.startswith(start) for text in texts)]
     return wrong
 
 

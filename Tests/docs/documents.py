@@ -62,7 +62,7 @@ class Command:
         self.document, self.text, self.output = document, text, output
 
 
-STARTS = re.compile(r"(vmm|swift run|make|\.ci/\w+|Tests/\S+|guest/\S+|mmdebstrap|mke2fs)( |$)")
+STARTS = re.compile(r"(vmm|vmm-bench|swift run|make|\.ci/\w+|Tests/\S+|guest/\S+|mmdebstrap|mke2fs)( |$)")
 
 
 def block_commands(document, block):

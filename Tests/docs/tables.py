@@ -124,6 +124,16 @@ def state_members(document, vmm):
     return wrong + [f"x-state has {name}, which the table lacks" for name in sorted(actual) if f"`{name}`" not in text]
 
 
+def dependencies(readme):
+    """The modules of others that the sources import."""
+    sources = readme.root / "Sources"
+    imported = {name for path in sources.rglob("*.swift")
+                for name in re.findall(r"^import (\w+)", path.read_text(), re.MULTILINE)}
+    own = {path.name for path in sources.iterdir()} | {"TestGuest"}
+    section = readme.prose[readme.prose.index("## Dependencies"):].replace("swift-argument-parser", "ArgumentParser")
+    return [f"Dependencies lacks {name}" for name in sorted(imported - own) if name not in section.replace(",", "").split()]
+
+
 def numbers(documents, vmm):
     """Counts that a document gives, and where they come from."""
     root = documents["README.md"].root
