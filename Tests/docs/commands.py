@@ -47,7 +47,7 @@ ELSEWHERE = {
     ".ci/run": "it runs this test",
     "mmdebstrap ": "downloads Debian; make test-linux boots its kernels",
     "guest/linux/build.sh ": "downloads kernel headers; make test-linux builds the module",
-    "vmm-bench ": "make bench-smoke runs it",
+    "vmm-bench": "make bench-smoke runs it",
 }
 
 
@@ -154,6 +154,8 @@ def run(folder, command):
         wholes = [command.text]
         for name, value in PLACEHOLDERS.items():
             wholes[0] = wholes[0].replace(name, value)
+        if wholes[0].startswith("-"):
+            raise Failure(f"{command.text}: WHOLE has no command with it")
     if wholes[0].startswith("make"):
         make(wholes[0])
     elif name := re.search(r"--qtest unix=(\S+)", wholes[0]):
