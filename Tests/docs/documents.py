@@ -75,7 +75,7 @@ def block_commands(document, block):
         if commands and (commands[-1].endswith("\\") or commands[-1].count("'") % 2):
             commands[-1] += "\n" + line
         elif STARTS.match(line):
-            commands.append(line)
+            commands.append(re.sub(r"\s+# .*", "", line))
         else:
             unknown.append(line)
     if commands and unknown:
