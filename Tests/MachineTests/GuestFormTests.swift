@@ -29,18 +29,36 @@ struct GuestFormTests {
         #expect(run.lines.contains { $0.name == check && $0.directive == nil })
     }
 
-    @Test("an unknown feature name fails a check, whatever was selected")
-    func unknown() throws {
-        let run = try GuestRun(append: ["only=identity", "features=packed+rainbow"])
-        #expect(run.lines.map(\.name) == ["features-offered", "identity"], "\(run.output)")
-        #expect(run.lines.map(\.passed) == [false, true])
-        #expect(run.outcome != .poweredOff)
+    @Test(
+        "a command line with a word that is not understood runs no check",
+        arguments: [
+            ("foo=bar", "foo=bar is not understood"), ("stress", "stress is not understood"),
+            ("stress=x", "stress=x is not a number"), ("cycles=", "cycles= is not a number"),
+            ("seed=18446744073709551616", "seed=18446744073709551616 is not a number"),
+            ("queue-size=7", "queue-size=7 is not a queue size"), ("queue-size=0", "queue-size=0 is not a queue size"),
+            ("queue-size=32769 features=packed", "queue-size=32769 is not a queue size"),
+            ("only=identity,flush", "only=flush selects no check"), ("only=", "only= selects no check"),
+            ("only=identity latency=4", "only=identity selects no check"),
+            ("features=packed+rainbow", "features=rainbow is not a ring feature"),
+            ("bench=mmio,cuont=5", "cuont=5 is not an option"), ("bench=mmio foo=bar", "foo=bar is not understood"),
+        ])
+    func notUnderstood(words: String, sentence: String) throws {
+        let run = try GuestRun(append: [words])
+        #expect(run.output.hasPrefix("TAP version 13\n# command line: \(sentence)"), "\(run.output)")
+        #expect(run.output.hasSuffix("\nnot ok 1 - command-line\n1..1\n"), "\(run.output)")
+        #expect(run.outcome.exitCode == 0x2a << 1 | 1)
     }
 
-    @Test("the size is the requested one, a power of two below it, or the device's maximum")
+    @Test("a benchmark of an unknown name fails")
+    func unknownBenchmark() throws {
+        let run = try GuestRun(append: ["bench=nap"])
+        #expect(run.output == "bench nap failed: no benchmark of this name\n")
+        #expect(run.outcome.exitCode == 0x2a << 1 | 1)
+    }
+
+    @Test("the size is the requested one, or the device's maximum")
     func size() throws {
-        for (requested, features, entries) in [(8, "none", 8), (5, "packed", 5), (7, "none", 4), (30000, "packed", 64)]
-        {
+        for (requested, features, entries) in [(8, "none", 8), (5, "packed", 5), (30000, "packed", 64)] {
             let run = try GuestRun(append: ["only=console-output", "queue-size=\(requested)", "features=\(features)"])
             #expect(run.outcome == .poweredOff)
             #expect(run.output.contains("# the console's queues: entries \(entries),"), "\(run.output)")

@@ -154,7 +154,7 @@ import VirtioABI
             "driverFeaturesSel", "queueSel", "shmSel", "lastFault", "violations", "drainDeadline", "resumeHeld",
             "backend", "holding", "waiting", "failing", "output", "input", "queues", "sizeMax", "size", "desc",
             "driver",
-            "device", "ready", "resetting", "completion", "waiting", "wanted", "notifications", "suppression",
+            "device", "ready", "resetting", "ending", "waiting", "wanted", "notifications", "suppression",
             "available",
             "used", "notified", "inFlight", "held", "drainLeft",
         ]

@@ -33,6 +33,7 @@ extension UAPITests {
         Pin("BlockRequest.Status.unsupported", BlockRequest.Status.unsupported, .macro("VIRTIO_BLK_S_UNSUPP")),
         Pin("BlockRequest.headerSize", BlockRequest.headerSize, layout: UAPI_BLK_HEADER_SIZE),
         Pin("BlockRequest.typeOffset", BlockRequest.typeOffset, layout: UAPI_BLK_HEADER_TYPE),
+        Pin("BlockRequest.reservedOffset", BlockRequest.reservedOffset, .specification(4)),
         Pin("BlockRequest.sectorOffset", BlockRequest.sectorOffset, layout: UAPI_BLK_HEADER_SECTOR),
         Pin("BlockRequest.idSize", BlockRequest.idSize, .macro("VIRTIO_BLK_ID_BYTES")),
         // 5.2.4.

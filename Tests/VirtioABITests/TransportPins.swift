@@ -75,6 +75,7 @@ extension UAPITests {
         Pin("DeviceID.network", DeviceID.network, .macro("VIRTIO_ID_NET")),
         Pin("DeviceID.block", DeviceID.block, .macro("VIRTIO_ID_BLOCK")),
         Pin("DeviceID.console", DeviceID.console, .macro("VIRTIO_ID_CONSOLE")),
+        Pin("DeviceID.entropy", DeviceID.entropy, .macro("VIRTIO_ID_RNG")),
     ]
 
     static let ringsPins: [Pin] = [

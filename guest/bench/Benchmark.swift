@@ -28,6 +28,8 @@ struct Benchmark {
     private var ring: UInt64 = 3
     /// The form of the queues; by default indirect descriptors and event indices, as common drivers accept.
     let form: RingForm
+    /// The last option that is not understood.
+    private(set) var unknownOption: Text?
 
     /// Nil if the command line names no benchmark.
     init?(_ commandLine: KernelCommandLine) {
@@ -38,15 +40,33 @@ struct Benchmark {
         self.form = choosesFeatures ? form : form.with([.indirectDescriptors, .eventIndex])
         name = words.removeFirst(before: UInt8(ascii: ","))
         while words.count > 0 {
-            var word = words.removeFirst(before: UInt8(ascii: ","))
-            let key = word.removeFirst(before: UInt8(ascii: "="))
-            if key.equals(Text("wait")) { halts = word.equals(Text("halt")) }
-            guard let number = word.number else { continue }
-            if key.equals(Text("count")) { count = number }
-            if key.equals(Text("depth")) { depth = max(number, 1) }
-            if key.equals(Text("size")) { size = max(number, 1) }
-            if key.equals(Text("ring")) { ring = number }
+            let option = words.removeFirst(before: UInt8(ascii: ","))
+            if !set(option) { unknownOption = option }
         }
+    }
+
+    /// Sets the option `KEY=VALUE`; returns whether it is understood.
+    private mutating func set(_ option: Text) -> Bool {
+        var value = option
+        if value.removePrefix("wait=") {
+            halts = value.equals(Text("halt"))
+            return halts || value.equals(Text("pause"))
+        }
+        let key = value.removeFirst(before: UInt8(ascii: "="))
+        guard let number = value.number else { return false }
+        if key.equals(Text("count")) {
+            count = number
+        } else if key.equals(Text("depth")) {
+            depth = max(number, 1)
+        } else if key.equals(Text("size")) {
+            size = max(number, 1)
+        } else if key.equals(Text("ring")) {
+            ring = number
+            return number == 0 || number == 3
+        } else {
+            return false
+        }
+        return true
     }
 
     /// Runs the benchmark in ring 0 or 3.

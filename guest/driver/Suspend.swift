@@ -53,8 +53,9 @@ struct Suspend {
 
     /// Polls until Status reads `new`. Fails if it reads anything but `old` before.
     @inline(never)
-    func awaitStatus(_ new: UInt32, from old: UInt32, _ what: StaticString) throws(Failure) {
-        let deadline = Deadline()
+    func awaitStatus(
+        _ new: UInt32, from old: UInt32, _ what: StaticString, within deadline: Deadline = Deadline()
+    ) throws(Failure) {
         while true {
             let status = device.status
             if status == new { return }

@@ -1,13 +1,4 @@
-// The kernel command line: words separated by spaces.
-//
-//   virtio_mmio.device=SIZE@ADDRESS:GSI   a device window; repeated, in any order
-//   only=NAME[,NAME]                      runs these checks only
-//   input=TEXT                            the host sends TEXT to the console
-//   features=NAME[+NAME...]               accepts these ring features only (RingForm.swift); `none` accepts none
-//   queue-size=N                          queues of N entries, at most what the device allows
-//   cycles=N                              suspend-cycles runs N rounds; default 200
-//   disk=N                                the writable disk under test is blkN; default: the first writable disk
-//   stress=N, records=N, latency=N        runs only that check, with N iterations; more options in stress/Load.swift
+// The kernel command line: words separated by spaces. KnownWord.swift lists them.
 
 /// The kernel command line.
 struct KernelCommandLine {
@@ -42,12 +33,11 @@ struct KernelCommandLine {
     /// The number after `key` in the last word that begins with it; nil if there is none.
     func number(_ key: StaticString) -> UInt64? {
         var number: UInt64?
-        forEach(key) { number = $0.number ?? number }
+        forEach(key) { number = $0.number }
         return number
     }
 
-    /// The form of the queues, and whether the command line names features. An unknown name is treated as a feature
-    /// that no device offers.
+    /// The form of the queues, and whether the command line names features.
     func form() -> (form: RingForm, choosesFeatures: Bool) {
         var form = RingForm()
         var choosesFeatures = false
@@ -56,11 +46,10 @@ struct KernelCommandLine {
             choosesFeatures = true
             while list.count > 0 {
                 let name = list.removeFirst(before: UInt8(ascii: "+"))
-                if name.equals(Text("none")) { continue }
-                form.features.formUnion(RingFeature.named(name) ?? RingFeature.unknown)
+                form.features.formUnion(RingFeature.named(name) ?? [])
             }
         }
-        form.queueSize = number("queue-size=").map { UInt32(truncatingIfNeeded: min(max($0, 1), 32768)) }
+        form.queueSize = number("queue-size=").flatMap { form.queueSize($0) }
         return (form, choosesFeatures)
     }
 

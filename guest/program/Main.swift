@@ -7,22 +7,12 @@ func guestMain(startInfo: UInt64) -> Never {
     let commandLine = KernelCommandLine(startInfo: startInfo)
     Interrupts.start()
     enableInterrupts()
-    if let benchmark = Benchmark(commandLine) { benchmark.begin(startInfo) }
+    let error = commandLine.error
+    if error == nil, let benchmark = Benchmark(commandLine) { benchmark.begin(startInfo) }
     let board = Board(commandLine)
     if let console = board.console { EmergencyConsole.use(console) }
     var suite = Suite(commandLine, board)
-    if board.load.isWanted {
-        suite.run(board.load)
-    } else {
-        suite.run(transportChecks)
-        suite.run(consoleChecks)
-        suite.run(blockChecks)
-        suite.run(entropyChecks)
-        suite.run(interruptChecks)
-        suite.run(ringChecks)
-        suite.run(suspendChecks)
-        suite.run(suspendedChecks)
-    }
+    if let error { suite.reject(error) } else { suite.run() }
     suite.finish()
     if suite.failed { ProgramExit.failure() }
     ProgramExit.success()

@@ -1,6 +1,23 @@
 // Runs checks and reports them in the Test Anything Protocol, version 13, through the console's transmit queue. Some
 // checks use the console themselves, so it is initialised again after every check.
 
+/// Calls `body` with each check of a run, in order: the load checks that the command line selects, or else the suite.
+func forEachCheck(_ load: LoadOptions, _ body: (Check) -> Void) {
+    if load.isWanted { return forEachCheck(of: load, body) }
+    forEach(transportChecks, body)
+    forEach(consoleChecks, body)
+    forEach(blockChecks, body)
+    forEach(entropyChecks, body)
+    forEach(interruptChecks, body)
+    forEach(ringChecks, body)
+    forEach(suspendChecks, body)
+    forEach(suspendedChecks, body)
+}
+
+private func forEach<let count: Int>(_ checks: [count of Check], _ body: (Check) -> Void) {
+    for index in checks.indices { body(checks[index]) }
+}
+
 /// A check with its stable name.
 struct Check: Sendable {
     let name: StaticString
@@ -26,8 +43,25 @@ struct Suite {
         self.board = board
         openOutput()
         put("TAP version 13\n")
+    }
+
+    /// Runs the selected checks in their order.
+    mutating func run() {
         describeForm()
         if board.choosesFeatures { checkFeatures() }
+        forEachCheck(board.load) { run($0) }
+    }
+
+    /// Reports a command line that is not understood as the only check, and as failed.
+    mutating func reject(_ error: CommandLineError) {
+        number &+= 1
+        failed = true
+        put("# command line: ")
+        put(Text(error.key))
+        put(error.value)
+        put(" ")
+        put(error.reason)
+        put("\nnot ok 1 - command-line\n")
     }
 
     /// Reports the form of the queues if it is not the default.
@@ -59,17 +93,12 @@ struct Suite {
         if missing.isEmpty { return report("features-offered", nil, nil) }
         put("# not offered by every device:")
         put(names: missing)
-        put(missing.contains(RingFeature.unknown) ? " and an unknown name\n" : "\n")
+        put("\n")
         report(
             "features-offered",
             board.hasTestDevice
                 ? .unexpected("features offered", expected: board.form.features.rawValue, actual: offered.rawValue)
                 : .skipped("not vmm's devices"), nil)
-    }
-
-    /// Runs the checks in their order.
-    mutating func run<let count: Int>(_ checks: [count of Check]) {
-        for index in checks.indices { run(checks[index]) }
     }
 
     /// Runs one check on a cleared board, if the command line selects it.
@@ -175,9 +204,10 @@ struct Suite {
         }
     }
 
+    private mutating func put(_ literal: StaticString) { put(Text(literal)) }
+
     @inline(never)
-    private mutating func put(_ literal: StaticString) {
-        let text = Text(literal)
+    private mutating func put(_ text: Text) {
         for index in 0..<text.count { put(text[index]) }
     }
 

@@ -51,13 +51,14 @@ struct Text {
         return true
     }
 
-    /// The text as a number: decimal or 0x, with an optional suffix K or M; nil if it is not a number.
+    /// The text as a number: decimal or 0x, with an optional suffix K or M; nil if it is not a number of 64 bits.
     var number: UInt64? {
         var digits = self
         let radix: UInt64 = digits.removePrefix("0x") ? 16 : 10
         var value: UInt64 = 0
         var index: UInt64 = 0
         while index < digits.count, let digit = Text.digit(digits[index]), digit < radix {
+            guard value <= (.max &- digit) / radix else { return nil }
             value = value &* radix &+ digit
             index &+= 1
         }

@@ -1,14 +1,4 @@
-// Checks that load the disk. The command line selects one of them, which then runs alone:
-//
-//   stress=N          N requests of all kinds, many in flight, suspends between and during them (StressCheck.swift)
-//   records=N         N numbered records, each reported on the console once it is flushed (RecordsCheck.swift)
-//   latency=N         N suspends of an idle disk, N / 4 of a loaded one, one of a stuck one (LatencyCheck.swift)
-//   quiet=N           all devices suspended during N reads of each Status (LatencyCheck.swift)
-//   seed=N            seed of the random numbers and of the data; default 1
-//   queues=N          number of request queues, at most 4 and what the device has; default 1
-//   depth=N           maximum number of requests in flight per queue
-//   suspend-every=N   one suspend per N requests on average; 0 for none, default 40
-//   errors=N          maximum number of requests that may fail with an I/O error; default 0
+// Checks that load the disk. The command line selects one of them, which then runs alone; its options are in KnownWord.swift.
 
 /// Options of the load checks.
 struct LoadOptions {
@@ -38,14 +28,12 @@ struct LoadOptions {
     var isWanted: Bool { requests != nil || records != nil || latency != nil || quiet != nil }
 }
 
-extension Suite {
-    /// Runs the load checks that the command line selects.
-    mutating func run(_ load: LoadOptions) {
-        if load.requests != nil { run([Check("stress", stress)]) }
-        if load.records != nil { run([Check("records", records)]) }
-        if load.latency != nil { run([Check("suspend-latency", suspendLatency)]) }
-        if load.quiet != nil { run([Check("suspend-quiet", suspendQuiet)]) }
-    }
+/// Calls `body` with the load checks that the command line selects.
+func forEachCheck(of load: LoadOptions, _ body: (Check) -> Void) {
+    if load.requests != nil { body(Check("stress", stress)) }
+    if load.records != nil { body(Check("records", records)) }
+    if load.latency != nil { body(Check("suspend-latency", suspendLatency)) }
+    if load.quiet != nil { body(Check("suspend-quiet", suspendQuiet)) }
 }
 
 /// Pseudo-random numbers (xorshift), reproducible from the seed.

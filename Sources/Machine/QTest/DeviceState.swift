@@ -82,7 +82,7 @@ extension Inspection.Queue {
         [
             "sizeMax": .count(sizeMax), "size": .count(size), "desc": .bits(descriptorArea, digits: 16),
             "driver": .bits(driverArea, digits: 16), "device": .bits(deviceArea, digits: 16), "ready": .bool(isReady),
-            "resetting": .bool(isResetting), "completion": .bool(isEnding),
+            "resetting": .bool(isResetting), "ending": .bool(isEnding),
             "waiting": waiting.map { .count($0) } ?? .null,
             "wanted": .bool(isWanted), "notifications": .count(notifications),
             "suppression": suppression.map { .bits($0, digits: 4) } ?? .null, "available": available?.json ?? .null,

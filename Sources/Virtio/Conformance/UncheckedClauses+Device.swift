@@ -4,7 +4,7 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyClauses + deviceStatements
+        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + deviceStatements
             + deviceSuspendClauses + suspendStatements + suspendDecisions
     }
 

@@ -2,7 +2,7 @@
 
 extension Clause {
     /// All unchecked clauses on drivers.
-    static var otherDriverClauses: [Clause] { baseDriverClauses + driverSuspendClauses }
+    static var otherDriverClauses: [Clause] { baseDriverClauses + entropyDriverClauses + driverSuspendClauses }
 
     /// VIRTIO 1.4, except SUSPEND.
     static var baseDriverClauses: [Clause] {

@@ -12,17 +12,21 @@ extension Check {
 }
 
 extension Clause {
-    /// The clauses that no check covers.
-    static let entropyClauses = [
+    /// The clause on its driver that no check covers.
+    static let entropyDriverClauses = [
         Clause(
             "5.4.6.1-2", .driver, .must,
             "The driver must read from the used length how many random bytes the device wrote.",
             cause: "the whole buffer taken for random, and the rest of it known to others",
-            remedy: "Use no more bytes than the used length says."),
+            remedy: "Use no more bytes than the used length says.")
+    ]
+
+    /// The clause on the device.
+    static let entropyDeviceClauses = [
         Clause(
             "5.4.6.2-1", .device, .must,
             "The device must write one or more random bytes into the buffer, and may use less than the whole buffer.",
             cause: "a buffer used with length 0 when the host has no random bytes yet",
-            remedy: "Wait for the host's random bytes before the buffer is used."),
+            remedy: "Wait for the host's random bytes before the buffer is used.")
     ]
 }

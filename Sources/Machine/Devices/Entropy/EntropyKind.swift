@@ -5,12 +5,15 @@ import VirtioABI
 
 extension Machine.Configuration {
     /// An entropy device.
-    public struct EntropyDevice: Equatable, Sendable {
+    public struct EntropyDevice: Equatable, Sendable, CustomStringConvertible {
         /// The bytes are a fixed sequence that depends on this number alone; nil for the host's random bytes, and in a qtest machine,
         /// whose answers do not change, for 0.
         public var seed: UInt64?
         /// What it offers.
         public var offer = Offer()
+
+        /// The source of the bytes, as the option has it.
+        public var description: String { seed.map { "seed=\($0)" } ?? "host" }
 
         /// The host's random bytes.
         public init() {}
