@@ -101,7 +101,7 @@ extension MachineError.DiskProblem {
             "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked:
-            "is locked: it is named twice, or another program uses it; end that program or use a copy"
+            "is in use: it is named twice, or locked by another program; end that program or use a copy"
         case .notDirect: "is on a file system without O_DIRECT (transfers past the page cache); leave ,direct out"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
         case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
