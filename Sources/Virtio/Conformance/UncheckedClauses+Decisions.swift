@@ -25,7 +25,7 @@ extension Clause {
                 cause: "a completion that takes no lock", remedy: "Change Status under the lock that completions take."),
             Clause(
                 "D-5", .device, .decision,
-                "A suspended device ignores writes that would set up its queues or features, and to its configuration space.",
+                "A suspended device ignores writes to its configuration space, to DriverFeatures and to what sets up a queue.",
                 cause: "only the queues suspended", remedy: "Check the phase before every write to a register."),
             Clause(
                 "D-6", .device, .decision,
@@ -66,9 +66,9 @@ extension Clause {
                 remedy: "End every transition in its value or in DEVICE_NEEDS_RESET."),
             Clause(
                 "D-14", .device, .decision,
-                "FAILED takes precedence over SUSPEND: no transition starts, a drain continues, a resume returns to suspended.",
-                cause: "a resume of a driver that has given up",
-                remedy: "Check FAILED before a request in the same write."),
+                "FAILED has no effect on SUSPEND: a driver that polls for the end of a transition reads one.",
+                cause: "a request ignored because FAILED is set: the driver polls without end",
+                remedy: "Start the transition that Status asks for, whatever FAILED is."),
             Clause(
                 "D-15", .device, .decision,
                 "A suspended console ignores an emergency write in the draft, and performs it in 1.4.",
@@ -76,9 +76,9 @@ extension Clause {
                 remedy: "Handle emerg_wr before the rule for fields, in 1.4 only."),
             Clause(
                 "D-16", .device, .decision,
-                "QueueReset written while suspended reads 1; the reset is performed first on resume.",
+                "QueueReady = 0 and QueueReset = 1 written while suspended read 1; the resume performs them first.",
                 cause: "the write dropped: QueueReset reads 0, and the driver frees a ring in use",
-                remedy: "Keep the reset pending, and perform it before any access to the queue."),
+                remedy: "Keep the stop or reset pending, and perform it before any access to the queue."),
             Clause(
                 "D-17", .device, .decision,
                 "A resume delivers in this order: Status, queue resets, held completions, configuration, ready queues, input, line.",

@@ -22,7 +22,7 @@ struct WalkKind<Device: VirtioDevice & ~Copyable> {
     let receiveQueue: Int?
 }
 
-/// A walk in progress.
+/// A random sequence of driver and host actions on one device, each compared with the oracle.
 final class RandomWalk<Device: VirtioDevice & ~Copyable> {
     let kind: WalkKind<Device>
     let driver: FakeDriver<Device>
