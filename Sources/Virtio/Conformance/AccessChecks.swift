@@ -156,6 +156,7 @@ extension MMIOTransport where Device: ~Copyable {
         conformance.markCovered(isPacked ? .packedAlignment : .splitAlignment)
         if !isPacked { conformance.markCovered(.splitSize) }
         conformance.markCovered(.addressInMemory)
+        guard memory.recorder.canLoad else { return }
         check(
             .ringEmptyWhenReady, queues[index].isEmpty,
             Evidence(queue: index, offset: UInt64(Register.queueReady.rawValue), value: 1))

@@ -134,6 +134,13 @@ import Synchronization
 
     // MARK: Replay
 
+    /// Whether a load that only a check needs is possible: a trace of a version without that check does not contain it.
+    var canLoad: Bool {
+        guard let storage = unsafe storage, unsafe storage.pointee.isReplay else { return true }
+        let rest = unsafe storage.pointee.script.dropFirst(storage.pointee.position)
+        return rest.contains { if case .load = $0 { true } else { false } }
+    }
+
     /// Makes the reads in `events` the values that `load` returns.
     func play(_ events: [Event]) {
         guard let storage = unsafe storage else { return }
