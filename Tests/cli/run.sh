@@ -72,7 +72,7 @@ expect "console a pipe without a reader" 1 "console" "$vmm" --console file=fifo
 expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
 expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
-expect "a feature nobody knows" 64 "disk" "$vmm" -d disk.img,features=+nonsense
+expect "an unknown feature" 64 "disk" "$vmm" -d disk.img,features=+nonsense
 expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
 chmod 444 disk.img
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
@@ -152,7 +152,7 @@ expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o
 expect "qtest, a driver that is refused" 65 "" \
     sh -c "printf 'readl 0xd0001050\nreadl 0xd0001070\n' | '$vmm' --qtest stdio --conform strict > out; code=\$?; grep -q 40\$ out && exit \$code"
 expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
-expect "qtest, nobody looks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
+expect "qtest without conformance checks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
 
 # A disk's write_zeroes_may_unmap.
 expect "an image with holes" 0 "" \
@@ -207,7 +207,7 @@ else
     if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null && ! $nobody test -r /dev/kvm; then
         expect "no permission for KVM" 1 "kvm group" $nobody "$vmm"
     else
-        skip "no permission for KVM" "everybody may open /dev/kvm here, or there is nobody to be"
+        skip "no permission for KVM" "every user can open /dev/kvm here, or this is not root"
     fi
     if unshare -m true 2> /dev/null; then
         expect "no /dev/kvm" 1 "there is no /dev/kvm" unshare -m sh -c "mount -t tmpfs none /dev && exec $vmm"
@@ -268,7 +268,7 @@ else
     fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
-    expect "devices nobody tells of" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
+    expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf
     expect "a serial port at stdout" 0 "" sh -c '[ "$("$1" SERIAL.elf --serial stdio)" = ok ]' sh "$vmm"

@@ -278,7 +278,7 @@ wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
-    echo "somebody wake me"
+    echo "wake me"
     check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"

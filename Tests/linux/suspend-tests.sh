@@ -78,7 +78,7 @@ for dialect in draft 1.4; do
     mkfifo /tmp/keys
     {
         exec 3> /tmp/keys
-        until grep -aq "somebody wake me" "/tmp/woken-$dialect" 2> /dev/null; do usleep 100000; done
+        until grep -aq "wake me" "/tmp/woken-$dialect" 2> /dev/null; do usleep 100000; done
         # Until it sleeps, which vmm reports on SIGQUIT.
         until grep -q "console0: suspended until" "/tmp/woken-$dialect.err"; do
             killall -QUIT vmm

@@ -228,7 +228,7 @@ def lost_at_the_end(vmm, engine):
 
 
 def storm(vmm, engine):
-    """Hundreds of signals, and stops that interrupt what waits in the kernel: nothing is lost, and nobody ends."""
+    """Hundreds of signals, and stops that interrupt what waits in the kernel: nothing is lost, and vmm does not end."""
     image(sectors=8192)
     with Machine(vmm, *disk(engine), "-a", "disk=2", *stressed(800)) as machine:
         sent = 0
