@@ -124,7 +124,7 @@ struct BlockFramingTests {
     @Test("Split at random positions", arguments: FramedRequest.all)
     func random(request: FramedRequest) {
         let whole = request.run(cuts: [])
-        var noise = Noise(seed: UInt64(request.kind))
+        var noise = SplitMix64(seed: UInt64(request.kind))
         for _ in 0..<100 {
             let cuts = (0..<Int.random(in: 1..<14, using: &noise)).map { _ in
                 Int.random(in: 1..<request.count, using: &noise)

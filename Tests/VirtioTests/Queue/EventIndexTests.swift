@@ -244,7 +244,7 @@ struct EventIndexTests {
     @Test(
         "A driver that notifies only when asked has every buffer used, in any order of events", arguments: Form.rings)
     func neverStuck(form: Form) {
-        var noise = Noise(seed: 5)
+        var noise = SplitMix64(seed: 5)
         let driver = FourQueuesDriver(form: form)
         driver.bringUp(queueSize: form.packed ? 7 : 8)
         var waiting = 0

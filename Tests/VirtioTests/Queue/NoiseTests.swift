@@ -5,20 +5,6 @@ import Testing
 import Virtio
 import VirtioABI
 
-/// SplitMix64.
-struct Noise: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-        return word ^ word >> 31
-    }
-}
-
 @Suite("Noise")
 struct NoiseTests {
     func expectWorksAfterReset(_ driver: BlockDriver) {
@@ -32,7 +18,7 @@ struct NoiseTests {
 
     @Test("Rings full of noise", arguments: UInt64(1)...8)
     func rings(seed: UInt64) {
-        var noise = Noise(seed: seed)
+        var noise = SplitMix64(seed: seed)
         let driver = BlockDriver()
         for _ in 0..<100 {
             driver.bringUp(accepting: [.version1], queueSize: 8)
@@ -58,7 +44,7 @@ struct NoiseTests {
 
     @Test("Registers written at random", arguments: UInt64(1)...8, [SuspendDialect?.none, .draft, .ratified])
     func registers(seed: UInt64, dialect: SuspendDialect?) {
-        var noise = Noise(seed: seed)
+        var noise = SplitMix64(seed: seed)
         let driver = BlockDriver(suspend: dialect)
         driver.bringUp(queueSize: 8)
         for _ in 0..<3000 {

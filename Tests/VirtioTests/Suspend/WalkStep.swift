@@ -1,21 +1,6 @@
 // The steps of a random walk: generation and shrinking. A step is a value that is valid in every state, possibly
 // without effect, so a list of steps and any part of it can be repeated.
 
-/// The generator SplitMix64: a seed gives the same walk on every platform.
-struct SplitMix64 {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
-    }
-}
-
 /// One step. `pick` selects among the candidates present when the step is made.
 struct WalkStep: CustomStringConvertible {
     enum Kind: CaseIterable {
