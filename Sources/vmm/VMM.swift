@@ -47,7 +47,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, none.",
+            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, both, none.",
             valueName: "way"))
     var discovery = Machine.Configuration.Discovery.auto
 

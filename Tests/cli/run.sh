@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -259,6 +259,13 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
+    expect "the MP table has every processor" 15 "" "$vmm" MP_TABLE.elf -c 8
+    expect "and is there by both ways" 15 "and by an MP table" "$vmm" MP_TABLE.elf -c 8 --discovery both -v
+    expect "but not with ACPI alone" 127 "" "$vmm" MP_TABLE.elf --discovery acpi
+    expect "the clock tells the year" $((($(date -u +%Y) - 2000) * 2 + 1)) "" "$vmm" CLOCK.elf
+    expect "the timer counts" 0 "powered off" "$vmm" PIT.elf
+    expect "a panic" 34 "the guest panicked" "$vmm" PANIC.elf
+    expect "and the output before it" 0 "" sh -c '[ "$("$1" PANIC.elf)" = ! ]' sh "$vmm"
     # The main thread's clone3 calls: signals, console0, then the vCPUs, of which 0 is the last.
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \

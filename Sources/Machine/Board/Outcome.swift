@@ -11,6 +11,8 @@ extension Machine {
         case debugExit(UInt32)
         /// A triple fault, or a failure of KVM; the message for the user.
         case crashed(String)
+        /// The pvpanic port: the guest's kernel panicked.
+        case panicked
         /// A signal, or a key that stands for SIGINT.
         case stopped(signal: Int32)
         /// The run's timeout has passed.
@@ -25,6 +27,7 @@ extension Machine {
             case .reset: 32
             case .debugExit(let value): Int32(truncatingIfNeeded: (value << 1 | 1) & 0xff)
             case .crashed: 33
+            case .panicked: 34
             case .stopped(let signal): 128 + signal
             case .timedOut: 124
             }
@@ -37,6 +40,7 @@ extension Machine {
             case .reset: "the guest reset the machine"
             case .debugExit(let value): "the guest wrote \(value) to the debug-exit port"
             case .crashed(let details): details
+            case .panicked: "the guest panicked"
             case .stopped(let signal): "stopped by signal \(signal)"
             case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
