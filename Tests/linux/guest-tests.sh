@@ -94,6 +94,17 @@ readOnlyRoot() {
 
 messages() { :; }
 
+# The system is powered off while disks are read and written all the time, by requests that are not waited for.
+poweringOff() {
+    export LD_LIBRARY_PATH
+    LD_LIBRARY_PATH=$(cat /ld-path)
+    for disk in vdb vdc; do
+        /bin/fio --name=$disk --filename=/dev/$disk --rw=randrw --bs=512 --ioengine=libaio --direct=1 --iodepth=4 --time_based \
+            --runtime=100 --thread > /dev/null 2>&1 &
+        until [ "$(awk '{ print $5 }' /sys/block/$disk/stat)" -gt 100 ]; do usleep 20000; done
+    done
+}
+
 # MARK: Suspension. Parameters of the module suspend_tests.
 parameters=/sys/module/suspend_tests/parameters
 # sleepFor MILLISECONDS: suspends the system to idle, and wakes it so long after its devices are suspended.
