@@ -286,10 +286,18 @@ wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
-    echo "wake me"
+    echo "type now"
     check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"
+}
+
+# The same, and nothing but a timer wakes the system.
+wokenByTimer() {
+    echo "type now"
+    check "the system sleeps" sleepFor 4000
+    read -r line
+    check "and what was typed meanwhile is there" is "$line" "good morning"
 }
 
 # For drivers with a mistake.
