@@ -63,14 +63,21 @@ public final class Machine: @unchecked Sendable {
             try TraceWriter(path: path, time: MonotonicTime())
         }
         let keys = EscapeKeyTarget()
-        let factory = DeviceFactory(
+        var factory = DeviceFactory(
             configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
             trace: trace, hooks: hooks
         ) { [completion] action in
             switch action {
-            case .quit: completion.report(.stopped(signal: 2))
+            case .quit: completion.report(.quit)
             case .help: Log.say(EscapeKeys.text)
             case .inform: keys.machine?.diagnose()
+            }
+        }
+        // The built-in guest wakes by itself.
+        if configuration.kernel != nil {
+            factory.onWaitingInput = { device in
+                guard serial?.canWake != true else { return }
+                Log.say("input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))")
             }
         }
         devices = try plan.makeDevices(factory)
@@ -158,6 +165,14 @@ public final class Machine: @unchecked Sendable {
         let most: Int
         do throws(KVMError) { most = try hypervisor.maximumVCPUs() } catch { throw .kvm(error) }
         guard count <= most else { throw .tooManyProcessors(most: most) }
+    }
+
+    /// What makes input at a suspended device wake the guest.
+    private static func wayToWake(_ serial: SerialPort?) -> String {
+        serial == nil
+            ? "with --serial there is a serial port whose ring indicator can"
+            : "the serial port's ring indicator can, once the guest enables that (Linux: hold /dev/ttyS0 open, stty -clocal, "
+                + "power/wakeup enabled)"
     }
 
     // MARK: Parts

@@ -12,6 +12,8 @@ public enum Ports {
     public static let keyboardReset: UInt8 = 0xfe
     /// A write of v ends `vmm` with exit code (v << 1) | 1, as QEMU's isa-debug-exit does.
     public static let debugExit: UInt16 = 0xf4
+    /// The value that the built-in guest writes there when it fails.
+    public static let guestFailed: UInt32 = 0x2a
     /// pvpanic (QEMU's docs/specs/pvpanic): a read returns the events it knows, a write reports some.
     public static let panic: UInt16 = 0x505
     /// The guest panicked.

@@ -271,15 +271,28 @@ struct Run: ParsableCommand {
             )
         }
         let code = exitCode(outcome, conformance)
-        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
+        let ending =
+            builtIn && outcome == .debugExit(Ports.guestFailed)
+            ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
+        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
+        sayRefusals(conformance, exitCode: code)
         if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
         return code
     }
 
-    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if a signal stopped it.
+    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if the user stopped it.
     private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
-        if case .stopped = outcome { return outcome.exitCode }
-        return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
+        switch outcome {
+        case .stopped, .quit: outcome.exitCode
+        default: conform == .strict && conformance.bindingViolations != nil ? 65 : outcome.exitCode
+        }
+    }
+
+    /// Says which devices refused their driver in a strict run, and for which clauses.
+    private func sayRefusals(_ conformance: [ConformanceReport], exitCode: Int32) {
+        guard conform == .strict, let violations = conformance.bindingViolations else { return }
+        let reason = exitCode == 65 ? "exit code 65, because " : ""
+        Log.say("\(reason)--conform strict refused the driver of \(violations); vmm explain CLAUSE says more")
     }
 
     /// Makes the devices, which a qtest client drives until it leaves.
@@ -295,6 +308,7 @@ struct Run: ParsableCommand {
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
         if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        sayRefusals(machine.conformance, exitCode: code)
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
     }

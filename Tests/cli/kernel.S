@@ -194,6 +194,31 @@ number:                         // from two decimal digits
     mov $0x34, %al
     out %al, %dx
     jmp .
+#elif defined(PROMPT)
+    // "ok" without the end of a line, and power off.
+    mov $0x3f8, %dx
+    mov $'o', %al
+    out %al, %dx
+    mov $'k', %al
+    out %al, %dx
+    mov $0x600, %dx
+    mov $0x34, %al
+    out %al, %dx
+    jmp .
+#elif defined(TALK)
+    // 70000 letters by the console's emergency write, from "a" to "p" again and again, then one to the serial port.
+    xor %ecx, %ecx
+    mov $0xd0000108, %edi
+1:  mov %ecx, %eax
+    and $15, %eax
+    add $'a', %eax
+    mov %eax, (%edi)
+    inc %ecx
+    cmp $70000, %ecx
+    jb 1b
+    mov $0x3f8, %dx
+    out %al, %dx
+    jmp .
 #elif defined(CHATTER)
     // "chatter" and a new line, again and again.
     mov $0x3f8, %dx

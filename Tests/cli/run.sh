@@ -151,6 +151,10 @@ expect "see it" 0 "" sh -c "'$vmm' trace-view t.json | python3 -m json.tool > /d
 expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o /missing/v.json
 expect "qtest, a driver that is refused" 65 "" \
     sh -c "printf 'readl 0xd0001050\nreadl 0xd0001070\n' | '$vmm' --qtest stdio --conform strict > out; code=\$?; grep -q 40\$ out && exit \$code"
+expect "and says why" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 4.2.2.2-3; vmm explain" \
+    sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --conform strict > out"
+expect "and in a run that timed out" 65 "strict refused the driver of blk0, which broke 4.2.2.2-3" sh -c \
+    "exec 3<> fifo; echo readl 0xd0001050 >&3; '$vmm' --qtest stdio --conform strict --timeout 200ms <&3 > out"
 expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
 expect "qtest without conformance checks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
 
@@ -247,7 +251,9 @@ else
         "$vmm" STALL.elf --timeout 300ms
     expect "the requests of the built-in guest's suite" 0 "" sh -c \
         "'$vmm' --suspend draft --trace guest.json > out && '$vmm' trace-view guest.json -o guest.view && '$here/../trace/spans.py' guest.json guest.view > spans || { cat spans >&2; exit 1; }"
-    expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
+    expect "the built-in guest is refused" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 2.2.1-1" \
+        "$vmm" --suspend draft --conform strict -a only=features-refused
+    expect "a suite that fails" 85 "SUSPEND draft: the built-in guest failed: its lines \"not ok\"" "$vmm" -a only=nothing
     expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.

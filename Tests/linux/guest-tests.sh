@@ -94,6 +94,14 @@ readOnlyRoot() {
 
 messages() { :; }
 
+# The system is powered off while disks are read all the time, each request with a notification of its own.
+poweringOff() {
+    for disk in /sys/block/vd[b-z]; do
+        while :; do dd if=/dev/$(basename $disk) of=/dev/null bs=512 iflag=direct 2> /dev/null; done &
+        until [ "$(awk '{ print $1 }' $disk/stat)" -gt 20 ]; do usleep 20000; done
+    done
+}
+
 # MARK: Suspension. Parameters of the module suspend_tests.
 parameters=/sys/module/suspend_tests/parameters
 # sleepFor MILLISECONDS: suspends the system to idle, and wakes it so long after its devices are suspended.
@@ -278,10 +286,18 @@ wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
-    echo "wake me"
+    echo "type now"
     check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"
+}
+
+# The same, and nothing but a timer wakes the system.
+wokenByTimer() {
+    echo "type now"
+    check "the system sleeps" sleepFor 4000
+    read -r line
+    check "and what was typed meanwhile is there" is "$line" "good morning"
 }
 
 # For drivers with a mistake.

@@ -13,8 +13,10 @@ extension Machine {
         case crashed(String)
         /// The pvpanic port: the guest's kernel panicked.
         case panicked
-        /// A signal, or a key that stands for SIGINT.
+        /// A signal.
         case stopped(signal: Int32)
+        /// Ctrl-A x, which exits as SIGINT does.
+        case quit
         /// The run's timeout has passed.
         case timedOut
         /// The qtest client closed its connection.
@@ -29,6 +31,7 @@ extension Machine {
             case .crashed: 33
             case .panicked: 34
             case .stopped(let signal): 128 + signal
+            case .quit: 128 + 2
             case .timedOut: 124
             }
         }
@@ -42,6 +45,7 @@ extension Machine {
             case .crashed(let details): details
             case .panicked: "the guest panicked"
             case .stopped(let signal): "stopped by signal \(signal)"
+            case .quit: "stopped by Ctrl-A x"
             case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
             }

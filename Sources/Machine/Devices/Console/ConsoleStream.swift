@@ -1,5 +1,6 @@
 // The buffers between one port of the console's model and its host end, of fixed size. Output is buffered, so a guest that spins
-// until its transmit buffer is used does not wait for a slow terminal. When the buffer is full, requests of this port wait.
+// until its transmit buffer is used does not wait for a slow terminal. When the buffer is full, requests of this port wait; before the
+// first peer of a socket or pseudo-terminal has connected, the oldest output is dropped instead.
 
 import Glibc
 import Virtio
@@ -21,6 +22,10 @@ final class ConsoleStream {
     /// Input that the model had no room for.
     var backlog: [UInt8] = []
     private(set) var output: [UInt8] = []
+    /// The newest output is kept for the first peer.
+    private(set) var keepsNewest: Bool
+    /// Bytes of output that were dropped because newer ones came.
+    private var dropped = 0
     /// Transmit requests, of which the first `current` are copied to `output`, and `copied` bytes of the next.
     var batch: Batch<Console.Request>
     private(set) var current = 0
@@ -34,6 +39,7 @@ final class ConsoleStream {
         keys = escapeKeys ? EscapeKeys() : nil
         batch = Batch(longestChain: longestChain)
         reportedOpen = port == 0
+        keepsNewest = end.awaitsFirstPeer
         output.reserveCapacity(Self.outputRoom)
     }
 
@@ -63,20 +69,38 @@ final class ConsoleStream {
 
     /// Appends the bytes of `data` from `offset` on, as far as there is room. Returns their number.
     private func append(_ data: Segments, from offset: Int) -> Int {
-        let before = output.count
-        var skip = offset
+        var (skip, taken) = (offset, 0)
         data.forEach { buffer in
             let start = min(skip, buffer.count)
-            let count = min(buffer.count - start, Self.outputRoom - output.count)
-            unsafe output.append(contentsOf: UnsafeRawBufferPointer(start: buffer.base + start, count: count))
+            let count = makeRoom(for: buffer.count - start)
+            // Of more than the buffer's room the end is kept.
+            let kept = min(count, Self.outputRoom)
+            unsafe output.append(
+                contentsOf: UnsafeRawBufferPointer(start: buffer.base + start + count - kept, count: kept))
             skip -= start
+            taken += count
         }
-        return output.count - before
+        return taken
     }
 
     /// Appends one byte, if there is room.
     func append(_ byte: UInt8) {
-        if output.count < Self.outputRoom { output.append(byte) }
+        if makeRoom(for: 1) > 0 { output.append(byte) }
+    }
+
+    /// How many of `count` bytes to take now: as many as there is room for, or all, where the oldest output makes room.
+    private func makeRoom(for count: Int) -> Int {
+        let room = Self.outputRoom - output.count
+        guard count > room, keepsNewest else { return min(count, room) }
+        dropped += count - room
+        output.removeFirst(min(output.count, count - room))
+        return count
+    }
+
+    /// The first peer has connected, and gets the output that was kept. Returns how many bytes before it were dropped.
+    func peerConnected() -> Int {
+        keepsNewest = false
+        return dropped
     }
 
     /// Removes the first `count` bytes of output, which were written.

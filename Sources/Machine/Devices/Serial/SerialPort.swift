@@ -83,6 +83,9 @@ final class SerialPort: @unchecked Sendable {
         }
     }
 
+    /// Whether a ring-indicator change interrupts the guest: it has enabled that.
+    var canWake: Bool { lock.locked { uart.interruptsOnRing } }
+
     // MARK: The thread
 
     private func serve() {

@@ -50,6 +50,9 @@ struct UART: Sendable {
     /// The level of the interrupt output.
     var interrupts: Bool { cause != nil }
 
+    /// Whether a ring-indicator change raises the interrupt output.
+    var interruptsOnRing: Bool { interruptEnable & Enable.modemStatus != 0 }
+
     /// Sets whether a byte can be transmitted.
     mutating func setRoom(_ room: Bool) {
         if room && !hasRoom { emptyInterruptPending = true }
