@@ -117,7 +117,7 @@ extension Machine {
         public var testDevice = false
         /// Processors, 1 to 254.
         public var processors = 1
-        /// The target of the serial port's output; nil for no serial port. Its ring indicator changes when a suspended device first
+        /// The host end of the serial port; nil for no serial port. Its ring indicator changes when a suspended device first
         /// defers an event.
         public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
@@ -132,7 +132,8 @@ extension Machine {
         public var ports: [Port] = []
         /// The output files of the console, its ports and the serial port keep what is in them, and more is appended.
         public var appendsOutput = false
-        /// Whether the console's input is searched for the escape key Ctrl-A: it is a terminal in raw mode.
+        /// Whether the input of the console or serial port at `.stdio` is searched for the escape key Ctrl-A: it is a terminal in raw
+        /// mode.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.
         public var suspend: SuspendDialect? = .draft

@@ -47,8 +47,19 @@ public final class Machine: @unchecked Sendable {
         try Self.checkProcessors(processors, hypervisor)
         // 50 us of the start, for kernels that measure their clocks by it: not the built-in guest, nor those that use ACPI alone.
         vm = try SharedVM(hypervisor, ram, hasPIT: configuration.kernel != nil && kernel.discovery != .acpi)
+        let keys = EscapeKeyTarget()
+        let onKey: @Sendable (EscapeKeys.Action) -> Void = { [completion] action in
+            switch action {
+            case .quit: completion.report(.quit)
+            case .help: Log.say(EscapeKeys.text)
+            case .inform: keys.machine?.diagnose()
+            }
+        }
         let serial = try serialEnd.map { [vm] (end) throws(MachineError) in
-            try SerialPort(end, line: vm.line(gsi: SerialPort.gsi))
+            try SerialPort(
+                end, line: vm.line(gsi: SerialPort.gsi),
+                escapeKeys: configuration.escapeKeys && configuration.serial == .stdio,
+                onKey: onKey)
         }
         self.serial = serial
         stallAfter = configuration.stallAfter
@@ -62,22 +73,16 @@ public final class Machine: @unchecked Sendable {
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
-        let keys = EscapeKeyTarget()
         var factory = DeviceFactory(
             configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
-            trace: trace, hooks: hooks
-        ) { [completion] action in
-            switch action {
-            case .quit: completion.report(.quit)
-            case .help: Log.say(EscapeKeys.text)
-            case .inform: keys.machine?.diagnose()
-            }
-        }
+            trace: trace, hooks: hooks, onEscapeKey: onKey)
         // The built-in guest wakes by itself.
         if configuration.kernel != nil {
             factory.onWaitingInput = { device in
                 guard serial?.canWake != true else { return }
-                Log.say("input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))")
+                Log.say(
+                    "input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))"
+                )
             }
         }
         devices = try plan.makeDevices(factory)
@@ -145,7 +150,10 @@ public final class Machine: @unchecked Sendable {
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
     /// The host may have changed: tells the guest of a terminal or a disk of another size, and reads the terminal again.
-    public func hostChanged() { for device in devices { device.hostChanged() } }
+    public func hostChanged() {
+        for device in devices { device.hostChanged() }
+        serial?.hostChanged()
+    }
 
     private func makeVCPUs() throws(MachineError) {
         do throws(KVMError) {

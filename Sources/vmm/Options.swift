@@ -54,18 +54,13 @@ struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
     init(target: ConsoleTarget?) { self.target = target }
 
     init?(argument: String) {
-        switch ConsoleTarget(Substring(argument)) {
-        // Standard input belongs to the console.
-        case .stdio: target = .descriptors(input: nil, output: 1)
-        case .file(let path): target = .file(path)
-        case nil where argument == "off": target = nil
-        default: return nil
-        }
+        target = argument == "off" ? nil : ConsoleTarget(Substring(argument))
+        if target == nil, argument != "off" { return nil }
     }
 
     var description: String { "off" }
     var defaultValueDescription: String { description }
-    static var allValueStrings: [String] { ["off", "stdio", "file=PATH"] }
+    static var allValueStrings: [String] { ["off", "stdio", "null", "pty", "unix=PATH", "file=PATH"] }
 }
 
 /// `auto` or a boot protocol.

@@ -101,8 +101,9 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
+            A 16550A at port 0x3f8, COM1: off, stdio (shares standard output with the console; input is the console's, unless that \
+            is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
+            which can wake a guest.
             """,
             valueName: "target"))
     var serial = SerialOption(target: nil)
@@ -345,10 +346,17 @@ struct Run: ParsableCommand {
         configuration.console = console?.target ?? (qtest == nil || qtest?.target == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
-        guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
+        // Standard input belongs to one of the two.
+        let isSerialInteractive = configuration.serial == .stdio && configuration.console != .stdio
+        if configuration.serial == .stdio, !isSerialInteractive {
+            configuration.serial = .descriptors(input: nil, output: 1)
+        }
+        guard configuration.console == .stdio || isSerialInteractive, Terminal.isInteractive else {
+            return configuration
+        }
         // The built-in guest takes no keys, so Ctrl-C keeps its usual meaning.
         configuration.escapeKeys = !builtIn
-        if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
+        if builtIn, configuration.console == .stdio { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration
     }
 }

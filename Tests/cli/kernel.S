@@ -181,6 +181,32 @@ number:                         // from two decimal digits
     mov $1, %al
     out %al, %dx
     jmp .
+#elif defined(ECHO)
+    // Returns each byte that comes at the serial port, which has its FIFO on, until a zero, and powers off.
+    mov $0x3fa, %dx
+    mov $1, %al
+    out %al, %dx
+1:  mov $0x3fd, %dx
+    in %dx, %al
+    test $1, %al
+    jz 1b
+    mov $0x3f8, %dx
+    in %dx, %al
+    test %al, %al
+    jz 3f
+    mov %al, %bl
+    mov $0x3fd, %dx
+2:  in %dx, %al
+    test $0x20, %al
+    jz 2b
+    mov %bl, %al
+    mov $0x3f8, %dx
+    out %al, %dx
+    jmp 1b
+3:  mov $0x600, %dx
+    mov $0x34, %al
+    out %al, %dx
+    jmp .
 #elif defined(SERIAL)
     // "ok" and a new line, and power off.
     mov $0x3f8, %dx

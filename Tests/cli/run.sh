@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -56,7 +56,7 @@ expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci te
 expect "no processor" 64 "1 to 254" "$vmm" -c 0
 expect "more processors than an APIC id can name" 64 "1 to 254" "$vmm" -c 255
 expect "a serial port nowhere" 1 "console" "$vmm" --serial file=/missing/file POWER_OFF.elf
-expect "a serial port that is no target" 64 "serial" "$vmm" --serial pty
+expect "a serial port that is no target" 64 "serial" "$vmm" --serial tcp
 expect "qtest with processors" 64 "no processors" "$vmm" --qtest stdio -c 2
 expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
 expect "kernel outside memory" 1 "try -m 65M" "$vmm" high.elf -m 32M
@@ -285,6 +285,10 @@ else
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf
     expect "a serial port at stdout" 0 "" sh -c '[ "$("$1" SERIAL.elf --serial stdio)" = ok ]' sh "$vmm"
+    seq 20000 > numbers
+    expect "a serial port takes input, all of it" 0 "" sh -c '
+        { cat numbers; printf "\0"; } | "$1" ECHO.elf --serial stdio --console null | cmp - numbers' sh "$vmm"
+    expect "which is the console's where that is at stdio" 124 "" sh -c 'echo x | "$1" ECHO.elf --serial stdio --timeout 300ms' sh "$vmm"
     expect "a serial port in a file" 0 "" "$vmm" SERIAL.elf --serial file=serial.out
     expect "and what is in it" 0 "" grep -qx ok serial.out
     expect "a serial port at a full disk" 0 "No space left" "$vmm" SERIAL.elf --serial file=/dev/full

@@ -14,7 +14,7 @@ done
 
 # Modules in the order in which they are loaded.
 virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio drivers/block/virtio_blk
-    drivers/char/virtio_console drivers/char/hw_random/virtio-rng"
+    drivers/char/virtio_console drivers/char/hw_random/virtio-rng drivers/misc/pvpanic/pvpanic drivers/misc/pvpanic/pvpanic-mmio"
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
 # initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, with TRANSPORT in place of virtio_mmio.

@@ -26,6 +26,7 @@ devices() {
     check "two processors" is "$(nproc)" 2
     check "the root file system is on /dev/vda" grep -q '^/dev/vda / ext4 rw' /proc/mounts
     check "kvm-clock tells the time" is "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" kvm-clock
+    check "the real-time clock tells the date" is "$(cat /sys/class/rtc/rtc0/date)" "$(date -u +%F)"
     check "the name of a disk" is "$(cat /sys/block/vda/serial)" root
     check "a disk that is read-only" is "$(cat /sys/block/vdb/ro)" 1
     check "and is not written" not dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync
@@ -68,6 +69,14 @@ suspendOffered() {
 reread() {
     check "the files of the last boot" sha256sum -c /sums
     check "a write that is not synced by hand" cp /data.1 /copy
+}
+
+# A login at the serial port, by a getty.
+login() {
+    mkdir -p /etc
+    echo "root::0:0:root:/:/bin/sh" > /etc/passwd
+    echo "root:x:0:" > /etc/group
+    setsid getty 115200 ttyS0
 }
 
 load() {

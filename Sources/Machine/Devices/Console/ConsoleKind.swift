@@ -41,7 +41,8 @@ private struct OpenedConsole: OpenedDevice {
         let transport = factory.transport(device, offer)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
-                port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
+                port: port, end: end,
+                escapeKeys: port == 0 && configuration.escapeKeys && configuration.console == .stdio,
                 longestChain: transport.longestChain)
         }
         return try ConsoleSlot(

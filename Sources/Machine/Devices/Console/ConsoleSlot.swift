@@ -125,7 +125,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 let source = listens ? stream.end.source ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
-                if stream.end.output == nil, !stream.keepsNewest { dropped.insert(QueueSet(queue: stream.port)) }
+                if stream.end.output == nil, !stream.output.keepsNewest { dropped.insert(QueueSet(queue: stream.port)) }
                 descriptors[2 * stream.port + 2] = pollfd(
                     fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
             }
@@ -150,11 +150,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Accepts the peer of a port. The first gets the output that was kept.
     private func admit(_ stream: ConsoleStream) {
         stream.end.admit()
-        guard stream.keepsNewest, !stream.end.awaitsFirstPeer else { return }
-        let (kept, dropped) = lock.locked { (stream.output.count, stream.peerConnected()) }
-        if dropped > 0 {
-            Log.say("\(name): the first to connect gets the last \(kept) bytes of output; \(dropped) before them are lost")
-        }
+        guard stream.output.keepsNewest, !stream.end.awaitsFirstPeer else { return }
+        if let sentence = lock.locked({ stream.output.firstPeerConnected() }) { Log.say("\(name): \(sentence)") }
     }
 
     /// Notifies the driver if the host end of a port was opened or closed.
@@ -253,15 +250,15 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Writes some of the output; without the lock.
     private func writeSome(_ stream: ConsoleStream) {
-        if stream.keepsNewest { return }
-        let limit = stream.end.neverWaits ? ConsoleStream.outputRoom : ConsoleStream.chunk
-        let chunk = lock.locked { stream.output.prefix(limit) }
+        if stream.output.keepsNewest { return }
+        let limit = stream.end.neverWaits ? OutputBuffer.capacity : ConsoleStream.chunk
+        let chunk = lock.locked { stream.output.bytes.prefix(limit) }
         let written = stream.end.write(chunk)
-        lock.locked { stream.removeOutput(written) }
+        lock.locked { stream.output.remove(written) }
     }
 
     override func emergency(_ byte: UInt8) {
-        streams[0].append(byte)
+        streams[0].output.append(byte)
         wake(workers[0])
     }
 
@@ -327,7 +324,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func stream(_ port: Int) -> ConsoleStream? { streams.indices.contains(port) ? streams[port] : nil }
 
     /// Takes the pending output of `port`; nil if there is no such port.
-    override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
+    override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.output.takeAll() } }
 
     override var portNames: [[UInt8]] { transport.portNames }
 

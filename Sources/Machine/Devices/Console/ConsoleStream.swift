@@ -1,6 +1,5 @@
 // The buffers between one port of the console's model and its host end, of fixed size. Output is buffered, so a guest that spins
-// until its transmit buffer is used does not wait for a slow terminal. When the buffer is full, requests of this port wait; before the
-// first peer of a socket or pseudo-terminal has connected, the oldest output is dropped instead.
+// until its transmit buffer is used does not wait for a slow terminal. When the buffer is full, requests of this port wait.
 
 import Glibc
 import Virtio
@@ -8,8 +7,6 @@ import VirtioABI
 
 /// The buffers of a console port. The device's lock protects all but `end` and `keys`, which only the device's thread uses.
 final class ConsoleStream {
-    /// Bytes of the output buffer.
-    static let outputRoom = 64 << 10
     /// Most bytes of backlog that a test command may cause, beside the model's own buffer.
     static let inputRoom = 64 << 10
     /// Most bytes of one write that could block: a pipe that poll reports as writable takes so many.
@@ -21,11 +18,7 @@ final class ConsoleStream {
 
     /// Input that the model had no room for.
     var backlog: [UInt8] = []
-    private(set) var output: [UInt8] = []
-    /// The newest output is kept for the first peer.
-    private(set) var keepsNewest: Bool
-    /// Bytes of output that were dropped because newer ones came.
-    private var dropped = 0
+    var output: OutputBuffer
     /// Transmit requests, of which the first `current` are copied to `output`, and `copied` bytes of the next.
     var batch: Batch<Console.Request>
     private(set) var current = 0
@@ -39,8 +32,7 @@ final class ConsoleStream {
         keys = escapeKeys ? EscapeKeys() : nil
         batch = Batch(longestChain: longestChain)
         reportedOpen = port == 0
-        keepsNewest = end.awaitsFirstPeer
-        output.reserveCapacity(Self.outputRoom)
+        output = OutputBuffer(keepsNewest: end.awaitsFirstPeer)
     }
 
     /// Requests not completely copied to `output`.
@@ -72,43 +64,11 @@ final class ConsoleStream {
         var (skip, taken) = (offset, 0)
         data.forEach { buffer in
             let start = min(skip, buffer.count)
-            let count = makeRoom(for: buffer.count - start)
-            // Of more than the buffer's room the end is kept.
-            let kept = min(count, Self.outputRoom)
-            unsafe output.append(
-                contentsOf: UnsafeRawBufferPointer(start: buffer.base + start + count - kept, count: kept))
+            let count = unsafe output.append(
+                UnsafeRawBufferPointer(start: buffer.base + start, count: buffer.count - start))
             skip -= start
             taken += count
         }
         return taken
-    }
-
-    /// Appends one byte, if there is room.
-    func append(_ byte: UInt8) {
-        if makeRoom(for: 1) > 0 { output.append(byte) }
-    }
-
-    /// How many of `count` bytes to take now: as many as there is room for, or all, where the oldest output makes room.
-    private func makeRoom(for count: Int) -> Int {
-        let room = Self.outputRoom - output.count
-        guard count > room, keepsNewest else { return min(count, room) }
-        dropped += count - room
-        output.removeFirst(min(output.count, count - room))
-        return count
-    }
-
-    /// The first peer has connected, and gets the output that was kept. Returns how many bytes before it were dropped.
-    func peerConnected() -> Int {
-        keepsNewest = false
-        return dropped
-    }
-
-    /// Removes the first `count` bytes of output, which were written.
-    func removeOutput(_ count: Int) { output.removeFirst(count) }
-
-    /// Takes all output.
-    func takeOutput() -> [UInt8] {
-        defer { output.removeAll(keepingCapacity: true) }
-        return output
     }
 }
