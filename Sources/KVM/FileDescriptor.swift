@@ -62,5 +62,6 @@ struct Request {
     static let setRegisters = Request(CKVM_SET_REGS, "KVM_SET_REGS")
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
+    static let translate = Request(CKVM_TRANSLATE, "KVM_TRANSLATE")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
 }

@@ -22,7 +22,8 @@ public final class Machine: @unchecked Sendable {
     private let trace: TraceWriter?
     private let stallAfter: Duration?
     private let completion = RunCompletion()
-    private let vcpus = VCPUSet()
+    private let symbols: Symbols
+    private let vcpus: VCPUSet
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
@@ -34,6 +35,8 @@ public final class Machine: @unchecked Sendable {
         try HostFiles(configuration, isQTest: false).check()
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: false, hasTestDevices: configuration.kernel == nil))
+        symbols = Symbols(configuration.kernel.map { .path($0) })
+        vcpus = VCPUSet(symbols: symbols)
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         let kernel = try Self.load(configuration, devices: plan.count, into: ram)
@@ -162,7 +165,7 @@ public final class Machine: @unchecked Sendable {
                 let vcpu = try VCPU(vm.machine, id: UInt32(id))
                 try vcpu.setCPUID(supported, of: processors)
                 if id == 0 { try entry.apply(to: vcpu) }
-                vcpus.add(VCPUThread(vcpu, id: id, board: board, completion: completion))
+                vcpus.add(VCPUThread(vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols))
             }
         } catch { throw .kvm(error) }
     }

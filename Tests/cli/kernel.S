@@ -207,6 +207,28 @@ number:                         // from two decimal digits
     mov $0x34, %al
     out %al, %dx
     jmp .
+#elif defined(CALLS)
+    // Functions with frame pointers, the inner one of which does not return; or with a command line it crashes.
+    mov 24(%ebx), %esi
+    mov $0x9000, %esp
+    xor %ebp, %ebp
+    call outer
+    .globl outer, inner
+    .type outer, @function
+    .type inner, @function
+outer:
+    push %ebp
+    mov %esp, %ebp
+    call inner
+    .size outer, . - outer
+inner:
+    push %ebp
+    mov %esp, %ebp
+    cmpb $'x', (%esi)
+    je 1f
+    jmp .
+1:  ud2
+    .size inner, . - inner
 #elif defined(SERIAL)
     // "ok" and a new line, and power off.
     mov $0x3f8, %dx

@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -280,6 +280,10 @@ else
         skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
     fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
+    expect "which function that is, and who called it" 124 "vcpu0 is running at rip [0-9a-f]+ <inner\+0x8>.*called from [0-9a-f]+ <outer\+0x8>.*called from [0-9a-f]+ <start\+0x" \
+        sh -c '"$1" CALLS.elf --timeout 300ms --discovery none 2>&1 | tr "\n" " " >&2; exit 124' sh "$vmm"
+    expect "the same of a crash" 33 "in <inner\+0xa>.*called from [0-9a-f]+ <outer\+0x8>" \
+        sh -c '"$1" CALLS.elf -a x --discovery none 2>&1 | tr "\n" " " >&2; exit 33' sh "$vmm"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v

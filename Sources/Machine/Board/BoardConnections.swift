@@ -68,6 +68,9 @@ final class SharedVM: BoardConnections {
 
     var guestMemory: GuestMemory { ram.guestMemory }
 
+    /// The return addresses on the stack of a vCPU that executes nothing now.
+    func stackFrames(of vcpu: borrowing VCPU) -> [UInt64] { StackTrace.frames(of: vcpu, ram) }
+
     func line(slot: Int) -> any InterruptLine { line(gsi: MemoryMap.gsi(slot: slot)) }
 
     /// The line of a global system interrupt.
