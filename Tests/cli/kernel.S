@@ -182,10 +182,7 @@ number:                         // from two decimal digits
     out %al, %dx
     jmp .
 #elif defined(ECHO)
-    // Returns each byte that comes at the serial port, which has its FIFO on, until a zero, and powers off.
-    mov $0x3fa, %dx
-    mov $1, %al
-    out %al, %dx
+    // Returns each byte that comes at the serial port until a zero, and powers off. Without the FIFO, which is cleared when it is enabled.
 1:  mov $0x3fd, %dx
     in %dx, %al
     test $1, %al

@@ -229,7 +229,7 @@ else
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
     expect "where the devices stand, by SIGQUIT" 143 "console0: the driver noticed the device and has not set DRIVER" \
-        sh -c "'$vmm' STALL.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "has not set DRIVER" STALL.elf
     expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
     expect "and that is told once" 0 "" \
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
@@ -240,7 +240,7 @@ else
     expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
         "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
     expect "the same by SIGQUIT" 143 "nothing can wake it" \
-        sh -c "'$vmm' HALT.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "nothing can wake it" HALT.elf
     expect "a loop with interrupts off" 124 "vcpu0 is running with interrupts off, without an access to a device; rip 0{8}00100000" \
         "$vmm" SPIN.elf --stall-after 100ms --timeout 900ms
     expect "a driver that polls one register makes no progress" 124 "nothing has happened for 0.2 s" \
