@@ -59,7 +59,10 @@ struct Run: ParsableCommand {
         help: ArgumentHelp("Added to the kernel's command line. Repeatable.", valueName: "string"))
     var append: [String] = []
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Guest memory, with suffix K, M or G.", valueName: "size"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Guest memory, with suffix K, M, G or T; without one in MiB.", valueName: "size"),
+        transform: { try ByteCount($0) })
     var memory = ByteCount(bytes: 128 << 20)
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254.", valueName: "n"))
@@ -69,9 +72,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
-            [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
-            size. Features: \(DeviceKind.block.featureNames).
+            A disk image: PATH\(DeviceKind.block.optionHelp). Repeatable. A comma in the path is written ,, and so everywhere. \
+            Locked while in use; SIGUSR1 re-reads its size. Features: \(DeviceKind.block.featureNames).
             """,
             valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
     var disk: [Machine.Configuration.Disk] = []
@@ -79,8 +81,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
-            ,features=+packed,-event_idx. (default: stdio)
+            What the console is connected to: \(ConsoleTarget.forms.joined(separator: ", ")); then, if wanted, \
+            \(DeviceKind.console.optionHelp). (default: stdio)
             """,
             valueName: "target"), transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
@@ -104,7 +106,7 @@ struct Run: ParsableCommand {
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
             or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
             """,
-            valueName: "target"))
+            valueName: "target"), transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
 
     @Option(
@@ -116,7 +118,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var drainDeadline = TimeSpan(duration: .seconds(10))
 
     @Flag(
@@ -132,8 +134,8 @@ struct Run: ParsableCommand {
             No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
             unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
             """,
-            valueName: "target"))
-    var qtest: QTestOption?
+            valueName: "target"), transform: { try QTestTarget(option: $0) })
+    var qtest: QTestTarget?
 
     @Option(
         help: ArgumentHelp(
@@ -156,10 +158,12 @@ struct Run: ParsableCommand {
             When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
             each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var stallAfter: TimeSpan?
 
-    @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m, 1h.", valueName: "duration"),
+        transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
 
     @Flag(
@@ -218,7 +222,7 @@ struct Run: ParsableCommand {
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
-        if let qtest { return try serve(qtest.target, signals) }
+        if let qtest { return try serve(qtest, signals) }
         if suspend != nil || !builtIn { return try boot(suspend ?? SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
             let code = try boot(
@@ -328,7 +332,7 @@ struct Run: ParsableCommand {
         configuration.reportsViolations = !builtIn || verbose
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
-        configuration.console = console?.target ?? (qtest == nil || qtest?.target == .stdio ? .stdio : .null)
+        configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }

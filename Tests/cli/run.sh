@@ -71,8 +71,52 @@ expect "disk a device that is none" 1 "neither a file" "$vmm" -d /dev/null
 expect "console a pipe without a reader" 1 "console" "$vmm" --console file=fifo
 expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
-expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
-expect "an unknown feature" 64 "disk" "$vmm" -d disk.img,features=+nonsense
+expect "disk with nonsense behind it" 64 "'-d <disk>': 'rw' is not known; allowed: ro, direct, id=NAME" "$vmm" -d disk.img,rw
+expect "an unknown feature" 64 "no feature 'nonsense'; allowed: indirect, event_idx" "$vmm" -d disk.img,features=+nonsense
+
+# The words of options: which is wrong, what is allowed, the nearest name.
+expect "a word with a typing mistake" 64 "'-d <disk>': 'quues' is not known; did you mean queues\\?; allowed: ro, " "$vmm" -d disk.img,quues=2
+expect "a feature with a typing mistake" 64 "no feature 'pakced'; did you mean packed\\?" "$vmm" -d disk.img,features=+pakced
+expect "a value with a typing mistake" 64 "io= takes auto, threads, uring, not 'thread'; did you mean threads\\?" "$vmm" -d disk.img,io=thread
+expect "a value that is none" 64 "suspend= takes draft, 1.4, off, not '2.0'" "$vmm" -d disk.img,suspend=2.0
+expect "a word without its value" 64 "queues needs a value: queues=N" "$vmm" -d disk.img,queues
+expect "a word with an empty value" 64 "id needs a value: id=NAME" "$vmm" -d disk.img,id=
+expect "a word with a value too many" 64 "ro takes no value; write ro alone" "$vmm" -d disk.img,ro=yes
+expect "a number out of range" 64 "queues= takes 1 to 32, not '33'" "$vmm" -d disk.img,queues=33
+expect "a word twice" 64 "queues is there twice; give it once" "$vmm" -d disk.img,queues=1,queues=2
+expect "a flag twice" 64 "ro is there twice" "$vmm" -d disk.img,ro,ro
+expect "a feature with and without" 64 "the feature packed is there twice" "$vmm" -d disk.img,features=+packed,-packed
+expect "a feature without its word" 64 "'\\+packed' is not known" "$vmm" -d disk.img,+packed
+expect "queues without the feature" 64 "queues=2 needs the feature mq" "$vmm" -d disk.img,queues=2,features=-mq
+expect "a frozen scope without SUSPEND" 64 "freeze= is about SUSPEND" "$vmm" -d disk.img,suspend=off,freeze=wide
+expect "no word behind a comma" 64 "there is no word behind a comma; allowed" "$vmm" -d disk.img,
+expect "a comma in a path" 64 "'b.img' is not known; .*; a comma in a path is written ,," "$vmm" -d a,b.img
+cp disk.img a,b.img
+expect "a comma in a path, doubled" 0 "" sh -c "echo x-state blk0 | '$vmm' --qtest stdio -d a,,b.img,ro | grep -q '^OK {'"
+expect "a console that is none" 64 "'--console <target>': 'stdo' is not known; did you mean stdio\\?; allowed: stdio, null, pty, file=PATH" \
+    "$vmm" --console stdo
+expect "a console without its path" 64 "file needs a value: file=PATH" "$vmm" --console file
+expect "a console of a word of disks" 64 "'ro' is not known; allowed: suspend=draft" "$vmm" --console null,ro
+expect "a port that is none" 64 "'--port <port>': 'nul' is not known; did you mean null\\?" "$vmm" --port nul
+expect "a port with another word" 64 "'nam' is not known; did you mean name\\?; allowed: name=NAME" "$vmm" --port null,nam=x
+expect "a port with two names" 64 "name is there twice" "$vmm" --port null,name=x,name=y
+expect "a qtest target that is none" 64 "'--qtest <target>': 'unx' is not known; did you mean unix\\?; allowed: stdio, unix=PATH" \
+    "$vmm" --qtest unx=socket
+expect "a qtest target with a word" 64 "nothing can follow the comma in front of 'ro'" "$vmm" --qtest stdio,ro
+expect "a serial port with a typing mistake" 64 "'--serial <target>': 'stdoi' is not known" "$vmm" --serial stdoi
+expect "an entropy source that is none" 64 "'sed' is not known; did you mean seed\\?; allowed: host, seed=N" "$vmm" --rng=sed=1
+expect "an entropy seed that is no number" 64 "seed= takes a number" "$vmm" --rng=seed=x
+expect "memory in MiB" 0 "" sh -c "printf 'writeb 0x7ffffff 7\nreadb 0x7ffffff\nwriteb 0x8000000 7\nreadb 0x8000000\n' | '$vmm' --qtest stdio -m 128 > out;
+    printf 'OK\nOK 0x0000000000000007\nOK\nOK 0x00000000000000ff\n' | cmp - out"
+for size in 128M 128MB 128MiB 131072K 134217728B; do
+    expect "memory of $size" 0 "" sh -c "printf 'writeb 0x7ffffff 7\nreadb 0x7ffffff\nreadb 0x8000000\n' | '$vmm' --qtest stdio -m $size > out;
+        printf 'OK\nOK 0x0000000000000007\nOK 0x00000000000000ff\n' | cmp - out"
+done
+expect "memory in T" 1 "smaller -m" "$vmm" -m 900T
+expect "memory in another unit" 64 "K, M, G or T, powers of 1024.*without a letter it is in MiB" "$vmm" -m 128X
+expect "memory of more than 64 bits" 64 "with B in bytes" "$vmm" -m 99999999999999999
+expect "a duration in hours" 0 "" "$vmm" --qtest stdio --timeout 1h
+expect "a duration in another unit" 64 "ms, s, m or h" "$vmm" --timeout 1d
 expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
 chmod 444 disk.img
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
