@@ -22,9 +22,11 @@ func times(_ count: UInt64) -> String { count == 1 ? "once" : "\(count) times" }
 
 extension Register {
     /// What the specification calls the register at `offset`; nil if there is none.
-    static func name(at offset: UInt16) -> String? {
-        guard let register = Register(rawValue: UInt32(offset)) else { return nil }
-        let name = "\(register)"
+    static func name(at offset: UInt16) -> String? { Register(rawValue: UInt32(offset))?.name }
+
+    /// What the specification calls the register.
+    public var name: String {
+        let name = "\(self)"
         return name.hasPrefix("shm") ? "SHM" + name.dropFirst(3) : name.prefix(1).uppercased() + name.dropFirst()
     }
 }

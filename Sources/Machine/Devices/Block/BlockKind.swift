@@ -8,7 +8,7 @@ extension DeviceKind {
     public static let block = DeviceKind(
         id: DeviceID.block, name: "blk", option: "disk",
         words: [
-            "ro", "direct", "id=NAME", "queues=N", "queue-size=N",
+            "ro", "id=NAME", "queues=N", "queue-size=N", "direct",
             "io=\(IOMode.allCases.map(\.rawValue).joined(separator: "|"))",
         ],
         features: [
