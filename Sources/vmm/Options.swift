@@ -114,3 +114,17 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
 }
 
 extension ConformanceMode: ExpressibleByArgument {}
+
+/// The value of `--rng`, or why it is none, which `validate` says: swift-argument-parser takes an option with a value that its
+/// `transform` refuses as one without.
+struct EntropyOption: CustomStringConvertible {
+    let description: String
+    let device: Result<Machine.Configuration.EntropyDevice, OptionError>
+
+    init(_ text: String) {
+        description = text
+        do throws(OptionError) { device = .success(try Machine.Configuration.EntropyDevice(option: text)) } catch {
+            device = .failure(error)
+        }
+    }
+}

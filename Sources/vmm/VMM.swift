@@ -103,11 +103,11 @@ struct Run: ParsableCommand {
     var port: [Machine.Configuration.Port] = []
 
     @Option(
-        defaultAsFlag: Machine.Configuration.EntropyDevice(), parsing: .next,
+        defaultAsFlag: EntropyOption("host"), parsing: .next,
         help: ArgumentHelp(
             "An entropy device: the host's random bytes, or with seed=N the same in each run.", valueName: "source"),
-        transform: { try Machine.Configuration.EntropyDevice(option: $0) })
-    var rng: Machine.Configuration.EntropyDevice?
+        transform: { EntropyOption($0) })
+    var rng: EntropyOption?
 
     @Option(
         help: ArgumentHelp(
@@ -185,6 +185,10 @@ struct Run: ParsableCommand {
     var verbose = false
 
     func validate() throws {
+        if let rng, case .failure(let error) = rng.device {
+            throw ValidationError(
+                "The value '\(rng.description)' is invalid for '--rng <source>': \(error.description)")
+        }
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
         }
@@ -340,7 +344,7 @@ struct Run: ParsableCommand {
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk
-        configuration.entropy = rng.map { [$0] } ?? []
+        configuration.entropy = [rng].compactMap { try? $0?.device.get() }
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform ?? .report

@@ -47,3 +47,27 @@ extension Violation {
         return parts.isEmpty ? "" : " [" + parts.joined(separator: ", ") + "]"
     }
 }
+
+extension QueueFault {
+    /// The case's name as words: `bufferOutsideMemory` is "buffer outside memory".
+    var words: String { "\(self)".reduce(into: "") { $0 += $1.isUppercase ? " \($1.lowercased())" : "\($1)" } }
+}
+
+extension Event {
+    /// An outcome of the model in words, as `vmm check` compares it with the trace.
+    var words: String {
+        switch self {
+        case .read(let offset, _, let value):
+            "a read of \(Register.name(at: offset) ?? "offset 0x\(hex(UInt64(offset), digits: 3))") returns 0x\(hex(value, digits: 1))"
+        case .available(let queue, let id, let readable, let writable):
+            "chain \(id) of queue \(queue) is popped, \(readable) bytes to read and \(writable) to write"
+        case .request(_, let request):
+            "a request goes to the backend: \(request.kind.rawValue), \(request.count) bytes at \(request.place)"
+        case .used(let queue, let id, let length): "chain \(id) of queue \(queue) is used, \(length) bytes written"
+        case .interrupt(let status): "InterruptStatus becomes 0x\(hex(UInt64(status), digits: 1))"
+        case .lifecycle(let status, let phase):
+            "Status becomes 0x\(hex(UInt64(status.rawValue), digits: 2)), the device \(phase.name)"
+        default: "an event that no device has"
+        }
+    }
+}
