@@ -18,7 +18,7 @@ public enum StandardStreams {
     public static func finishOutput() throws(MachineError) {
         let number = clinux_finish_stdout()
         guard number == 0 else {
-            throw .host("standard output did not take all of the text, send it elsewhere", errno: number)
+            throw .host("standard output did not take all of the text", errno: number)
         }
     }
 }
