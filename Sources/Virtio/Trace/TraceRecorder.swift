@@ -161,7 +161,9 @@ extension TraceRecorder.Storage {
             defer { position += 1 }
             guard case .load(let place, let size, let value) = script[position] else { continue }
             if place == address && Int(size) == width { return value }
-            diverge("it reads \(width) bytes at 0x\(String(address, radix: 16)), where the trace has \(size) at 0x\(String(place, radix: 16))")
+            diverge(
+                "it reads \(width) bytes at 0x\(String(address, radix: 16)), where the trace has \(size) at 0x\(String(place, radix: 16))"
+            )
             return nil
         }
         isExhausted = true
