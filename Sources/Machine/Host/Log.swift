@@ -29,7 +29,7 @@ public enum Log {
     /// Writes a line. What standard error does not take within a second is dropped: after Ctrl-S at a terminal, or with a reader that
     /// stopped, neither a signal nor --timeout could end vmm otherwise. A failure, as of a closed standard error, is ignored.
     private static func write(_ line: String) {
-        var rest = Array(line.utf8)[...]
+        var rest = Array(((StandardStreams.takeUnfinishedLine() ? "\n" : "") + line).utf8)[...]
         while !rest.isEmpty {
             var state = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
             let isWritable = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000) > 0
