@@ -15,6 +15,8 @@ protocol BlockBackend: AnyObject, Sendable {
     var capacity: UInt64 { get }
     /// Whether a write zeroes with unmap can deallocate sectors.
     var canDeallocate: Bool { get }
+    /// The block sizes for the driver.
+    var blockSizes: BlockSizes { get }
     /// Performs a request, which may block; `identity` is the answer to GET_ID.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
     /// Performs a request if that does not block; nil if it would.
@@ -25,6 +27,7 @@ protocol BlockBackend: AnyObject, Sendable {
 
 extension BlockBackend {
     var canDeallocate: Bool { false }
+    var blockSizes: BlockSizes { .standard }
 
     /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }

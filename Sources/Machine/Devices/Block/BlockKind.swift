@@ -27,7 +27,7 @@ extension DeviceKind {
             let device = Block(
                 capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
                 queues: traced.queues, queueSize: traced.queueSize,
-                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true)
+                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true, blockSizes: traced.blockSizes ?? .standard)
             return ReplayedTransport(device, traced, memory)
         })
 }
@@ -41,7 +41,7 @@ private struct OpenedDisk: OpenedDevice {
         let backend = factory.hooks.backend(backend)
         let device = Block(
             capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize,
-            writeZeroesMayUnmap: backend.canDeallocate)
+            writeZeroesMayUnmap: backend.canDeallocate, blockSizes: backend.blockSizes)
         return try BlockSlot(
             name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
             backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)
@@ -59,7 +59,7 @@ extension OpenedDisk {
 }
 
 extension Machine.Configuration.Disk {
-    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE][,format=raw][,force][,block-size=N]` and the parts that every device has.
     public init(option: String) throws(OptionError) {
         let option = try DeviceOption(option, of: .block)
         guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
@@ -69,6 +69,14 @@ extension Machine.Configuration.Disk {
             switch (key, value) {
             case ("ro", nil): readOnly = true
             case ("direct", nil): direct = true
+            case ("force", nil): force = true
+            case ("format", "raw"): isRaw = true
+            case ("format", _): throw .choose("format", ["raw"])
+            case ("block-size", let text):
+                guard let size = text.flatMap({ UInt32($0) }), size.nonzeroBitCount == 1, 512...4096 ~= size else {
+                    throw .choose("block-size", ["512", "1024", "2048", "4096"])
+                }
+                blockSize = size
             case ("id", let name?):
                 guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
                 id = name
@@ -97,6 +105,8 @@ extension FileDisk {
                 throw .disk(path: disk.path, problem: .noIOUring(errno: error.errno))
             }
         }
-        try self.init(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
+        try self.init(
+            path: disk.path, readOnly: disk.readOnly, direct: disk.direct, force: disk.force, blockSize: disk.blockSize)
+        if !disk.isRaw { warnOfFormat() }
     }
 }
