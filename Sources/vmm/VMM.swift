@@ -69,7 +69,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
+            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,block-size=N][,format=raw][,force]\
+            [,direct][,io=auto|threads|uring]\
             [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
             size. Features: \(DeviceKind.block.featureNames).
             """,
@@ -258,7 +259,7 @@ struct Run: ParsableCommand {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
         }
-        if verbose || outcome == .timedOut {
+        if verbose || outcome == .timedOut || machine.isStuck {
             for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance

@@ -18,6 +18,8 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     private let lock = Lock()
     /// Under the lock: a flush has failed.
     private var hasLostWrites = false
+    /// Under the lock: a request for part of a block has failed and been reported.
+    private var hasReportedPart = false
 
     let blockSizes: BlockSizes
 
@@ -153,15 +155,36 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {
         case .read:
-            if let direct { return request.transferAligned(direct, writes: false) }
+            if let direct { return transfer(request, direct, writes: false) }
             return unsafe transfer(request, preadv)
         case .write:
-            if let direct { return flushed(request.transferAligned(direct, writes: true), request) }
+            if let direct { return flushed(transfer(request, direct, writes: true), request) }
             return flushed(unsafe transfer(request, pwritev), request)
         case .discard: return flushed(discard(request), request)
         case .writeZeroes(let mayUnmap): return flushed(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
         case .identify: return identify(request, identity)
+        }
+    }
+
+    /// A transfer past the page cache. If the host cannot transfer less than a block, one that is not in whole blocks fails, and the
+    /// first such failure is reported.
+    private func transfer(_ request: Block.Request, _ direct: Int32, writes: Bool) -> Outcome {
+        let outcome = request.transferAligned(direct, writes: writes)
+        let isWhole = (request.offset | request.count) % UInt64(blockSizes.logical) == 0
+        if outcome.result != .ok, !isWhole, isFirstPart {
+            Log.say(
+                "disk \(path): a request for part of a block of \(blockSizes.logical) bytes failed, because of ,direct; the driver has to "
+                    + "transfer whole blocks, of the size in blk_size, or leave ,direct out")
+        }
+        return outcome
+    }
+
+    /// True once.
+    private var isFirstPart: Bool {
+        lock.locked {
+            defer { hasReportedPart = true }
+            return !hasReportedPart
         }
     }
 
