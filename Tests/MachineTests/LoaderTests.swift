@@ -278,7 +278,7 @@ struct LoaderErrorTests {
     @Test func aSegmentAbove4GiB() throws {
         var kernel = Executable.kernel([0x90])
         kernel.segments.append(.init(address: 5 << 30, bytes: [1, 2]))
-        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 2", needed: (4 << 30) + 2, memory: 16 << 20))
+        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 1", needed: (4 << 30) + 2, memory: 16 << 20))
         #expect(Self.refusal(kernel)?.description.hasSuffix("try -m 4097M or more") == true)
         let (ram, _) = try loaded(kernel, initrd: [7], memory: 5 << 30)
         #expect(ram.read(at: 5 << 30, count: 2) == [1, 2])

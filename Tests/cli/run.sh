@@ -113,8 +113,8 @@ expect "a qcow2 image" 0 "qcow2.img looks like a qcow2 image, .*: qemu-img conve
     "$vmm" --qtest stdio -d qcow2.img
 expect "as a raw one" 0 "" sh -c "! '$vmm' --qtest stdio -d qcow2.img,format=raw 2>&1 | grep ."
 expect "another format" 64 "format= takes raw" "$vmm" -d qcow2.img,format=qcow2
-expect "a block size" 0 "" sh -c "[ \"\$(printf 'readl 0xd0001114\nreadb 0xd0001118\nreadw 0xd000111a\n' \
-    | '$vmm' --qtest stdio -d disk.img,block-size=4096 | sed 's/.*0x0*//' | xargs)\" = '1000  1' ] || exit 1"
+expect "a block size" 0 "" sh -c "printf 'readl 0xd0001114\nreadb 0xd0001118\nreadw 0xd000111a\n' \
+    | '$vmm' --qtest stdio -d disk.img,block-size=4096 | tr -d '\n' | grep -qx 'OK 0x0*1000OK 0x0*OK 0x0*1'"
 expect "a block size of no disk" 64 "block-size= takes 512, 1024, 2048, 4096" "$vmm" -d disk.img,block-size=8192
 expect "a disk that is not whole blocks" 1 "multiple of 4096; use truncate -s %4096" \
     sh -c "truncate -s 5120 part.img; '$vmm' --qtest stdio -d part.img,block-size=4096"
@@ -126,10 +126,10 @@ if loop=$(losetup --find --show --sector-size 4096 disk.img 2> /dev/null); then
     expect "direct on smaller blocks than the host's" 1 "sectors of 4096 bytes on the host.*use block-size=4096" \
         "$vmm" --qtest stdio -d $loop,direct,block-size=512
     if mke2fs -q -F $loop > mke2fs.out 2>&1 && unshare -m mount $loop directory 2> /dev/null; then
-        mounted() { unshare -m sh -c "mount $loop directory && '$vmm' --qtest stdio -d $loop$1"; }
-        expect "a mounted device" 1 "in use by this host, .*unmount it, add ,ro to read it, or add ,force" mounted ""
-        expect "read-only" 0 "" mounted ,ro
-        expect "by force" 0 "" mounted ,force
+        mounted="mount $loop directory && exec '$vmm' --qtest stdio -d $loop"
+        expect "a mounted device" 1 "in use by this host, .*unmount it, add ,ro to read it, or add ,force" unshare -m sh -c "$mounted"
+        expect "read-only" 0 "" unshare -m sh -c "$mounted,ro"
+        expect "by force" 0 "" unshare -m sh -c "$mounted,force"
     else
         skip "a mounted device" "this user cannot mount, or there is no mke2fs"
     fi

@@ -66,7 +66,7 @@ enum KernelFormat {
     /// The bytes of a command line that the kernel reads; nil if that is not known.
     var commandLineLimit: Int? {
         switch self {
-        case .bzImage(let image): Int(image.commandLineSize)
+        case .bzImage(let image): image.commandLineSize
         // COMMAND_LINE_SIZE of x86, less the terminating zero.
         case .pvh(let elf, _), .elf64(let elf): elf.notes.isLinux ? 2047 : nil
         case .flat: nil
