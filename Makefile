@@ -120,7 +120,7 @@ check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: preflight ## all of it, and how many tests ran on KVM, and where
 	mkdir -p $(BUILD)
 	: > $(KVM_TESTS)
-	$(MAKE) --no-print-directory $(CHECKS)
+	+MAKE="$(MAKE)" Tests/steps.sh $(CHECKS)
 	Tests/kvm.sh summary
 
 clean:
