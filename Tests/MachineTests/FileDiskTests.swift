@@ -198,12 +198,16 @@ import Testing
             var status = stat()
             try #require(unsafe stat(path, &status) == 0)
             let physical = UInt32(status.st_blksize)
-            #expect(try FileDisk(path: path, readOnly: false).blockSizes == BlockSizes(logical: 512, physical: physical))
             #expect(
-                try FileDisk(path: path, readOnly: false, blockSize: 2048).blockSizes == BlockSizes(logical: 2048, physical: physical))
+                try FileDisk(path: path, readOnly: false).blockSizes == BlockSizes(logical: 512, physical: physical))
+            #expect(
+                try FileDisk(path: path, readOnly: false, blockSize: 2048).blockSizes
+                    == BlockSizes(logical: 2048, physical: physical))
             try #require(unsafe truncate(path, 8192 + 512) == 0)
             let problem = MachineError.disk(path: path, problem: .notWholeBlocks(bytes: 8704, size: 4096))
-            #expect(error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: false, blockSize: 4096) } == problem)
+            #expect(
+                error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: false, blockSize: 4096) }
+                    == problem)
         }
     }
 
@@ -211,7 +215,9 @@ import Testing
     func loopDevice() throws {
         try withImage(4096) {
             let folder = path + ".block"
-            defer { for name in ["/loop7/loop/backing_file", "/loop7/loop", "/loop7", ""] { unsafe remove(folder + name) } }
+            defer {
+                for name in ["/loop7/loop/backing_file", "/loop7/loop", "/loop7", ""] { unsafe remove(folder + name) }
+            }
             for name in ["", "/loop7", "/loop7/loop"] { try #require(unsafe mkdir(folder + name, 0o700) == 0) }
             let image = unsafe open(path, O_RDONLY)
             let backing = unsafe open(folder + "/loop7/loop/backing_file", O_RDWR | O_CREAT, 0o600)

@@ -108,12 +108,16 @@ struct LoaderTests {
         bytes += note
         let table = bytes.count
         // sh_name, SHT_NOTE, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info, sh_addralign, sh_entsize
-        bytes += Executable.number(0, 4) + Executable.number(7, 4) + Executable.number(0, word) + Executable.number(0, word)
-        bytes += Executable.number(UInt64(noteOffset), word) + Executable.number(UInt64(note.count), word) + Executable.number(0, 8)
+        bytes +=
+            Executable.number(0, 4) + Executable.number(7, 4) + Executable.number(0, word) + Executable.number(0, word)
+        bytes +=
+            Executable.number(UInt64(noteOffset), word) + Executable.number(UInt64(note.count), word)
+            + Executable.number(0, 8)
         bytes += Executable.number(4, word) + Executable.number(0, word)
         let (offset, size) = (is64Bit ? 40 : 32, is64Bit ? 58 : 46)
         bytes.replaceSubrange(offset..<offset + word, with: Executable.number(UInt64(table), word))
-        bytes.replaceSubrange(size..<size + 4, with: Executable.number(UInt64(bytes.count - table), 2) + Executable.number(1, 2))
+        bytes.replaceSubrange(
+            size..<size + 4, with: Executable.number(UInt64(bytes.count - table), 2) + Executable.number(1, 2))
         #expect(try Loader(kernel: .bytes(bytes, name: "k")).bootProtocol == .pvh)
     }
 
@@ -139,7 +143,8 @@ struct LoaderTests {
         let (ram, _) = try loaded(.kernel([0x90]), initrd: most, memory: 2 << 20)
         #expect(ram.read(at: 0x10_0000, count: 4096)?.first == 0x90)
         #expect(ram.read(at: 0x10_1000, count: most.count) == most)
-        let error = LoaderError.initrdTooLarge(name: "initrd", size: UInt64(most.count + 1), room: UInt64(most.count), needed: (2 << 20) + 4096)
+        let error = LoaderError.initrdTooLarge(
+            name: "initrd", size: UInt64(most.count + 1), room: UInt64(most.count), needed: (2 << 20) + 4096)
         #expect(throws: error) { try loaded(.kernel([0x90]), initrd: most + [7], memory: 2 << 20) }
     }
 }
@@ -249,7 +254,8 @@ struct LoaderErrorTests {
 
     @Test func otherFormatsAreNamed() {
         for (start, format) in [
-            ([0x1f, 0x8b, 8], "a gzip file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"), ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
+            ([0x1f, 0x8b, 8], "a gzip file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
             (Array("MZ".utf8), "a PE file"), ([0x51, 0x46, 0x49, 0xfb], "a qcow2 image"),
         ] as [([UInt8], String)] {
             let text = Self.refusal(start + [UInt8](repeating: 0, count: 600))?.description
@@ -265,7 +271,8 @@ struct LoaderErrorTests {
         #expect(Self.refusal(kernel)?.description.hasSuffix("try -m 34M or more") == true)
         kernel.segments[0].extra = 0
         for (address, extra, text) in [
-            (0xc000_0000, 0, "in the hole for devices below 4 GiB"), (0x10_0000, 1 << 40, "reach into the hole for devices at 0xc0000000"),
+            (0xc000_0000, 0, "in the hole for devices below 4 GiB"),
+            (0x10_0000, 1 << 40, "reach into the hole for devices at 0xc0000000"),
             (0xffff_ffff_8100_0000, 0, "beyond the most RAM"), (.max, 0, "0x1 bytes go beyond the last address"),
         ] as [(UInt64, UInt64, String)] {
             kernel.segments[0].address = address

@@ -10,7 +10,9 @@ struct BootLayout {
     /// Allocates `size` bytes at `address` for `part`. Throws unless they are in RAM and not allocated.
     @discardableResult
     mutating func place(_ part: String, at address: UInt64, size: UInt64) throws(LoaderError) -> Range<UInt64> {
-        guard let memory = MemoryMap.memory(for: address, size) else { throw .notRAM(part: part, address: address, size: size) }
+        guard let memory = MemoryMap.memory(for: address, size) else {
+            throw .notRAM(part: part, address: address, size: size)
+        }
         guard memory <= ram.size else { throw .outsideMemory(part: part, needed: memory, memory: ram.size) }
         let range = address..<address + size
         for other in placed where other.range.overlaps(range) {

@@ -126,7 +126,8 @@ struct ELF {
         guard header.integer(at: layout.entrySize + 4, bytes: 2) == UInt64(layout.section), size <= Self.limit,
             let table = try? image.bytes(at: offset, count: Int(size))
         else { return }
-        for start in stride(from: 0, to: table.count, by: layout.section) where table.integer(at: start + 4, bytes: 4) == 7 {
+        for start in stride(from: 0, to: table.count, by: layout.section)
+        where table.integer(at: start + 4, bytes: 4) == 7 {
             let size = table.integer(at: start + layout.sectionSize, bytes: layout.word)
             let offset = table.integer(at: start + layout.sectionOffset, bytes: layout.word)
             guard size <= Self.limit, let bytes = try? image.bytes(at: offset, count: Int(size)) else { continue }

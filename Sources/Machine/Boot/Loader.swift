@@ -105,7 +105,9 @@ public struct Loader: ~Copyable {
             let range = try layout.place(part, at: segment.address, size: segment.memorySize)
             try layout.fill(range.lowerBound, from: kernel, at: segment.offset, count: segment.fileSize)
         }
-        guard entry >> 32 == 0 else { throw .malformed(name: kernel.name, what: "\(what) is above 4 GiB, where no boot protocol enters") }
+        guard entry >> 32 == 0 else {
+            throw .malformed(name: kernel.name, what: "\(what) is above 4 GiB, where no boot protocol enters")
+        }
         guard elf.segments.contains(where: { entry >= $0.address && entry - $0.address < $0.memorySize }) else {
             throw .malformed(name: kernel.name, what: "\(what) is in none of its segments")
         }
@@ -122,7 +124,8 @@ public struct Loader: ~Copyable {
         guard initrd.size <= room.upperBound - room.lowerBound else {
             let needed = free.lowerBound + (initrd.size + 0xfff) & ~0xfff
             throw .initrdTooLarge(
-                name: initrd.name, size: initrd.size, room: room.upperBound - room.lowerBound, needed: needed <= end ? needed : nil)
+                name: initrd.name, size: initrd.size, room: room.upperBound - room.lowerBound,
+                needed: needed <= end ? needed : nil)
         }
         let start = (room.upperBound - initrd.size) & ~0xfff
         let range = try layout.place(initrd.name, at: start, size: initrd.size)

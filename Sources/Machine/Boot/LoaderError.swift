@@ -81,7 +81,8 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
                 + "1 MiB and up is free"
         case .initrdTooLarge(let name, let size, let room, let needed):
             "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
-                + (needed.map { "try -m \(Self.mebibytes($0))M or more" } ?? "no -m leaves it enough: make it smaller, or compress it")
+                + (needed.map { "try -m \(Self.mebibytes($0))M or more" }
+                    ?? "no -m leaves it enough: make it smaller, or compress it")
         case .commandLineTooLong(let length, let limit, let isKernels):
             "the kernel command line has \(length) bytes, of which "
                 + (isKernels ? "the kernel reads \(limit)" : "vmm has room for \(limit)") + "; shorten it"
@@ -91,12 +92,15 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     /// Where `size` bytes from `address` on are, on a board that has not RAM for all of them.
     private static func phrase(_ address: UInt64, _ size: UInt64) -> String {
         let hole = MemoryMap.hole
-        if hole.contains(address) { return "lies at \(hex(address)), in the hole for devices below 4 GiB, where no board has RAM" }
+        if hole.contains(address) {
+            return "lies at \(hex(address)), in the hole for devices below 4 GiB, where no board has RAM"
+        }
         if address.addingReportingOverflow(size).overflow {
             return "lies at \(hex(address)), and its \(hex(size)) bytes go beyond the last address"
         }
         if address < hole.lowerBound {
-            return "lies at \(hex(address)), and its \(hex(size)) bytes reach into the hole for devices at \(hex(hole.lowerBound))"
+            return
+                "lies at \(hex(address)), and its \(hex(size)) bytes reach into the hole for devices at \(hex(hole.lowerBound))"
         }
         return "lies at \(hex(address)), beyond the most RAM that a board can have; "
             + "a kernel with virtual addresses needs its physical ones in p_paddr"

@@ -8,7 +8,9 @@ enum Multiboot {
         func has(_ magic: UInt32, words: Int, alignment: Int, in bytes: Int) -> Bool {
             stride(from: 0, through: min(start.count, bytes) - 4 * words, by: alignment).contains { offset in
                 start.integer(at: offset, bytes: 4) == UInt64(magic)
-                    && (0..<words).reduce(0) { UInt32(truncatingIfNeeded: start.integer(at: offset + 4 * $1, bytes: 4)) &+ $0 } == 0
+                    && (0..<words).reduce(0) {
+                        UInt32(truncatingIfNeeded: start.integer(at: offset + 4 * $1, bytes: 4)) &+ $0
+                    } == 0
             }
         }
         if has(0xe852_50d6, words: 4, alignment: 8, in: 32 << 10) { return 2 }

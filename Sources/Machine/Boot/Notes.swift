@@ -51,7 +51,8 @@ struct Notes {
         if let entry = UInt32(exactly: entry) {
             pvhEntry = pvhEntry ?? entry
         } else {
-            fault = "gives the entry \(LoaderError.hex(entry)), which is above 4 GiB and cannot be reached in 32-bit mode"
+            fault =
+                "gives the entry \(LoaderError.hex(entry)), which is above 4 GiB and cannot be reached in 32-bit mode"
         }
     }
 }

@@ -12,7 +12,8 @@ struct FileFormat {
     private let decompress: String?
     private let isDisk: Bool
 
-    private init(_ name: String, _ magic: [UInt8], at offset: Int = 0, decompress: String? = nil, isDisk: Bool = false) {
+    private init(_ name: String, _ magic: [UInt8], at offset: Int = 0, decompress: String? = nil, isDisk: Bool = false)
+    {
         (self.name, self.magic, self.offset, self.decompress, self.isDisk) = (name, magic, offset, decompress, isDisk)
     }
 

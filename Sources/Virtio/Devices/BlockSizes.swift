@@ -14,7 +14,9 @@ public struct BlockSizes: Equatable, Sendable {
 
     /// Nil unless both are powers of two, `logical` is 512 to 4096, and `physical` is not less and at most 1 MiB.
     public init?(logical: UInt32, physical: UInt32) {
-        guard logical.nonzeroBitCount == 1, physical.nonzeroBitCount == 1, 512...4096 ~= logical, logical...1 << 20 ~= physical else {
+        guard logical.nonzeroBitCount == 1, physical.nonzeroBitCount == 1, 512...4096 ~= logical,
+            logical...1 << 20 ~= physical
+        else {
             return nil
         }
         self.logical = logical

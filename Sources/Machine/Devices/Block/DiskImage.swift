@@ -72,6 +72,7 @@ enum DiskImage {
             _ = unsafe clinux_block_sizes(descriptor, &logical, &physical)
         }
         let wanted = chosen ?? max(logical, UInt32(sector))
-        return BlockSizes(logical: wanted, physical: max(wanted, physical)) ?? BlockSizes(logical: wanted, physical: 4096) ?? .standard
+        return BlockSizes(logical: wanted, physical: max(wanted, physical)) ?? BlockSizes(
+            logical: wanted, physical: 4096) ?? .standard
     }
 }

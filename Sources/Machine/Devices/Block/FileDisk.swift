@@ -48,7 +48,9 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
             throw fail(problem)
         }
         if excludesHost, let loop = DiskImage.loopDevice(of: descriptor) {
-            Log.say("disk \(path) also backs the host's \(loop): writing by both destroys it; detach it with losetup -d \(loop), or add ,ro or ,force")
+            Log.say(
+                "disk \(path) also backs the host's \(loop): writing by both destroys it; detach it with losetup -d \(loop), or add ,ro or ,force"
+            )
         }
         self.path = path
         self.descriptor = descriptor
@@ -63,7 +65,9 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     }
 
     /// What keeps the image from being used with block sizes of `sizes`. `sector` is the least direct transfer; nil if there is none.
-    private static func problem(with descriptor: Int32, _ sizes: BlockSizes, direct sector: Int?) -> MachineError.DiskProblem? {
+    private static func problem(with descriptor: Int32, _ sizes: BlockSizes, direct sector: Int?) -> MachineError
+        .DiskProblem?
+    {
         guard let sector else { return .notDirect }
         guard sizes.logical >= sector else { return .directNeedsBlocks(size: sector) }
         let end = UInt64(lseek(descriptor, 0, SEEK_END))
