@@ -15,15 +15,20 @@ enum DiskImage {
         case S_IFDIR: return .directory
         default: return .notADisk
         }
-        let end = lseek(descriptor, 0, SEEK_END)
-        guard end >= 0 else { return .failed(errno: errno) }
-        if end == 0 { return .empty }
-        if end % 512 != 0 { return .notWholeBlocks(bytes: UInt64(end), size: 512) }
+        if let problem = sizeProblem(of: descriptor, blocks: 512) { return problem }
         switch HostFiles.lock(descriptor, readOnly ? F_RDLCK : F_WRLCK) {
         case 0: return nil
         case EAGAIN: return .locked
         case let number: return .failed(errno: number)
         }
+    }
+
+    /// Why the image's size cannot be used with blocks of `size` bytes; nil if it can.
+    static func sizeProblem(of descriptor: Int32, blocks size: UInt32) -> MachineError.DiskProblem? {
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard end >= 0 else { return .failed(errno: errno) }
+        if end == 0 { return .empty }
+        return UInt64(end) % UInt64(size) == 0 ? nil : .notWholeBlocks(bytes: UInt64(end), size: size)
     }
 
     /// The problem that an errno of open(2) stands for.

@@ -70,8 +70,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     {
         guard let sector else { return .notDirect }
         guard sizes.logical >= sector else { return .directNeedsBlocks(size: sector) }
-        let end = UInt64(lseek(descriptor, 0, SEEK_END))
-        return end % UInt64(sizes.logical) == 0 ? nil : .notWholeBlocks(bytes: end, size: sizes.logical)
+        return DiskImage.sizeProblem(of: descriptor, blocks: sizes.logical)
     }
 
     /// Says so if the image looks like one of another format.
@@ -87,6 +86,10 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         guard unsafe fstat(descriptor, &status) == 0 else { return false }
         return status.st_mode & S_IFMT == S_IFBLK
             || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
+    }
+
+    var sizeProblem: MachineError? {
+        DiskImage.sizeProblem(of: descriptor, blocks: blockSizes.logical).map { .disk(path: path, problem: $0) }
     }
 
     var capacity: UInt64 {
