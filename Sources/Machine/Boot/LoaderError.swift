@@ -79,13 +79,16 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .overlap(let first, let second, let address):
             "\(first) and \(second) both need address 0x\(String(address, radix: 16)); link the kernel elsewhere, "
                 + "1 MiB and up is free"
-        case .initrdTooLarge(let name, let size, let room, let needed):
+        case .initrdTooLarge(let name, let size, let room, let needed?):
             "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
-                + (needed.map { "try -m \(Self.mebibytes($0))M or more" }
-                    ?? "no -m leaves it enough: make it smaller, or compress it")
-        case .commandLineTooLong(let length, let limit, let isKernels):
-            "the kernel command line has \(length) bytes, of which "
-                + (isKernels ? "the kernel reads \(limit)" : "vmm has room for \(limit)") + "; shorten it"
+                + "try -m \(Self.mebibytes(needed))M or more"
+        case .initrdTooLarge(let name, let size, let room, nil):
+            "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB, "
+                + "and no -m leaves it enough: make it smaller, or compress it"
+        case .commandLineTooLong(let length, let limit, true):
+            "the kernel command line has \(length) bytes, of which the kernel reads \(limit); shorten it"
+        case .commandLineTooLong(let length, let limit, false):
+            "the kernel command line has \(length) bytes, of which vmm has room for \(limit); shorten it"
         }
     }
 
