@@ -14,6 +14,7 @@ public final class Machine: @unchecked Sendable {
     public let boot: String
     /// The kernel's command line.
     public let commandLine: String
+    private let isLinux: Bool
     private let processors: Int
     private let serial: SerialPort?
     private let board: Board
@@ -37,7 +38,7 @@ public final class Machine: @unchecked Sendable {
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         let kernel = try Self.load(configuration, devices: plan.count, into: ram)
-        (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
+        (commandLine, entry, boot, isLinux) = (kernel.commandLine, kernel.entry, kernel.boot, kernel.isLinux)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
             try ConsolePort(target, name: "the serial port", appends: configuration.appendsOutput)
         }
@@ -76,7 +77,9 @@ public final class Machine: @unchecked Sendable {
         if configuration.kernel != nil {
             factory.onWaitingInput = { device in
                 guard serial?.canWake != true else { return }
-                Log.say("input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))")
+                Log.say(
+                    "input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))"
+                )
             }
         }
         devices = try plan.makeDevices(factory)
@@ -124,6 +127,20 @@ public final class Machine: @unchecked Sendable {
 
     /// The exits of each vCPU; known when `run` has returned.
     public var exits: [ExitCounts] { vcpus.exits }
+    /// Accesses of all vCPUs that nothing answered; known when `run` has returned.
+    public var unclaimedAccesses: UnclaimedAccesses {
+        var all = UnclaimedAccesses()
+        for exits in exits { all.add(exits.unclaimed) }
+        return all
+    }
+    /// A hint for a Linux whose command line names no console; nil for another kernel.
+    public var consoleHint: String? {
+        guard isLinux, !commandLine.split(separator: " ").contains(where: { $0.hasPrefix("console=") }) else {
+            return nil
+        }
+        return "the kernel's command line names no console, so Linux may print nothing here: add -a console=hvc0, "
+            + "or with --serial stdio -a console=ttyS0"
+    }
     /// A sentence about the state of each vCPU.
     public var positions: [String] { vcpus.states.lines() }
     /// Bytes that the guest wrote to the absent serial port; known when `run` has returned.
@@ -176,10 +193,10 @@ public final class Machine: @unchecked Sendable {
 
     // MARK: Parts
 
-    /// Loads the kernel; returns its command line, its entry state and the sentence for `boot`.
+    /// Loads the kernel; returns its command line, its entry state, the sentence for `boot`, and whether it is Linux.
     private static func load(
         _ configuration: Configuration, devices: Int, into ram: RAM
-    ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String) {
+    ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String, isLinux: Bool) {
         do throws(LoaderError) {
             let source = configuration.kernel.map { ImageSource.path($0) }
             let loader = try Loader(
@@ -198,7 +215,7 @@ public final class Machine: @unchecked Sendable {
             let boot =
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
                 + "it is told of its devices \(discovery.phrase)"
-            return (commandLine, entry, boot)
+            return (commandLine, entry, boot, loader.isLinux)
         } catch { throw .kernel(error) }
     }
 }

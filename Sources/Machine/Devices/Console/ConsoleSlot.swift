@@ -153,7 +153,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         guard stream.keepsNewest, !stream.end.awaitsFirstPeer else { return }
         let (kept, dropped) = lock.locked { (stream.output.count, stream.peerConnected()) }
         if dropped > 0 {
-            Log.say("\(name): the first to connect gets the last \(kept) bytes of output; \(dropped) before them are lost")
+            Log.say(
+                "\(name): the first to connect gets the last \(kept) bytes of output; \(dropped) before them are lost")
         }
     }
 
