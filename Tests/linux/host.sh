@@ -14,8 +14,17 @@ boot() {
     name=$1 wanted=$2
     shift 2
     start=$(cut -d. -f1 /proc/uptime)
-    ./vmm run -v --timeout "$limit" "$@" > "/tmp/$name" 2> "/tmp/$name.err" < "${input:-/dev/null}"
+    ./vmm run -v --timeout "$limit" "$@" > "/tmp/$name" 2> "/tmp/$name.err" < "${input:-/dev/null}" &
+    vmm=$!
+    # One that outlives its own limit is asked where it is, then killed.
+    {
+        sleep $((${limit%s} + 20)) && kill -QUIT $vmm && sleep 5 &&
+            grep -H . /proc/$vmm/task/*/comm /proc/$vmm/task/*/wchan >> "/tmp/$name.err" && kill -KILL $vmm
+    } 2> /dev/null &
+    watch=$!
+    wait $vmm
     code=$?
+    kill $watch
     tr -d '\r' < "/tmp/$name" | grep -aE '^(ok|not ok|# )' | sed "s/ - / - $name: /"
     [ $code = "$wanted" ] && echo "ok - $name: exit code $wanted" || fail "$name" "exit code $code, not $wanted"
     # No driver of Linux breaks a clause, and none is reported.
