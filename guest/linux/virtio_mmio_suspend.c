@@ -42,7 +42,7 @@
 
 /*
  * Deliberate mistakes, to test devices: at most one of BROKEN_NO_HOLD, BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS,
- * BROKEN_RESET is defined. SLOW_NOTIFY is none: between the decision to notify a disk and the notification much can happen.
+ * BROKEN_RESET is defined. SLOW_NOTIFY is none: once the system is going down, disks are notified late.
  */
 
 static unsigned int patience_ms = 5000;
@@ -237,8 +237,8 @@ static bool vms_notify(struct virtqueue *vq)
 	unsigned long flags;
 
 #ifdef SLOW_NOTIFY
-	if (vms->vdev.id.device == VIRTIO_ID_BLOCK)
-		mdelay(2);
+	if (vms->vdev.id.device == VIRTIO_ID_BLOCK && system_state > SYSTEM_RUNNING)
+		mdelay(300);
 #endif
 	spin_lock_irqsave(&vms->lock, flags);
 	/* vms_unhold() notifies every queue: no notification is lost. */
