@@ -193,6 +193,11 @@ static void vms_reset(struct virtio_device *vdev)
 	/* It is over when 0 is read (2.4.2). */
 	while (vms_get_status(vdev))
 		usleep_range(50, 200);
+#ifdef SLOW_NOTIFY
+	/* The late notifications come before the system is off. */
+	if (system_state > SYSTEM_RUNNING)
+		msleep(500);
+#endif
 }
 
 static u64 vms_get_features(struct virtio_device *vdev)
