@@ -58,5 +58,5 @@ broken broken_status draft heldAndSuspended H-2 $held
 
 # A shutdown resets a device whose driver is about to notify it.
 busy="-c 2 -d /tmp/second"
-boot powering-off 0 /kernels/cloud -i /kernels/slow_notify.cpio -m 256M -d /dev/vda $busy --conform strict -a "$hvc test=poweringOff"
+boot powering-off 0 /kernels/cloud -i /kernels/late_notify.cpio -m 256M -d /dev/vda $busy --conform strict -a "$hvc test=poweringOff"
 broken broken_reset draft poweringOff 3.1.1-7 $busy
