@@ -31,6 +31,7 @@ test-moved: ## a build folder that was moved
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
 	Tests/cli/files.py $(BUILD)/debug/vmm
+	Tests/cli/messages.py
 
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -87,5 +88,13 @@ static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char oper
 
 // prctl() is variadic. `name` has room for 16 bytes.
 static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
+
+// Swift 6 does not let `stdout` be named. Writes out what stdio holds for it: 0, or an errno if a write failed, now or before.
+static inline int clinux_finish_stdout(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    return errno ? errno : EIO;
+}
 
 #endif

@@ -73,7 +73,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
-        case .host(let what, let number): "\(what): \(reason(number))"
+        case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }
 
@@ -117,6 +117,17 @@ extension MachineError.SocketProblem {
         case .inUse: "is in use by another program; use another name"
         case .failed(let number): "cannot be created: \(reason(number)); check its directory"
         }
+    }
+}
+
+/// What to do about a limit of the host that a call ran into, behind a semicolon; empty for other errors.
+private func remedy(_ number: Int32) -> String {
+    switch number {
+    case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n), or use fewer devices"
+    case EAGAIN: "; raise the limit of threads (ulimit -u), or use fewer processors and devices"
+    case ENOMEM: "; free memory of the host, or use less"
+    case ENOSPC: "; free space there"
+    default: ""
     }
 }
 

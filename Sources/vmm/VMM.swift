@@ -13,13 +13,22 @@ struct VMM: ParsableCommand {
         version: "0.1.0",
         subcommands: [Run.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
+
+    /// `vmm --help` is that of `run`, which the other commands stand in.
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        main(["-h", "--help"].contains(arguments.first) ? ["run", "--help"] : Array(arguments))
+    }
 }
 
 /// Boots a kernel, the built-in test guest if none is named.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
+        usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
+            Other commands: vmm explain, check and trace-view; vmm COMMAND --help shows theirs.
+
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
@@ -59,7 +68,10 @@ struct Run: ParsableCommand {
         help: ArgumentHelp("Added to the kernel's command line. Repeatable.", valueName: "string"))
     var append: [String] = []
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Guest memory, with suffix K, M or G.", valueName: "size"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Guest memory, with suffix K, M, G or T; without one in MiB.", valueName: "size"),
+        transform: { try ByteCount($0) })
     var memory = ByteCount(bytes: 128 << 20)
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254.", valueName: "n"))
@@ -69,9 +81,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
-            [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
-            size. Features: \(DeviceKind.block.featureNames).
+            A disk image: PATH\(DeviceKind.block.optionHelp). Repeatable. A comma in the path is written ,, and so everywhere. \
+            Locked while in use; SIGUSR1 re-reads its size. Features: \(DeviceKind.block.featureNames).
             """,
             valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
     var disk: [Machine.Configuration.Disk] = []
@@ -79,8 +90,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
-            ,features=+packed,-event_idx. (default: stdio)
+            What the console is connected to: \(ConsoleTarget.forms.joined(separator: ", ")); then, if wanted, \
+            \(DeviceKind.console.optionHelp). (default: stdio)
             """,
             valueName: "target"), transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
@@ -92,11 +103,11 @@ struct Run: ParsableCommand {
     var port: [Machine.Configuration.Port] = []
 
     @Option(
-        defaultAsFlag: Machine.Configuration.EntropyDevice(), parsing: .next,
+        defaultAsFlag: EntropyOption("host"), parsing: .next,
         help: ArgumentHelp(
             "An entropy device: the host's random bytes, or with seed=N the same in each run.", valueName: "source"),
-        transform: { try Machine.Configuration.EntropyDevice(option: $0) })
-    var rng: Machine.Configuration.EntropyDevice?
+        transform: { EntropyOption($0) })
+    var rng: EntropyOption?
 
     @Option(
         help: ArgumentHelp(
@@ -104,7 +115,7 @@ struct Run: ParsableCommand {
             A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
             or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
             """,
-            valueName: "target"))
+            valueName: "target"), transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
 
     @Option(
@@ -116,7 +127,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var drainDeadline = TimeSpan(duration: .seconds(10))
 
     @Flag(
@@ -132,17 +143,17 @@ struct Run: ParsableCommand {
             No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
             unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
             """,
-            valueName: "target"))
-    var qtest: QTestOption?
+            valueName: "target"), transform: { try QTestTarget(option: $0) })
+    var qtest: QTestTarget?
 
     @Option(
         help: ArgumentHelp(
             """
             What is done about drivers that break clauses of the specification: report them, nothing (off), or refuse the driver \
-            (strict: DEVICE_NEEDS_RESET, and exit code 65). vmm explain says what a clause asks for.
+            (strict: DEVICE_NEEDS_RESET, and exit code 65). vmm explain says what a clause asks for. (default: report)
             """,
             valueName: "mode"))
-    var conform = ConformanceMode.report
+    var conform: ConformanceMode?
 
     @Option(
         help: ArgumentHelp(
@@ -156,10 +167,12 @@ struct Run: ParsableCommand {
             When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
             each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var stallAfter: TimeSpan?
 
-    @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m, 1h.", valueName: "duration"),
+        transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
 
     @Flag(
@@ -172,6 +185,10 @@ struct Run: ParsableCommand {
     var verbose = false
 
     func validate() throws {
+        if let rng, case .failure(let error) = rng.device {
+            throw ValidationError(
+                "The value '\(rng.description)' is invalid for '--rng <source>': \(error.description)")
+        }
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
         }
@@ -192,11 +209,15 @@ struct Run: ParsableCommand {
                 "The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
         guard qtest != nil else { return }
-        if !builtIn || initrd != nil || !append.isEmpty || serial.target != nil || cpus > 1 {
+        let kernelOptions: [(name: String, isGiven: Bool)] = [
+            ("a kernel", !builtIn), ("--initrd", initrd != nil), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
+            ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
+            ("--stall-after", stallAfter != nil), ("--test-device", testDevice),
+        ]
+        let given = kernelOptions.filter(\.isGiven).map(\.name)
+        if !given.isEmpty {
             throw ValidationError(
-                """
-                With --qtest no kernel runs: name no kernel, no initial RAM disk, no command line, no processors and no serial port.
-                """)
+                "With --qtest no kernel runs, and there is no processor: leave out \(given.joined(separator: ", ")).")
         }
         if (port.map(\.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
@@ -218,7 +239,7 @@ struct Run: ParsableCommand {
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
-        if let qtest { return try serve(qtest.target, signals) }
+        if let qtest { return try serve(qtest, signals) }
         if suspend != nil || !builtIn { return try boot(suspend ?? SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
             let code = try boot(
@@ -300,7 +321,9 @@ struct Run: ParsableCommand {
     /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
-        configuration.reportsViolations = verbose || conform == .strict
+        // A client that breaks clauses on purpose is the usual one: it asks for reports.
+        let reports = verbose || conform == .strict || conform == .report
+        configuration.reportsViolations = reports
         let machine = try QTestMachine(configuration)
         if verbose { sayFeatureBit(configuration.suspend) }
         signals.act(on: machine)
@@ -309,7 +332,7 @@ struct Run: ParsableCommand {
         signals.act(on: nil)
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
-        if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        if reports, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
         sayRefusals(machine.conformance, exitCode: code)
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
@@ -337,14 +360,14 @@ struct Run: ParsableCommand {
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk
-        configuration.entropy = rng.map { [$0] } ?? []
+        configuration.entropy = [rng].compactMap { try? $0?.device.get() }
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
-        configuration.conform = conform
+        configuration.conform = conform ?? .report
         configuration.reportsViolations = !builtIn || verbose
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
-        configuration.console = console?.target ?? (qtest == nil || qtest?.target == .stdio ? .stdio : .null)
+        configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
         guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }

@@ -174,7 +174,9 @@ final class ConsolePort {
         if written >= 0 { return written }
         if errno == EINTR || errno == EAGAIN { return 0 }
         if peers == nil {
-            Log.say("console output cannot be written (\(reason(errno))) and is dropped from here on")
+            Log.say(
+                "console output cannot be written (\(reason(errno))) and is dropped from here on; check the file, or its reader"
+            )
         }
         peerLeft(from: .output)
         return bytes.count

@@ -1,6 +1,7 @@
 // Standard input, output and error. A program started without one of them would get its next open file in that place, and a disk
 // image as standard output would be written over with messages.
 
+import CLinux
 import Glibc
 import Synchronization
 
@@ -29,4 +30,12 @@ public enum StandardStreams {
 
     /// Whether a message on standard error must end the guest's line first. The caller then does so.
     static func takeUnfinishedLine() -> Bool { areOne && isWithinLine.exchange(false, ordering: .relaxed) }
+
+    /// Writes out what `print` has buffered. Throws if standard output did not take all that was printed.
+    public static func finishOutput() throws(MachineError) {
+        let number = clinux_finish_stdout()
+        guard number == 0 else {
+            throw .host("standard output did not take all of the text", errno: number)
+        }
+    }
 }

@@ -13,6 +13,8 @@ extension Outcome {
 protocol BlockBackend: AnyObject, Sendable {
     /// The current size in sectors of 512 bytes.
     var capacity: UInt64 { get }
+    /// Why a size that changed since the start cannot be used; nil if it can.
+    var sizeProblem: MachineError? { get }
     /// Whether a write zeroes with unmap can deallocate sectors.
     var canDeallocate: Bool { get }
     /// Performs a request, which may block; `identity` is the answer to GET_ID.
@@ -25,6 +27,7 @@ protocol BlockBackend: AnyObject, Sendable {
 
 extension BlockBackend {
     var canDeallocate: Bool { false }
+    var sizeProblem: MachineError? { nil }
 
     /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }

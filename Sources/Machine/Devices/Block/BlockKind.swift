@@ -7,6 +7,10 @@ import VirtioABI
 extension DeviceKind {
     public static let block = DeviceKind(
         id: DeviceID.block, name: "blk", option: "disk",
+        words: [
+            "ro", "id=NAME", "queues=N", "queue-size=N", "direct",
+            "io=\(IOMode.allCases.map(\.rawValue).joined(separator: "|"))",
+        ],
         features: [
             ("size_max", BlockFeature.sizeMax), ("seg_max", BlockFeature.segmentMax),
             ("blk_size", BlockFeature.blockSize), ("flush", BlockFeature.flush), ("topology", BlockFeature.topology),
@@ -59,33 +63,39 @@ extension OpenedDisk {
 }
 
 extension Machine.Configuration.Disk {
-    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    /// Reads a path, the words of `DeviceKind.block`, and those that every device has.
     public init(option: String) throws(OptionError) {
         let option = try DeviceOption(option, of: .block)
-        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        guard !option.value.isEmpty else {
+            throw OptionError("name the file or block device in front of the first comma")
+        }
         self.init(path: option.value)
         offer = option.offer
-        for (key, value) in option.parts {
-            switch (key, value) {
-            case ("ro", nil): readOnly = true
-            case ("direct", nil): direct = true
-            case ("id", let name?):
-                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
-                id = name
-            case ("queues", let text?):
-                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
-                queues = count
-            case ("queue-size", let text?):
-                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
-                    throw OptionError("queue-size= takes a power of two up to 32768")
-                }
-                queueSize = size
-            case ("io", let name?):
-                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
-                self.mode = mode
-            default: throw .unknown(key, of: .block)
+        readOnly = option.has("ro")
+        direct = option.has("direct")
+        if let name = option["id"] {
+            guard name.utf8.count <= 20 else {
+                throw OptionError("id= takes at most 20 bytes, and '\(name)' has \(name.utf8.count)")
             }
+            id = name
         }
+        if let text = option["queues"] {
+            guard let count = UInt16(text), 1...32 ~= count else {
+                throw OptionError("queues= takes 1 to 32, not '\(text)'")
+            }
+            guard count == 1 || !offer.features.withholding.contains(BlockFeature.multiqueue) else {
+                throw OptionError(
+                    "queues=\(count) needs the feature mq, which -mq does not offer; leave one of them out")
+            }
+            queues = count
+        }
+        if let text = option["queue-size"] {
+            guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
+                throw OptionError("queue-size= takes a power of two up to 32768, not '\(text)'")
+            }
+            queueSize = size
+        }
+        if let mode = option["io"].flatMap({ IOMode(rawValue: $0) }) { self.mode = mode }
     }
 }
 

@@ -64,10 +64,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         case S_IFDIR: return .directory
         default: return .notADisk
         }
-        let end = lseek(descriptor, 0, SEEK_END)
-        guard end >= 0 else { return .failed(errno: errno) }
-        if end == 0 { return .empty }
-        if end % 512 != 0 { return .notWholeSectors(bytes: UInt64(end)) }
+        if let problem = sizeProblem(of: descriptor) { return problem }
         switch HostFiles.lock(descriptor, readOnly ? F_RDLCK : F_WRLCK) {
         case 0: return nil
         case EAGAIN: return .locked
@@ -81,6 +78,15 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         return status.st_mode & S_IFMT == S_IFBLK
             || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
     }
+
+    private static func sizeProblem(of descriptor: Int32) -> MachineError.DiskProblem? {
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard end >= 0 else { return .failed(errno: errno) }
+        if end == 0 { return .empty }
+        return end % 512 == 0 ? nil : .notWholeSectors(bytes: UInt64(end))
+    }
+
+    var sizeProblem: MachineError? { Self.sizeProblem(of: descriptor).map { .disk(path: path, problem: $0) } }
 
     var capacity: UInt64 {
         let end = lseek(descriptor, 0, SEEK_END)

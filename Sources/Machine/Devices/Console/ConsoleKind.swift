@@ -21,12 +21,15 @@ extension DeviceKind {
 /// The host ends of a console's ports, indexed by port.
 private struct OpenedConsole: OpenedDevice {
     private var ends: [ConsolePort]
+    /// It offers every ring form, as the disks of memory do: for the built-in guest, and for a qtest client without disks of its own.
+    private let offersEveryRingForm: Bool
 
     init(_ configuration: Machine.Configuration, _ purpose: BoardPurpose) throws(MachineError) {
         func end(_ target: ConsoleTarget, _ name: String) throws(MachineError) -> ConsolePort {
             try ConsolePort(purpose.isQTest ? .null : target, name: name, appends: configuration.appendsOutput)
         }
         ends = [try end(configuration.console, "console0")]
+        offersEveryRingForm = configuration.kernel == nil && (!purpose.isQTest || purpose.hasTestDevices)
         for port in configuration.ports { ends.append(try end(port.target, "port \(port.name)")) }
     }
 
@@ -37,7 +40,7 @@ private struct OpenedConsole: OpenedDevice {
             configuration: Console.Configuration(columns: size.columns, rows: size.rows),
             ports: configuration.ports.map { Array($0.name.utf8) })
         var offer = configuration.consoleOffer
-        if configuration.kernel == nil { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
+        if offersEveryRingForm { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
         let transport = factory.transport(device, offer)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
