@@ -270,6 +270,7 @@ struct Run: ParsableCommand {
             sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
+        if let hint = machine.consoleHint { Log.say(hint) }
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
@@ -279,6 +280,7 @@ struct Run: ParsableCommand {
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
+            for sentence in machine.unclaimedAccesses.sentences { Log.say(sentence) }
         }
         if verbose || outcome == .timedOut {
             for position in machine.positions { Log.say(position) }
@@ -298,7 +300,7 @@ struct Run: ParsableCommand {
             ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
         sayRefusals(conformance, exitCode: code)
-        if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
+        if json { Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses) }
         return code
     }
 

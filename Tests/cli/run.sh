@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in LINUX UNCLAIMED SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -359,6 +359,14 @@ else
         sh -c '"$1" CALLS.elf --timeout 300ms --discovery none 2>&1 | tr "\n" " " >&2; exit 124' sh "$vmm"
     expect "the same of a crash" 33 "in <inner\+0xa>.*called from [0-9a-f]+ <outer\+0x8>" \
         sh -c '"$1" CALLS.elf -a x --discovery none 2>&1 | tr "\n" " " >&2; exit 33' sh "$vmm"
+    expect "the ports that nothing answers" 0 "nothing answers port 0x92: 7 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and the addresses" 0 "nothing answers address 0xfed00000: 5 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and how many more" 0 "nothing answers other ports and addresses either: 97 accesses" "$vmm" UNCLAIMED.elf -v
+    expect "and as JSON" 0 '"unclaimed":\{"total":112,"most":\[\{"port":"0x92","count":7,"rip":"0x10[^}]*\},\{"address":"0xfed00000","count":5' \
+        "$vmm" UNCLAIMED.elf --json
+    expect "a Linux without a console" 0 "names no console, .* add -a console=hvc0" "$vmm" LINUX.elf
+    expect "a Linux with one" 0 "" sh -c "'$vmm' LINUX.elf -a 'quiet console=hvc0' 2>&1 | grep -c 'no console' | grep -qx 0"
+    expect "another kernel" 0 "" sh -c "'$vmm' POWER_OFF.elf 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
