@@ -36,6 +36,7 @@ test-cli: build ## vmm as a user meets it
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm
 	Tests/terminal/programs.py $(BUILD)/debug/vmm
+	Tests/terminal/consoles.py $(BUILD)/debug/vmm
 	Tests/terminal/trap.py $(BUILD)/debug/vmm
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU

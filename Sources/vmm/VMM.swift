@@ -56,7 +56,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, none.",
+            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, both, none.",
             valueName: "way"))
     var discovery = Machine.Configuration.Discovery.auto
 
@@ -112,8 +112,9 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
+            A 16550A at port 0x3f8, COM1: off, stdio (shares standard output with the console; input is the console's, unless that \
+            is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
+            which can wake a guest.
             """,
             valueName: "target"), transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
@@ -269,6 +270,7 @@ struct Run: ParsableCommand {
             sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
+        if let hint = machine.consoleHint { Log.say(hint) }
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
@@ -278,6 +280,7 @@ struct Run: ParsableCommand {
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
+            for sentence in machine.unclaimedAccesses.sentences { Log.say(sentence) }
         }
         if verbose || outcome == .timedOut || machine.isStuck {
             for position in machine.positions { Log.say(position) }
@@ -292,15 +295,28 @@ struct Run: ParsableCommand {
             )
         }
         let code = exitCode(outcome, conformance)
-        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
-        if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
+        let ending =
+            builtIn && outcome == .debugExit(Ports.guestFailed)
+            ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
+        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
+        sayRefusals(conformance, exitCode: code)
+        if json { Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses) }
         return code
     }
 
-    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if a signal stopped it.
+    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if the user stopped it.
     private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
-        if case .stopped = outcome { return outcome.exitCode }
-        return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
+        switch outcome {
+        case .stopped, .quit: outcome.exitCode
+        default: conform == .strict && conformance.bindingViolations != nil ? 65 : outcome.exitCode
+        }
+    }
+
+    /// Says which devices refused their driver in a strict run, and for which clauses.
+    private func sayRefusals(_ conformance: [ConformanceReport], exitCode: Int32) {
+        guard conform == .strict, let violations = conformance.bindingViolations else { return }
+        let reason = exitCode == 65 ? "exit code 65, because " : ""
+        Log.say("\(reason)--conform strict refused the driver of \(violations); vmm explain CLAUSE says more")
     }
 
     /// Makes the devices, which a qtest client drives until it leaves.
@@ -318,6 +334,7 @@ struct Run: ParsableCommand {
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
         if reports, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        sayRefusals(machine.conformance, exitCode: code)
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
     }
@@ -354,10 +371,17 @@ struct Run: ParsableCommand {
         configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
-        guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
+        // Standard input belongs to one of the two.
+        let isSerialInteractive = configuration.serial == .stdio && configuration.console != .stdio
+        if configuration.serial == .stdio, !isSerialInteractive {
+            configuration.serial = .descriptors(input: nil, output: 1)
+        }
+        guard configuration.console == .stdio || isSerialInteractive, Terminal.isInteractive else {
+            return configuration
+        }
         // The built-in guest takes no keys, so Ctrl-C keeps its usual meaning.
         configuration.escapeKeys = !builtIn
-        if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
+        if builtIn, configuration.console == .stdio { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration
     }
 }

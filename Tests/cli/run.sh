@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in LINUX UNCLAIMED SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -57,7 +57,7 @@ expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci te
 expect "no processor" 64 "1 to 254" "$vmm" -c 0
 expect "more processors than an APIC id can name" 64 "1 to 254" "$vmm" -c 255
 expect "a serial port nowhere" 1 "console" "$vmm" --serial file=/missing/file POWER_OFF.elf
-expect "a serial port that is no target" 64 "serial" "$vmm" --serial pty
+expect "a serial port that is no target" 64 "serial" "$vmm" --serial tcp
 expect "qtest with processors" 64 "no processor: leave out --cpus" "$vmm" --qtest stdio -c 2
 expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
 expect "kernel outside memory" 1 "try -m 65M" "$vmm" high.elf -m 32M
@@ -270,6 +270,10 @@ expect "see it" 0 "" sh -c "'$vmm' trace-view t.json | python3 -m json.tool > /d
 expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o /missing/v.json
 expect "qtest, a driver that is refused" 65 "" \
     sh -c "printf 'readl 0xd0001050\nreadl 0xd0001070\n' | '$vmm' --qtest stdio --conform strict > out; code=\$?; grep -q 40\$ out && exit \$code"
+expect "and says why" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 4.2.2.2-3; vmm explain" \
+    sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --conform strict > out"
+expect "and in a run that timed out" 65 "strict refused the driver of blk0, which broke 4.2.2.2-3" sh -c \
+    "exec 3<> fifo; echo readl 0xd0001050 >&3; '$vmm' --qtest stdio --conform strict --timeout 200ms <&3 > out"
 expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
 expect "qtest without conformance checks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
 
@@ -353,7 +357,7 @@ else
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
     expect "where the devices stand, by SIGQUIT" 143 "console0: the driver noticed the device and has not set DRIVER" \
-        sh -c "'$vmm' STALL.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "has not set DRIVER" STALL.elf
     expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
     expect "and that is told once" 0 "" \
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
@@ -369,7 +373,7 @@ else
     expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
         "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
     expect "the same by SIGQUIT" 143 "nothing can wake it" \
-        sh -c "'$vmm' HALT.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "nothing can wake it" HALT.elf
     expect "a loop with interrupts off" 124 "vcpu0 is running with interrupts off, without an access to a device; rip 0{8}00100000" \
         "$vmm" SPIN.elf --stall-after 100ms --timeout 900ms
     expect "a driver that polls one register makes no progress" 124 "nothing has happened for 0.2 s" \
@@ -380,7 +384,9 @@ else
         "$vmm" STALL.elf --timeout 300ms
     expect "the requests of the built-in guest's suite" 0 "" sh -c \
         "'$vmm' --suspend draft --trace guest.json > out && '$vmm' trace-view guest.json -o guest.view && '$here/../trace/spans.py' guest.json guest.view > spans || { cat spans >&2; exit 1; }"
-    expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
+    expect "the built-in guest is refused" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 2.2.1-1" \
+        "$vmm" --suspend draft --conform strict -a only=features-refused
+    expect "a suite that fails" 85 "SUSPEND draft: the built-in guest failed: its lines \"not ok\"" "$vmm" -a only=nothing
     expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
@@ -392,6 +398,13 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
+    expect "the MP table has every processor" 15 "" "$vmm" MP_TABLE.elf -c 8
+    expect "and is there by both ways" 15 "and by an MP table" "$vmm" MP_TABLE.elf -c 8 --discovery both -v
+    expect "but not with ACPI alone" 127 "" "$vmm" MP_TABLE.elf --discovery acpi
+    expect "the clock tells the year" $((($(date -u +%Y) - 2000) * 2 + 1)) "" "$vmm" CLOCK.elf
+    expect "the timer counts" 0 "powered off" "$vmm" PIT.elf
+    expect "a panic" 34 "the guest panicked" "$vmm" PANIC.elf
+    expect "and the output before it" 0 "" sh -c '[ "$("$1" PANIC.elf)" = ! ]' sh "$vmm"
     # The main thread's clone3 calls: signals, console0, then the vCPUs, of which 0 is the last.
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
@@ -400,11 +413,27 @@ else
         skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
     fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
+    expect "which function that is, and who called it" 124 "vcpu0 is running at rip [0-9a-f]+ <inner\+0x8>.*called from [0-9a-f]+ <outer\+0x8>.*called from [0-9a-f]+ <start\+0x" \
+        sh -c '"$1" CALLS.elf --timeout 300ms --discovery none 2>&1 | tr "\n" " " >&2; exit 124' sh "$vmm"
+    expect "the same of a crash" 33 "in <inner\+0xa>.*called from [0-9a-f]+ <outer\+0x8>" \
+        sh -c '"$1" CALLS.elf -a x --discovery none 2>&1 | tr "\n" " " >&2; exit 33' sh "$vmm"
+    expect "the ports that nothing answers" 0 "nothing answers port 0x92: 7 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and the addresses" 0 "nothing answers address 0xfed00000: 5 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and how many more" 0 "nothing answers other ports and addresses either: 97 accesses" "$vmm" UNCLAIMED.elf -v
+    expect "and as JSON" 0 '"unclaimed":\{"total":112,"most":\[\{"port":"0x92","count":7,"rip":"0x10[^}]*\},\{"address":"0xfed00000","count":5' \
+        "$vmm" UNCLAIMED.elf --json
+    expect "a Linux without a console" 0 "names no console, .* add -a console=hvc0" "$vmm" LINUX.elf
+    expect "a Linux with one" 0 "" sh -c "'$vmm' LINUX.elf -a 'quiet console=hvc0' 2>&1 | grep -c 'no console' | grep -qx 0"
+    expect "another kernel" 0 "" sh -c "'$vmm' POWER_OFF.elf 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf
     expect "a serial port at stdout" 0 "" sh -c '[ "$("$1" SERIAL.elf --serial stdio)" = ok ]' sh "$vmm"
+    seq 20000 > numbers
+    expect "a serial port takes input, all of it" 0 "" sh -c '
+        { cat numbers; printf "\0"; } | "$1" ECHO.elf --serial stdio --console null | cmp - numbers' sh "$vmm"
+    expect "which is the console's where that is at stdio" 124 "" sh -c 'echo x | "$1" ECHO.elf --serial stdio --timeout 300ms' sh "$vmm"
     expect "a serial port in a file" 0 "" "$vmm" SERIAL.elf --serial file=serial.out
     expect "and what is in it" 0 "" grep -qx ok serial.out
     expect "a serial port at a full disk" 0 "No space left" "$vmm" SERIAL.elf --serial file=/dev/full

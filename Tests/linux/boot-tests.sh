@@ -36,6 +36,30 @@ boot verbose 0 $cloud --serial file=/tmp/verbose.serial -a "console=ttyS0 consol
 grep -aq "Linux version" /tmp/verbose.serial && grep -aq "Power down" /tmp/verbose.serial &&
     echo "ok - verbose: the serial port has it all" || fail verbose "no output on the serial port"
 shows verbose "the console has what came after it" "EXT4-fs .vda.: mounted"
+# keys NAME PATTERN LINE...: types each LINE when the output of that boot has its PATTERN.
+keys() {
+    name=$1
+    shift
+    rm -f /tmp/keys
+    mkfifo /tmp/keys
+    {
+        exec 3> /tmp/keys
+        while [ $# -gt 0 ]; do
+            until grep -aqE "$1" "/tmp/$name" 2> /dev/null; do usleep 100000; done
+            echo "$2" >&3
+            shift 2
+        done
+    } &
+    input=/tmp/keys
+}
+# A login by COM1, which has a clock that tells the date, and no other console.
+com1="--serial stdio --console null"
+for kernel in cloud generic; do
+    keys "com1-$kernel" "login: " root "Enter .help." 'echo "logged in at $(tty), $(date +%Y)"' "logged in at /dev" exit
+    boot "com1-$kernel" 0 "/kernels/$kernel" -i "/kernels/$kernel.cpio" -m 256M -d /dev/vda $com1 -a "console=ttyS0 quiet $flags test=login"
+    input=
+    shows "com1-$kernel" "a login at the serial port" "logged in at /dev/ttyS0, $(date +%Y)"
+done
 boot generic 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 shows generic "it ran" "end of messages"
 boot generic-verbose 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "console=hvc0 $flags test=messages"
@@ -48,7 +72,8 @@ boot readonly 0 /kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,ro -a 
 boot fio 0 /kernels/cloud -i /kernels/cloud.cpio -m 512M -c 4 -d /dev/vda,queues=4 -a "$hvc test=load"
 
 # Ways to end.
-boot panic 32 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
+boot panic 34 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
+says panic "pvpanic reports it" "the guest panicked"
 shows panic "its last words" "Kernel panic - not syncing"
 boot triple-fault 33 $cloud -a "$hvc reboot=t rootmode=ro test=messages end=reboot"
 says triple-fault "the registers are lost under kvm_amd" "the guest's registers at the fault are lost: .*kvm_amd"

@@ -34,9 +34,10 @@ public struct Loader: ~Copyable {
     public var bootProtocol: BootProtocol { format.protocol }
 
     /// Loads everything into `ram`, which has to be all zero, and returns the state of the first vCPU. `acpi` are the tables for
-    /// `MemoryMap.acpi`, the root first.
+    /// `MemoryMap.acpi`, the root first; `mpTable` is that for `MemoryMap.mpTable`.
     public func load(
-        into ram: RAM, commandLine: String, initrd: ImageSource? = nil, acpi: [UInt8]? = nil
+        into ram: RAM, commandLine: String, initrd: ImageSource? = nil, acpi: [UInt8]? = nil,
+        mpTable: [UInt8]? = nil
     ) throws(LoaderError) -> EntryState {
         var layout = BootLayout(ram)
         try layout.place("the start information", at: MemoryMap.startInfo)
@@ -53,6 +54,7 @@ public struct Loader: ~Copyable {
         }
         layout.write(text, at: MemoryMap.commandLine.lowerBound)
         layout.write(Self.resetCode, at: MemoryMap.resetVector.lowerBound)
+        if let mpTable { layout.write(mpTable, at: MemoryMap.mpTable.lowerBound) }
         if let acpi { layout.write(acpi, at: MemoryMap.acpi.lowerBound) }
         return try writeBootTables(
             ram, &layout, module, text.count - 1, rsdp: acpi == nil ? 0 : MemoryMap.acpi.lowerBound)

@@ -3,6 +3,7 @@
 
 import CLinux
 import Glibc
+import Synchronization
 
 /// The three descriptors every program is given.
 public enum StandardStreams {
@@ -13,6 +14,22 @@ public enum StandardStreams {
             _ = unsafe open("/dev/null", O_RDWR)
         }
     }
+
+    /// The guest's output on standard output does not end with the end of a line.
+    private static let isWithinLine = Atomic(false)
+
+    /// Whether standard error is the same terminal, pipe or file as standard output.
+    private static let areOne: Bool = {
+        var (output, error) = (stat(), stat())
+        guard unsafe fstat(1, &output) == 0, unsafe fstat(2, &error) == 0 else { return false }
+        return (output.st_dev, output.st_ino) == (error.st_dev, error.st_ino)
+    }()
+
+    /// Remembers the last byte that the guest wrote to standard output.
+    static func noteOutput(_ last: UInt8) { isWithinLine.store(last != UInt8(ascii: "\n"), ordering: .relaxed) }
+
+    /// Whether a message on standard error must end the guest's line first. The caller then does so.
+    static func takeUnfinishedLine() -> Bool { areOne && isWithinLine.exchange(false, ordering: .relaxed) }
 
     /// Writes out what `print` has buffered. Throws if standard output did not take all that was printed.
     public static func finishOutput() throws(MachineError) {

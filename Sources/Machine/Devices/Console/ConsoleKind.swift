@@ -35,7 +35,7 @@ private struct OpenedConsole: OpenedDevice {
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
         let configuration = factory.configuration
-        let size = ConsolePort.size(of: ends[0].output) ?? (columns: 80, rows: 25)
+        let size = ConsolePort.size(of: ends[0].screen) ?? (columns: 80, rows: 25)
         let device = Console(
             configuration: Console.Configuration(columns: size.columns, rows: size.rows),
             ports: configuration.ports.map { Array($0.name.utf8) })
@@ -44,7 +44,8 @@ private struct OpenedConsole: OpenedDevice {
         let transport = factory.transport(device, offer)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
-                port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
+                port: port, end: end,
+                escapeKeys: port == 0 && configuration.escapeKeys && configuration.console == .stdio,
                 longestChain: transport.longestChain)
         }
         return try ConsoleSlot(

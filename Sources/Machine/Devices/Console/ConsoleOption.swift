@@ -8,15 +8,19 @@ extension ConsoleTarget {
 
     /// The target that `text` names, in one of `forms`.
     init(_ text: String) throws(OptionError) {
-        let word = try OptionWord(text, Self.forms)
-        self =
-            switch (word.key, word.value) {
-            case ("pty", _): .pty
-            case ("file", let path?): .file(path)
-            case ("unix", let path?): .unix(path)
-            case ("null", _): .null
-            default: .stdio
-            }
+        self = Self(try OptionWord(text, Self.forms)) ?? .stdio
+    }
+
+    /// The target of a word that has one of `forms`; nil for another.
+    init?(_ word: OptionWord) {
+        switch (word.key, word.value) {
+        case ("stdio", _): self = .stdio
+        case ("pty", _): self = .pty
+        case ("file", let path?): self = .file(path)
+        case ("unix", let path?): self = .unix(path)
+        case ("null", _): self = .null
+        default: return nil
+        }
     }
 }
 
@@ -48,12 +52,10 @@ extension Machine.Configuration.Port {
 
 extension Machine.Configuration {
     /// The forms of the serial port's option.
-    public static let serialForms = ["off", "stdio", "file=PATH"]
+    public static let serialForms = ["off"] + ConsoleTarget.forms
 
-    /// The target of the serial port that `text` names, in one of `serialForms`; nil for no serial port.
+    /// The host end of the serial port that `text` names, in one of `serialForms`; nil for no serial port.
     public static func serialTarget(_ text: String) throws(OptionError) -> ConsoleTarget? {
-        let word = try OptionWords.single(text, serialForms)
-        // Standard input belongs to the console.
-        return word.value.map { .file($0) } ?? (word.key == "stdio" ? .descriptors(input: nil, output: 1) : nil)
+        try ConsoleTarget(OptionWords.single(text, serialForms))
     }
 }
