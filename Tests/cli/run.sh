@@ -148,7 +148,7 @@ expect "an ELF32 without a note" 1 "CONFIG_PVH\\)$" "$vmm" plain.elf
 truncate -s 70M big.initrd
 expect "an initrd for which memory has to be larger" 1 "try -m 72M or more" "$vmm" minimal.elf -i big.initrd -m 64M
 truncate -s 3G huge.initrd
-expect "an initrd for which no memory is enough" 1 "no -m leaves it enough: make it smaller, or compress it" "$vmm" minimal.elf -i huge.initrd -m 64M
+expect "an initrd for which no memory is enough" 1 "no -m leaves it enough: use a smaller one" "$vmm" minimal.elf -i huge.initrd -m 64M
 expect "a long command line for a kernel of which little is known" 1 "2[0-9]{3} bytes, of which vmm has room for 2047" \
     "$vmm" minimal.elf -a "$(printf '%2100s' | tr ' ' x)"
 

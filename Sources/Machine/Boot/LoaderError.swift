@@ -83,8 +83,8 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
             "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
                 + "try -m \(Self.mebibytes(needed))M or more"
         case .initrdTooLarge(let name, let size, let room, nil):
-            "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB, "
-                + "and no -m leaves it enough: make it smaller, or compress it"
+            "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
+                + "no -m leaves it enough: use a smaller one, or compress it"
         case .commandLineTooLong(let length, let limit, true):
             "the kernel command line has \(length) bytes, of which the kernel reads \(limit); shorten it"
         case .commandLineTooLong(let length, let limit, false):
