@@ -120,6 +120,7 @@ public final class Machine: @unchecked Sendable {
         try vcpus.start()
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
+        if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }
         return outcome
     }
 
@@ -150,6 +151,8 @@ public final class Machine: @unchecked Sendable {
     }
     /// A sentence about the state of each vCPU.
     public var positions: [String] { vcpus.states.lines() }
+    /// Whether the run was stopped from outside while every vCPU was halted with interrupts off.
+    public private(set) var isStuck = false
     /// Bytes that the guest wrote to the absent serial port; known when `run` has returned.
     public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
 

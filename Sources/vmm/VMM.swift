@@ -282,7 +282,7 @@ struct Run: ParsableCommand {
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
             for sentence in machine.unclaimedAccesses.sentences { Log.say(sentence) }
         }
-        if verbose || outcome == .timedOut {
+        if verbose || outcome == .timedOut || machine.isStuck {
             for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance
