@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,15 @@ static const int CLINUX_O_DIRECT = 040000;
 static inline int clinux_fallocate(int fd, int mode, long offset, long length)
 {
     return syscall(SYS_fallocate, fd, mode, offset, length) == 0 ? 0 : -errno;
+}
+
+// The logical and the physical block size of a block device, in bytes. ioctl() is variadic.
+static inline int clinux_block_sizes(int fd, unsigned *logical, unsigned *physical)
+{
+    int size = 0;
+    if (ioctl(fd, BLKSSZGET, &size) < 0 || ioctl(fd, BLKPBSZGET, physical) < 0) return -errno;
+    *logical = (unsigned)size;
+    return 0;
 }
 
 // <sys/signalfd.h> is not in Swift's Glibc. A descriptor from which the signals of `set`, a sigset_t, are read; `flags` are

@@ -23,6 +23,12 @@ extension Machine {
             public var mode = IOMode.auto
             /// Transfers bypass the host's page cache (O_DIRECT).
             public var direct = false
+            /// The image is written to although the host uses it too.
+            public var force = false
+            /// The image is raw, whatever it looks like.
+            public var isRaw = false
+            /// The logical block size in bytes that the driver is told, 512 to 4096; nil for the host's.
+            public var blockSize: UInt32?
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }

@@ -14,6 +14,7 @@ public final class Machine: @unchecked Sendable {
     public let boot: String
     /// The kernel's command line.
     public let commandLine: String
+    private let isLinux: Bool
     private let processors: Int
     private let serial: SerialPort?
     private let board: Board
@@ -40,7 +41,7 @@ public final class Machine: @unchecked Sendable {
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         let kernel = try Self.load(configuration, devices: plan.count, into: ram)
-        (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
+        (commandLine, entry, boot, isLinux) = (kernel.commandLine, kernel.entry, kernel.boot, kernel.isLinux)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
             try ConsolePort(target, name: "the serial port", appends: configuration.appendsOutput)
         }
@@ -119,6 +120,7 @@ public final class Machine: @unchecked Sendable {
         try vcpus.start()
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
+        if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }
         return outcome
     }
 
@@ -133,8 +135,24 @@ public final class Machine: @unchecked Sendable {
 
     /// The exits of each vCPU; known when `run` has returned.
     public var exits: [ExitCounts] { vcpus.exits }
+    /// Accesses of all vCPUs that nothing answered; known when `run` has returned.
+    public var unclaimedAccesses: UnclaimedAccesses {
+        var all = UnclaimedAccesses()
+        for exits in exits { all.add(exits.unclaimed) }
+        return all
+    }
+    /// A hint for a Linux whose command line names no console; nil for another kernel.
+    public var consoleHint: String? {
+        guard isLinux, !commandLine.split(separator: " ").contains(where: { $0.hasPrefix("console=") }) else {
+            return nil
+        }
+        return "the kernel's command line names no console, so Linux may print nothing here: add -a console=hvc0, "
+            + "or with --serial stdio -a console=ttyS0"
+    }
     /// A sentence about the state of each vCPU.
     public var positions: [String] { vcpus.states.lines() }
+    /// Whether the run was stopped from outside while every vCPU was halted with interrupts off.
+    public private(set) var isStuck = false
     /// Bytes that the guest wrote to the absent serial port; known when `run` has returned.
     public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
 
@@ -188,11 +206,10 @@ public final class Machine: @unchecked Sendable {
 
     // MARK: Parts
 
-    /// Loads the kernel; returns its command line, its entry state, how it finds its devices and the sentence for `boot`.
+    /// Loads the kernel; returns what a machine needs to know of it.
     private static func load(
         _ configuration: Configuration, devices: Int, into ram: RAM
-    ) throws(MachineError) -> (commandLine: String, entry: EntryState, discovery: Configuration.Discovery, boot: String)
-    {
+    ) throws(MachineError) -> LoadedKernel {
         do throws(LoaderError) {
             let source = configuration.kernel.map { ImageSource.path($0) }
             let loader = try Loader(
@@ -211,9 +228,21 @@ public final class Machine: @unchecked Sendable {
             let boot =
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
                 + "it is told of its devices \(discovery.phrase)"
-            return (commandLine, entry, discovery, boot)
+            return LoadedKernel(
+                commandLine: commandLine, entry: entry, discovery: discovery, boot: boot, isLinux: loader.isLinux)
         } catch { throw .kernel(error) }
     }
+}
+
+/// A kernel in guest memory.
+private struct LoadedKernel {
+    let commandLine: String
+    let entry: EntryState
+    /// How it finds its devices.
+    let discovery: Machine.Configuration.Discovery
+    /// The sentence for `Machine.boot`.
+    let boot: String
+    let isLinux: Bool
 }
 
 /// The machine that the escape keys act on.

@@ -30,10 +30,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case directory
         case notADisk
         case notPermitted(writing: Bool)
-        case notWholeSectors(bytes: UInt64)
+        case notWholeBlocks(bytes: UInt64, size: UInt32)
         case empty
         case locked
         case notDirect
+        /// Direct transfers take whole blocks of `size` bytes.
+        case directNeedsBlocks(size: Int)
+        /// The host has the block device mounted, or uses it otherwise.
+        case usedByTheHost
         case noIOUring(errno: Int32)
         case failed(errno: Int32)
     }
@@ -97,12 +101,17 @@ extension MachineError.DiskProblem {
             writing
                 ? "may not be written; add ,ro to use it read-only, or change its permissions"
                 : "may not be read; change its permissions"
-        case .notWholeSectors(let bytes):
-            "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
+        case .notWholeBlocks(let bytes, let size):
+            "has \(bytes) bytes, which is not a multiple of \(size); use truncate -s %\(size) FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked:
             "is in use: it is named twice, or locked by another program; end that program or use a copy"
         case .notDirect: "is on a file system without O_DIRECT (transfers past the page cache); leave ,direct out"
+        case .directNeedsBlocks(let size):
+            "has sectors of \(size) bytes on the host, and ,direct cannot transfer less; use block-size=\(size), or leave ,direct out"
+        case .usedByTheHost:
+            "is in use by this host, mounted or as part of another device; unmount it, add ,ro to read it, or add ,force to write to it "
+                + "nevertheless"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
         case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
         }

@@ -8,8 +8,18 @@
 public enum MemoryMap {
     /// Guest-physical addresses below 4 GiB that are never RAM.
     public static let hole: Range<UInt64> = 0xc000_0000..<0x1_0000_0000
-    /// The least RAM a board has, in bytes.
+    /// The least and the most RAM a board has, in bytes.
     public static let minimumRAM: UInt64 = 2 << 20
+    public static let maximumRAM: UInt64 = 1 << 46
+
+    /// The bytes of RAM of the smallest board that has RAM at all of `size` bytes from `address` on; nil if no board has.
+    static func memory(for address: UInt64, _ size: UInt64) -> UInt64? {
+        let (end, overflow) = address.addingReportingOverflow(size)
+        if overflow { return nil }
+        if end <= hole.lowerBound { return end }
+        let memory = end - (hole.upperBound - hole.lowerBound)
+        return address >= hole.upperBound && memory <= maximumRAM ? memory : nil
+    }
 
     /// The start of the first virtio-mmio slot's window.
     public static let slots: UInt64 = 0xd000_0000

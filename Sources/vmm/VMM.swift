@@ -29,8 +29,9 @@ struct Run: ParsableCommand {
         discussion: """
             Other commands: vmm explain, check and trace-view; vmm COMMAND --help shows theirs.
 
-            Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; \
-            64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
+            Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
+            64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; \
+            (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
             In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A i says where its devices \
             stand, Ctrl-A h lists the keys.
@@ -270,6 +271,7 @@ struct Run: ParsableCommand {
             sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
+        if let hint = machine.consoleHint { Log.say(hint) }
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
@@ -279,8 +281,9 @@ struct Run: ParsableCommand {
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
+            for sentence in machine.unclaimedAccesses.sentences { Log.say(sentence) }
         }
-        if verbose || outcome == .timedOut {
+        if verbose || outcome == .timedOut || machine.isStuck {
             for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance
@@ -298,7 +301,7 @@ struct Run: ParsableCommand {
             ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
         sayRefusals(conformance, exitCode: code)
-        if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
+        if json { Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses) }
         return code
     }
 

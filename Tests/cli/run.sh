@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in LINUX UNCLAIMED SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -132,6 +132,59 @@ else
     skip "disk not writable" "running as root, and there is no setpriv"
 fi
 chmod 644 disk.img
+
+# Kernels in other formats, and what is wrong with an ELF file.
+"$here/../kernel/build.sh" minimal.elf || exit 1
+for format in gzip xz zstd; do
+    command -v $format > /dev/null || { skip "a kernel compressed by $format" "there is no $format"; continue; }
+    $format -c minimal.elf > minimal.$format
+    expect "a kernel compressed by $format" 1 "$format file, not a kernel; decompress it: $format -dc minimal.$format > KERNEL" "$vmm" minimal.$format
+done
+printf 'MZ%600s' > pe.efi
+expect "a PE file" 1 "PE file, not a kernel; there is no EFI here" "$vmm" pe.efi
+llvm-objcopy --version > /dev/null 2>&1 && objcopy=llvm-objcopy || objcopy=objcopy
+$objcopy -R .note.pvh -O elf32-i386 minimal.elf plain.elf
+expect "an ELF32 without a note" 1 "CONFIG_PVH\\)$" "$vmm" plain.elf
+truncate -s 70M big.initrd
+expect "an initrd for which memory has to be larger" 1 "try -m 72M or more" "$vmm" minimal.elf -i big.initrd -m 64M
+truncate -s 3G huge.initrd
+expect "an initrd for which no memory is enough" 1 "no -m leaves it enough: use a smaller one" "$vmm" minimal.elf -i huge.initrd -m 64M
+expect "a long command line for a kernel of which little is known" 1 "2[0-9]{3} bytes, of which vmm has room for 2047" \
+    "$vmm" minimal.elf -a "$(printf '%2100s' | tr ' ' x)"
+
+# Disk images in other formats, block sizes, and images that the host uses.
+truncate -s 1M qcow2.img
+printf 'QFI\373' | dd of=qcow2.img conv=notrunc 2> /dev/null
+expect "a qcow2 image" 0 "qcow2.img looks like a qcow2 image, .*: qemu-img convert -O raw qcow2.img disk.img; or add ,format=raw" \
+    "$vmm" --qtest stdio -d qcow2.img
+expect "as a raw one" 0 "" sh -c "! '$vmm' --qtest stdio -d qcow2.img,format=raw 2>&1 | grep ."
+expect "another format" 64 "format= takes raw" "$vmm" -d qcow2.img,format=qcow2
+expect "a block size" 0 "" sh -c "printf 'readl 0xd0001114\nreadb 0xd0001118\nreadw 0xd000111a\n' \
+    | '$vmm' --qtest stdio -d disk.img,block-size=4096 | tr -d '\n' | grep -qx 'OK 0x0*1000OK 0x0*OK 0x0*1'"
+expect "a block size of no disk" 64 "block-size= takes 512, 1024, 2048, 4096" "$vmm" -d disk.img,block-size=8192
+expect "a disk that is not whole blocks" 1 "multiple of 4096; use truncate -s %4096" \
+    sh -c "truncate -s 5120 part.img; '$vmm' --qtest stdio -d part.img,block-size=4096"
+if loop=$(losetup --find --show --sector-size 4096 disk.img 2> /dev/null); then
+    expect "an image that backs a loop device" 0 "disk.img also backs the host's $loop: .*losetup -d $loop" "$vmm" --qtest stdio -d disk.img
+    expect "by force" 0 "" sh -c "! '$vmm' --qtest stdio -d disk.img,force 2>&1 | grep ."
+    expect "direct on sectors of 4096 bytes" 0 "" \
+        sh -c "echo readl 0xd0001114 | '$vmm' --qtest stdio -d $loop,direct | grep -qx 'OK 0x0000000000001000'"
+    expect "direct on smaller blocks than the host's" 1 "sectors of 4096 bytes on the host.*use block-size=4096" \
+        "$vmm" --qtest stdio -d $loop,direct,block-size=512
+    if mke2fs -q -F $loop > mke2fs.out 2>&1 && unshare -m mount $loop directory 2> /dev/null; then
+        mounted="mount $loop directory && exec '$vmm' --qtest stdio -d $loop"
+        expect "a mounted device" 1 "in use by this host, .*unmount it, add ,ro to read it, or add ,force" unshare -m sh -c "$mounted"
+        expect "read-only" 0 "" unshare -m sh -c "$mounted,ro"
+        expect "by force" 0 "" unshare -m sh -c "$mounted,force"
+    else
+        skip "a mounted device" "this user cannot mount, or there is no mke2fs"
+    fi
+    losetup -d $loop
+    truncate -s 0 disk.img
+    truncate -s 1M disk.img
+else
+    skip "loop devices" "this user has none"
+fi
 
 # Clauses, and traces: made by qtest, for they need no KVM.
 expect "explain a clause" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'what to do: '"
@@ -310,6 +363,11 @@ else
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
     expect "a guest that waits for interrupts is not reported" 1 "" \
         sh -c "'$vmm' IDLE.elf --stall-after 100ms --timeout 500ms 2>&1 | grep 'nothing has happened'"
+    expect "the minimal kernel" 0 "powered off" sh -c \
+        "printf 'sector 0 of disk' > sector.img; truncate -s 4096 sector.img; '$vmm' minimal.elf -d sector.img --conform strict > hello"
+    expect "what it prints" 0 "" sh -c "printf 'hello from a minimal kernel\nsector 0 of disk' | cmp - hello"
+    expect "stopped while every processor is halted with interrupts off" 130 "vcpu0 is halted with interrupts off: nothing can wake it" \
+        timeout --preserve-status -s INT 0.5 "$vmm" HALT.elf
     expect "every processor halted with interrupts off" 124 \
         "nothing has happened for 0.2 s, and no processor can continue" "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
     expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
@@ -359,6 +417,14 @@ else
         sh -c '"$1" CALLS.elf --timeout 300ms --discovery none 2>&1 | tr "\n" " " >&2; exit 124' sh "$vmm"
     expect "the same of a crash" 33 "in <inner\+0xa>.*called from [0-9a-f]+ <outer\+0x8>" \
         sh -c '"$1" CALLS.elf -a x --discovery none 2>&1 | tr "\n" " " >&2; exit 33' sh "$vmm"
+    expect "the ports that nothing answers" 0 "nothing answers port 0x92: 7 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and the addresses" 0 "nothing answers address 0xfed00000: 5 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and how many more" 0 "nothing answers other ports and addresses either: 97 accesses" "$vmm" UNCLAIMED.elf -v
+    expect "and as JSON" 0 '"unclaimed":\{"total":112,"most":\[\{"port":"0x92","count":7,"rip":"0x10[^}]*\},\{"address":"0xfed00000","count":5' \
+        "$vmm" UNCLAIMED.elf --json
+    expect "a Linux without a console" 0 "names no console, .* add -a console=hvc0" "$vmm" LINUX.elf
+    expect "a Linux with one" 0 "" sh -c "'$vmm' LINUX.elf -a 'quiet console=hvc0' 2>&1 | grep -c 'no console' | grep -qx 0"
+    expect "another kernel" 0 "" sh -c "'$vmm' POWER_OFF.elf 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
@@ -395,7 +461,8 @@ else
     expect "a new size that is refused" 143 "grown.img has 1000 bytes, which is not a multiple of 512.* blk0 keeps its capacity" \
         sh -c "'$vmm' SPIN.elf -d grown.img -v 2> grown.log & pid=\$!
             until grep -q 'command line' grown.log; do :; done; truncate -s 1000 grown.img
-            until grep -q 'multiple of 512' grown.log || ! kill -0 \$pid; do kill -USR1 \$pid; sleep 0.05; done
+            tries=0
+            until grep -q 'multiple of 512' grown.log || [ \$((tries += 1)) -gt 200 ]; do kill -USR1 \$pid; sleep 0.05; done
             kill -TERM \$pid; wait \$pid; code=\$?; cat grown.log >&2; exit \$code"
 
     # Host failures on the console: the guest goes on.

@@ -48,7 +48,7 @@ release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
 "$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
-for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status broken_reset slow_notify; do
+for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status broken_reset late_notify; do
     initrd $transport linux-image-cloud-amd64 "$virtio" $transport
 done
 

@@ -56,8 +56,7 @@ broken broken_kick draft suspendOnce VMM-3 $held
 broken broken_kick 1.4 suspendOnce V14-DRV-4 $held
 broken broken_status draft heldAndSuspended H-2 $held
 
-# A shutdown resets devices whose driver is about to notify them.
-truncate -s 16M /tmp/third /tmp/fourth
-busy="-c 2 -d /tmp/second -d /tmp/third -d /tmp/fourth"
-boot powering-off 0 /kernels/cloud -i /kernels/slow_notify.cpio -m 256M -d /dev/vda $busy --conform strict -a "$hvc test=poweringOff"
+# A shutdown resets a device whose driver is about to notify it.
+busy="-c 2 -d /tmp/second"
+boot powering-off 0 /kernels/cloud -i /kernels/late_notify.cpio -m 256M -d /dev/vda $busy --conform strict -a "$hvc test=poweringOff"
 broken broken_reset draft poweringOff 3.1.1-7 $busy

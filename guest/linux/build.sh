@@ -43,8 +43,8 @@ form broken_no_hold -DBROKEN_NO_HOLD
 form broken_no_wait -DBROKEN_NO_WAIT
 form broken_kick -DBROKEN_KICK
 form broken_status -DBROKEN_STATUS
-form broken_reset "-DBROKEN_RESET -DSLOW_NOTIFY"
-form slow_notify -DSLOW_NOTIFY
+form broken_reset "-DBROKEN_RESET -DLATE_NOTIFY"
+form late_notify -DLATE_NOTIFY
 rm -rf build.tests
 mkdir build.tests
 cp "$here/suspend_tests.c" build.tests/

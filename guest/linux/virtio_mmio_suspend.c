@@ -42,7 +42,8 @@
 
 /*
  * Deliberate mistakes, to test devices: at most one of BROKEN_NO_HOLD, BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS,
- * BROKEN_RESET is defined. SLOW_NOTIFY is none: between the decision to notify a disk and the notification much can happen.
+ * BROKEN_RESET is defined. LATE_NOTIFY is none: at a shutdown each queue is notified after the reset, as another processor may do that
+ * found it not broken before.
  */
 
 static unsigned int patience_ms = 5000;
@@ -178,9 +179,16 @@ static void vms_set_status(struct virtio_device *vdev, u8 status)
 		vms_park(vms, false);
 }
 
+#ifdef LATE_NOTIFY
+static bool vms_notify(struct virtqueue *vq);
+#endif
+
 static void vms_reset(struct virtio_device *vdev)
 {
 	struct vms_device *vms = to_vms(vdev);
+#ifdef LATE_NOTIFY
+	struct virtqueue *vq;
+#endif
 
 #ifndef BROKEN_RESET
 	/*
@@ -193,6 +201,11 @@ static void vms_reset(struct virtio_device *vdev)
 	/* It is over when 0 is read (2.4.2). */
 	while (vms_get_status(vdev))
 		usleep_range(50, 200);
+#ifdef LATE_NOTIFY
+	if (system_state > SYSTEM_RUNNING)
+		virtio_device_for_each_vq(vdev, vq)
+			vms_notify(vq);
+#endif
 }
 
 static u64 vms_get_features(struct virtio_device *vdev)
@@ -236,10 +249,6 @@ static bool vms_notify(struct virtqueue *vq)
 	struct vms_device *vms = to_vms(vq->vdev);
 	unsigned long flags;
 
-#ifdef SLOW_NOTIFY
-	if (vms->vdev.id.device == VIRTIO_ID_BLOCK)
-		mdelay(2);
-#endif
 	spin_lock_irqsave(&vms->lock, flags);
 	/* vms_unhold() notifies every queue: no notification is lost. */
 	if (!vms->parked)

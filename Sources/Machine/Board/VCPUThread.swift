@@ -153,15 +153,21 @@ private final class Processor: @unchecked Sendable {
         counts.count(exit)
         if exit != .interrupted { recent.add(exit) }
         switch exit {
-        case .mmioRead(let address, let width): answer(board.readMemory(address, width: width))
+        case .mmioRead(let address, let width):
+            let value = board.readMemory(address, width: width)
+            if value == nil { countUnclaimed(address) }
+            vcpu.complete(value ?? .max)
         case .mmioWrite(let address, let width, let value):
-            if !board.writeMemory(address, width: width, value: value) { counts.unanswered += 1 }
-        case .portIn(let port, let width): answer(board.readPort(port, width: width))
+            if !board.writeMemory(address, width: width, value: value) { countUnclaimed(address) }
+        case .portIn(let port, let width):
+            let value = board.readPort(port, width: width)
+            if value == nil { countUnclaimed(port: port) }
+            vcpu.complete(value ?? .max)
         case .portOut(let port, let width, let value):
             switch board.writePort(port, width: width, value: value) {
             case .taken: break
             case .unanswered:
-                counts.unanswered += 1
+                countUnclaimed(port: port)
                 if port == SerialPort.ports.lowerBound { counts.lostOutput += 1 }
             case .end(let outcome): return outcome
             }
@@ -184,10 +190,12 @@ private final class Processor: @unchecked Sendable {
         return nil
     }
 
-    /// Completes a read. Unclaimed addresses read as all ones.
-    private func answer(_ value: UInt64?) {
-        if value == nil { counts.unanswered += 1 }
-        vcpu.complete(value ?? .max)
+    private func countUnclaimed(_ address: UInt64) { countUnclaimed(isPort: false, address) }
+
+    private func countUnclaimed(port: UInt16) { countUnclaimed(isPort: true, UInt64(port)) }
+
+    private func countUnclaimed(isPort: Bool, _ address: UInt64) {
+        counts.unclaimed.count(isPort: isPort, address) { try? vcpu.registers().rip }
     }
 
     // MARK: A crash

@@ -13,15 +13,16 @@ public enum Log {
     /// Writes "vmm: " and the message.
     public static func say(_ message: String) { write("vmm: \(message)\n") }
 
-    /// Writes the outcome of a run, as JSON on one line.
+    /// Writes the outcome of a run, as JSON on one line; of a run without processors `unclaimed` is empty.
     public static func report(
-        _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport]
+        _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport],
+        _ unclaimed: UnclaimedAccesses = UnclaimedAccesses()
     ) {
         let (seconds, attoseconds) = duration.components
         let report: JSON = [
             "outcome": .string(outcome.sentence), "exitCode": .count(exitCode),
             "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
-            "conformance": conformance.value,
+            "conformance": conformance.value, "unclaimed": unclaimed.json,
         ]
         write(report.text + "\n")
     }

@@ -12,7 +12,8 @@ package enum TraceLoad {
         let writer = try TraceWriter(path: path, time: MonotonicTime())
         let disk = TracedDevice(
             name: "blk0", deviceID: DeviceID.block, offered: .version1, dialect: nil, freeze: .wide, conform: .report,
-            configuration: 8, queues: 1, queueSize: 256, ports: [], writeZeroesMayUnmap: nil)
+            configuration: 8, queues: 1, queueSize: 256, ports: [], writeZeroesMayUnmap: nil,
+            blockSizes: nil)
         try writer.begin([disk], memory: 128 << 20)
         for _ in 0..<count {
             while !writer.hasRoom { sched_yield() }

@@ -17,6 +17,8 @@ protocol BlockBackend: AnyObject, Sendable {
     var sizeProblem: MachineError? { get }
     /// Whether a write zeroes with unmap can deallocate sectors.
     var canDeallocate: Bool { get }
+    /// The block sizes for the driver.
+    var blockSizes: BlockSizes { get }
     /// Performs a request, which may block; `identity` is the answer to GET_ID.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
     /// Performs a request if that does not block; nil if it would.
@@ -27,6 +29,7 @@ protocol BlockBackend: AnyObject, Sendable {
 
 extension BlockBackend {
     var canDeallocate: Bool { false }
+    var blockSizes: BlockSizes { .standard }
     var sizeProblem: MachineError? { nil }
 
     /// For a backend that never blocks.

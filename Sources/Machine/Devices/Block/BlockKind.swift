@@ -8,7 +8,8 @@ extension DeviceKind {
     public static let block = DeviceKind(
         id: DeviceID.block, name: "blk", option: "disk",
         words: [
-            "ro", "id=NAME", "queues=N", "queue-size=N", "direct",
+            "ro", "id=NAME", "queues=N", "queue-size=N", "block-size=512|1024|2048|4096", "format=raw", "force",
+            "direct",
             "io=\(IOMode.allCases.map(\.rawValue).joined(separator: "|"))",
         ],
         features: [
@@ -31,7 +32,7 @@ extension DeviceKind {
             let device = Block(
                 capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
                 queues: traced.queues, queueSize: traced.queueSize,
-                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true)
+                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true, blockSizes: traced.blockSizes ?? .standard)
             return ReplayedTransport(device, traced, memory)
         })
 }
@@ -45,7 +46,7 @@ private struct OpenedDisk: OpenedDevice {
         let backend = factory.hooks.backend(backend)
         let device = Block(
             capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize,
-            writeZeroesMayUnmap: backend.canDeallocate)
+            writeZeroesMayUnmap: backend.canDeallocate, blockSizes: backend.blockSizes)
         return try BlockSlot(
             name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
             backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)
@@ -73,6 +74,12 @@ extension Machine.Configuration.Disk {
         offer = option.offer
         readOnly = option.has("ro")
         direct = option.has("direct")
+        force = option.has("force")
+        if let format = option["format"] {
+            guard format == "raw" else { throw .choose("format", format, ["raw"]) }
+            isRaw = true
+        }
+        blockSize = option["block-size"].flatMap { UInt32($0) }
         if let name = option["id"] {
             guard name.utf8.count <= 20 else {
                 throw OptionError("id= takes at most 20 bytes, and '\(name)' has \(name.utf8.count)")
@@ -107,6 +114,8 @@ extension FileDisk {
                 throw .disk(path: disk.path, problem: .noIOUring(errno: error.errno))
             }
         }
-        try self.init(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
+        try self.init(
+            path: disk.path, readOnly: disk.readOnly, direct: disk.direct, force: disk.force, blockSize: disk.blockSize)
+        if !disk.isRaw { warnOfFormat() }
     }
 }

@@ -263,6 +263,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     override var writeZeroesMayUnmap: Bool? { transport.writeZeroesMayUnmap }
+    override var blockSizes: BlockSizes? { transport.blockSizes }
 
     override var backendState: BackendState {
         BackendState(holding: isHolding, waiting: held.count, failing: failures.count)
