@@ -16,7 +16,7 @@ package enum TraceLoad {
             blockSizes: nil)
         try writer.begin([disk], memory: 128 << 20)
         for _ in 0..<count {
-            while !writer.hasRoom { sched_yield() }
+            while !writer.hasRoom { usleep(500) }
             writer.add(device: 0) { add in for event in call { add(event) } }
         }
         return writer.close()
