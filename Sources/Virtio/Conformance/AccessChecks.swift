@@ -209,11 +209,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// Checks, before chain `id` is used, that its descriptors have not changed since it was popped.
     mutating func checkUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint, queue index: Int) {
         let isPacked = driverFeatures.contains(.ringPacked)
-        let isUnchanged =
-            switch queues[index].live {
-            case .some(let queue): queue.isUnchanged(id, fingerprint)
-            case .none: true
-            }
+        let isUnchanged = queues[index].live?.value.isUnchanged(id, fingerprint) ?? true
         let evidence = Evidence(queue: index, value: UInt64(id))
         if conformance.history.isDelivering { check(.draftBuffersKept, isUnchanged, evidence) }
         check(isPacked ? .packedDescriptorKept : .splitDescriptorKept, isUnchanged, evidence)

@@ -33,9 +33,9 @@ struct ChainFindings: Sendable {
 
     /// Creates a pointer to nothing: checking is off.
     init() { unsafe findings = nil }
-    /// Points to `findings`, which it clears.
-    init(_ findings: UnsafeMutablePointer<ChainFindings>) {
-        unsafe findings.pointee = ChainFindings()
+    /// Points to `findings`, which it clears, except that the chain covers the checks of `covered`.
+    init(_ findings: UnsafeMutablePointer<ChainFindings>, _ covered: CheckSet) {
+        unsafe findings.pointee = ChainFindings(covered: covered)
         unsafe self.findings = findings
     }
 

@@ -320,6 +320,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
 extension InlineArray where Element == UInt8 {
     /// Returns the little-endian value at `offset`.
+    @inline(__always)
     func littleEndian<Value: FixedWidthInteger & UnsignedInteger>(_ type: Value.Type, at offset: Int) -> Value {
         var value: Value = 0
         for index in 0..<(Value.bitWidth / 8) {

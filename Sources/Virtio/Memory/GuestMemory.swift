@@ -34,6 +34,7 @@ import Synchronization
 
     /// The little-endian 64-bit word at `offset`, with any alignment: one load if it is aligned in the host, eight
     /// loads if not. No byte is fetched twice.
+    @inline(__always)
     func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
@@ -41,9 +42,15 @@ import Synchronization
             let words = unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self)
             return unsafe recorder.load(words.pointee.load(ordering: .relaxed), at: place)
         }
+        return unsafe recorder.load(fetchBytes(at: offset), at: place)
+    }
+
+    /// The little-endian 64-bit word at `offset`, byte by byte.
+    @inline(never)
+    private func fetchBytes(at offset: Int) -> UInt64 {
         var word: UInt64 = 0
         for index in 0..<8 { word |= UInt64(fetchByte(at: offset + index)) << UInt64(8 * index) }
-        return unsafe recorder.load(word, at: place)
+        return word
     }
 
     /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
@@ -101,6 +108,7 @@ import Synchronization
     }
 
     /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in one region.
+    @inline(__always)
     public func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
         for index in regions.indices {
             guard let region = regions[index] else { return nil }

@@ -67,6 +67,7 @@
     }
 
     /// Cuts the first `n` bytes off and returns them. If there are fewer, returns nil and changes nothing.
+    @inline(__always)
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
         guard byteCount >= n else { return nil }
         var bytes = InlineArray<n, UInt8>(repeating: 0)
@@ -136,8 +137,8 @@
         unsafe findings.deallocate()
     }
 
-    /// Clears the findings for the next chain and returns a pointer to them.
-    func newFindings() -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings) }
+    /// Clears the findings for the next chain, which covers the checks of `covered`, and returns a pointer to them.
+    func newFindings(covered: CheckSet) -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings, covered) }
 
     /// Number of segments that still fit.
     var free: Int { capacity - count }
@@ -151,12 +152,9 @@
         count += 1
     }
 
-    /// The `count` segments before the last `skipped` ones, `byteCount` bytes in all.
-    func last(_ count: Int, before skipped: Int = 0, byteCount: Int, _ recorder: TraceRecorder = TraceRecorder())
-        -> Segments
-    {
-        unsafe Segments(
-            base: base + (self.count - skipped - count), count: count, byteCount: byteCount, recorder: recorder)
+    /// The segments of `range`, `byteCount` bytes in all.
+    subscript(range: Range<Int>, byteCount byteCount: Int, recorder: TraceRecorder = TraceRecorder()) -> Segments {
+        unsafe Segments(base: base + range.lowerBound, count: range.count, byteCount: byteCount, recorder: recorder)
     }
 
     /// Removes the segments appended since there were `count`.

@@ -43,6 +43,27 @@ enum NextChain: ~Copyable {
     case fault(QueueFault)
 }
 
+/// A pointer to a live queue, valid until the queue is dropped: a queue in use is reached by one load.
+@safe struct LiveQueuePointer: @unchecked Sendable {
+    private let pointer: UnsafeMutablePointer<LiveQueue>
+
+    init(_ queue: consuming LiveQueue) {
+        unsafe pointer = .allocate(capacity: 1)
+        unsafe pointer.initialize(to: queue)
+    }
+
+    /// Ends the queue. No copy of the pointer may be used afterwards.
+    func free() {
+        unsafe pointer.deinitialize(count: 1)
+        unsafe pointer.deallocate()
+    }
+
+    var value: LiveQueue {
+        @inline(__always) _read { yield unsafe pointer.pointee }
+        @inline(__always) nonmutating _modify { yield unsafe &pointer.pointee }
+    }
+}
+
 /// A virtqueue whose configuration was checked, so that it may be used.
 struct LiveQueue: ~Copyable {
     private enum Ring {
@@ -71,7 +92,9 @@ struct LiveQueue: ~Copyable {
             memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
             sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
-            areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
+            areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory),
+            everyChain: features.contains(.ringPacked) ? .packedList : .splitChain,
+            everyTable: features.contains(.ringPacked) ? .packedTable : .splitTable)
         self.rules = ChainRulesPointer(rules)
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
@@ -116,8 +139,13 @@ struct LiveQueue: ~Copyable {
 
     private mutating func pop(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
         switch ring {
-        case .split(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
-        case .packed(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
+        case .split(let queue):
+            guard let head = try queue.head(at: positions.available) else { return nil }
+            guard parked.isFree(head) else { throw .headInFlight }
+            let chain = try queue.walk(from: head, rules, &segments)
+            positions.available.count &+= 1
+            return chain
+        case .packed(let queue): return try queue.next(at: &positions.available, rules, parked.slots, &segments)
         }
     }
 

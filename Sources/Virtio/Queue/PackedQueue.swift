@@ -65,17 +65,17 @@ import VirtioABI
         return size
     }
 
-    /// Pops the next chain; nil if there is none. It must fit into the ring together with the chains in `parked`.
+    /// Pops the next chain; nil if there is none. It must fit into the ring with the `parked` descriptors of the chains
+    /// that were popped and not used.
     func next(
-        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
-        _ segments: inout SegmentStorage
+        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: Int, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
         var chain = ChainBuilder(rules, segments)
         var position = start
         for count in 1...size {
             // A descriptor that the device has not returned cannot be available again.
-            guard parked.slots + Int(count) <= Int(size) else { throw .headInFlight }
+            guard parked + Int(count) <= Int(size) else { throw .headInFlight }
             let descriptor = fetch(position.slot)
             // Otherwise it is a used descriptor, or one that was never made available.
             guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
@@ -83,16 +83,16 @@ import VirtioABI
             if descriptor.flags.contains(.indirect) {
                 // A chain of direct descriptors does not end in a table (2.8.19).
                 guard count == 1 else { throw .indirectMisplaced }
-                let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.findings.markCovered(.packedTable)
-                try add(table, to: &chain, &segments)
+                let buffer = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
+                chain.indirectTable = buffer
+                chain.findings.markCovered(rules.value.everyTable)
+                try add(DescriptorTable(buffer, recorder), to: &chain, &segments)
             } else {
                 let writes = descriptor.flags.contains(.write)
                 try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
                 if descriptor.flags.contains(.next) { continue }
             }
             start = position
-            chain.findings.markCovered(.packedList)
             // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
             return chain.finish(id: descriptor.id, slots: count, segments)
         }
@@ -101,10 +101,10 @@ import VirtioABI
 
     /// Adds all descriptors of a table, in order. Only their WRITE flag has a meaning, and they have no id (2.8.7).
     private func add(
-        _ table: IndirectTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
+        _ table: DescriptorTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
         for index in 0..<table.count {
-            let (low, high) = table.fetch(index)
+            let (low, high) = table.words(index)
             let descriptor = DescriptorCopy(low: low, high: high)
             chain.note(low, high)
             chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
@@ -116,10 +116,10 @@ import VirtioABI
     /// Whether the indirect table, if there is one, still matches `fingerprint`. The ring's own descriptors are not
     /// compared: the device may have overwritten them with used descriptors.
     func isUnchanged(_ fingerprint: ChainFingerprint) -> Bool {
-        guard let table = fingerprint.table.map({ IndirectTable($0, recorder) }) else { return true }
+        guard let table = fingerprint.table.map({ DescriptorTable($0, recorder) }) else { return true }
         var digest = Digest()
         for index in 0..<table.count {
-            let (low, high) = table.fetch(index)
+            let (low, high) = table.words(index)
             digest.add(low, high)
         }
         return digest.value == fingerprint.digest

@@ -20,11 +20,11 @@
 
     /// Queue `index`, below `count`.
     subscript(index: Int) -> QueueSlot {
-        _read {
+        @inline(__always) _read {
             precondition(index >= 0 && index < count)
             yield unsafe base[index]
         }
-        _modify {
+        @inline(__always) _modify {
             precondition(index >= 0 && index < count)
             yield unsafe &base[index]
         }

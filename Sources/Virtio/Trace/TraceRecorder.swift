@@ -90,6 +90,7 @@ import Synchronization
         append(.receive(port: UInt8(port)))
     }
 
+    @inline(never)
     private func append(_ event: Event) {
         guard let storage = unsafe storage else { return }
         guard unsafe storage.pointee.count < storage.pointee.capacity else {
@@ -121,6 +122,7 @@ import Synchronization
         return unsafe Word(truncatingIfNeeded: exchange(UInt64(value), Word.bitWidth / 8, place))
     }
 
+    @inline(never)
     private func exchange(_ value: UInt64, _ width: Int, _ place: UnsafeRawPointer) -> UInt64 {
         guard let storage = unsafe storage else { return value }
         let address = unsafe storage.pointee.memory.guestAddress(of: place) ?? 0

@@ -237,8 +237,12 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public func drainEvents(_ body: (Event) -> Void) { memory.recorder.drain(body) }
 
     /// Ends a call: records Status, phase and InterruptStatus if they changed.
+    @inline(__always)
     mutating func closeCall() {
-        guard memory.recorder.isOn else { return }
+        if memory.recorder.isOn { recordChanges() }
+    }
+
+    private mutating func recordChanges() {
         recordEndedQueues()
         let now = RecordedState(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
         let (sameInterrupt, sameLifecycle) = (
