@@ -23,7 +23,7 @@ import Testing
             unsafe storage.append(GuestBuffer(base: base + offset, count: size))
             offset += size
         }
-        segments = storage[0..<sizes.count, byteCount: size]
+        segments = storage.part(0, count: sizes.count, byteCount: size)
     }
 
     deinit { unsafe base.deallocate() }

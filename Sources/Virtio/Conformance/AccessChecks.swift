@@ -200,9 +200,15 @@ extension MMIOTransport where Device: ~Copyable {
     // MARK: Chains
 
     /// Records the findings of the chain with head or buffer id `id`, popped from queue `index`.
-    mutating func check(_ findings: ChainFindings, _ id: UInt16, queue index: Int) {
+    @inline(__always)
+    mutating func check(_ findings: ChainFindingsPointer, _ id: UInt16, queue index: Int) {
+        guard findings.isOn else { return }
         conformance.markCovered(findings.covered)
-        var broken = findings.broken
+        if !findings.broken.isEmpty { violate(findings.broken, id, queue: index) }
+    }
+
+    private mutating func violate(_ checks: CheckSet, _ id: UInt16, queue index: Int) {
+        var broken = checks
         while let check = broken.removeFirst() { violate(check, Evidence(queue: index, value: UInt64(id))) }
     }
 

@@ -10,6 +10,8 @@ public struct CheckSet: Equatable, Sendable {
 
     init(_ checks: Check...) { for check in checks { insert(check) } }
 
+    var isEmpty: Bool { bits == 0 }
+
     /// Whether the set contains `check`.
     public func contains(_ check: Check) -> Bool { bits & Self.bit(check) != 0 }
 

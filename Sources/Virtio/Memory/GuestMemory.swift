@@ -77,6 +77,15 @@ import Synchronization
             unsafe self.base = base
             self.size = size
         }
+
+        /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in the region.
+        @inline(__always)
+        func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
+            // For an address below the region the difference wraps, to more than the region's size.
+            let offset = address &- guestAddress
+            guard offset <= size, length <= size - offset else { return nil }
+            return unsafe GuestBuffer(base: base + Int(offset), count: Int(length))
+        }
     }
 
     /// Maximum number of regions.
@@ -108,15 +117,19 @@ import Synchronization
     }
 
     /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in one region.
-    @inline(__always)
     public func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
         for index in regions.indices {
-            guard let region = regions[index] else { return nil }
-            let offset = address &- region.guestAddress
-            if address >= region.guestAddress, offset <= region.size, length <= region.size - offset {
-                return unsafe GuestBuffer(base: region.base + Int(offset), count: Int(length))
-            }
+            if let buffer = regions[index]?.resolve(address, length) { return buffer }
         }
         return nil
+    }
+
+    /// The largest region; nil if there is none.
+    var largestRegion: Region? {
+        var largest: Region?
+        for index in regions.indices {
+            if let region = regions[index], region.size > largest?.size ?? 0 { largest = region }
+        }
+        return largest
     }
 }

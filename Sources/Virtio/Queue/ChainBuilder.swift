@@ -1,10 +1,13 @@
 // Builds a chain from descriptors, by the rules that both ring formats share (VIRTIO 1.4, 2.7.5 and 2.8).
 
+import Synchronization
 import VirtioABI
 
 /// What a queue needs to validate a chain.
 struct ChainRules {
     let memory: GuestMemory
+    /// The region of `memory` that most buffers are in.
+    let mainRegion: GuestMemory.Region?
     /// VIRTIO_F_INDIRECT_DESC was negotiated.
     let indirect: Bool
     /// Maximum number of descriptors in a chain, those of an indirect table included.
@@ -18,10 +21,39 @@ struct ChainRules {
     /// VIRTIO_F_EVENT_IDX was negotiated.
     let eventIndex: Bool
     /// The ring's three areas in host memory. A buffer must not overlap them.
-    let areas: InlineArray<3, Range<UInt>>
+    let areas: RingAreas
     /// The checks that every chain covers, and those that a chain with an indirect table covers as well.
     let everyChain: CheckSet
     let everyTable: CheckSet
+}
+
+/// A ring's three areas in host memory.
+struct RingAreas {
+    private let areas: InlineArray<3, Range<UInt>>
+    /// From the lowest byte of the areas to the highest. Most buffers are outside.
+    let hull: Range<UInt>
+
+    init(_ areas: InlineArray<3, Range<UInt>>) {
+        self.areas = areas
+        var hull = areas[0]
+        for index in 1..<3 {
+            hull = min(hull.lowerBound, areas[index].lowerBound)..<max(hull.upperBound, areas[index].upperBound)
+        }
+        self.hull = hull
+    }
+
+    /// Whether `buffer` has a byte in one of the areas.
+    func overlap(_ buffer: GuestBuffer) -> Bool {
+        for index in 0..<3 where Self.overlap(buffer, areas[index]) { return true }
+        return false
+    }
+
+    /// Whether `buffer` has a byte in `range`.
+    @inline(__always)
+    static func overlap(_ buffer: GuestBuffer, _ range: Range<UInt>) -> Bool {
+        let start = unsafe UInt(bitPattern: buffer.base)
+        return start < range.upperBound && range.lowerBound < start &+ UInt(bitPattern: buffer.count)
+    }
 }
 
 /// A pointer to a queue's rules, valid for as long as the queue is live.
@@ -47,18 +79,39 @@ struct ChainRules {
         guard let buffer = value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         return buffer
     }
+
+    /// The `length` bytes of guest memory at `address`, or nil unless all of them lie in one region.
+    @inline(__always)
+    func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
+        value.mainRegion?.resolve(address, length) ?? resolveInAny(address, length)
+    }
+
+    @inline(never)
+    private func resolveInAny(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
+        value.memory.resolve(address, length)
+    }
+
+    /// Whether `buffer` has a byte in one of the ring's areas.
+    @inline(__always)
+    func overlapsRing(_ buffer: GuestBuffer) -> Bool {
+        RingAreas.overlap(buffer, value.areas.hull) && overlapsArea(buffer)
+    }
+
+    @inline(never)
+    private func overlapsArea(_ buffer: GuestBuffer) -> Bool { value.areas.overlap(buffer) }
 }
 
 /// A chain under construction. Descriptors are added in order; each is validated from its copy.
 struct ChainBuilder {
     let rules: ChainRulesPointer
     let findings: ChainFindingsPointer
-    /// Number of segments before the chain's first one, and before its first writable one.
+    /// Number of segments before the chain's first one.
     private let start: Int
-    private var boundary: Int
     private var bytes = 0
-    private var readableBytes = 0
     private var isWriting = false
+    /// Number of segments before the first writable one, and of bytes in the readable ones.
+    private var firstWritable = 0
+    private var readableBytes = 0
     /// Number of descriptors of buffers, empty ones included.
     private(set) var length: UInt16 = 0
     private var digest = Digest()
@@ -71,7 +124,6 @@ struct ChainBuilder {
         let checks = rules.value.checksDriver
         findings = checks ? segments.newFindings(covered: rules.value.everyChain) : ChainFindingsPointer()
         start = segments.count
-        boundary = start
     }
 
     /// Adds a fetched descriptor to the fingerprint.
@@ -87,52 +139,47 @@ struct ChainBuilder {
     ) throws(QueueFault) {
         guard self.length < rules.value.longest else { throw .chainTooLong }
         self.length += 1
-        if isWriting && !writes { throw .readableAfterWritable }
-        isWriting = writes
+        if writes != isWriting {
+            if isWriting { throw .readableAfterWritable }
+            isWriting = true
+            (firstWritable, readableBytes) = (segments.count, bytes)
+        }
         if length == 0 { return }
-        guard let buffer = rules.value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
+        guard let buffer = rules.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         bytes += buffer.count
         guard bytes <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
-        if !writes { (boundary, readableBytes) = (segments.count, bytes) }
-        if findings.isOn { checkOverlap(buffer) }
-    }
-
-    @inline(__always)
-    private func checkOverlap(_ buffer: GuestBuffer) {
-        let start = unsafe UInt(bitPattern: buffer.base)
-        let end = start + UInt(buffer.count)
-        var overlaps = false
-        for index in 0..<3 {
-            let area = rules.value.areas[index]
-            if start < area.upperBound && area.lowerBound < end { overlaps = true }
-        }
-        findings.check(.bufferOutsideRings, !overlaps)
+        findings.check(.bufferOutsideRings, !rules.overlapsRing(buffer))
     }
 
     /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers are the last ones of `segments`.
     @inline(__always)
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
         findings.set(ChainFingerprint(digest: digest.value, table: indirectTable))
+        let recorder = rules.value.memory.recorder
+        let (boundary, readableBytes) = isWriting ? (firstWritable, readableBytes) : (segments.count, bytes)
         return DescriptorChain(
             id: id, slots: slots,
-            readable: segments[start..<boundary, byteCount: readableBytes, rules.value.memory.recorder],
-            writable: segments[
-                boundary..<segments.count, byteCount: bytes - readableBytes, rules.value.memory.recorder],
+            readable: segments.part(start, count: boundary &- start, byteCount: readableBytes, recorder),
+            writable: segments.part(
+                boundary, count: segments.count &- boundary, byteCount: bytes &- readableBytes, recorder),
             findings: findings)
     }
 }
 
 /// A table of descriptors in guest memory: a ring's, or an indirect one, with any alignment.
-struct DescriptorTable {
-    private let buffer: GuestBuffer
+@safe struct DescriptorTable: @unchecked Sendable {
+    private let base: UnsafeMutableRawPointer
     private let recorder: TraceRecorder
+    /// Whether a descriptor is two aligned words in the host, and loads are not recorded.
+    private let isPlain: Bool
     /// Number of descriptors.
     let count: Int
 
     init(_ buffer: GuestBuffer, _ recorder: TraceRecorder) {
-        self.buffer = buffer
+        unsafe base = buffer.base
         self.recorder = recorder
+        isPlain = unsafe UInt(bitPattern: buffer.base) % 8 == 0 && !recorder.isOn
         count = buffer.count / Int(SplitRing.descriptorSize)
     }
 
@@ -146,7 +193,17 @@ struct DescriptorTable {
     /// The two halves of descriptor `index`, below `count`, fetched once.
     @inline(__always)
     func words(_ index: Int) -> (low: UInt64, high: UInt64) {
-        let offset = index * Int(SplitRing.descriptorSize)
-        return (buffer.loadWord(at: offset, recorder), buffer.loadWord(at: offset + 8, recorder))
+        precondition(index >= 0 && index < count)
+        guard isPlain else { return anyWords(index) }
+        let size = Int(SplitRing.descriptorSize)
+        let halves = unsafe (base + size * index).assumingMemoryBound(to: Atomic<UInt64>.self)
+        return unsafe (halves[0].load(ordering: .relaxed), halves[1].load(ordering: .relaxed))
+    }
+
+    @inline(never)
+    private func anyWords(_ index: Int) -> (low: UInt64, high: UInt64) {
+        let size = Int(SplitRing.descriptorSize)
+        let descriptor = unsafe GuestBuffer(base: base + size * index, count: size)
+        return (descriptor.loadWord(at: 0, recorder), descriptor.loadWord(at: 8, recorder))
     }
 }

@@ -89,7 +89,7 @@ struct LiveQueue: ~Copyable {
             (ring, size) = (.split(queue), queue.size)
         }
         let rules = ChainRules(
-            memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
+            memory: memory, mainRegion: memory.largestRegion, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
             sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory),
@@ -121,6 +121,7 @@ struct LiveQueue: ~Copyable {
     /// Pops the next chain and stores its buffers in `segments`, which has room for the longest chain. If the ring is
     /// empty, `requestsNotification` is set and VIRTIO_F_EVENT_IDX was negotiated, asks the driver to notify when it
     /// adds the next chain, and checks the ring once more.
+    @inline(__always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         do throws(QueueFault) {
             if let chain = try pop(&segments) { return .chain(chain) }
@@ -137,16 +138,24 @@ struct LiveQueue: ~Copyable {
         }
     }
 
+    @inline(__always)
     private mutating func pop(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
-        switch ring {
-        case .split(let queue):
-            guard let head = try queue.head(at: positions.available) else { return nil }
-            guard parked.isFree(head) else { throw .headInFlight }
-            let chain = try queue.walk(from: head, rules, &segments)
-            positions.available.count &+= 1
-            return chain
-        case .packed(let queue): return try queue.next(at: &positions.available, rules, parked.slots, &segments)
-        }
+        if isPacked { try popPacked(&segments) } else { try popSplit(&segments) }
+    }
+
+    @inline(never)
+    private mutating func popSplit(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
+        guard case .split(let queue) = ring, let head = try queue.head(at: positions.available) else { return nil }
+        guard parked.isFree(head) else { throw .headInFlight }
+        let chain = try queue.walk(from: head, rules, &segments)
+        positions.available.count &+= 1
+        return chain
+    }
+
+    @inline(never)
+    private mutating func popPacked(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
+        guard case .packed(let queue) = ring else { return nil }
+        return try queue.next(at: &positions.available, rules, parked.slots, &segments)
     }
 
     /// Asks the driver to notify when it makes the next chain available. Only with VIRTIO_F_EVENT_IDX.
@@ -187,6 +196,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the driver wants an interrupt for what was used since the last call (2.7.7.2, 2.8.10).
+    @inline(__always)
     mutating func wantsInterrupt() -> Bool {
         // Full fence: used entries are visible before the driver's suppression is read. Pairs with the driver's barrier
         // between enabling interrupts and checking the ring once more (2.7.7.1).

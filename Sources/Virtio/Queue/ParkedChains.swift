@@ -99,6 +99,7 @@
     }
 
     /// Stores the outcome of the chain `name`; guest memory does not change. False if the chain is not in flight.
+    @inline(__always)
     mutating func finish(_ name: UInt16, _ outcome: Outcome) -> Bool {
         guard name < size, case .inFlight = unsafe parked[Int(name)].state else { return false }
         unsafe parked[Int(name)].state = .finished(.outcome(outcome))

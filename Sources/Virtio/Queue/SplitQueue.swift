@@ -56,6 +56,7 @@ import VirtioABI
     var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
     /// The head of the next chain; nil if there is none.
+    @inline(__always)
     func head(at position: RingPosition) throws(QueueFault) -> UInt16? {
         let pending = availableIndex &- position.count
         if pending > size { throw .availableIndexJump }
@@ -68,71 +69,83 @@ import VirtioABI
     }
 
     /// Pops the chain from `head`, reading each of its descriptors once. A table of indirect descriptors ends it
-    /// (2.7.5.3): the walk goes on in the table from its first descriptor, and `chain` limits the number of descriptors.
+    /// (2.7.5.3).
+    @inline(__always)
     func walk(
         from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
         var chain = ChainBuilder(rules, segments)
-        var table = descriptors
         var index = Int(head)
-        var slots: UInt16 = 0
         while true {
-            if chain.indirectTable == nil {
-                if slots == size { throw .endlessChain }
-                slots += 1
-            }
-            let descriptor = table.fetch(index)
+            let descriptor = descriptors.fetch(index)
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
-                if chain.indirectTable != nil { throw .nestedTable }
-                let buffer = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.indirectTable = buffer
-                chain.findings.markCovered(rules.value.everyTable)
-                table = DescriptorTable(buffer, recorder)
-                index = 0
-                continue
+                let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
+                return try walk(table, after: chain, from: head, &segments)
             }
+            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            guard descriptor.flags.contains(.next) else { break }
+            guard descriptor.next < size else { throw .nextOutOfRange }
+            let next = Int(descriptor.next)
+            if rules.value.inOrder { chain.findings.check(.splitInOrder, next == (index + 1) & (Int(size) - 1)) }
+            if chain.length == size { throw .endlessChain }
+            index = next
+        }
+        return finish(chain, from: head, slots: chain.length, segments)
+    }
+
+    /// Follows the chain in `table` from its first descriptor, after the ring's descriptors in `chain`. The loop ends
+    /// because `chain` limits the number of descriptors.
+    @inline(never)
+    private func walk(
+        _ table: GuestBuffer, after chain: ChainBuilder, from head: UInt16, _ segments: inout SegmentStorage
+    ) throws(QueueFault) -> DescriptorChain {
+        var chain = chain
+        chain.indirectTable = table
+        let slots = chain.length + 1
+        let table = DescriptorTable(table, recorder)
+        var index = 0
+        while true {
+            let descriptor = table.fetch(index)
+            chain.note(descriptor.address, descriptor.high)
+            if descriptor.flags.contains(.indirect) { throw .nestedTable }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else { break }
             let next = Int(descriptor.next)
             guard next < table.count else { throw .nextOutOfRange }
-            if rules.value.inOrder { checkInOrder(chain, index, next) }
+            if chain.rules.value.inOrder { chain.findings.check(.tableInOrder, next == index + 1) }
             index = next
         }
-        if chain.findings.isOn {
-            if chain.indirectTable != nil { checkLength(chain) }
-            checkAvailableFlags(chain)
-        }
-        return chain.finish(id: head, slots: slots, segments)
+        checkLength(chain)
+        return finish(chain, from: head, slots: slots, segments)
     }
 
-    /// With VIRTIO_F_IN_ORDER descriptors follow each other in the ring, and in a table.
-    private func checkInOrder(_ chain: ChainBuilder, _ index: Int, _ next: Int) {
-        if chain.indirectTable == nil {
-            chain.findings.check(.splitInOrder, next == (index + 1) & (Int(size) - 1))
-        } else {
-            chain.findings.check(.tableInOrder, next == index + 1)
-        }
-    }
-
-    /// Checks the length of a whole chain that ends in a table.
+    /// Checks a chain that ends in a table.
     private func checkLength(_ chain: ChainBuilder) {
         let sizeMax = chain.rules.value.sizeMax
+        chain.findings.markCovered(chain.rules.value.everyTable)
         chain.findings.check(.splitLength, chain.length <= sizeMax)
         chain.findings.check(.splitLengthOfQueue, chain.length <= size || chain.length > sizeMax)
     }
 
-    /// Checks the flags of the available ring.
-    private func checkAvailableFlags(_ chain: ChainBuilder) {
-        let flags = availableFlags
-        if chain.rules.value.eventIndex {
-            chain.findings.check(.availableFlagsZero, flags == 0)
-        } else {
-            chain.findings.check(.availableFlags, flags <= SplitRing.noInterrupt)
+    /// Ends a chain, and checks the flags that the available ring has then.
+    @inline(__always)
+    private func finish(
+        _ chain: ChainBuilder, from head: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage
+    ) -> DescriptorChain {
+        if chain.findings.isOn {
+            let flags = availableFlags
+            if chain.rules.value.eventIndex {
+                chain.findings.check(.availableFlagsZero, flags == 0)
+            } else {
+                chain.findings.check(.availableFlags, flags <= SplitRing.noInterrupt)
+            }
         }
+        return chain.finish(id: head, slots: slots, segments)
     }
 
     /// Whether the chain from `head` on still matches `fingerprint`.
+    @inline(__always)
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
         var table = descriptors

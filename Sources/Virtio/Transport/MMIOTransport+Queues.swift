@@ -78,7 +78,7 @@ extension MMIOTransport where Device: ~Copyable {
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
                 let taken = device.take(&chain, queue: index, configuration)
-                if let findings = chain.findings.value { check(findings, chain.id, queue: index) }
+                check(chain.findings, chain.id, queue: index)
                 switch taken {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
@@ -181,6 +181,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
     /// already: the line follows the register, so no interrupt is lost.
+    @inline(__always)
     mutating func notifyUsed(_ index: Int) {
         if queues[index].live?.value.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
     }

@@ -22,7 +22,7 @@ struct SegmentsTests {
             storage.append(try #require(memory.guest.resolve(address, UInt64(length))))
             address += UInt64(length)
         }
-        var segments = storage[0..<lengths.count, byteCount: Int(address)]
+        var segments = storage.part(0, count: lengths.count, byteCount: Int(address))
         try body(&segments, memory)
         #expect(storage.free == 16 - lengths.count)
     }
@@ -94,8 +94,8 @@ struct SegmentsTests {
         var storage = SegmentStorage(capacity: 8)
         for address in UInt64(0)..<5 { storage.append(try #require(memory.guest.resolve(address, 1))) }
         memory.store([0, 1, 2, 3, 4], at: 0)
-        let readable = storage[0..<2, byteCount: 2]
-        let writable = storage[2..<4, byteCount: 2]
+        let readable = storage.part(0, count: 2, byteCount: 2)
+        let writable = storage.part(2, count: 2, byteCount: 2)
         var bytes: [UInt8] = []
         readable.forEach { bytes.append($0.loadByte(at: 0)) }
         writable.forEach { bytes.append($0.loadByte(at: 0)) }
