@@ -200,7 +200,7 @@ extension MMIOTransport where Device: ~Copyable {
     // MARK: Chains
 
     /// Records the findings of the chain with head or buffer id `id`, popped from queue `index`.
-    @inline(__always)
+    @inline(always)
     mutating func check(_ findings: ChainFindingsPointer, _ id: UInt16, queue index: Int) {
         guard findings.isOn else { return }
         conformance.markCovered(findings.covered)
@@ -213,11 +213,16 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// Checks, before chain `id` is used, that its descriptors have not changed since it was popped.
+    @inline(always)
     mutating func checkUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint, queue index: Int) {
         let isPacked = driverFeatures.contains(.ringPacked)
         let isUnchanged = queues[index].live?.value.isUnchanged(id, fingerprint) ?? true
         let evidence = Evidence(queue: index, value: UInt64(id))
         if conformance.history.isDelivering { check(.draftBuffersKept, isUnchanged, evidence) }
-        check(isPacked ? .packedDescriptorKept : .splitDescriptorKept, isUnchanged, evidence)
+        if isPacked {
+            check(.packedDescriptorKept, isUnchanged, evidence)
+        } else {
+            check(.splitDescriptorKept, isUnchanged, evidence)
+        }
     }
 }

@@ -15,12 +15,12 @@ public struct CheckSet: Equatable, Sendable {
     /// Whether the set contains `check`.
     public func contains(_ check: Check) -> Bool { bits & Self.bit(check) != 0 }
 
-    @inline(__always)
+    @inline(always)
     mutating func insert(_ check: Check) { bits |= Self.bit(check) }
 
     mutating func formUnion(_ other: CheckSet) { bits |= other.bits }
 
-    @inline(__always)
+    @inline(always)
     private static func bit(_ check: Check) -> UInt128 { 1 &<< UInt128(check.rawValue) }
 
     /// Removes and returns the check with the lowest number; nil if the set is empty.

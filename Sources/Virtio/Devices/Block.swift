@@ -320,7 +320,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
 extension InlineArray where Element == UInt64 {
     /// Returns the little-endian value at byte `offset`, which is in one of the words.
-    @inline(__always)
+    @inline(always)
     func littleEndian<Value: FixedWidthInteger & UnsignedInteger>(_ type: Value.Type, at offset: Int) -> Value {
         Value(truncatingIfNeeded: self[offset / 8] >> UInt64(offset % 8 * 8))
     }

@@ -34,7 +34,7 @@ import Synchronization
 
     /// The little-endian 64-bit word at `offset`, with any alignment: one load if it is aligned in the host, eight
     /// loads if not. No byte is fetched twice.
-    @inline(__always)
+    @inline(always)
     func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
@@ -79,7 +79,7 @@ import Synchronization
         }
 
         /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in the region.
-        @inline(__always)
+        @inline(always)
         func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
             // For an address below the region the difference wraps, to more than the region's size.
             let offset = address &- guestAddress

@@ -55,10 +55,10 @@
     public func copy(from source: Span<UInt8>, at offset: Int = 0) -> Int {
         precondition(offset >= 0 && offset <= source.count)
         return unsafe source.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return 0 }
             var place = offset
             for index in 0..<count {
                 let part = unsafe min(base[index].count, source.count - place)
-                guard part > 0, let start = source.baseAddress else { break }
                 unsafe base[index].base.copyMemory(from: start + place, byteCount: part)
                 place += part
             }
@@ -68,7 +68,7 @@
 
     /// Cuts the first `8 * n` bytes off and returns them as little-endian words. If there are fewer, returns nil and
     /// changes nothing.
-    @inline(__always)
+    @inline(always)
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt64>? {
         guard byteCount >= 8 * n else { return nil }
         var words = InlineArray<n, UInt64>(repeating: 0)
@@ -114,7 +114,7 @@
     }
 
     /// Cuts `n` bytes, no more than the first buffer holds, off the front. A buffer that becomes empty is removed.
-    @inline(__always)
+    @inline(always)
     private mutating func drop(_ n: Int) {
         unsafe base.pointee.base += n
         unsafe base.pointee.count -= n

@@ -49,7 +49,7 @@ struct RingAreas {
     }
 
     /// Whether `buffer` has a byte in `range`.
-    @inline(__always)
+    @inline(always)
     static func overlap(_ buffer: GuestBuffer, _ range: Range<UInt>) -> Bool {
         let start = unsafe UInt(bitPattern: buffer.base)
         return start < range.upperBound && range.lowerBound < start &+ UInt(bitPattern: buffer.count)
@@ -68,7 +68,7 @@ struct RingAreas {
     /// Frees the rules. No copy of the pointer may be used afterwards.
     func free() { unsafe pointer.deallocate() }
 
-    var value: ChainRules { @inline(__always) _read { yield unsafe pointer.pointee } }
+    var value: ChainRules { unsafeAddress { unsafe UnsafePointer(pointer) } }
 
     /// The table that an indirect descriptor refers to. It ends the chain: VIRTQ_DESC_F_NEXT in the same descriptor is
     /// a fault (2.7.5.3.1, 2.8.19), VIRTQ_DESC_F_WRITE is ignored (2.7.5.3.2, 2.8.7).
@@ -81,7 +81,7 @@ struct RingAreas {
     }
 
     /// The `length` bytes of guest memory at `address`, or nil unless all of them lie in one region.
-    @inline(__always)
+    @inline(always)
     func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
         value.mainRegion?.resolve(address, length) ?? resolveInAny(address, length)
     }
@@ -92,7 +92,7 @@ struct RingAreas {
     }
 
     /// Whether `buffer` has a byte in one of the ring's areas.
-    @inline(__always)
+    @inline(always)
     func overlapsRing(_ buffer: GuestBuffer) -> Bool {
         RingAreas.overlap(buffer, value.areas.hull) && overlapsArea(buffer)
     }
@@ -127,13 +127,13 @@ struct ChainBuilder {
     }
 
     /// Adds a fetched descriptor to the fingerprint.
-    @inline(__always)
+    @inline(always)
     mutating func note(_ low: UInt64, _ high: UInt64) {
         if findings.isOn { digest.add(low, high) }
     }
 
     /// Adds a buffer to the chain and to `segments`; an empty buffer is skipped.
-    @inline(__always)
+    @inline(always)
     mutating func add(
         _ address: UInt64, _ length: UInt32, writes: Bool, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
@@ -152,8 +152,36 @@ struct ChainBuilder {
         findings.check(.bufferOutsideRings, !rules.overlapsRing(buffer))
     }
 
+    /// The chain continued in an indirect `table` of a split ring of `ringSize` entries, from the table's first descriptor.
+    /// The loop ends because `longest` limits the number of descriptors.
+    @inline(never)
+    func followed(
+        by buffer: GuestBuffer, ringSize: UInt16, _ segments: inout SegmentStorage
+    ) throws(QueueFault) -> ChainBuilder {
+        var chain = self
+        chain.indirectTable = buffer
+        let table = DescriptorTable(buffer, rules.value.memory.recorder)
+        var index = 0
+        while true {
+            let descriptor = table.fetch(index)
+            chain.note(descriptor.address, descriptor.high)
+            if descriptor.flags.contains(.indirect) { throw .nestedTable }
+            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            guard descriptor.flags.contains(.next) else { break }
+            let next = Int(descriptor.next)
+            guard next < table.count else { throw .nextOutOfRange }
+            if rules.value.inOrder { findings.check(.tableInOrder, next == index + 1) }
+            index = next
+        }
+        let (length, sizeMax) = (chain.length, rules.value.sizeMax)
+        findings.markCovered(rules.value.everyTable)
+        findings.check(.splitLength, length <= sizeMax)
+        findings.check(.splitLengthOfQueue, length <= ringSize || length > sizeMax)
+        return chain
+    }
+
     /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers are the last ones of `segments`.
-    @inline(__always)
+    @inline(always)
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
         findings.set(ChainFingerprint(digest: digest.value, table: indirectTable))
         let recorder = rules.value.memory.recorder
@@ -184,14 +212,14 @@ struct ChainBuilder {
     }
 
     /// Descriptor `index`, below `count`, fetched once.
-    @inline(__always)
+    @inline(always)
     func fetch(_ index: Int) -> Descriptor {
         let (low, high) = words(index)
         return Descriptor(low: low, high: high)
     }
 
     /// The two halves of descriptor `index`, below `count`, fetched once.
-    @inline(__always)
+    @inline(always)
     func words(_ index: Int) -> (low: UInt64, high: UInt64) {
         precondition(index >= 0 && index < count)
         guard isPlain else { return anyWords(index) }

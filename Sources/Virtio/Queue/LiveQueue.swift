@@ -59,8 +59,8 @@ enum NextChain: ~Copyable {
     }
 
     var value: LiveQueue {
-        @inline(__always) _read { yield unsafe pointer.pointee }
-        @inline(__always) nonmutating _modify { yield unsafe &pointer.pointee }
+        unsafeAddress { unsafe UnsafePointer(pointer) }
+        nonmutating unsafeMutableAddress { unsafe pointer }
     }
 }
 
@@ -121,29 +121,30 @@ struct LiveQueue: ~Copyable {
     /// Pops the next chain and stores its buffers in `segments`, which has room for the longest chain. If the ring is
     /// empty, `requestsNotification` is set and VIRTIO_F_EVENT_IDX was negotiated, asks the driver to notify when it
     /// adds the next chain, and checks the ring once more.
-    @inline(__always)
+    @inline(always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
+        var mayAsk = rules.value.eventIndex && requestsNotification
         do throws(QueueFault) {
-            if let chain = try pop(&segments) { return .chain(chain) }
-            if rules.value.eventIndex && requestsNotification {
+            while true {
+                if let chain = try pop(&segments) { return .chain(chain) }
+                guard mayAsk else { return .empty }
+                mayAsk = false
                 requestNotification()
                 // Full fence: the event is visible before the ring is read again. Pairs with the driver's barrier
                 // between making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
                 atomicMemoryFence(ordering: .sequentiallyConsistent)
-                if let chain = try pop(&segments) { return .chain(chain) }
             }
-            return .empty
         } catch {
             return .fault(error)
         }
     }
 
-    @inline(__always)
+    @inline(always)
     private mutating func pop(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
         if isPacked { try popPacked(&segments) } else { try popSplit(&segments) }
     }
 
-    @inline(never)
+    @inline(always)
     private mutating func popSplit(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
         guard case .split(let queue) = ring, let head = try queue.head(at: positions.available) else { return nil }
         guard parked.isFree(head) else { throw .headInFlight }
@@ -180,6 +181,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the descriptors of a chain are unchanged since it was popped.
+    @inline(always)
     func isUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint) -> Bool {
         switch ring {
         case .split(let queue): queue.isUnchanged(id, fingerprint, longest: rules.value.longest)
@@ -188,6 +190,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Writes the used entry of a chain that takes `slots` entries (2.7.8, 2.8.6).
+    @inline(always)
     mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength) {
         switch ring {
         case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
@@ -196,7 +199,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the driver wants an interrupt for what was used since the last call (2.7.7.2, 2.8.10).
-    @inline(__always)
+    @inline(always)
     mutating func wantsInterrupt() -> Bool {
         // Full fence: used entries are visible before the driver's suppression is read. Pairs with the driver's barrier
         // between enabling interrupts and checking the ring once more (2.7.7.1).

@@ -67,7 +67,7 @@ import VirtioABI
 
     /// Pops the next chain; nil if there is none. It must fit into the ring with the `parked` descriptors of the chains
     /// that were popped and not used.
-    @inline(__always)
+    @inline(always)
     func next(
         at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: Int, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {

@@ -70,6 +70,7 @@ struct QueueSlot: ~Copyable {
     var mustQueue: Bool { live?.value.parked.mustQueue ?? false }
 
     /// Pops the live queue's next chain; in a draft drain only what was available when the drain began.
+    @inline(always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         if drainLeft == 0 { return .empty }
         guard let live else { return .empty }

@@ -56,7 +56,7 @@ import VirtioABI
     var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
     /// The head of the next chain; nil if there is none.
-    @inline(__always)
+    @inline(always)
     func head(at position: RingPosition) throws(QueueFault) -> UInt16? {
         let pending = availableIndex &- position.count
         if pending > size { throw .availableIndexJump }
@@ -70,7 +70,7 @@ import VirtioABI
 
     /// Pops the chain from `head`, reading each of its descriptors once. A table of indirect descriptors ends it
     /// (2.7.5.3).
-    @inline(__always)
+    @inline(always)
     func walk(
         from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
@@ -81,7 +81,8 @@ import VirtioABI
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
-                return try walk(table, after: chain, from: head, &segments)
+                let whole = try chain.followed(by: table, ringSize: size, &segments)
+                return finish(whole, from: head, slots: chain.length + 1, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else { break }
@@ -94,42 +95,8 @@ import VirtioABI
         return finish(chain, from: head, slots: chain.length, segments)
     }
 
-    /// Follows the chain in `table` from its first descriptor, after the ring's descriptors in `chain`. The loop ends
-    /// because `chain` limits the number of descriptors.
-    @inline(never)
-    private func walk(
-        _ table: GuestBuffer, after chain: ChainBuilder, from head: UInt16, _ segments: inout SegmentStorage
-    ) throws(QueueFault) -> DescriptorChain {
-        var chain = chain
-        chain.indirectTable = table
-        let slots = chain.length + 1
-        let table = DescriptorTable(table, recorder)
-        var index = 0
-        while true {
-            let descriptor = table.fetch(index)
-            chain.note(descriptor.address, descriptor.high)
-            if descriptor.flags.contains(.indirect) { throw .nestedTable }
-            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else { break }
-            let next = Int(descriptor.next)
-            guard next < table.count else { throw .nextOutOfRange }
-            if chain.rules.value.inOrder { chain.findings.check(.tableInOrder, next == index + 1) }
-            index = next
-        }
-        checkLength(chain)
-        return finish(chain, from: head, slots: slots, segments)
-    }
-
-    /// Checks a chain that ends in a table.
-    private func checkLength(_ chain: ChainBuilder) {
-        let sizeMax = chain.rules.value.sizeMax
-        chain.findings.markCovered(chain.rules.value.everyTable)
-        chain.findings.check(.splitLength, chain.length <= sizeMax)
-        chain.findings.check(.splitLengthOfQueue, chain.length <= size || chain.length > sizeMax)
-    }
-
     /// Ends a chain, and checks the flags that the available ring has then.
-    @inline(__always)
+    @inline(always)
     private func finish(
         _ chain: ChainBuilder, from head: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage
     ) -> DescriptorChain {
@@ -145,7 +112,7 @@ import VirtioABI
     }
 
     /// Whether the chain from `head` on still matches `fingerprint`.
-    @inline(__always)
+    @inline(always)
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
         var table = descriptors

@@ -58,7 +58,7 @@ import Synchronization
     var isOn: Bool { unsafe storage != nil }
 
     /// Records `event`.
-    @inline(__always)
+    @inline(always)
     func record(_ event: @autoclosure () -> Event) {
         guard unsafe storage != nil else { return }
         append(event())
@@ -116,7 +116,7 @@ import Synchronization
 
     /// Records `value`, which the caller has loaded from `place` in guest memory, and returns it. A replay returns the
     /// recorded value.
-    @inline(__always)
+    @inline(always)
     func load<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
         guard unsafe storage != nil else { return value }
         return unsafe Word(truncatingIfNeeded: exchange(UInt64(value), Word.bitWidth / 8, place))

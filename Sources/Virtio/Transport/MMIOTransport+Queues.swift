@@ -132,12 +132,20 @@ extension MMIOTransport where Device: ~Copyable {
         memory.recorder.record(.finish(token, outcome))
         defer { closeCall() }
         let index = Int(token.queue)
-        guard isCurrent(token), queues[index].live?.value.parked.finish(token.name, outcome) == true else { return Effects() }
+        guard isCurrent(token), let queue = queues[index].live, queue.value.parked.isInFlight(token.name) else {
+            return Effects()
+        }
+        if lifecycle.mayUse, queues[index].ending == .none, !queue.value.parked.inOrder {
+            use(queue.value.parked.remove(token.name), .outcome(outcome), queue: index)
+            notifyUsed(index)
+            return settle()
+        }
+        queue.value.parked.finish(token.name, outcome)
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
         } else if lifecycle.mayUse {
-            useFinished(index, from: token.name)
+            useFinished(index)
         }
         return settle()
     }
@@ -157,21 +165,27 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Uses the finished chains of queue `index` that may be used now, from the name `cursor` on.
-    mutating func useFinished(_ index: Int, from cursor: UInt16) {
-        var cursor = cursor
+    /// Uses the finished chains of queue `index` that may be used now.
+    mutating func useFinished(_ index: Int) {
+        var cursor: UInt16 = 0
         var used = false
         while let (chain, answer) = queues[index].live?.value.parked.next(from: &cursor) {
-            if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
-            let written =
-                switch answer {
-                case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
-                case .written(let count): count
-                }
-            put(chain.id, slots: chain.slots, written: written, queue: index)
+            use(chain, answer, queue: index)
             used = true
         }
         if used { notifyUsed(index) }
+    }
+
+    /// Completes a chain that was removed from the parked ones, and uses it.
+    @inline(always)
+    private mutating func use(_ chain: ParkedChains.Chain, _ answer: ParkedChains.Answer, queue index: Int) {
+        if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
+        let written =
+            switch answer {
+            case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
+            case .written(let count): count
+            }
+        put(chain.id, slots: chain.slots, written: written, queue: index)
     }
 
     private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
@@ -181,7 +195,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
     /// already: the line follows the register, so no interrupt is lost.
-    @inline(__always)
+    @inline(always)
     mutating func notifyUsed(_ index: Int) {
         if queues[index].live?.value.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
     }

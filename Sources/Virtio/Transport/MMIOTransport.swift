@@ -237,7 +237,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public func drainEvents(_ body: (Event) -> Void) { memory.recorder.drain(body) }
 
     /// Ends a call: records Status, phase and InterruptStatus if they changed.
-    @inline(__always)
+    @inline(always)
     mutating func closeCall() {
         if memory.recorder.isOn { recordChanges() }
     }
