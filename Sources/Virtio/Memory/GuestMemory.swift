@@ -84,7 +84,8 @@ import Synchronization
             // For an address below the region the difference wraps, to more than the region's size.
             let offset = address &- guestAddress
             guard offset <= size, length <= size - offset else { return nil }
-            return unsafe GuestBuffer(base: base + Int(offset), count: Int(length))
+            return unsafe GuestBuffer(
+                base: base + Int(truncatingIfNeeded: offset), count: Int(truncatingIfNeeded: length))
         }
     }
 

@@ -155,7 +155,7 @@
 
     /// Adds a buffer of at least one byte. The caller has checked `free`.
     mutating func append(_ buffer: GuestBuffer) {
-        precondition(count < capacity && buffer.count > 0)
+        precondition(count < capacity)
         unsafe (base + count).initialize(to: buffer)
         count += 1
     }

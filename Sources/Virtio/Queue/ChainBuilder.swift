@@ -7,7 +7,7 @@ import VirtioABI
 struct ChainRules {
     let memory: GuestMemory
     /// The region of `memory` that most buffers are in.
-    let mainRegion: GuestMemory.Region?
+    let mainRegion: GuestMemory.Region
     /// VIRTIO_F_INDIRECT_DESC was negotiated.
     let indirect: Bool
     /// Maximum number of descriptors in a chain, those of an indirect table included.
@@ -83,7 +83,7 @@ struct RingAreas {
     /// The `length` bytes of guest memory at `address`, or nil unless all of them lie in one region.
     @inline(always)
     func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
-        value.mainRegion?.resolve(address, length) ?? resolveInAny(address, length)
+        value.mainRegion.resolve(address, length) ?? resolveInAny(address, length)
     }
 
     @inline(never)
@@ -132,13 +132,13 @@ struct ChainBuilder {
         if findings.isOn { digest.add(low, high) }
     }
 
-    /// Adds a buffer to the chain and to `segments`; an empty buffer is skipped.
+    /// Adds a buffer to the chain and to `segments`; an empty buffer is skipped. In a table the caller has checked the
+    /// chain's length; a ring has no more descriptors than a chain may have.
     @inline(always)
     mutating func add(
         _ address: UInt64, _ length: UInt32, writes: Bool, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
-        guard self.length < rules.value.longest else { throw .chainTooLong }
-        self.length += 1
+        self.length &+= 1
         if writes != isWriting {
             if isWriting { throw .readableAfterWritable }
             isWriting = true
@@ -146,38 +146,37 @@ struct ChainBuilder {
         }
         if length == 0 { return }
         guard let buffer = rules.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
-        bytes += buffer.count
+        bytes &+= buffer.count
         guard bytes <= 1 << 32 else { throw .chainTooLarge }
         segments.append(buffer)
         findings.check(.bufferOutsideRings, !rules.overlapsRing(buffer))
     }
 
-    /// The chain continued in an indirect `table` of a split ring of `ringSize` entries, from the table's first descriptor.
+    /// Continues the chain in an indirect table of a split ring of `ringSize` entries, from the table's first descriptor.
     /// The loop ends because `longest` limits the number of descriptors.
     @inline(never)
-    func followed(
-        by buffer: GuestBuffer, ringSize: UInt16, _ segments: inout SegmentStorage
-    ) throws(QueueFault) -> ChainBuilder {
-        var chain = self
-        chain.indirectTable = buffer
+    mutating func follow(
+        _ buffer: GuestBuffer, ringSize: UInt16, _ segments: inout SegmentStorage
+    ) throws(QueueFault) {
+        indirectTable = buffer
         let table = DescriptorTable(buffer, rules.value.memory.recorder)
         var index = 0
         while true {
             let descriptor = table.fetch(index)
-            chain.note(descriptor.address, descriptor.high)
+            note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) { throw .nestedTable }
-            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            guard length < rules.value.longest else { throw .chainTooLong }
+            try add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else { break }
             let next = Int(descriptor.next)
             guard next < table.count else { throw .nextOutOfRange }
             if rules.value.inOrder { findings.check(.tableInOrder, next == index + 1) }
             index = next
         }
-        let (length, sizeMax) = (chain.length, rules.value.sizeMax)
+        let sizeMax = rules.value.sizeMax
         findings.markCovered(rules.value.everyTable)
         findings.check(.splitLength, length <= sizeMax)
         findings.check(.splitLengthOfQueue, length <= ringSize || length > sizeMax)
-        return chain
     }
 
     /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers are the last ones of `segments`.

@@ -80,6 +80,7 @@ struct LiveQueue: ~Copyable {
     init(
         _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, checksDriver: Bool
     ) throws(QueueFault) {
+        guard let region = memory.largestRegion else { throw .ringOutsideMemory }
         let size: UInt16
         if features.contains(.ringPacked) {
             let queue = try PackedQueue(configuration, in: memory)
@@ -89,8 +90,8 @@ struct LiveQueue: ~Copyable {
             (ring, size) = (.split(queue), queue.size)
         }
         let rules = ChainRules(
-            memory: memory, mainRegion: memory.largestRegion, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
-            sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
+            memory: memory, mainRegion: region, indirect: features.contains(.indirectDescriptors),
+            longest: configuration.longestChain, sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory),
             everyChain: features.contains(.ringPacked) ? .packedList : .splitChain,

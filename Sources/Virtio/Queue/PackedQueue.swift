@@ -17,6 +17,7 @@ import VirtioABI
     let size: UInt16
 
     private let ring: UnsafeMutableRawPointer
+    private let descriptors: DescriptorTable
     /// The two event suppression structures: the device reads the driver's and writes its own.
     private let driverEvent: UnsafeMutableRawPointer
     private let deviceEvent: UnsafeMutableRawPointer
@@ -35,6 +36,7 @@ import VirtioABI
         else { throw .ringOutsideMemory }
         self.size = size
         unsafe self.ring = ring.base
+        descriptors = DescriptorTable(ring, memory.recorder)
         unsafe self.driverEvent = driverEvent.base
         unsafe self.deviceEvent = deviceEvent.base
         recorder = memory.recorder
@@ -51,8 +53,8 @@ import VirtioABI
 
     /// Whether `flags`, of the descriptor at `position`, mark it available.
     private func isAvailable(_ flags: UInt16, _ position: RingPosition) -> Bool {
-        let (available, used) = (flags & PackedRing.availableBit != 0, flags & PackedRing.usedBit != 0)
-        return available == position.wrap && used != position.wrap
+        let owner = flags & (PackedRing.availableBit | PackedRing.usedBit)
+        return owner == (position.wrap ? PackedRing.availableBit : PackedRing.usedBit)
     }
 
     /// Number of consecutive available descriptors from `start` on, one lap at most.
@@ -74,41 +76,45 @@ import VirtioABI
         guard isAvailable(start) else { return nil }
         var chain = ChainBuilder(rules, segments)
         var position = start
-        for count in 1...size {
-            // A descriptor that the device has not returned cannot be available again.
-            guard parked + Int(count) <= Int(size) else { throw .headInFlight }
+        // A descriptor that the device has not returned cannot be available again.
+        let room = Int(size) - parked
+        while true {
+            if chain.length >= room { throw parked == 0 ? .endlessChain : .headInFlight }
             let descriptor = fetch(position.slot)
             // Otherwise it is a used descriptor, or one that was never made available.
             guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
             position.advance(by: 1, size: size)
             if descriptor.flags.contains(.indirect) {
                 // A chain of direct descriptors does not end in a table (2.8.19).
-                guard count == 1 else { throw .indirectMisplaced }
-                let buffer = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.indirectTable = buffer
-                chain.findings.markCovered(rules.value.everyTable)
-                try add(DescriptorTable(buffer, recorder), to: &chain, &segments)
-            } else {
-                let writes = descriptor.flags.contains(.write)
-                try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
-                if descriptor.flags.contains(.next) { continue }
+                guard chain.length == 0 else { throw .indirectMisplaced }
+                let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
+                try add(table, to: &chain, &segments)
+                start = position
+                return chain.finish(id: descriptor.id, slots: 1, segments)
             }
-            start = position
-            // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
-            return chain.finish(id: descriptor.id, slots: count, segments)
+            let writes = descriptor.flags.contains(.write)
+            try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
+            guard descriptor.flags.contains(.next) else {
+                start = position
+                // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
+                return chain.finish(id: descriptor.id, slots: chain.length, segments)
+            }
         }
-        throw .endlessChain
     }
 
     /// Adds all descriptors of a table, in order. Only their WRITE flag has a meaning, and they have no id (2.8.7).
     private func add(
-        _ table: DescriptorTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
+        _ buffer: GuestBuffer, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
+        chain.indirectTable = buffer
+        chain.findings.markCovered(chain.rules.value.everyTable)
+        let table = DescriptorTable(buffer, recorder)
         for index in 0..<table.count {
             let (low, high) = table.words(index)
             let descriptor = DescriptorCopy(low: low, high: high)
             chain.note(low, high)
             chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
+            guard chain.length < chain.rules.value.longest else { throw .chainTooLong }
             try chain.add(
                 descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
         }
@@ -143,10 +149,8 @@ import VirtioABI
 
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
     private func fetch(_ slot: UInt16) -> DescriptorCopy {
-        let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe DescriptorCopy(
-            low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
-            high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
+        let (low, high) = descriptors.words(Int(slot))
+        return DescriptorCopy(low: low, high: high)
     }
 
     /// Writes the device's event suppression structure: the driver notifies when it makes the descriptor at `position`

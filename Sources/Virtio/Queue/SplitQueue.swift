@@ -64,7 +64,7 @@ import VirtioABI
         let slot = UInt64(position.count & (size &- 1))
         let entry = SplitRing.ring + SplitRing.availableEntrySize * slot
         let head = unsafe load(driverArea, entry)
-        guard head < size else { throw .headOutOfRange }
+        guard Int(head) < descriptors.count else { throw .headOutOfRange }
         return head
     }
 
@@ -81,15 +81,16 @@ import VirtioABI
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
-                let whole = try chain.followed(by: table, ringSize: size, &segments)
+                var whole = chain
+                try whole.follow(table, ringSize: size, &segments)
                 return finish(whole, from: head, slots: chain.length + 1, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
             guard descriptor.flags.contains(.next) else { break }
-            guard descriptor.next < size else { throw .nextOutOfRange }
             let next = Int(descriptor.next)
-            if rules.value.inOrder { chain.findings.check(.splitInOrder, next == (index + 1) & (Int(size) - 1)) }
-            if chain.length == size { throw .endlessChain }
+            guard next < descriptors.count else { throw .nextOutOfRange }
+            if rules.value.inOrder { chain.findings.check(.splitInOrder, next == (index + 1) & (descriptors.count - 1)) }
+            if Int(chain.length) == descriptors.count { throw .endlessChain }
             index = next
         }
         return finish(chain, from: head, slots: chain.length, segments)

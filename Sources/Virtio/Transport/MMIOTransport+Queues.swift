@@ -47,7 +47,8 @@ extension MMIOTransport where Device: ~Copyable {
     ) -> Effects {
         precondition(index >= 0 && index < queueCount)
         let room = batch.capacity - batch.count
-        let longest = longestChain
+        var longest: UInt16 = 0
+        for index in 0..<queueCount { longest = max(longest, queues[index].configuration.longestChain) }
         memory.recorder.record(
             .take(
                 queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free),
