@@ -179,6 +179,23 @@ struct ChainBuilder {
         findings.check(.splitLengthOfQueue, length <= ringSize || length > sizeMax)
     }
 
+    /// Adds all descriptors of a packed ring's indirect table, in order. Only their WRITE flag has a meaning, and they
+    /// have no id (2.8.7).
+    @inline(never)
+    mutating func add(_ buffer: GuestBuffer, _ segments: inout SegmentStorage) throws(QueueFault) {
+        indirectTable = buffer
+        findings.markCovered(rules.value.everyTable)
+        let table = DescriptorTable(buffer, rules.value.memory.recorder)
+        for index in 0..<table.count {
+            let (low, high) = table.words(index)
+            let descriptor = PackedDescriptor(low: low, high: high)
+            note(low, high)
+            findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
+            guard length < rules.value.longest else { throw .chainTooLong }
+            try add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+        }
+    }
+
     /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers are the last ones of `segments`.
     @inline(always)
     func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {

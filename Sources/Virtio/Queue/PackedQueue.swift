@@ -88,9 +88,10 @@ import VirtioABI
                 // A chain of direct descriptors does not end in a table (2.8.19).
                 guard chain.length == 0 else { throw .indirectMisplaced }
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
-                try add(table, to: &chain, &segments)
+                var whole = chain
+                try whole.add(table, &segments)
                 start = position
-                return chain.finish(id: descriptor.id, slots: 1, segments)
+                return whole.finish(id: descriptor.id, slots: 1, segments)
             }
             let writes = descriptor.flags.contains(.write)
             try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
@@ -99,24 +100,6 @@ import VirtioABI
                 // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
                 return chain.finish(id: descriptor.id, slots: chain.length, segments)
             }
-        }
-    }
-
-    /// Adds all descriptors of a table, in order. Only their WRITE flag has a meaning, and they have no id (2.8.7).
-    private func add(
-        _ buffer: GuestBuffer, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
-    ) throws(QueueFault) {
-        chain.indirectTable = buffer
-        chain.findings.markCovered(chain.rules.value.everyTable)
-        let table = DescriptorTable(buffer, recorder)
-        for index in 0..<table.count {
-            let (low, high) = table.words(index)
-            let descriptor = DescriptorCopy(low: low, high: high)
-            chain.note(low, high)
-            chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
-            guard chain.length < chain.rules.value.longest else { throw .chainTooLong }
-            try chain.add(
-                descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
         }
     }
 
@@ -132,25 +115,10 @@ import VirtioABI
         return digest.value == fingerprint.digest
     }
 
-    /// A fetched descriptor.
-    private struct DescriptorCopy {
-        let address: UInt64
-        let length: UInt32
-        let id: UInt16
-        let flags: Descriptor.Flags
-
-        init(low: UInt64, high: UInt64) {
-            address = low
-            length = UInt32(truncatingIfNeeded: high)
-            id = UInt16(truncatingIfNeeded: high >> 32)
-            flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
-        }
-    }
-
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
-    private func fetch(_ slot: UInt16) -> DescriptorCopy {
+    private func fetch(_ slot: UInt16) -> PackedDescriptor {
         let (low, high) = descriptors.words(Int(slot))
-        return DescriptorCopy(low: low, high: high)
+        return PackedDescriptor(low: low, high: high)
     }
 
     /// Writes the device's event suppression structure: the driver notifies when it makes the descriptor at `position`
@@ -214,5 +182,20 @@ import VirtioABI
 
     private func word(_ address: UnsafeMutableRawPointer) -> UnsafePointer<Atomic<UInt16>> {
         unsafe UnsafePointer(address.assumingMemoryBound(to: Atomic<UInt16>.self))
+    }
+}
+
+/// A descriptor of a packed ring or of its indirect tables, as fetched.
+struct PackedDescriptor {
+    let address: UInt64
+    let length: UInt32
+    let id: UInt16
+    let flags: Descriptor.Flags
+
+    init(low: UInt64, high: UInt64) {
+        address = low
+        length = UInt32(truncatingIfNeeded: high)
+        id = UInt16(truncatingIfNeeded: high >> 32)
+        flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
     }
 }
