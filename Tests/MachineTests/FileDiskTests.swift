@@ -39,7 +39,7 @@ import Testing
         identity: String = "", on disk: any BlockBackend
     ) -> Outcome {
         let request = Block.Request(
-            operation: operation, offset: offset, count: count ?? UInt64(size), data: segments, durable: durable)
+            offset: offset, count: count ?? UInt64(size), data: segments, durable: durable, operation: operation)
         return withExtendedLifetime(self) { disk.perform(request, identity: Array(identity.utf8)) }
     }
 }

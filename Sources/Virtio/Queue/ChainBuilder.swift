@@ -234,6 +234,18 @@ struct ChainBuilder {
         return Descriptor(low: low, high: high)
     }
 
+    /// Adds the chain in a split ring's indirect table, at most `longest` descriptors, to `digest`.
+    @inline(never)
+    func digest(longest: UInt16, into digest: inout Digest) {
+        var index = 0
+        for _ in 0..<longest {
+            let descriptor = fetch(index)
+            digest.add(descriptor.address, descriptor.high)
+            index = Int(descriptor.next)
+            guard descriptor.flags.contains(.next), index < count else { return }
+        }
+    }
+
     /// The two halves of descriptor `index`, below `count`, fetched once.
     @inline(always)
     func words(_ index: Int) -> (low: UInt64, high: UInt64) {

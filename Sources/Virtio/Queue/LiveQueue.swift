@@ -91,7 +91,8 @@ struct LiveQueue: ~Copyable {
         }
         let rules = ChainRules(
             memory: memory, mainRegion: region, indirect: features.contains(.indirectDescriptors),
-            longest: configuration.longestChain, sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
+            longest: configuration.longestChain, sizeMax: configuration.sizeMax, checksDriver: checksDriver,
+            inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
             areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory),
             everyChain: features.contains(.ringPacked) ? .packedList : .splitChain,

@@ -89,7 +89,9 @@ import VirtioABI
             guard descriptor.flags.contains(.next) else { break }
             let next = Int(descriptor.next)
             guard next < descriptors.count else { throw .nextOutOfRange }
-            if rules.value.inOrder { chain.findings.check(.splitInOrder, next == (index + 1) & (descriptors.count - 1)) }
+            if rules.value.inOrder {
+                chain.findings.check(.splitInOrder, next == (index + 1) & (descriptors.count - 1))
+            }
             if Int(chain.length) == descriptors.count { throw .endlessChain }
             index = next
         }
@@ -116,19 +118,16 @@ import VirtioABI
     @inline(always)
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
-        var table = descriptors
-        var index = Int(head)
-        var indirect = fingerprint.table
-        for _ in 0..<(Int(size) + Int(longest)) {
-            let descriptor = table.fetch(index)
+        var (index, left) = (Int(head), size)
+        while true {
+            let descriptor = descriptors.fetch(index)
             digest.add(descriptor.address, descriptor.high)
-            if descriptor.flags.contains(.indirect), let buffer = indirect.take() {
-                table = DescriptorTable(buffer, recorder)
-                index = 0
-                continue
+            if descriptor.flags.contains(.indirect) {
+                fingerprint.table.map { DescriptorTable($0, recorder).digest(longest: longest, into: &digest) }
+                break
             }
-            index = Int(descriptor.next)
-            guard descriptor.flags.contains(.next), index < table.count else { break }
+            (index, left) = (Int(descriptor.next), left &- 1)
+            guard descriptor.flags.contains(.next), index < descriptors.count, left > 0 else { break }
         }
         return digest.value == fingerprint.digest
     }
