@@ -31,10 +31,12 @@ test-moved: ## a build folder that was moved
 test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
 	Tests/cli/files.py $(BUILD)/debug/vmm
+	Tests/cli/messages.py
 
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm
 	Tests/terminal/programs.py $(BUILD)/debug/vmm
+	Tests/terminal/consoles.py $(BUILD)/debug/vmm
 	Tests/terminal/trap.py $(BUILD)/debug/vmm
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
@@ -124,7 +126,7 @@ check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: preflight ## all of it, and how many tests ran on KVM, and where
 	mkdir -p $(BUILD)
 	: > $(KVM_TESTS)
-	$(MAKE) --no-print-directory $(CHECKS)
+	+MAKE="$(MAKE)" Tests/steps.sh $(CHECKS)
 	Tests/kvm.sh summary
 
 clean:

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +21,15 @@ static const int CLINUX_O_DIRECT = 040000;
 static inline int clinux_fallocate(int fd, int mode, long offset, long length)
 {
     return syscall(SYS_fallocate, fd, mode, offset, length) == 0 ? 0 : -errno;
+}
+
+// The logical and the physical block size of a block device, in bytes. ioctl() is variadic.
+static inline int clinux_block_sizes(int fd, unsigned *logical, unsigned *physical)
+{
+    int size = 0;
+    if (ioctl(fd, BLKSSZGET, &size) < 0 || ioctl(fd, BLKPBSZGET, physical) < 0) return -errno;
+    *logical = (unsigned)size;
+    return 0;
 }
 
 // <sys/signalfd.h> is not in Swift's Glibc. A descriptor from which the signals of `set`, a sigset_t, are read; `flags` are
@@ -87,5 +98,13 @@ static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char oper
 
 // prctl() is variadic. `name` has room for 16 bytes.
 static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
+
+// Swift 6 does not let `stdout` be named. Writes out what stdio holds for it: 0, or an errno if a write failed, now or before.
+static inline int clinux_finish_stdout(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    return errno ? errno : EIO;
+}
 
 #endif

@@ -50,6 +50,7 @@ struct Request {
     static let setTSSAddress = Request(CKVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR")
     static let setIdentityMapAddress = Request(CKVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR")
     static let createIRQChip = Request(CKVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP")
+    static let createPIT = Request(CKVM_CREATE_PIT2, "KVM_CREATE_PIT2")
     static let setMemoryRegion = Request(CKVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION")
     static let irqLine = Request(CKVM_IRQ_LINE, "KVM_IRQ_LINE")
     static let getIRQChip = Request(CKVM_GET_IRQCHIP, "KVM_GET_IRQCHIP")
@@ -61,5 +62,6 @@ struct Request {
     static let setRegisters = Request(CKVM_SET_REGS, "KVM_SET_REGS")
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
+    static let translate = Request(CKVM_TRANSLATE, "KVM_TRANSLATE")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
 }

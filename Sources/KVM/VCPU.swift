@@ -89,6 +89,14 @@ public struct VCPU: ~Copyable, Sendable {
         unsafe try descriptor.control(.setSpecialRegisters, at: &value)
     }
 
+    /// The guest-physical address of a linear address in the vCPU's current page tables; nil if it is not mapped.
+    public borrowing func physicalAddress(of linear: UInt64) throws(KVMError) -> UInt64? {
+        var translation = kvm_translation()
+        translation.linear_address = linear
+        unsafe try descriptor.control(.translate, at: &translation)
+        return translation.valid != 0 ? translation.physical_address : nil
+    }
+
     /// Runs the guest until an exit needs the caller, and returns the exit.
     ///
     /// After `.portIn` and `.mmioRead` the guest waits for a value, which `complete` provides; without it the guest

@@ -27,6 +27,13 @@ public struct VirtualMachine: ~Copyable, Sendable {
         runSize = hypervisor.runSize
     }
 
+    /// Adds the in-kernel 8254, which interrupts by GSI 0, with a PC's port 0x61. Before the first vCPU.
+    public borrowing func addPIT() throws(KVMError) {
+        var configuration = kvm_pit_config()
+        configuration.flags = UInt32(KVM_PIT_SPEAKER_DUMMY)
+        unsafe try descriptor.control(.createPIT, at: &configuration)
+    }
+
     /// Maps `size` bytes at `host` as guest memory at `guestAddress`. All three are multiples of 4096.
     ///
     /// `slot` is the caller's number for the mapping; the same number replaces the mapping, size 0 removes it. `host`

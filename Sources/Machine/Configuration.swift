@@ -23,6 +23,12 @@ extension Machine {
             public var mode = IOMode.auto
             /// Transfers bypass the host's page cache (O_DIRECT).
             public var direct = false
+            /// The image is written to although the host uses it too.
+            public var force = false
+            /// The image is raw, whatever it looks like.
+            public var isRaw = false
+            /// The logical block size in bytes that the driver is told, 512 to 4096; nil for the host's.
+            public var blockSize: UInt32?
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }
@@ -87,10 +93,17 @@ extension Machine {
             case auto
             /// By ACPI tables.
             case acpi
-            /// By `virtio_mmio.device=` on the command line.
+            /// By `virtio_mmio.device=` on the command line, and processors and interrupts by an MP table.
             case commandLine = "cmdline"
+            /// By ACPI tables, the command line and the MP table: for a kernel that uses one of them.
+            case both
             /// Not described: the kernel has to know them.
             case none
+
+            /// Whether the kernel gets ACPI tables. `auto` has been decided.
+            var usesACPI: Bool { self == .acpi || self == .both }
+            /// Whether the kernel gets parameters and an MP table.
+            var usesCommandLine: Bool { self == .commandLine || self == .both }
         }
 
         /// The kernel; nil for the built-in test guest, with its two disks in memory and the test device.
@@ -110,7 +123,7 @@ extension Machine {
         public var testDevice = false
         /// Processors, 1 to 254.
         public var processors = 1
-        /// The target of the serial port's output; nil for no serial port. Its ring indicator changes when a suspended device first
+        /// The host end of the serial port; nil for no serial port. Its ring indicator changes when a suspended device first
         /// defers an event.
         public var serial: ConsoleTarget?
         /// Disk images, in the order of their slots.
@@ -125,7 +138,8 @@ extension Machine {
         public var ports: [Port] = []
         /// The output files of the console, its ports and the serial port keep what is in them, and more is appended.
         public var appendsOutput = false
-        /// Whether the console's input is searched for the escape key Ctrl-A: it is a terminal in raw mode.
+        /// Whether the input of the console or serial port at `.stdio` is searched for the escape key Ctrl-A: it is a terminal in raw
+        /// mode.
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.
         public var suspend: SuspendDialect? = .draft
@@ -152,11 +166,11 @@ extension Machine {
         /// Whether the configuration names no device besides the console, which every board has.
         var hasNoDevices: Bool { disks.isEmpty }
 
-        /// The kernel's command line: a parameter for each of `devices` devices if the discovery is `.commandLine`, then `append`.
+        /// The kernel's command line: a parameter for each of `devices` devices if the discovery says so, then `append`.
         ///
         /// The parameter has Linux's form, `virtio_mmio.device=SIZE@ADDRESS:GSI`, which the built-in guest reads too.
         func commandLine(devices: Int, _ discovery: Discovery) -> String {
-            let parameters = (0..<(discovery == .commandLine ? devices : 0)).map { slot in
+            let parameters = (0..<(discovery.usesCommandLine ? devices : 0)).map { slot in
                 let window = MemoryMap.window(slot: slot)
                 return "virtio_mmio.device=4K@0x\(String(window.lowerBound, radix: 16)):\(MemoryMap.gsi(slot: slot))"
             }

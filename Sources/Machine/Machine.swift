@@ -14,6 +14,7 @@ public final class Machine: @unchecked Sendable {
     public let boot: String
     /// The kernel's command line.
     public let commandLine: String
+    private let isLinux: Bool
     private let processors: Int
     private let serial: SerialPort?
     private let board: Board
@@ -22,7 +23,8 @@ public final class Machine: @unchecked Sendable {
     private let trace: TraceWriter?
     private let stallAfter: Duration?
     private let completion = RunCompletion()
-    private let vcpus = VCPUSet()
+    private let symbols: Symbols
+    private let vcpus: VCPUSet
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
@@ -34,10 +36,12 @@ public final class Machine: @unchecked Sendable {
         try HostFiles(configuration, isQTest: false).check()
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: false, hasTestDevices: configuration.kernel == nil))
+        symbols = Symbols(configuration.kernel.map { .path($0) })
+        vcpus = VCPUSet(symbols: symbols)
         let ram: RAM
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         let kernel = try Self.load(configuration, devices: plan.count, into: ram)
-        (commandLine, entry, boot) = (kernel.commandLine, kernel.entry, kernel.boot)
+        (commandLine, entry, boot, isLinux) = (kernel.commandLine, kernel.entry, kernel.boot, kernel.isLinux)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
             try ConsolePort(target, name: "the serial port", appends: configuration.appendsOutput)
         }
@@ -45,9 +49,21 @@ public final class Machine: @unchecked Sendable {
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         processors = configuration.processors
         try Self.checkProcessors(processors, hypervisor)
-        vm = try SharedVM(hypervisor, ram)
+        // 50 us of the start, for kernels that measure their clocks by it: not the built-in guest, nor those that use ACPI alone.
+        vm = try SharedVM(hypervisor, ram, hasPIT: configuration.kernel != nil && kernel.discovery != .acpi)
+        let keys = EscapeKeyTarget()
+        let onKey: @Sendable (EscapeKeys.Action) -> Void = { [completion] action in
+            switch action {
+            case .quit: completion.report(.quit)
+            case .help: Log.say(EscapeKeys.text)
+            case .inform: keys.machine?.diagnose()
+            }
+        }
         let serial = try serialEnd.map { [vm] (end) throws(MachineError) in
-            try SerialPort(end, line: vm.line(gsi: SerialPort.gsi))
+            try SerialPort(
+                end, line: vm.line(gsi: SerialPort.gsi),
+                escapeKeys: configuration.escapeKeys && configuration.serial == .stdio,
+                onKey: onKey)
         }
         self.serial = serial
         stallAfter = configuration.stallAfter
@@ -61,15 +77,16 @@ public final class Machine: @unchecked Sendable {
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime())
         }
-        let keys = EscapeKeyTarget()
-        let factory = DeviceFactory(
+        var factory = DeviceFactory(
             configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
-            trace: trace, hooks: hooks
-        ) { [completion] action in
-            switch action {
-            case .quit: completion.report(.stopped(signal: 2))
-            case .help: Log.say(EscapeKeys.text)
-            case .inform: keys.machine?.diagnose()
+            trace: trace, hooks: hooks, onEscapeKey: onKey)
+        // The built-in guest wakes by itself.
+        if configuration.kernel != nil {
+            factory.onWaitingInput = { device in
+                guard serial?.canWake != true else { return }
+                Log.say(
+                    "input waits at \(device), which is suspended, and cannot wake the guest: \(Self.wayToWake(serial))"
+                )
             }
         }
         devices = try plan.makeDevices(factory)
@@ -103,6 +120,7 @@ public final class Machine: @unchecked Sendable {
         try vcpus.start()
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
+        if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }
         return outcome
     }
 
@@ -117,8 +135,24 @@ public final class Machine: @unchecked Sendable {
 
     /// The exits of each vCPU; known when `run` has returned.
     public var exits: [ExitCounts] { vcpus.exits }
+    /// Accesses of all vCPUs that nothing answered; known when `run` has returned.
+    public var unclaimedAccesses: UnclaimedAccesses {
+        var all = UnclaimedAccesses()
+        for exits in exits { all.add(exits.unclaimed) }
+        return all
+    }
+    /// A hint for a Linux whose command line names no console; nil for another kernel.
+    public var consoleHint: String? {
+        guard isLinux, !commandLine.split(separator: " ").contains(where: { $0.hasPrefix("console=") }) else {
+            return nil
+        }
+        return "the kernel's command line names no console, so Linux may print nothing here: add -a console=hvc0, "
+            + "or with --serial stdio -a console=ttyS0"
+    }
     /// A sentence about the state of each vCPU.
     public var positions: [String] { vcpus.states.lines() }
+    /// Whether the run was stopped from outside while every vCPU was halted with interrupts off.
+    public private(set) var isStuck = false
     /// Bytes that the guest wrote to the absent serial port; known when `run` has returned.
     public var lostSerialOutput: Int { exits.reduce(0) { $0 + $1.lostOutput } }
 
@@ -137,7 +171,10 @@ public final class Machine: @unchecked Sendable {
     public var conformance: [ConformanceReport] { devices.map(\.conformance) }
 
     /// The host may have changed: tells the guest of a terminal or a disk of another size, and reads the terminal again.
-    public func hostChanged() { for device in devices { device.hostChanged() } }
+    public func hostChanged() {
+        for device in devices { device.hostChanged() }
+        serial?.hostChanged()
+    }
 
     private func makeVCPUs() throws(MachineError) {
         do throws(KVMError) {
@@ -146,7 +183,7 @@ public final class Machine: @unchecked Sendable {
                 let vcpu = try VCPU(vm.machine, id: UInt32(id))
                 try vcpu.setCPUID(supported, of: processors)
                 if id == 0 { try entry.apply(to: vcpu) }
-                vcpus.add(VCPUThread(vcpu, id: id, board: board, completion: completion))
+                vcpus.add(VCPUThread(vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols))
             }
         } catch { throw .kvm(error) }
     }
@@ -159,12 +196,20 @@ public final class Machine: @unchecked Sendable {
         guard count <= most else { throw .tooManyProcessors(most: most) }
     }
 
+    /// What makes input at a suspended device wake the guest.
+    private static func wayToWake(_ serial: SerialPort?) -> String {
+        serial == nil
+            ? "with --serial there is a serial port whose ring indicator can"
+            : "the serial port's ring indicator can, once the guest enables that (Linux: hold /dev/ttyS0 open, stty -clocal, "
+                + "power/wakeup enabled)"
+    }
+
     // MARK: Parts
 
-    /// Loads the kernel; returns its command line, its entry state and the sentence for `boot`.
+    /// Loads the kernel; returns what a machine needs to know of it.
     private static func load(
         _ configuration: Configuration, devices: Int, into ram: RAM
-    ) throws(MachineError) -> (commandLine: String, entry: EntryState, boot: String) {
+    ) throws(MachineError) -> LoadedKernel {
         do throws(LoaderError) {
             let source = configuration.kernel.map { ImageSource.path($0) }
             let loader = try Loader(
@@ -172,20 +217,32 @@ public final class Machine: @unchecked Sendable {
             var discovery = configuration.discovery
             if discovery == .auto { discovery = loader.isLinux ? .acpi : .commandLine }
             let commandLine = configuration.commandLine(devices: devices, discovery)
+            let processors = configuration.processors
             let acpi =
-                discovery == .acpi
-                ? ACPITables(
-                    processors: configuration.processors, slots: devices, hasSerialPort: configuration.serial != nil)
-                : nil
+                discovery.usesACPI
+                ? ACPITables(processors: processors, slots: devices, hasSerialPort: configuration.serial != nil) : nil
+            let mp = discovery.usesCommandLine ? MPTable(processors: processors, slots: devices) : nil
             let entry = try loader.load(
                 into: ram, commandLine: commandLine, initrd: configuration.initrd.map { .path($0) },
-                acpi: acpi?.bytes)
+                acpi: acpi?.bytes, mpTable: mp?.bytes)
             let boot =
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
                 + "it is told of its devices \(discovery.phrase)"
-            return (commandLine, entry, boot)
+            return LoadedKernel(
+                commandLine: commandLine, entry: entry, discovery: discovery, boot: boot, isLinux: loader.isLinux)
         } catch { throw .kernel(error) }
     }
+}
+
+/// A kernel in guest memory.
+private struct LoadedKernel {
+    let commandLine: String
+    let entry: EntryState
+    /// How it finds its devices.
+    let discovery: Machine.Configuration.Discovery
+    /// The sentence for `Machine.boot`.
+    let boot: String
+    let isLinux: Bool
 }
 
 /// The machine that the escape keys act on.
@@ -198,7 +255,8 @@ extension Machine.Configuration.Discovery {
     fileprivate var phrase: String {
         switch self {
         case .auto, .acpi: "by ACPI"
-        case .commandLine: "on its command line"
+        case .commandLine: "on its command line and by an MP table"
+        case .both: "by ACPI, on its command line and by an MP table"
         case .none: "nothing"
         }
     }

@@ -30,10 +30,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case directory
         case notADisk
         case notPermitted(writing: Bool)
-        case notWholeSectors(bytes: UInt64)
+        case notWholeBlocks(bytes: UInt64, size: UInt32)
         case empty
         case locked
         case notDirect
+        /// Direct transfers take whole blocks of `size` bytes.
+        case directNeedsBlocks(size: Int)
+        /// The host has the block device mounted, or uses it otherwise.
+        case usedByTheHost
         case noIOUring(errno: Int32)
         case failed(errno: Int32)
     }
@@ -73,7 +77,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
-        case .host(let what, let number): "\(what): \(reason(number))"
+        case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }
 
@@ -97,12 +101,17 @@ extension MachineError.DiskProblem {
             writing
                 ? "may not be written; add ,ro to use it read-only, or change its permissions"
                 : "may not be read; change its permissions"
-        case .notWholeSectors(let bytes):
-            "has \(bytes) bytes, which is not a multiple of 512; use truncate -s %512 FILE"
+        case .notWholeBlocks(let bytes, let size):
+            "has \(bytes) bytes, which is not a multiple of \(size); use truncate -s %\(size) FILE"
         case .empty: "is empty; give it a size with: truncate -s 64M FILE"
         case .locked:
             "is in use: it is named twice, or locked by another program; end that program or use a copy"
         case .notDirect: "is on a file system without O_DIRECT (transfers past the page cache); leave ,direct out"
+        case .directNeedsBlocks(let size):
+            "has sectors of \(size) bytes on the host, and ,direct cannot transfer less; use block-size=\(size), or leave ,direct out"
+        case .usedByTheHost:
+            "is in use by this host, mounted or as part of another device; unmount it, add ,ro to read it, or add ,force to write to it "
+                + "nevertheless"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
         case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
         }
@@ -117,6 +126,17 @@ extension MachineError.SocketProblem {
         case .inUse: "is in use by another program; use another name"
         case .failed(let number): "cannot be created: \(reason(number)); check its directory"
         }
+    }
+}
+
+/// What to do about a limit of the host that a call ran into, behind a semicolon; empty for other errors.
+private func remedy(_ number: Int32) -> String {
+    switch number {
+    case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n), or use fewer devices"
+    case EAGAIN: "; raise the limit of threads (ulimit -u), or use fewer processors and devices"
+    case ENOMEM: "; free memory of the host, or use less"
+    case ENOSPC: "; free space there"
+    default: ""
     }
 }
 

@@ -47,7 +47,7 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
     /// Maps `size` bytes of memory, a multiple of 4096.
     public init(size: UInt64) throws(RAMError) {
         guard size >= MemoryMap.minimumRAM, size % 4096 == 0 else { throw .badSize(size) }
-        guard size <= 1 << 46 else { throw .refused(size: size, errno: ENOMEM) }
+        guard size <= MemoryMap.maximumRAM else { throw .refused(size: size, errno: ENOMEM) }
         let length = Int(size) + Self.alignment
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         let mapped = unsafe mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0)

@@ -12,6 +12,14 @@ public enum Ports {
     public static let keyboardReset: UInt8 = 0xfe
     /// A write of v ends `vmm` with exit code (v << 1) | 1, as QEMU's isa-debug-exit does.
     public static let debugExit: UInt16 = 0xf4
+    /// The value that the built-in guest writes there when it fails.
+    public static let guestFailed: UInt32 = 0x2a
+    /// pvpanic (QEMU's docs/specs/pvpanic): a read returns the events it knows, a write reports some.
+    public static let panic: UInt16 = 0x505
+    /// The guest panicked.
+    public static let panicked: UInt8 = 1 << 0
+    /// The guest panicked, and its crash kernel goes on.
+    public static let crashLoaded: UInt8 = 1 << 1
 
     /// SLP_EN of the sleep control register (ACPI 6.5, 4.8.3.7).
     public static let sleepEnable: UInt8 = 1 << 5

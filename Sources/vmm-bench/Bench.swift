@@ -11,18 +11,34 @@ struct VMMBench: ParsableCommand {
         subcommands: [Run.self, Chain.self], defaultSubcommand: Run.self)
 }
 
-/// The groups of rows, in the order of the table.
-private let groups: [(name: String, rows: @Sendable (Setup) -> [Row])] = [
-    ("mmio", { $0.registerRows() }), ("start", { $0.startRows() }), ("memory", { $0.memoryRows() }),
-    ("random-1", { $0.randomRows(depth: 1) }), ("random-32", { $0.randomRows(depth: 32) }),
-    ("sequential", { $0.sequentialRows() }), ("console", { $0.consoleRows() }), ("suspend", { $0.suspendRows() }),
-    ("chain", { $0.chainRows() }), ("cost", { $0.costRows() }), ("conform", { $0.conformRows() }),
+/// A group of rows that are made together, and their names in the table.
+private struct Group {
+    let name: String
+    let rows: [String]
+    let make: @Sendable (Setup) -> [Row]
+
+    init(_ name: String, _ others: [String] = [], _ make: @escaping @Sendable (Setup) -> [Row]) {
+        (self.name, rows, self.make) = (name, [name] + others, make)
+    }
+}
+
+/// In the order of the table. A group's name stands for all of its rows.
+private let groups = [
+    Group("mmio", ["mmio-ring0"]) { $0.registerRows() }, Group("start") { $0.startRows() },
+    Group("memory") { $0.memoryRows() }, Group("random-1", ["random-1-direct"]) { $0.randomRows(depth: 1) },
+    Group("random-32", ["random-32-direct"]) { $0.randomRows(depth: 32) },
+    Group("sequential", ["sequential-direct"]) { $0.sequentialRows() }, Group("console") { $0.consoleRows() },
+    Group("suspend", ["suspend-cycle", "suspend-time"]) { $0.suspendRows() },
+    Group("chain", ChainForm.all.map(\.rowName)) { $0.chainRows() },
+    Group("cost", ["chain-instructions", "chain-allocations"]) { $0.costRows() },
+    Group("conform", ["conform-report", "trace"]) { $0.conformRows() },
 ]
+private let rowNames = groups.flatMap(\.rows).joined(separator: ", ")
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure, and print a table.",
-        discussion: "Rows: \(groups.map(\.name).joined(separator: ", ")). Without any: all of them.")
+        discussion: "Rows: \(rowNames). Without any: all of them.")
 
     @Argument(help: "What to measure.") var rows: [String] = []
     @Option(help: "The vmm to measure.") var vmm = ".build/static/release/vmm"
@@ -38,8 +54,8 @@ struct Run: ParsableCommand {
     @Option(help: "Also writes the results to this file, as JSON.") var json: String?
 
     func validate() throws {
-        for row in rows where !groups.contains(where: { $0.name == row }) {
-            throw ValidationError("There is no row \(row). Rows: \(groups.map(\.name).joined(separator: ", ")).")
+        for row in rows where !groups.contains(where: { $0.rows.contains(row) }) {
+            throw ValidationError("There is no row \(row). Rows: \(rowNames).")
         }
         guard runs > 0 else { throw ValidationError("--runs is at least 1.") }
         guard wait == "halt" || wait == "pause" else { throw ValidationError("--wait is halt or pause.") }
@@ -54,8 +70,10 @@ struct Run: ParsableCommand {
         print(report.host.kernel)
         for monitor in report.host.monitors { print("\(monitor.name): \(monitor.version)") }
         print("\n\(Report.head)")
-        for group in groups where rows.isEmpty || rows.contains(group.name) {
-            for var row in group.rows(setup) {
+        for group in groups where rows.isEmpty || !group.rows.filter(rows.contains).isEmpty {
+            for var row in group.make(setup) where rows.isEmpty || rows.contains(group.name) || rows.contains(row.name)
+            {
+                precondition(group.rows.contains(row.name))
                 row.measure(runs: runs)
                 for line in Report.lines(row) { print(line) }
                 fflush(nil)

@@ -20,6 +20,9 @@ struct ChainForm {
         (isPacked ? "packed" : "split") + (isIndirect ? " indirect" : " direct") + (isChecked ? "" : ", conform off")
     }
 
+    /// The name of its row in the table.
+    var rowName: String { "chain-\(name.replacing(" ", with: "-"))" }
+
     static let all: [ChainForm] = [false, true].flatMap { packed in
         [false, true].map { ChainForm(isPacked: packed, isIndirect: $0, inFlight: 8) }
     }

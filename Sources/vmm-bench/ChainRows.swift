@@ -8,7 +8,7 @@ extension Setup {
     func chainRows() -> [Row] {
         ChainForm.all.map { form in
             Row(
-                name: "chain " + form.name, what: "512-byte reads through the model, no KVM", unit: "requests/s",
+                name: form.rowName, what: "512-byte reads through the model, no KVM", unit: "requests/s",
                 moreIsBetter: true, budget: .none,
                 comparesForms: true,
                 candidates: [1, 8, 64].map { inFlight in
@@ -31,7 +31,7 @@ extension Setup {
         guard Self.isInstalled("valgrind") else {
             return [
                 Row(
-                    name: "chain cost", what: "", unit: "", moreIsBetter: false, budget: .none,
+                    name: "chain-instructions", what: "", unit: "", moreIsBetter: false, budget: .none,
                     candidates: [Candidate("vmm", missing: "valgrind is not installed")])
             ]
         }
@@ -57,10 +57,10 @@ extension Setup {
         }
         return [
             Row(
-                name: "chain instructions", what: "a 512-byte read, 8 in flight, callgrind", unit: "a request",
+                name: "chain-instructions", what: "a 512-byte read, 8 in flight, callgrind", unit: "a request",
                 moreIsBetter: false, budget: .none, comparesForms: true, candidates: instructions),
             Row(
-                name: "chain allocations", what: "the same, calls of allocation functions", unit: "a request",
+                name: "chain-allocations", what: "the same, calls of allocation functions", unit: "a request",
                 moreIsBetter: false, budget: .atMost(0), comparesForms: true, candidates: allocations),
         ]
     }

@@ -13,7 +13,7 @@ struct CheckTrace: ParsableCommand {
             place. A message says where it is, and that the rest is unknown.
 
             Exit codes: 0 the whole trace was replayed and no clause was broken; 1 no clause was broken, but the rest of the trace is \
-            unknown, or there is no trace to replay; 64 usage; 65 a clause was broken.
+            unknown, there is no trace to replay, or the report could not be written; 64 usage; 65 a clause was broken.
             """)
 
     @Argument(help: "A file that vmm --trace wrote.", completion: .file())
@@ -32,6 +32,7 @@ struct CheckTrace: ParsableCommand {
             throw ExitCode(1)
         }
         if json { print(check.json) } else { say(check.conformance, isWhole: check.unknown.isEmpty) }
+        try finishOutput()
         for sentence in check.unknown + [check.caveat].compactMap({ $0 }) { Log.say(sentence) }
         throw ExitCode(check.conformance.hasViolation ? 65 : check.unknown.isEmpty ? 0 : 1)
     }
@@ -43,6 +44,14 @@ struct CheckTrace: ParsableCommand {
         let (covered, never) = reports.coverage
         print("put to the test: \(covered.joined(separator: " "))")
         print("never: \(never.joined(separator: " "))")
+    }
+}
+
+/// Ends the output of a command; exit code 1 if standard output did not take it.
+func finishOutput() throws {
+    do throws(MachineError) { try StandardStreams.finishOutput() } catch {
+        Log.say(error.description)
+        throw ExitCode(1)
     }
 }
 

@@ -5,67 +5,64 @@ import Machine
 import Virtio
 import VirtioABI
 
-/// A number of bytes: `4096`, `512K`, `128M`, `2G`.
-struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
+/// A number of bytes: `512K`, `128M`, `2G`; a bare number is MiB, as in QEMU.
+struct ByteCount: CustomStringConvertible {
     let bytes: UInt64
 
     init(bytes: UInt64) { self.bytes = bytes }
 
-    init?(argument: String) {
-        let shifts: [Character: UInt64] = ["K": 10, "k": 10, "M": 20, "m": 20, "G": 30, "g": 30]
-        let shift = argument.last.flatMap { shifts[$0] }
-        guard let number = UInt64(shift == nil ? argument : String(argument.dropLast())) else { return nil }
-        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
-        guard !overflow else { return nil }
+    init(_ text: String) throws(OptionError) {
+        let (digits, unit) = (text.prefix { $0.isNumber }, text.drop { $0.isNumber }.lowercased())
+        let shifts = [
+            "b": 0, "k": 10, "kb": 10, "kib": 10, "": 20, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30,
+            "t": 40, "tb": 40, "tib": 40,
+        ]
+        guard let number = UInt64(digits), let shift = shifts[unit] else {
+            throw OptionError(
+                "a size is a whole number and K, M, G or T, powers of 1024, such as 512M; without a letter it is in MiB"
+            )
+        }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
+        guard !overflow else {
+            throw OptionError(
+                "that is more than 64 bits of bytes; a number without a letter is in MiB, with B in bytes")
+        }
         self.bytes = bytes
     }
 
-    var description: String { bytes % (1 << 20) == 0 ? "\(bytes >> 20)M" : "\(bytes)" }
-    var defaultValueDescription: String { description }
+    var description: String { bytes % (1 << 20) == 0 ? "\(bytes >> 20)M" : "\(bytes)B" }
 }
 
-/// A length of time: `500ms`, `30s`, `2m`; a bare number is seconds.
-struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
+/// A length of time: `500ms`, `30s`, `2m`, `1h`; a bare number is seconds.
+struct TimeSpan: CustomStringConvertible {
     let duration: Duration
 
     init(duration: Duration) { self.duration = duration }
 
-    init?(argument: String) {
-        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("", 1)]
-        for (unit, seconds) in units where argument.hasSuffix(unit) {
-            guard let number = Double(argument.dropLast(unit.count)), number > 0, number * seconds < 1e9 else {
-                return nil
-            }
-            duration = .milliseconds(Int64(number * seconds * 1000))
-            return
+    init(_ text: String) throws(OptionError) {
+        let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("", 1)]
+        guard let (unit, seconds) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Double(text.dropLast(unit.count)), number > 0, number * seconds < 1e9
+        else {
+            throw OptionError(
+                "a duration is a number above 0 and ms, s, m or h, such as 500ms; without a letter it is in seconds")
         }
-        return nil
+        duration = .milliseconds(Int64(number * seconds * 1000))
     }
 
     /// Seconds with one decimal.
     var description: String { TimeSpanText.of(duration) }
-    var defaultValueDescription: String { description }
 }
 
 /// `off`, `stdio` or `file=PATH`.
-struct SerialOption: ExpressibleByArgument, CustomStringConvertible {
+struct SerialOption: CustomStringConvertible {
     let target: ConsoleTarget?
 
     init(target: ConsoleTarget?) { self.target = target }
 
-    init?(argument: String) {
-        switch ConsoleTarget(Substring(argument)) {
-        // Standard input belongs to the console.
-        case .stdio: target = .descriptors(input: nil, output: 1)
-        case .file(let path): target = .file(path)
-        case nil where argument == "off": target = nil
-        default: return nil
-        }
-    }
+    init(_ text: String) throws(OptionError) { target = try Machine.Configuration.serialTarget(text) }
 
     var description: String { "off" }
-    var defaultValueDescription: String { description }
-    static var allValueStrings: [String] { ["off", "stdio", "file=PATH"] }
 }
 
 /// `auto` or a boot protocol.
@@ -87,17 +84,10 @@ struct BootOption: ExpressibleByArgument, CustomStringConvertible {
 
 extension Machine.Configuration.Discovery: ExpressibleByArgument {}
 
-/// `stdio` or `unix=PATH`.
-struct QTestOption: ExpressibleByArgument {
-    let target: QTestTarget
-
-    init?(argument: String) {
-        switch argument {
-        case "stdio": target = .stdio
-        case _ where argument.hasPrefix("unix=") && argument.utf8.count > 5:
-            target = .unix(String(argument.dropFirst(5)))
-        default: return nil
-        }
+extension QTestTarget {
+    /// Reads `stdio` or `unix=PATH`.
+    init(option text: String) throws(OptionError) {
+        self = try OptionWords.single(text, ["stdio", "unix=PATH"]).value.map { .unix($0) } ?? .stdio
     }
 }
 
@@ -124,3 +114,17 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
 }
 
 extension ConformanceMode: ExpressibleByArgument {}
+
+/// The value of `--rng`, or why it is none, which `validate` says: swift-argument-parser takes an option with a value that its
+/// `transform` refuses as one without.
+struct EntropyOption: CustomStringConvertible {
+    let description: String
+    let device: Result<Machine.Configuration.EntropyDevice, OptionError>
+
+    init(_ text: String) {
+        description = text
+        do throws(OptionError) { device = .success(try Machine.Configuration.EntropyDevice(option: text)) } catch {
+            device = .failure(error)
+        }
+    }
+}

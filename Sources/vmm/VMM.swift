@@ -13,13 +13,22 @@ struct VMM: ParsableCommand {
         version: "0.1.0",
         subcommands: [Run.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
+
+    /// `vmm --help` is that of `run`, which the other commands stand in.
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        main(["-h", "--help"].contains(arguments.first) ? ["run", "--help"] : Array(arguments))
+    }
 }
 
 /// Boots a kernel, the built-in test guest if none is named.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
+        usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
+            Other commands: vmm explain, check and trace-view; vmm COMMAND --help shows theirs.
+
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
@@ -47,7 +56,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, none.",
+            "How the kernel finds its devices: auto (Linux by ACPI, others by cmdline), acpi, cmdline, both, none.",
             valueName: "way"))
     var discovery = Machine.Configuration.Discovery.auto
 
@@ -59,7 +68,10 @@ struct Run: ParsableCommand {
         help: ArgumentHelp("Added to the kernel's command line. Repeatable.", valueName: "string"))
     var append: [String] = []
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Guest memory, with suffix K, M or G.", valueName: "size"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Guest memory, with suffix K, M, G or T; without one in MiB.", valueName: "size"),
+        transform: { try ByteCount($0) })
     var memory = ByteCount(bytes: 128 << 20)
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254.", valueName: "n"))
@@ -69,9 +81,8 @@ struct Run: ParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            A disk image: PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=auto|threads|uring]\
-            [,suspend=draft|1.4|off][,freeze=wide|narrow][,features=+packed,-event_idx]. Repeatable. Locked while in use; SIGUSR1 re-reads its \
-            size. Features: \(DeviceKind.block.featureNames).
+            A disk image: PATH\(DeviceKind.block.optionHelp). Repeatable. A comma in the path is written ,, and so everywhere. \
+            Locked while in use; SIGUSR1 re-reads its size. Features: \(DeviceKind.block.featureNames).
             """,
             valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
     var disk: [Machine.Configuration.Disk] = []
@@ -79,8 +90,8 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            What the console is connected to: stdio, null, pty, file=PATH or unix=PATH; then, if wanted, \
-            ,features=+packed,-event_idx. (default: stdio)
+            What the console is connected to: \(ConsoleTarget.forms.joined(separator: ", ")); then, if wanted, \
+            \(DeviceKind.console.optionHelp). (default: stdio)
             """,
             valueName: "target"), transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
@@ -92,19 +103,20 @@ struct Run: ParsableCommand {
     var port: [Machine.Configuration.Port] = []
 
     @Option(
-        defaultAsFlag: Machine.Configuration.EntropyDevice(), parsing: .next,
+        defaultAsFlag: EntropyOption("host"), parsing: .next,
         help: ArgumentHelp(
             "An entropy device: the host's random bytes, or with seed=N the same in each run.", valueName: "source"),
-        transform: { try Machine.Configuration.EntropyDevice(option: $0) })
-    var rng: Machine.Configuration.EntropyDevice?
+        transform: { EntropyOption($0) })
+    var rng: EntropyOption?
 
     @Option(
         help: ArgumentHelp(
             """
-            A 16550 at port 0x3f8, for early output: off, stdio (shares standard output with the console; input is the console's) \
-            or file=PATH. Its ring indicator changes when a suspended device defers an event, which can wake a guest.
+            A 16550A at port 0x3f8, COM1: off, stdio (shares standard output with the console; input is the console's, unless that \
+            is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
+            which can wake a guest.
             """,
-            valueName: "target"))
+            valueName: "target"), transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
 
     @Option(
@@ -116,7 +128,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var drainDeadline = TimeSpan(duration: .seconds(10))
 
     @Flag(
@@ -132,17 +144,17 @@ struct Run: ParsableCommand {
             No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
             unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
             """,
-            valueName: "target"))
-    var qtest: QTestOption?
+            valueName: "target"), transform: { try QTestTarget(option: $0) })
+    var qtest: QTestTarget?
 
     @Option(
         help: ArgumentHelp(
             """
             What is done about drivers that break clauses of the specification: report them, nothing (off), or refuse the driver \
-            (strict: DEVICE_NEEDS_RESET, and exit code 65). vmm explain says what a clause asks for.
+            (strict: DEVICE_NEEDS_RESET, and exit code 65). vmm explain says what a clause asks for. (default: report)
             """,
             valueName: "mode"))
-    var conform = ConformanceMode.report
+    var conform: ConformanceMode?
 
     @Option(
         help: ArgumentHelp(
@@ -156,10 +168,12 @@ struct Run: ParsableCommand {
             When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
             each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
-            valueName: "duration"))
+            valueName: "duration"), transform: { try TimeSpan($0) })
     var stallAfter: TimeSpan?
 
-    @Option(help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m, 1h.", valueName: "duration"),
+        transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
 
     @Flag(
@@ -172,6 +186,10 @@ struct Run: ParsableCommand {
     var verbose = false
 
     func validate() throws {
+        if let rng, case .failure(let error) = rng.device {
+            throw ValidationError(
+                "The value '\(rng.description)' is invalid for '--rng <source>': \(error.description)")
+        }
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
         }
@@ -192,11 +210,15 @@ struct Run: ParsableCommand {
                 "The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
         guard qtest != nil else { return }
-        if !builtIn || initrd != nil || !append.isEmpty || serial.target != nil || cpus > 1 {
+        let kernelOptions: [(name: String, isGiven: Bool)] = [
+            ("a kernel", !builtIn), ("--initrd", initrd != nil), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
+            ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
+            ("--stall-after", stallAfter != nil), ("--test-device", testDevice),
+        ]
+        let given = kernelOptions.filter(\.isGiven).map(\.name)
+        if !given.isEmpty {
             throw ValidationError(
-                """
-                With --qtest no kernel runs: name no kernel, no initial RAM disk, no command line, no processors and no serial port.
-                """)
+                "With --qtest no kernel runs, and there is no processor: leave out \(given.joined(separator: ", ")).")
         }
         if (port.map(\.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
@@ -218,7 +240,7 @@ struct Run: ParsableCommand {
     private func bootAll() throws(MachineError) -> Int32 {
         StandardStreams.ensureOpen()
         let signals = try Signals()
-        if let qtest { return try serve(qtest.target, signals) }
+        if let qtest { return try serve(qtest, signals) }
         if suspend != nil || !builtIn { return try boot(suspend ?? SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
             let code = try boot(
@@ -248,6 +270,7 @@ struct Run: ParsableCommand {
             sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
+        if let hint = machine.consoleHint { Log.say(hint) }
 
         let start = ContinuousClock.now
         let outcome = try machine.run(timeout: timeout?.duration)
@@ -257,8 +280,9 @@ struct Run: ParsableCommand {
         if verbose {
             for entry in machine.statistics { Log.say(entry.device, entry.counts) }
             for (id, exits) in machine.exits.enumerated() { Log.say("vcpu\(id): \(exits)") }
+            for sentence in machine.unclaimedAccesses.sentences { Log.say(sentence) }
         }
-        if verbose || outcome == .timedOut {
+        if verbose || outcome == .timedOut || machine.isStuck {
             for position in machine.positions { Log.say(position) }
         }
         let conformance = machine.conformance
@@ -271,21 +295,36 @@ struct Run: ParsableCommand {
             )
         }
         let code = exitCode(outcome, conformance)
-        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(outcome.sentence) (\(elapsed.description))")
-        if json { Log.report(outcome, exitCode: code, after: duration, conformance) }
+        let ending =
+            builtIn && outcome == .debugExit(Ports.guestFailed)
+            ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
+        Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
+        sayRefusals(conformance, exitCode: code)
+        if json { Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses) }
         return code
     }
 
-    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if a signal stopped it.
+    /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if the user stopped it.
     private func exitCode(_ outcome: Machine.Outcome, _ conformance: [ConformanceReport]) -> Int32 {
-        if case .stopped = outcome { return outcome.exitCode }
-        return conform == .strict && conformance.hasBindingViolation ? 65 : outcome.exitCode
+        switch outcome {
+        case .stopped, .quit: outcome.exitCode
+        default: conform == .strict && conformance.bindingViolations != nil ? 65 : outcome.exitCode
+        }
+    }
+
+    /// Says which devices refused their driver in a strict run, and for which clauses.
+    private func sayRefusals(_ conformance: [ConformanceReport], exitCode: Int32) {
+        guard conform == .strict, let violations = conformance.bindingViolations else { return }
+        let reason = exitCode == 65 ? "exit code 65, because " : ""
+        Log.say("\(reason)--conform strict refused the driver of \(violations); vmm explain CLAUSE says more")
     }
 
     /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
-        configuration.reportsViolations = verbose || conform == .strict
+        // A client that breaks clauses on purpose is the usual one: it asks for reports.
+        let reports = verbose || conform == .strict || conform == .report
+        configuration.reportsViolations = reports
         let machine = try QTestMachine(configuration)
         if verbose { sayFeatureBit(configuration.suspend) }
         signals.act(on: machine)
@@ -294,7 +333,8 @@ struct Run: ParsableCommand {
         signals.act(on: nil)
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
-        if conform == .strict || verbose, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        if reports, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
+        sayRefusals(machine.conformance, exitCode: code)
         if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
         return code
     }
@@ -321,20 +361,27 @@ struct Run: ParsableCommand {
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk
-        configuration.entropy = rng.map { [$0] } ?? []
+        configuration.entropy = [rng].compactMap { try? $0?.device.get() }
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
-        configuration.conform = conform
+        configuration.conform = conform ?? .report
         configuration.reportsViolations = !builtIn || verbose
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
-        configuration.console = console?.target ?? (qtest == nil || qtest?.target == .stdio ? .stdio : .null)
+        configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port
-        guard configuration.console == .stdio, Terminal.isInteractive else { return configuration }
+        // Standard input belongs to one of the two.
+        let isSerialInteractive = configuration.serial == .stdio && configuration.console != .stdio
+        if configuration.serial == .stdio, !isSerialInteractive {
+            configuration.serial = .descriptors(input: nil, output: 1)
+        }
+        guard configuration.console == .stdio || isSerialInteractive, Terminal.isInteractive else {
+            return configuration
+        }
         // The built-in guest takes no keys, so Ctrl-C keeps its usual meaning.
         configuration.escapeKeys = !builtIn
-        if builtIn { configuration.console = .descriptors(input: nil, output: 1) }
+        if builtIn, configuration.console == .stdio { configuration.console = .descriptors(input: nil, output: 1) }
         return configuration
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("ACPI tables")
 struct ACPITests {
-    private let tables = ACPITables(processors: 4, slots: 19, hasSerialPort: true).bytes
+    private let tables = ACPITables(processors: 4, slots: MemoryMap.maximumSlots, hasSerialPort: true).bytes
 
     private func offset(_ address: UInt64) -> Int { Int(address - MemoryMap.acpi.lowerBound) }
 
@@ -60,7 +60,7 @@ struct ACPITests {
     @Test("Each slot's window and interrupt are in the DSDT, and the serial port only if there is one")
     func devices() throws {
         let dsdt = try #require(all["DSDT"])
-        for slot in [0, 9, 18] {
+        for slot in [0, 9, MemoryMap.maximumSlots - 1] {
             let window = Executable.number(MemoryMap.window(slot: slot).lowerBound, 4)
             let resources = [0x86, 9, 0, 1] + window + [0, 0x10, 0, 0, 0x89, 6, 0, 1, 1]
             let wanted = resources + Executable.number(UInt64(MemoryMap.gsi(slot: slot)), 4)

@@ -74,8 +74,28 @@ struct BootProtocolTests {
         #expect(refusal(Array(bzImage([0xf4]).prefix(0x210))) == .truncated(name: "k"))
         #expect(refusal(bzImage([])) == .truncated(name: "k"))
         #expect(refusal(Executable.kernel([0xf4], is64Bit: false).bytes, as: .elf64) == .not64Bit(name: "k"))
-        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k"))
+        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
         #expect(LoaderError.notELF(name: "k").description.contains("HdrS at 0x202"))
+    }
+
+    @Test("A limit of the command line is the kernel's where it is known, and else the board's")
+    func commandLineLimit() {
+        func refusal(_ kernel: [UInt8], _ length: Int) -> LoaderError? {
+            do {
+                let loader = try Loader(kernel: .bytes(kernel, name: "k"))
+                _ = try loader.load(into: RAM(size: 4 << 20), commandLine: String(repeating: "x", count: length))
+                return nil
+            } catch { return error as? LoaderError }
+        }
+        var image = bzImage([0xf4])
+        image.replaceSubrange(0x238..<0x23c, with: Executable.number(255, 4))
+        #expect(refusal(image, 255) == nil)
+        #expect(refusal(image, 256) == .commandLineTooLong(length: 256, limit: 255, isKernels: true))
+        image.replaceSubrange(0x238..<0x23c, with: Executable.number(4096, 4))
+        #expect(refusal(image, 2048) == .commandLineTooLong(length: 2048, limit: 2047, isKernels: false))
+        var linux = Executable.kernel([0xf4])
+        linux.segments[1].bytes += Executable.note("Linux\0", 0x100, [0])
+        #expect(refusal(linux.bytes, 2048) == .commandLineTooLong(length: 2048, limit: 2047, isKernels: true))
     }
 
     @Test("No truncated or changed header of a bzImage crashes the loader")

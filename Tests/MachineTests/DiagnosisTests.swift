@@ -199,7 +199,7 @@ import VirtioABI
         client.bringUp(disk, queues: 1)
         client.offer(disk, 0, first: 0, [(0xc000_0000, 16, false)])
         client.notify(disk, 0)
-        expect("the driver broke a queue (bufferOutsideMemory); the driver has not reset it", client)
+        expect("the driver broke a queue (buffer outside memory); the driver has not reset it", client)
         client.set(disk, .status, 0)
         expect("no driver has begun", client)
         client.bringUp(disk, queues: 1)

@@ -111,9 +111,15 @@ struct EntropyDeviceTests {
         #expect(device.seed == 5 && device.offer.suspend == .own(.ratified))
         #expect(device.offer.features.adding == .ringPacked && device.offer.features.withholding == .eventIndex)
         for (text, sentence) in [
-            ("kernel.elf", "kernel.elf is neither host nor seed=N; a KERNEL behind --rng is written --rng=host KERNEL"),
-            ("seed=x", "seed=x is neither host nor seed=N; a KERNEL behind --rng is written --rng=host KERNEL"),
-            ("host,ro", "a rng has no option ro; see vmm --help"),
+            (
+                "kernel.elf",
+                "'kernel.elf' is not known; allowed: host, seed=N; a KERNEL behind --rng is written --rng=host KERNEL"
+            ),
+            ("seed=x", "seed= takes a number from 0 to 18446744073709551615, not 'x'"),
+            (
+                "host,ro",
+                "'ro' is not known; allowed: suspend=draft|1.4|off, freeze=wide|narrow, features=+NAME,-NAME; a comma in a path is written ,,"
+            ),
         ] {
             let error = #expect(throws: OptionError.self) { try Device(option: text) }
             #expect(error?.description == sentence)

@@ -192,6 +192,67 @@ import Testing
         }
     }
 
+    @Test("the block sizes are the file system's, and the logical one can be chosen")
+    func blockSizes() throws {
+        try withImage(8192) {
+            var status = stat()
+            try #require(unsafe stat(path, &status) == 0)
+            let physical = UInt32(status.st_blksize)
+            #expect(
+                try FileDisk(path: path, readOnly: false).blockSizes == BlockSizes(logical: 512, physical: physical))
+            #expect(
+                try FileDisk(path: path, readOnly: false, blockSize: 2048).blockSizes
+                    == BlockSizes(logical: 2048, physical: physical))
+            try #require(unsafe truncate(path, 8192 + 512) == 0)
+            let problem = MachineError.disk(path: path, problem: .notWholeBlocks(bytes: 8704, size: 4096))
+            #expect(
+                error { () throws(MachineError) in _ = try FileDisk(path: path, readOnly: false, blockSize: 4096) }
+                    == problem)
+        }
+    }
+
+    @Test("a loop device of the host that the image backs is found")
+    func loopDevice() throws {
+        try withImage(4096) {
+            let folder = path + ".block"
+            defer {
+                for name in ["/loop7/loop/backing_file", "/loop7/loop", "/loop7", ""] { unsafe remove(folder + name) }
+            }
+            for name in ["", "/loop7", "/loop7/loop"] { try #require(unsafe mkdir(folder + name, 0o700) == 0) }
+            let image = unsafe open(path, O_RDONLY)
+            let backing = unsafe open(folder + "/loop7/loop/backing_file", O_RDWR | O_CREAT, 0o600)
+            defer {
+                close(image)
+                close(backing)
+            }
+            for (text, device) in [("/dev/null\n", nil), (path + "\n", "/dev/loop7")] {
+                let bytes = Array(text.utf8)
+                try #require(ftruncate(backing, 0) == 0)
+                try #require(unsafe pwrite(backing, bytes, bytes.count, 0) == bytes.count)
+                #expect(DiskImage.loopDevice(of: image, in: folder) == device)
+            }
+        }
+    }
+
+    @Test("images of other formats are recognised by their first bytes, a fixed VHD by its last sector")
+    func formats() throws {
+        for (offset, magic, name) in [
+            (0, [0x51, 0x46, 0x49, 0xfb], "a qcow2 image"), (0, Array("KDMV".utf8), "a VMDK image"),
+            (0, Array("vhdxfile".utf8), "a VHDX image"), (0, Array("conectix".utf8), "a VHD image"),
+            (3584, Array("conectix".utf8), "a VHD image"), (0x40, [0x7f, 0x10, 0xda, 0xbe], "a VDI image"),
+            (0, [0x1f, 0x8b], "a gzip file"), (0, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"),
+            (0, [0x28, 0xb5, 0x2f, 0xfd], "a zstd file"), (0, [0x3a, 0xff, 0x26, 0xed], "an Android sparse image"),
+            (0, Array("MZ".utf8), nil), (512, [0x51, 0x46, 0x49, 0xfb], nil),
+        ] as [(Int, [UInt8], String?)] {
+            try withImage(4096) {
+                let image = unsafe open(path, O_RDWR)
+                defer { close(image) }
+                try #require(unsafe pwrite(image, magic, magic.count, off_t(offset)) == magic.count)
+                #expect(FileFormat.ofDisk(image, size: 4096)?.name == name)
+            }
+        }
+    }
+
     @Test("a memory disk refuses requests beyond its end")
     func memoryDiskEnds() throws {
         let disk = try MemoryDisk(size: 1024)

@@ -82,6 +82,45 @@ struct LoaderTests {
         #expect(try loaded(kernel).1 == .pvh(entry: 0x10_0000, startInfo: 0x6000))
     }
 
+    /// Files that QEMU and other monitors boot: each machine in each class, padding to 4 where 8 is declared, a name without its NUL.
+    @Test func unambiguousNotesCount() throws {
+        for is64Bit in [true, false] {
+            for machine: UInt8 in [3, 62] {
+                var bytes = Executable.kernel([0x90], is64Bit: is64Bit).bytes
+                bytes[18] = machine
+                #expect(try Loader(kernel: .bytes(bytes, name: "k")).bootProtocol == .pvh)
+            }
+        }
+        var kernel = Executable.kernel([0x90])
+        kernel.segments[1].bytes = Executable.note("GNU\0", 3, [1, 2, 3, 4]) + kernel.segments[1].bytes
+        kernel.segments[1].alignment = 8
+        #expect(try Loader(kernel: .bytes(kernel.bytes, name: "k")).bootProtocol == .pvh)
+        kernel.segments[1].bytes = Executable.note("Xen", 18, Executable.number(0x10_0000, 4))
+        #expect(try loaded(kernel).1 == .pvh(entry: 0x10_0000, startInfo: 0x6000))
+    }
+
+    @Test(arguments: [true, false])
+    func aNoteInASectionAlone(is64Bit: Bool) throws {
+        let kernel = Executable.kernel([0x90], is64Bit: is64Bit)
+        var bytes = Executable(is64Bit: is64Bit, segments: [kernel.segments[0]]).bytes
+        let note = kernel.segments[1].bytes
+        let (word, noteOffset) = (is64Bit ? 8 : 4, bytes.count)
+        bytes += note
+        let table = bytes.count
+        // sh_name, SHT_NOTE, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info, sh_addralign, sh_entsize
+        bytes +=
+            Executable.number(0, 4) + Executable.number(7, 4) + Executable.number(0, word) + Executable.number(0, word)
+        bytes +=
+            Executable.number(UInt64(noteOffset), word) + Executable.number(UInt64(note.count), word)
+            + Executable.number(0, 8)
+        bytes += Executable.number(4, word) + Executable.number(0, word)
+        let (offset, size) = (is64Bit ? 40 : 32, is64Bit ? 58 : 46)
+        bytes.replaceSubrange(offset..<offset + word, with: Executable.number(UInt64(table), word))
+        bytes.replaceSubrange(
+            size..<size + 4, with: Executable.number(UInt64(bytes.count - table), 2) + Executable.number(1, 2))
+        #expect(try Loader(kernel: .bytes(bytes, name: "k")).bootProtocol == .pvh)
+    }
+
     @Test func linuxIsKnownByItsNotes() throws {
         var kernel = Executable.kernel([0x90])
         #expect(try Loader(kernel: .bytes(kernel.bytes, name: "k")).isLinux == false)
@@ -93,7 +132,7 @@ struct LoaderTests {
         let longest = String(repeating: "x", count: 2047)
         let (ram, _) = try loaded(.kernel([0x90]), commandLine: longest)
         #expect(ram.read(at: 0x7000, count: 2049) == Array(longest.utf8) + [0, 0])
-        #expect(throws: LoaderError.commandLineTooLong(length: 2048, limit: 2047)) {
+        #expect(throws: LoaderError.commandLineTooLong(length: 2048, limit: 2047, isKernels: false)) {
             try loaded(.kernel([0x90]), commandLine: longest + "x")
         }
     }
@@ -104,7 +143,8 @@ struct LoaderTests {
         let (ram, _) = try loaded(.kernel([0x90]), initrd: most, memory: 2 << 20)
         #expect(ram.read(at: 0x10_0000, count: 4096)?.first == 0x90)
         #expect(ram.read(at: 0x10_1000, count: most.count) == most)
-        let error = LoaderError.initrdTooLarge(name: "initrd", size: UInt64(most.count + 1), room: UInt64(most.count))
+        let error = LoaderError.initrdTooLarge(
+            name: "initrd", size: UInt64(most.count + 1), room: UInt64(most.count), needed: (2 << 20) + 4096)
         #expect(throws: error) { try loaded(.kernel([0x90]), initrd: most + [7], memory: 2 << 20) }
     }
 }
@@ -171,27 +211,85 @@ struct LoaderErrorTests {
         #expect(Self.refusal(kernel) == .malformed(name: "k", what: "its PVH entry is in none of its segments"))
         let useless = [
             Executable.note("Xen\0", 17, [0, 0, 0x10, 0]), Executable.note("xen\0", 18, [0, 0, 0x10, 0]),
-            Executable.note("Xen\0", 18, [0, 0]), Executable.note("Xen\0", 18, [0, 0, 0x10, 0, 1, 0, 0, 0]),
         ]
+        let none = LoaderError.noPVHNote(name: "k", is64Bit: true, multiboot: nil)
         for note in useless {
             kernel.segments[1].bytes = note
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k"))
+            #expect(Self.refusal(kernel) == none)
         }
         kernel.segments.removeLast()
-        #expect(Self.refusal(kernel) == .noPVHNote(name: "k"))
+        #expect(Self.refusal(kernel) == none)
+        kernel.is64Bit = false
+        #expect(Self.refusal(kernel)?.description.contains("elf64") == false)
+    }
+
+    @Test func notesWithoutAUsableEntry() {
+        var kernel = Executable.kernel([0x90])
+        let note = Executable.note("Xen\0", 18, [0, 0, 0x10, 0])
+        for (note, fault) in [
+            (Executable.note("Xen\0", 18, [0, 0]), "has 2 bytes where the entry's address takes 4 or 8"),
+            (
+                Executable.note("Xen\0", 18, [0, 0, 0x10, 0, 1, 0, 0, 0]),
+                "gives the entry 0x100100000, which is above 4 GiB and cannot be reached in 32-bit mode"
+            ),
+            (Array(note.dropLast()), "is cut short"),
+        ] {
+            kernel.segments[1].bytes = note
+            #expect(Self.refusal(kernel) == .badPVHNote(name: "k", fault: fault))
+        }
+    }
+
+    @Test func multibootHeadersAreNamed() {
+        let one: [UInt32] = [0x1bad_b002, 3, 0 &- 0x1bad_b002 &- 3]
+        let two: [UInt32] = [0xe852_50d6, 0, 16, 0 &- 0xe852_50d6 &- 16]
+        for (number, header) in [(1, one), (2, two)] {
+            // The code stands 120 bytes behind the file's start, a multiple of 8.
+            let code = header.flatMap { Executable.number(UInt64($0), 4) }
+            var kernel = Executable(segments: [.init(address: 0x10_0000, bytes: code)])
+            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: number))
+            kernel.segments[0].bytes[4] ^= 1
+            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
+        }
+    }
+
+    @Test func otherFormatsAreNamed() {
+        for (start, format) in [
+            ([0x1f, 0x8b, 8], "a gzip file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
+            (Array("MZ".utf8), "a PE file"), ([0x51, 0x46, 0x49, 0xfb], "a qcow2 image"),
+        ] as [([UInt8], String)] {
+            let text = Self.refusal(start + [UInt8](repeating: 0, count: 600))?.description
+            #expect(text?.hasPrefix("k is \(format), not a kernel; ") == true)
+        }
     }
 
     @Test func segmentsOutsideMemory() {
         var kernel = Executable.kernel([0x90])
         kernel.segments[0].extra = 32 << 20
         let end = (33 << 20) + 1 as UInt64
-        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 0", end: end, memory: 16 << 20))
+        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 0", needed: end, memory: 16 << 20))
         #expect(Self.refusal(kernel)?.description.hasSuffix("try -m 34M or more") == true)
         kernel.segments[0].extra = 0
-        for address: UInt64 in [0xc000_0000, 0xffff_ffff_8100_0000, .max] {
+        for (address, extra, text) in [
+            (0xc000_0000, 0, "in the hole for devices below 4 GiB"),
+            (0x10_0000, 1 << 40, "reach into the hole for devices at 0xc0000000"),
+            (0xffff_ffff_8100_0000, 0, "beyond the most RAM"), (.max, 0, "0x1 bytes go beyond the last address"),
+        ] as [(UInt64, UInt64, String)] {
             kernel.segments[0].address = address
-            #expect(Self.refusal(kernel) == .inTheHole(part: "k, segment 0", address: address))
+            kernel.segments[0].extra = extra
+            #expect(Self.refusal(kernel) == .notRAM(part: "k, segment 0", address: address, size: 1 + extra))
+            #expect(Self.refusal(kernel)?.description.contains(text) == true)
         }
+    }
+
+    @Test func aSegmentAbove4GiB() throws {
+        var kernel = Executable.kernel([0x90])
+        kernel.segments.append(.init(address: 5 << 30, bytes: [1, 2]))
+        #expect(Self.refusal(kernel) == .outsideMemory(part: "k, segment 1", needed: (4 << 30) + 2, memory: 16 << 20))
+        #expect(Self.refusal(kernel)?.description.hasSuffix("try -m 4097M or more") == true)
+        let (ram, _) = try loaded(kernel, initrd: [7], memory: 5 << 30)
+        #expect(ram.read(at: 5 << 30, count: 2) == [1, 2])
+        #expect(ram.read(at: (3 << 30) - 4096, count: 1) == [7])
     }
 
     @Test func overlappingSegments() {

@@ -138,7 +138,7 @@ private func asVersion1(_ lines: [String]) -> [String] {
         let writer = try TraceWriter(path: file.path, time: MonotonicTime())
         let disk = TracedDevice(
             name: "blk0", deviceID: DeviceID.block, offered: .version1, dialect: nil, freeze: .wide, conform: .report,
-            configuration: 8, queues: 1, queueSize: 8, ports: [], writeZeroesMayUnmap: nil)
+            configuration: 8, queues: 1, queueSize: 8, ports: [], writeZeroesMayUnmap: nil, blockSizes: nil)
         try writer.begin([disk], memory: 8 << 20)
         // A mistake of the driver's, and then more than the buffer holds.
         writer.add([.read(offset: 0, width: 1, value: 0)], device: 0)

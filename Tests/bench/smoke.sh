@@ -24,7 +24,7 @@ for name in sys.argv[2:]:
     assert own["name"] == "vmm" and "missing" not in own, (name, own)
     assert own["n"] == 1 and own["median"] > 0, (name, own)
     assert all(peer["missing"] for peer in peers if peer["name"] == "qemu"), (name, peers)
-chains = [row for name, row in rows.items() if name.startswith("chain ") and row["unit"] == "requests/s"]
+chains = [row for name, row in rows.items() if name.startswith("chain-") and row["unit"] == "requests/s"]
 assert len(chains) == 4
 for one in (one for row in chains for one in row["contestants"]):
     assert one.get("median", 0) > 0, one

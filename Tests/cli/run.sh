@@ -28,7 +28,7 @@ expect() {
 }
 skip() { skipped=$((skipped + 1)); echo "skipped - $1: $2"; }
 "$here/kernel.sh" SPIN . 0x4000000 && mv SPIN.elf high.elf || exit 1
-for name in SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
+for name in LINUX UNCLAIMED SPIN STALL IDLE HALT POLL PROCESSORS TRIPLE_FAULT NO_CODE CALLS ECHO MP_TABLE CLOCK PIT PANIC POWER_OFF RESET KEYBOARD SERIAL DEBUG_EXIT COMMAND_LINE; do
     "$here/kernel.sh" $name . || exit 1
 done
 truncate -s 1M disk.img
@@ -40,6 +40,7 @@ echo text > text
 
 # What can be told without KVM.
 expect "help" 0 "" "$vmm" --help
+expect "help has the options of the machine" 0 "" sh -c "for option in --disk --memory --console --qtest --suspend; do '$vmm' --help | grep -q -- \"\$option\" || exit 1; done"
 expect "version" 0 "" "$vmm" --version
 expect "an unknown flag" 64 "[Uu]nknown option" "$vmm" --nonsense
 expect "two kernels" 64 "once" "$vmm" text -k text
@@ -56,8 +57,8 @@ expect "an unknown way to find devices" 64 "discovery" "$vmm" --discovery pci te
 expect "no processor" 64 "1 to 254" "$vmm" -c 0
 expect "more processors than an APIC id can name" 64 "1 to 254" "$vmm" -c 255
 expect "a serial port nowhere" 1 "console" "$vmm" --serial file=/missing/file POWER_OFF.elf
-expect "a serial port that is no target" 64 "serial" "$vmm" --serial pty
-expect "qtest with processors" 64 "no processors" "$vmm" --qtest stdio -c 2
+expect "a serial port that is no target" 64 "serial" "$vmm" --serial tcp
+expect "qtest with processors" 64 "no processor: leave out --cpus" "$vmm" --qtest stdio -c 2
 expect "kernel without a PVH note" 1 "PVH" "$vmm" "$(command -v ld.lld)"
 expect "kernel outside memory" 1 "try -m 65M" "$vmm" high.elf -m 32M
 expect "initrd missing" 1 "check the path" "$vmm" POWER_OFF.elf -i missing
@@ -71,8 +72,53 @@ expect "disk a device that is none" 1 "neither a file" "$vmm" -d /dev/null
 expect "console a pipe without a reader" 1 "console" "$vmm" --console file=fifo
 expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
-expect "disk with nonsense behind it" 64 "disk" "$vmm" -d disk.img,rw
-expect "an unknown feature" 64 "disk" "$vmm" -d disk.img,features=+nonsense
+expect "disk with nonsense behind it" 64 "'-d <disk>': 'rw' is not known; allowed: ro, id=NAME, queues=N" "$vmm" -d disk.img,rw
+expect "an unknown feature" 64 "no feature 'nonsense'; allowed: indirect, event_idx" "$vmm" -d disk.img,features=+nonsense
+
+# The words of options: which is wrong, what is allowed, the nearest name.
+expect "a word with a typing mistake" 64 "'-d <disk>': 'quues' is not known; did you mean queues\\?; allowed: ro, " "$vmm" -d disk.img,quues=2
+expect "a feature with a typing mistake" 64 "no feature 'pakced'; did you mean packed\\?" "$vmm" -d disk.img,features=+pakced
+expect "a value with a typing mistake" 64 "io= takes auto, threads, uring, not 'thread'; did you mean threads\\?" "$vmm" -d disk.img,io=thread
+expect "a value that is none" 64 "suspend= takes draft, 1.4, off, not '2.0'" "$vmm" -d disk.img,suspend=2.0
+expect "a word without its value" 64 "queues needs a value: queues=N" "$vmm" -d disk.img,queues
+expect "a word with an empty value" 64 "id needs a value: id=NAME" "$vmm" -d disk.img,id=
+expect "a word with a value too many" 64 "ro takes no value; write ro alone" "$vmm" -d disk.img,ro=yes
+expect "a number out of range" 64 "queues= takes 1 to 32, not '33'" "$vmm" -d disk.img,queues=33
+expect "a word twice" 64 "queues is there twice; give it once" "$vmm" -d disk.img,queues=1,queues=2
+expect "a flag twice" 64 "ro is there twice" "$vmm" -d disk.img,ro,ro
+expect "a feature with and without" 64 "the feature packed is there twice" "$vmm" -d disk.img,features=+packed,-packed
+expect "a feature without its word" 64 "'\\+packed' is not known" "$vmm" -d disk.img,+packed
+expect "queues without the feature" 64 "queues=2 needs the feature mq" "$vmm" -d disk.img,queues=2,features=-mq
+expect "a frozen scope without SUSPEND" 64 "freeze= is about SUSPEND" "$vmm" -d disk.img,suspend=off,freeze=wide
+expect "no word behind a comma" 64 "there is no word behind a comma; allowed" "$vmm" -d disk.img,
+expect "a comma in a path" 64 "'b.img' is not known; .*; a comma in a path is written ,," "$vmm" -d a,b.img
+cp disk.img a,b.img
+expect "a comma in a path, doubled" 0 "" sh -c "echo x-state blk0 | '$vmm' --qtest stdio -d a,,b.img,ro | grep -q '^OK {'"
+expect "a console that is none" 64 "'--console <target>': 'stdo' is not known; did you mean stdio\\?; allowed: stdio, null, pty, file=PATH" \
+    "$vmm" --console stdo
+expect "a console without its path" 64 "file needs a value: file=PATH" "$vmm" --console file
+expect "a console of a word of disks" 64 "'ro' is not known; allowed: suspend=draft" "$vmm" --console null,ro
+expect "a port that is none" 64 "'--port <port>': 'nul' is not known; did you mean null\\?" "$vmm" --port nul
+expect "a port with another word" 64 "'nam' is not known; did you mean name\\?; allowed: name=NAME" "$vmm" --port null,nam=x
+expect "a port with two names" 64 "name is there twice" "$vmm" --port null,name=x,name=y
+expect "a qtest target that is none" 64 "'--qtest <target>': 'unx' is not known; did you mean unix\\?; allowed: stdio, unix=PATH" \
+    "$vmm" --qtest unx=socket
+expect "a qtest target with a word" 64 "nothing can follow the comma in front of 'ro'" "$vmm" --qtest stdio,ro
+expect "a serial port with a typing mistake" 64 "'--serial <target>': 'stdoi' is not known" "$vmm" --serial stdoi
+expect "an entropy source that is none" 64 "'sed' is not known; did you mean seed\\?; allowed: host, seed=N" "$vmm" --rng=sed=1
+expect "a kernel behind the entropy device" 64 "'text' is not known; .* written --rng=host KERNEL" "$vmm" --rng text
+expect "an entropy seed that is no number" 64 "seed= takes a number" "$vmm" --rng=seed=x
+expect "memory in MiB" 0 "" sh -c "printf 'writeb 0x7ffffff 7\nreadb 0x7ffffff\nwriteb 0x8000000 7\nreadb 0x8000000\n' | '$vmm' --qtest stdio -m 128 > out;
+    printf 'OK\nOK 0x0000000000000007\nOK\nOK 0x00000000000000ff\n' | cmp - out"
+for size in 128M 128MB 128MiB 131072K 134217728B; do
+    expect "memory of $size" 0 "" sh -c "printf 'writeb 0x7ffffff 7\nreadb 0x7ffffff\nreadb 0x8000000\n' | '$vmm' --qtest stdio -m $size > out;
+        printf 'OK\nOK 0x0000000000000007\nOK 0x00000000000000ff\n' | cmp - out"
+done
+expect "memory in T" 1 "smaller -m" "$vmm" -m 900T
+expect "memory in another unit" 64 "K, M, G or T, powers of 1024.*without a letter it is in MiB" "$vmm" -m 128X
+expect "memory of more than 64 bits" 64 "with B in bytes" "$vmm" -m 99999999999999999
+expect "a duration in hours" 0 "" "$vmm" --qtest stdio --timeout 1h
+expect "a duration in another unit" 64 "ms, s, m or h" "$vmm" --timeout 1d
 expect "console nowhere" 1 "console" "$vmm" --console file=/missing/file
 chmod 444 disk.img
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
@@ -87,6 +133,59 @@ else
 fi
 chmod 644 disk.img
 
+# Kernels in other formats, and what is wrong with an ELF file.
+"$here/../kernel/build.sh" minimal.elf || exit 1
+for format in gzip xz zstd; do
+    command -v $format > /dev/null || { skip "a kernel compressed by $format" "there is no $format"; continue; }
+    $format -c minimal.elf > minimal.$format
+    expect "a kernel compressed by $format" 1 "$format file, not a kernel; decompress it: $format -dc minimal.$format > KERNEL" "$vmm" minimal.$format
+done
+printf 'MZ%600s' > pe.efi
+expect "a PE file" 1 "PE file, not a kernel; there is no EFI here" "$vmm" pe.efi
+llvm-objcopy --version > /dev/null 2>&1 && objcopy=llvm-objcopy || objcopy=objcopy
+$objcopy -R .note.pvh -O elf32-i386 minimal.elf plain.elf
+expect "an ELF32 without a note" 1 "CONFIG_PVH\\)$" "$vmm" plain.elf
+truncate -s 70M big.initrd
+expect "an initrd for which memory has to be larger" 1 "try -m 72M or more" "$vmm" minimal.elf -i big.initrd -m 64M
+truncate -s 3G huge.initrd
+expect "an initrd for which no memory is enough" 1 "no -m leaves it enough: use a smaller one" "$vmm" minimal.elf -i huge.initrd -m 64M
+expect "a long command line for a kernel of which little is known" 1 "2[0-9]{3} bytes, of which vmm has room for 2047" \
+    "$vmm" minimal.elf -a "$(printf '%2100s' | tr ' ' x)"
+
+# Disk images in other formats, block sizes, and images that the host uses.
+truncate -s 1M qcow2.img
+printf 'QFI\373' | dd of=qcow2.img conv=notrunc 2> /dev/null
+expect "a qcow2 image" 0 "qcow2.img looks like a qcow2 image, .*: qemu-img convert -O raw qcow2.img disk.img; or add ,format=raw" \
+    "$vmm" --qtest stdio -d qcow2.img
+expect "as a raw one" 0 "" sh -c "! '$vmm' --qtest stdio -d qcow2.img,format=raw 2>&1 | grep ."
+expect "another format" 64 "format= takes raw" "$vmm" -d qcow2.img,format=qcow2
+expect "a block size" 0 "" sh -c "printf 'readl 0xd0001114\nreadb 0xd0001118\nreadw 0xd000111a\n' \
+    | '$vmm' --qtest stdio -d disk.img,block-size=4096 | tr -d '\n' | grep -qx 'OK 0x0*1000OK 0x0*OK 0x0*1'"
+expect "a block size of no disk" 64 "block-size= takes 512, 1024, 2048, 4096" "$vmm" -d disk.img,block-size=8192
+expect "a disk that is not whole blocks" 1 "multiple of 4096; use truncate -s %4096" \
+    sh -c "truncate -s 5120 part.img; '$vmm' --qtest stdio -d part.img,block-size=4096"
+if loop=$(losetup --find --show --sector-size 4096 disk.img 2> /dev/null); then
+    expect "an image that backs a loop device" 0 "disk.img also backs the host's $loop: .*losetup -d $loop" "$vmm" --qtest stdio -d disk.img
+    expect "by force" 0 "" sh -c "! '$vmm' --qtest stdio -d disk.img,force 2>&1 | grep ."
+    expect "direct on sectors of 4096 bytes" 0 "" \
+        sh -c "echo readl 0xd0001114 | '$vmm' --qtest stdio -d $loop,direct | grep -qx 'OK 0x0000000000001000'"
+    expect "direct on smaller blocks than the host's" 1 "sectors of 4096 bytes on the host.*use block-size=4096" \
+        "$vmm" --qtest stdio -d $loop,direct,block-size=512
+    if mke2fs -q -F $loop > mke2fs.out 2>&1 && unshare -m mount $loop directory 2> /dev/null; then
+        mounted="mount $loop directory && exec '$vmm' --qtest stdio -d $loop"
+        expect "a mounted device" 1 "in use by this host, .*unmount it, add ,ro to read it, or add ,force" unshare -m sh -c "$mounted"
+        expect "read-only" 0 "" unshare -m sh -c "$mounted,ro"
+        expect "by force" 0 "" unshare -m sh -c "$mounted,force"
+    else
+        skip "a mounted device" "this user cannot mount, or there is no mke2fs"
+    fi
+    losetup -d $loop
+    truncate -s 0 disk.img
+    truncate -s 1M disk.img
+else
+    skip "loop devices" "this user has none"
+fi
+
 # Clauses, and traces: made by qtest, for they need no KVM.
 expect "explain a clause" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'what to do: '"
 expect "explain a section" 0 "" sh -c "[ \$('$vmm' explain 4.2.2.2 | grep -c 'usual cause') -gt 10 ]"
@@ -94,6 +193,18 @@ expect "explain all" 0 "" sh -c "[ \$('$vmm' explain --list | wc -l) -gt 200 ]"
 expect "every clause once" 0 "" sh -c "[ -z \"\$('$vmm' explain --list | cut -c3- | cut -f1 | sort | uniq -d)\" ]"
 expect "explain a name of the documentation" 0 "" sh -c "'$vmm' explain B-6 | grep -q '^2.1.2-3'"
 expect "explain a section without clauses" 0 "" sh -c "'$vmm' explain 2.8.6 | grep -q '^No clause is named 2.8.6. Those of 2.8:'"
+expect "explain a clause in small letters" 0 "" sh -c "'$vmm' explain v5-drv-7 | grep -q '^V5-DRV-7'"
+expect "explain a decision" 0 "" sh -c "'$vmm' explain D-4 | grep -q '^D-4  device decision'"
+expect "explain a dialect" 0 "" sh -c "'$vmm' explain draft | grep -q '^V5-DRV-1' && '$vmm' explain 1.4 | grep -q '^V14-DRV-1'"
+expect "explain a word" 0 "" sh -c "'$vmm' explain suspend | grep -q '^V5-DRV-3'"
+expect "explain a register" 0 "" sh -c "'$vmm' explain queueready > found && grep -q 'register at offset 0x44' found && grep -q '^4.2.2.2-' found"
+expect "explain a feature" 0 "" sh -c "'$vmm' explain VIRTIO_RING_F_EVENT_IDX > found && grep -q 'feature bit 29 of every device' found && grep -q '^2.7.7.1-' found"
+for name in $("$vmm" --help | tr '\n' ' ' | sed 's/.*Features: \([^.]*\)\..*/\1/; s/,//g') \
+    $(sed -n 's/^    case \([a-zA-Z]*\) = 0x.*/\1/p' "$here/../../Sources/VirtioABI/Register.swift"); do
+    expect "explain $name" 0 "" "$vmm" explain "$name"
+done
+expect "explain to a full disk" 1 "standard output did not take all .*: No space left" sh -c "'$vmm' explain D-4 > /dev/full"
+expect "explain all to a full disk" 1 "standard output did not take all .*: No space left" sh -c "'$vmm' explain --list > /dev/full"
 expect "explain what is no clause" 64 "explain --list" "$vmm" explain 9.9.9-9
 expect "explain nothing" 64 "Name a clause" "$vmm" explain
 expect "a mode of conformance that is none" 64 "conform" "$vmm" --conform mild
@@ -113,6 +224,7 @@ expect "check a directory" 1 "Is a directory" "$vmm" check directory
 expect "check a file without end" 1 "line 1: this is no trace" "$vmm" check /dev/zero
 expect "check a trace through a pipe" 65 "" sh -c "'$vmm' check /dev/stdin < t.json > stdin.report; code=\$?; cmp report stdin.report && exit \$code"
 expect "check a trace through a FIFO" 65 "" sh -c "cat t.json > fifo & '$vmm' check fifo > fifo.report; code=\$?; cmp report fifo.report && exit \$code"
+expect "check it to a full disk" 1 "standard output did not take all .*: No space left" sh -c "'$vmm' check t.json > /dev/full"
 lines=$(wc -l < t.json)
 { sed '$d' t.json; echo "{\"n\":$lines,\"t\":1,\"dev\":9,\"ev\":\"ready\"}"; } > odd.json
 expect "check a trace with an event of no device" 65 "line $lines: this is no event .* unknown" "$vmm" check odd.json
@@ -120,6 +232,13 @@ expect "check a trace with an event of no device" 65 "line $lines: this is no ev
 expect "check a trace that was cut" 65 "cut within line $lines; what follows line $((lines - 1)) is unknown" "$vmm" check cut.json
 sed '$d' t.json > endless.json
 expect "check a trace without its end" 65 "is cut: .* what follows line $((lines - 1)) is unknown" "$vmm" check endless.json
+printf 'readl 0xd0001070\n' | "$vmm" --qtest stdio --trace good.json > out
+head -c -1 good.json > torn.json
+expect "check a trace whose last line lacks its end" 1 "cut within line" "$vmm" check torn.json
+expect "see a trace whose last line lacks its end" 1 "cut within line" sh -c "'$vmm' trace-view torn.json > view"
+sed 's/"status":1/"status":3/' t.json > other.json
+expect "check a trace that the model does not follow, in words" 1 \
+    "blk0: .* here Status becomes 0x01, the device not live, and in the trace Status becomes 0x03, the device not live;" "$vmm" check other.json
 sed 5d t.json > gap.json
 expect "check a trace that lacks a line" 1 "line 5 is missing; what follows line 4 is unknown" "$vmm" check gap.json
 expect "and what was broken before is not known" 0 "" sh -c "'$vmm' check gap.json | grep -q 'could be replayed, drivers broke 0 of'"
@@ -151,8 +270,21 @@ expect "see it" 0 "" sh -c "'$vmm' trace-view t.json | python3 -m json.tool > /d
 expect "see it in a file nowhere" 1 "cannot be used" "$vmm" trace-view t.json -o /missing/v.json
 expect "qtest, a driver that is refused" 65 "" \
     sh -c "printf 'readl 0xd0001050\nreadl 0xd0001070\n' | '$vmm' --qtest stdio --conform strict > out; code=\$?; grep -q 40\$ out && exit \$code"
+expect "and says why" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 4.2.2.2-3; vmm explain" \
+    sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --conform strict > out"
+expect "and in a run that timed out" 65 "strict refused the driver of blk0, which broke 4.2.2.2-3" sh -c \
+    "exec 3<> fifo; echo readl 0xd0001050 >&3; '$vmm' --qtest stdio --conform strict --timeout 200ms <&3 > out"
 expect "qtest, how it was as JSON" 0 '"exitCode":0.*"clause":"4.2.2.2-3"' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json"
 expect "qtest without conformance checks" 0 '"violations":\[\]' sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --json --conform off"
+
+expect "qtest with reports asked for" 0 "the driver broke 4.2.2.2-3 .*" sh -c "echo readl 0xd0001050 | '$vmm' --qtest stdio --conform report"
+expect "qtest without" 0 "" sh -c "[ -z \"\$(echo readl 0xd0001050 | '$vmm' --qtest stdio 2>&1 > out)\" ]"
+for option in "--boot pvh" "--discovery acpi" "--stall-after 1s" --test-device "--initrd text" "--append x" "--serial stdio" "--cpus 2"; do
+    expect "qtest with $option" 64 "no processor: leave out ${option%% *}\\." "$vmm" --qtest stdio $option
+done
+expect "qtest with two that do not apply" 64 "leave out --cpus, --boot\\." "$vmm" --qtest stdio --boot pvh -c 2
+expect "qtest with a disk offers console and disk the same ring forms" 0 "" sh -c "printf 'x-state console0\nx-state blk0\n' |
+    '$vmm' --qtest stdio -d disk.img | sed 's/.*offeredFeatures\":\"0x\([0-9a-f]*\)[0-9a-f]\{8\}\".*/\1/' | uniq | wc -l | grep -qx 1"
 
 # A disk's write_zeroes_may_unmap.
 expect "an image with holes" 0 "" \
@@ -225,18 +357,23 @@ else
     expect "timeout" 124 "time" "$vmm" SPIN.elf --timeout 200ms
     expect "SIGINT" 130 "signal 2" timeout --preserve-status -s INT 0.5 "$vmm" SPIN.elf
     expect "where the devices stand, by SIGQUIT" 143 "console0: the driver noticed the device and has not set DRIVER" \
-        sh -c "'$vmm' STALL.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "has not set DRIVER" STALL.elf
     expect "where they stand after a silence" 124 "nothing has happened for 0.2 s.*" "$vmm" STALL.elf --stall-after 200ms --timeout 900ms
     expect "and that is told once" 0 "" \
         sh -c "[ \$('$vmm' STALL.elf --stall-after 100ms --timeout 900ms 2>&1 | grep -c 'nothing has happened') = 1 ]"
     expect "a guest that waits for interrupts is not reported" 1 "" \
         sh -c "'$vmm' IDLE.elf --stall-after 100ms --timeout 500ms 2>&1 | grep 'nothing has happened'"
+    expect "the minimal kernel" 0 "powered off" sh -c \
+        "printf 'sector 0 of disk' > sector.img; truncate -s 4096 sector.img; '$vmm' minimal.elf -d sector.img --conform strict > hello"
+    expect "what it prints" 0 "" sh -c "printf 'hello from a minimal kernel\nsector 0 of disk' | cmp - hello"
+    expect "stopped while every processor is halted with interrupts off" 130 "vcpu0 is halted with interrupts off: nothing can wake it" \
+        timeout --preserve-status -s INT 0.5 "$vmm" HALT.elf
     expect "every processor halted with interrupts off" 124 \
         "nothing has happened for 0.2 s, and no processor can continue" "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
     expect "and that nothing can wake them" 124 "vcpu0 is halted with interrupts off: nothing can wake it; rip 0{8}0010000" \
         "$vmm" HALT.elf -c 2 --stall-after 200ms --timeout 900ms
     expect "the same by SIGQUIT" 143 "nothing can wake it" \
-        sh -c "'$vmm' HALT.elf & sleep 0.3; kill -QUIT \$!; sleep 0.2; kill -TERM \$!; wait \$!"
+        "$here/asked.sh" "$vmm" "nothing can wake it" HALT.elf
     expect "a loop with interrupts off" 124 "vcpu0 is running with interrupts off, without an access to a device; rip 0{8}00100000" \
         "$vmm" SPIN.elf --stall-after 100ms --timeout 900ms
     expect "a driver that polls one register makes no progress" 124 "nothing has happened for 0.2 s" \
@@ -247,7 +384,9 @@ else
         "$vmm" STALL.elf --timeout 300ms
     expect "the requests of the built-in guest's suite" 0 "" sh -c \
         "'$vmm' --suspend draft --trace guest.json > out && '$vmm' trace-view guest.json -o guest.view && '$here/../trace/spans.py' guest.json guest.view > spans || { cat spans >&2; exit 1; }"
-    expect "the built-in guest is refused" 65 "drivers broke" "$vmm" --suspend draft --conform strict -v -a only=features-refused
+    expect "the built-in guest is refused" 65 "exit code 65, because --conform strict refused the driver of blk0, which broke 2.2.1-1" \
+        "$vmm" --suspend draft --conform strict -a only=features-refused
+    expect "a suite that fails" 85 "SUSPEND draft: the built-in guest failed: its lines \"not ok\"" "$vmm" -a only=nothing
     expect "how it was as JSON" 0 '"outcome":"the guest powered off"' "$vmm" POWER_OFF.elf --json
     expect "SIGTERM" 143 "signal 15" timeout --preserve-status -s TERM 0.5 "$vmm" SPIN.elf
     # "virtio_mmio.device=4K@0xd0000000:5 hello world" is 46 bytes; an initrd counts 100; the exit code is (v << 1) | 1.
@@ -259,6 +398,13 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
+    expect "the MP table has every processor" 15 "" "$vmm" MP_TABLE.elf -c 8
+    expect "and is there by both ways" 15 "and by an MP table" "$vmm" MP_TABLE.elf -c 8 --discovery both -v
+    expect "but not with ACPI alone" 127 "" "$vmm" MP_TABLE.elf --discovery acpi
+    expect "the clock tells the year" $((($(date -u +%Y) - 2000) * 2 + 1)) "" "$vmm" CLOCK.elf
+    expect "the timer counts" 0 "powered off" "$vmm" PIT.elf
+    expect "a panic" 34 "the guest panicked" "$vmm" PANIC.elf
+    expect "and the output before it" 0 "" sh -c '[ "$("$1" PANIC.elf)" = ! ]' sh "$vmm"
     # The main thread's clone3 calls: signals, console0, then the vCPUs, of which 0 is the last.
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
@@ -267,11 +413,27 @@ else
         skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
     fi
     expect "where the guest is when the time is over" 124 "vcpu0 is running at rip 0{8}00100000" "$vmm" SPIN.elf --timeout 300ms
+    expect "which function that is, and who called it" 124 "vcpu0 is running at rip [0-9a-f]+ <inner\+0x8>.*called from [0-9a-f]+ <outer\+0x8>.*called from [0-9a-f]+ <start\+0x" \
+        sh -c '"$1" CALLS.elf --timeout 300ms --discovery none 2>&1 | tr "\n" " " >&2; exit 124' sh "$vmm"
+    expect "the same of a crash" 33 "in <inner\+0xa>.*called from [0-9a-f]+ <outer\+0x8>" \
+        sh -c '"$1" CALLS.elf -a x --discovery none 2>&1 | tr "\n" " " >&2; exit 33' sh "$vmm"
+    expect "the ports that nothing answers" 0 "nothing answers port 0x92: 7 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and the addresses" 0 "nothing answers address 0xfed00000: 5 accesses, the first at rip 0{8}001000" "$vmm" UNCLAIMED.elf -v
+    expect "and how many more" 0 "nothing answers other ports and addresses either: 97 accesses" "$vmm" UNCLAIMED.elf -v
+    expect "and as JSON" 0 '"unclaimed":\{"total":112,"most":\[\{"port":"0x92","count":7,"rip":"0x10[^}]*\},\{"address":"0xfed00000","count":5' \
+        "$vmm" UNCLAIMED.elf --json
+    expect "a Linux without a console" 0 "names no console, .* add -a console=hvc0" "$vmm" LINUX.elf
+    expect "a Linux with one" 0 "" sh -c "'$vmm' LINUX.elf -a 'quiet console=hvc0' 2>&1 | grep -c 'no console' | grep -qx 0"
+    expect "another kernel" 0 "" sh -c "'$vmm' POWER_OFF.elf 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf
     expect "a serial port at stdout" 0 "" sh -c '[ "$("$1" SERIAL.elf --serial stdio)" = ok ]' sh "$vmm"
+    seq 20000 > numbers
+    expect "a serial port takes input, all of it" 0 "" sh -c '
+        { cat numbers; printf "\0"; } | "$1" ECHO.elf --serial stdio --console null | cmp - numbers' sh "$vmm"
+    expect "which is the console's where that is at stdio" 124 "" sh -c 'echo x | "$1" ECHO.elf --serial stdio --timeout 300ms' sh "$vmm"
     expect "a serial port in a file" 0 "" "$vmm" SERIAL.elf --serial file=serial.out
     expect "and what is in it" 0 "" grep -qx ok serial.out
     expect "a serial port at a full disk" 0 "No space left" "$vmm" SERIAL.elf --serial file=/dev/full
@@ -293,6 +455,14 @@ else
     kill -INT $first
     wait $first
     expect "disk free again" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img
+
+    # SIGUSR1 after the image became a size that no run can start with. The first message of -v says that the guest runs.
+    truncate -s 1M grown.img
+    expect "a new size that is refused" 143 "grown.img has 1000 bytes, which is not a multiple of 512.* blk0 keeps its capacity" \
+        sh -c "'$vmm' SPIN.elf -d grown.img -v 2> grown.log & pid=\$!
+            until grep -q 'command line' grown.log; do :; done; truncate -s 1000 grown.img
+            until grep -q 'multiple of 512' grown.log || ! kill -0 \$pid; do kill -USR1 \$pid; sleep 0.05; done
+            kill -TERM \$pid; wait \$pid; code=\$?; cat grown.log >&2; exit \$code"
 
     # Host failures on the console: the guest goes on.
     expect "a full disk under the console" 0 "No space" "$vmm" -a only=blk-flush --console file=/dev/full

@@ -14,7 +14,7 @@ done
 
 # Modules in the order in which they are loaded.
 virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_mmio drivers/block/virtio_blk
-    drivers/char/virtio_console drivers/char/hw_random/virtio-rng"
+    drivers/char/virtio_console drivers/char/hw_random/virtio-rng drivers/misc/pvpanic/pvpanic drivers/misc/pvpanic/pvpanic-mmio"
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
 # initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, with TRANSPORT in place of virtio_mmio.
@@ -48,7 +48,7 @@ release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
 "$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
-for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status; do
+for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status broken_reset late_notify; do
     initrd $transport linux-image-cloud-amd64 "$virtio" $transport
 done
 

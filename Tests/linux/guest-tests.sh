@@ -26,6 +26,7 @@ devices() {
     check "two processors" is "$(nproc)" 2
     check "the root file system is on /dev/vda" grep -q '^/dev/vda / ext4 rw' /proc/mounts
     check "kvm-clock tells the time" is "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" kvm-clock
+    check "the real-time clock tells the date" is "$(cat /sys/class/rtc/rtc0/date)" "$(date -u +%F)"
     check "the name of a disk" is "$(cat /sys/block/vda/serial)" root
     check "a disk that is read-only" is "$(cat /sys/block/vdb/ro)" 1
     check "and is not written" not dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync
@@ -70,6 +71,14 @@ reread() {
     check "a write that is not synced by hand" cp /data.1 /copy
 }
 
+# A login at the serial port, by a getty.
+login() {
+    mkdir -p /etc
+    echo "root::0:0:root:/:/bin/sh" > /etc/passwd
+    echo "root:x:0:" > /etc/group
+    setsid getty 115200 ttyS0
+}
+
 load() {
     check "four processors" is "$(nproc)" 4
     check "four queues" is "$(ls /sys/block/vda/mq | wc -l)" 4
@@ -93,6 +102,12 @@ readOnlyRoot() {
 }
 
 messages() { :; }
+
+# The system is powered off while a disk is read all the time, from every processor.
+poweringOff() {
+    for reader in 1 2 3; do while :; do dd if=/dev/vdb of=/dev/null bs=512 iflag=direct 2> /dev/null; done & done
+    until [ "$(awk '{ print $1 }' /sys/block/vdb/stat)" -gt 100 ]; do usleep 20000; done
+}
 
 # MARK: Suspension. Parameters of the module suspend_tests.
 parameters=/sys/module/suspend_tests/parameters
@@ -278,10 +293,18 @@ wokenByConsole() {
     exec 9< /dev/ttyS0
     stty -F /dev/ttyS0 -clocal
     echo enabled > /sys/class/tty/ttyS0/power/wakeup
-    echo "wake me"
+    echo "type now"
     check "the system sleeps until a key is typed" sh -c 'echo freeze > /sys/power/state'
     read -r line
     check "and what was typed is there" is "$line" "good morning"
+}
+
+# The same, and nothing but a timer wakes the system.
+wokenByTimer() {
+    echo "type now"
+    check "the system sleeps" sleepFor 4000
+    read -r line
+    check "and what was typed meanwhile is there" is "$line" "good morning"
 }
 
 # For drivers with a mistake.

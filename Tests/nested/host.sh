@@ -8,7 +8,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 cd "$1"
-[ -e host.cpio ] && exit 0
+[ host.cpio -nt "$here/host.sh" ] && exit 0
 
 "$here/package.sh" linux-image-cloud-amd64 ../debian
 image=../debian/linux-image-cloud-amd64
@@ -24,6 +24,7 @@ cat > root/init << 'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/
+stty -echo
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -31,6 +32,7 @@ mount -t tmpfs tmp /tmp
 insmod /lib/irqbypass.ko
 insmod /lib/kvm.ko tdp_mmu=0
 insmod /lib/kvm-amd.ko
+while sleep 20; do echo "nested host: alive"; done &
 sh /payload/run.sh
 echo "nested host: payload exited with $?"
 poweroff -f

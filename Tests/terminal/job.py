@@ -128,7 +128,7 @@ def main(title):
     chosen = [entry for entry in TESTS if not sys.argv[2:] or entry[0].__name__ in sys.argv[2:]]
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
-        build_kernels("SPIN", "STALL", "SERIAL", "CHATTER")
+        build_kernels("SPIN", "STALL", "SERIAL", "PROMPT", "CHATTER", "TALK")
         for run, shell in chosen:
             with Session(*shell) as session:
                 try:

@@ -23,6 +23,7 @@ def below_make(session):
     foreground(session, "make -f run.mk run")
     answers(session)
     session.type(ESCAPE + "x")
+    session.expect(rb"vmm: stopped by Ctrl-A x")
     session.expect(rb"Error 130")
     check("exit code", session.code(), 2)
 

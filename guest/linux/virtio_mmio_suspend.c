@@ -28,6 +28,7 @@
 #include <linux/platform_device.h>
 #include <linux/stop_machine.h>
 #include <linux/suspend.h>
+#include <linux/version.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -39,7 +40,11 @@
 #define VIRTIO_F_SUSPEND 43
 #define VIRTIO_CONFIG_S_SUSPEND 16
 
-/* Deliberate mistakes, to test devices: at most one of BROKEN_NO_HOLD, BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS is defined. */
+/*
+ * Deliberate mistakes, to test devices: at most one of BROKEN_NO_HOLD, BROKEN_NO_WAIT, BROKEN_KICK, BROKEN_STATUS,
+ * BROKEN_RESET is defined. LATE_NOTIFY is none: at a shutdown each queue is notified after the reset, as another processor may do that
+ * found it not broken before.
+ */
 
 static unsigned int patience_ms = 5000;
 module_param(patience_ms, uint, 0644);
@@ -54,7 +59,7 @@ struct vms_device {
 	bool suspended;
 	/* The disk whose request queue is quiesced. */
 	struct gendisk *disk;
-	/* Orders notifications against the write of SUSPEND. */
+	/* Orders notifications against the write of SUSPEND, and against a reset. */
 	spinlock_t lock;
 	bool parked;
 };
@@ -155,19 +160,52 @@ static u8 vms_get_status(struct virtio_device *vdev)
 	return vms_read(to_vms(vdev), VIRTIO_MMIO_STATUS);
 }
 
+/* From here on notifications are not sent, or are again; none is under way when this returns. */
+static void vms_park(struct vms_device *vms, bool parked)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vms->lock, flags);
+	vms->parked = parked;
+	spin_unlock_irqrestore(&vms->lock, flags);
+}
+
 static void vms_set_status(struct virtio_device *vdev, u8 status)
 {
-	vms_write(to_vms(vdev), VIRTIO_MMIO_STATUS, status);
+	struct vms_device *vms = to_vms(vdev);
+
+	vms_write(vms, VIRTIO_MMIO_STATUS, status);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		vms_park(vms, false);
 }
+
+#ifdef LATE_NOTIFY
+static bool vms_notify(struct virtqueue *vq);
+#endif
 
 static void vms_reset(struct virtio_device *vdev)
 {
 	struct vms_device *vms = to_vms(vdev);
+#ifdef LATE_NOTIFY
+	struct virtqueue *vq;
+#endif
 
+#ifndef BROKEN_RESET
+	/*
+	 * No notification before DRIVER_OK (3.1.1): at a shutdown the kernel resets a device whose driver may be about to send
+	 * one, for a buffer that it added just before its queue was marked broken.
+	 */
+	vms_park(vms, true);
+#endif
 	vms_write(vms, VIRTIO_MMIO_STATUS, 0);
 	/* It is over when 0 is read (2.4.2). */
 	while (vms_get_status(vdev))
 		usleep_range(50, 200);
+#ifdef LATE_NOTIFY
+	if (system_state > SYSTEM_RUNNING)
+		virtio_device_for_each_vq(vdev, vq)
+			vms_notify(vq);
+#endif
 }
 
 static u64 vms_get_features(struct virtio_device *vdev)
@@ -217,15 +255,6 @@ static bool vms_notify(struct virtqueue *vq)
 		vms_write(vms, VIRTIO_MMIO_QUEUE_NOTIFY, vq->index);
 	spin_unlock_irqrestore(&vms->lock, flags);
 	return true;
-}
-
-static void vms_park(struct vms_device *vms, bool parked)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&vms->lock, flags);
-	vms->parked = parked;
-	spin_unlock_irqrestore(&vms->lock, flags);
 }
 
 static irqreturn_t vms_interrupt(int irq, void *opaque)
@@ -300,9 +329,17 @@ static struct virtqueue *vms_setup_vq(struct virtio_device *vdev, unsigned int i
 	return vq;
 }
 
-static int vms_find_vqs(struct virtio_device *vdev, unsigned int count, struct virtqueue *vqs[],
-			vq_callback_t *callbacks[], const char *const names[], const bool *ctx,
-			struct irq_affinity *desc)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+/* As later kernels describe a queue. */
+struct virtqueue_info {
+	const char *name;
+	vq_callback_t *callback;
+	bool ctx;
+};
+#endif
+
+static int vms_setup_vqs(struct virtio_device *vdev, unsigned int count, struct virtqueue *vqs[],
+			 struct virtqueue_info info[], struct irq_affinity *desc)
 {
 	struct vms_device *vms = to_vms(vdev);
 	unsigned int i, index = 0;
@@ -314,9 +351,9 @@ static int vms_find_vqs(struct virtio_device *vdev, unsigned int count, struct v
 	vms->has_irq = true;
 	for (i = 0; i < count; i++) {
 		vqs[i] = NULL;
-		if (!names[i])
+		if (!info[i].name)
 			continue;
-		vqs[i] = vms_setup_vq(vdev, index++, callbacks[i], names[i], ctx ? ctx[i] : false);
+		vqs[i] = vms_setup_vq(vdev, index++, info[i].callback, info[i].name, info[i].ctx);
 		if (IS_ERR(vqs[i])) {
 			error = PTR_ERR(vqs[i]);
 			vms_del_vqs(vdev);
@@ -325,6 +362,27 @@ static int vms_find_vqs(struct virtio_device *vdev, unsigned int count, struct v
 	}
 	return 0;
 }
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static int vms_find_vqs(struct virtio_device *vdev, unsigned int count, struct virtqueue *vqs[],
+			vq_callback_t *callbacks[], const char *const names[], const bool *ctx,
+			struct irq_affinity *desc)
+{
+	struct virtqueue_info *info = kcalloc(count, sizeof(*info), GFP_KERNEL);
+	unsigned int i;
+	int error;
+
+	if (!info)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		info[i] = (struct virtqueue_info) { names[i], callbacks[i], ctx && ctx[i] };
+	error = vms_setup_vqs(vdev, count, vqs, info, desc);
+	kfree(info);
+	return error;
+}
+#else
+#define vms_find_vqs vms_setup_vqs
+#endif
 
 static const char *vms_bus_name(struct virtio_device *vdev)
 {
@@ -504,7 +562,6 @@ static int vms_recover(struct vms_device *vms, const char *what, int error)
 		blk_freeze_queue_start(queue);
 		idle = blk_mq_freeze_queue_wait_timeout(queue, HZ) > 0;
 	}
-	vms_park(vms, false);
 	if (idle) {
 		dev_err(&vms->pdev->dev, "the device did not %s (%d); it is reset\n", what, error);
 		error = virtio_device_freeze(&vms->vdev);
@@ -537,7 +594,7 @@ static int vms_suspend(struct device *dev)
 	error = vms_hold(vms);
 	if (error)
 		return error;
-	vms_set_status(&vms->vdev, status | VIRTIO_CONFIG_S_SUSPEND);
+	vms_write(vms, VIRTIO_MMIO_STATUS, status | VIRTIO_CONFIG_S_SUSPEND);
 #ifdef BROKEN_STATUS
 	/* While it is under way SUSPEND reads 0, and 0 is written back. */
 	virtio_add_status(&vms->vdev, VIRTIO_CONFIG_S_DRIVER_OK);
@@ -556,7 +613,7 @@ static int vms_suspend(struct device *dev)
 	}
 	if (is_draft(vms) && error != -EIO) {
 		/* The draft allows an abort. */
-		vms_set_status(&vms->vdev, status);
+		vms_write(vms, VIRTIO_MMIO_STATUS, status);
 		if (!vms_poll(vms, VIRTIO_CONFIG_S_SUSPEND, 0, false)) {
 			dev_info(dev, "suspending was aborted (%d)\n", error);
 			vms_unhold(vms);
@@ -586,11 +643,11 @@ static int vms_resume(struct device *dev)
 	status = vms_get_status(&vms->vdev);
 	if (is_ratified(vms)) {
 		/* No bit is cleared: the device does that. */
-		vms_set_status(&vms->vdev, status | VIRTIO_CONFIG_S_DRIVER_OK);
+		vms_write(vms, VIRTIO_MMIO_STATUS, status | VIRTIO_CONFIG_S_DRIVER_OK);
 		mask |= VIRTIO_CONFIG_S_DRIVER_OK;
 		wanted = VIRTIO_CONFIG_S_DRIVER_OK;
 	} else {
-		vms_set_status(&vms->vdev, status & ~VIRTIO_CONFIG_S_SUSPEND);
+		vms_write(vms, VIRTIO_MMIO_STATUS, status & ~VIRTIO_CONFIG_S_SUSPEND);
 	}
 	error = vms_poll(vms, mask, wanted, false);
 	if (error)
@@ -689,13 +746,21 @@ out:
 	return error;
 }
 
-static int vms_remove(struct platform_device *pdev)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define VMS_REMOVED int
+#define VMS_REMOVED_VALUE 0
+#else
+#define VMS_REMOVED void
+#define VMS_REMOVED_VALUE
+#endif
+
+static VMS_REMOVED vms_remove(struct platform_device *pdev)
 {
 	struct vms_device *vms = platform_get_drvdata(pdev);
 
 	device_init_wakeup(&pdev->dev, false);
 	unregister_virtio_device(&vms->vdev);
-	return 0;
+	return VMS_REMOVED_VALUE;
 }
 
 static const struct acpi_device_id vms_acpi_ids[] = {

@@ -44,7 +44,7 @@ enum ProgramExit {
     }
 
     static func failure() -> Never {
-        out32(Ports.debugExit, 0x2a)
+        out32(Ports.debugExit, Ports.guestFailed)
         halt()
     }
 }

@@ -1,7 +1,7 @@
 // Hardware-reduced ACPI: describes the board's processors, devices, power-off and reset to an operating system.
 // ACPI 6.5, chapter 5. The tables are consecutive, from `MemoryMap.acpi` on:
 //
-//   RSDP -> XSDT -> FADT -> DSDT: a device for each slot, the serial port, the sleep state S5 (power off)
+//   RSDP -> XSDT -> FADT -> DSDT: a device for each slot, the clock, pvpanic, the serial port, the sleep state S5 (power off)
 //               \-> MADT: the processors' local APICs, the IOAPIC
 
 import VirtioABI
@@ -40,7 +40,7 @@ struct ACPITables {
             table += Array("VMM ".utf8)
             table.append(UInt32(1))
             table += body
-            table[9] = Self.checksum(table)
+            table[9] = table.checksum
             content += table
             return address
         }
@@ -52,14 +52,11 @@ struct ACPITables {
             pointer.append(UInt32(Self.rootSize))
             pointer.append(root)
             pointer.append(UInt32(0))
-            pointer[8] = Self.checksum(pointer[..<20])
-            pointer[32] = Self.checksum(pointer[...])
+            pointer[8] = pointer[..<20].checksum
+            pointer[32] = pointer.checksum
             precondition(pointer.count + content.count <= MemoryMap.acpi.count)
             return pointer + content
         }
-
-        /// The byte that makes the sum of all bytes 0.
-        private static func checksum(_ bytes: some Sequence<UInt8>) -> UInt8 { bytes.reduce(0, &-) }
     }
 
     /// The fixed description (FADT, 5.2.9), without its header.
@@ -70,7 +67,8 @@ struct ACPITables {
             for (index, byte) in ([1, 8, 0, 1] as [UInt8]).enumerated() { table[offset + index] = byte }
             table.put(UInt64(port), at: offset + 4)
         }
-        table.put(UInt16(1 << 2 | 1 << 5), at: 109)  // no VGA, no CMOS clock
+        table[108] = RealTimeClock.century
+        table.put(UInt16(1 << 2), at: 109)  // no VGA
         // WBINVD works, no fixed power and sleep buttons, reset register supported, hardware-reduced.
         table.put(UInt32(1 << 0 | 1 << 4 | 1 << 5 | 1 << 10 | 1 << 20), at: 112)
         put(port: Ports.reset, at: 116)
@@ -112,6 +110,14 @@ struct ACPITables {
                             .interrupt(MemoryMap.gsi(slot: slot), isLevel: true),
                         ]))
                 }
+            }
+            bus.device("RTC0") { device in
+                device.define("_HID", .string("PNP0B00"))
+                device.define("_CRS", .resources([.ports(Range(RealTimeClock.ports))]))
+            }
+            bus.device("PEVT") { device in
+                device.define("_HID", .string("QEMU0001"))
+                device.define("_CRS", .resources([.ports(Ports.panic..<Ports.panic + 1)]))
             }
             guard hasSerialPort else { return }
             bus.device("COM1") { device in

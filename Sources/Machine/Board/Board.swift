@@ -10,6 +10,7 @@ final class Board: Sendable {
     /// The devices that the test device's commands go to, by slot; nil on a board without one.
     private let testDevice: [any DeviceControl]?
     private let serial: SerialPort?
+    private let clock = RealTimeClock()
 
     /// A board with `regions` in its slots. With `testDevice`, that has a port whose commands go to those devices.
     init(regions: [any MMIORegion], testDevice: [any DeviceControl]?, serial: SerialPort? = nil) {
@@ -47,6 +48,8 @@ final class Board: Sendable {
         case Ports.sleepStatus: 0
         // The absent keyboard controller: "input buffer empty", or Linux polls it for seconds at a reboot.
         case Ports.keyboard: 0
+        case Ports.panic where width == 1: UInt64(Ports.panicked | Ports.crashLoaded)
+        case RealTimeClock.ports where width == 1: clock.read(port).map { UInt64($0) }
         case SerialPort.ports where width == 1: serial.map { UInt64($0.read(port)) }
         case TestDevice.port where testDevice != nil && width == 4: UInt64(TestDevice.signature)
         default: nil
@@ -71,6 +74,8 @@ final class Board: Sendable {
         case Ports.reset: return .end(.reset)
         case Ports.keyboard where byte == Ports.keyboardReset: return .end(.reset)
         case Ports.debugExit: return .end(.debugExit(value))
+        case Ports.panic where width == 1: return byte & Ports.panicked != 0 ? .end(.panicked) : .taken
+        case RealTimeClock.ports where width == 1: clock.write(port, byte)
         case SerialPort.ports where width == 1 && serial != nil: serial?.write(port, byte)
         case TestDevice.port where width == 4 && testDevice != nil: perform(value)
         default: return .unanswered

@@ -54,9 +54,10 @@ final class SharedVM: BoardConnections {
     let machine: VirtualMachine
     private let ram: RAM
 
-    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
+    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM, hasPIT: Bool) throws(MachineError) {
         do throws(KVMError) {
             machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
+            if hasPIT { try machine.addPIT() }
             for (slot, region) in ram.regions.enumerated() {
                 unsafe try machine.mapMemory(
                     slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
@@ -66,6 +67,9 @@ final class SharedVM: BoardConnections {
     }
 
     var guestMemory: GuestMemory { ram.guestMemory }
+
+    /// The return addresses on the stack of a vCPU that executes nothing now.
+    func stackFrames(of vcpu: borrowing VCPU) -> [UInt64] { StackTrace.frames(of: vcpu, ram) }
 
     func line(slot: Int) -> any InterruptLine { line(gsi: MemoryMap.gsi(slot: slot)) }
 

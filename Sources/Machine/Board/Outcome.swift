@@ -11,8 +11,12 @@ extension Machine {
         case debugExit(UInt32)
         /// A triple fault, or a failure of KVM; the message for the user.
         case crashed(String)
-        /// A signal, or a key that stands for SIGINT.
+        /// The pvpanic port: the guest's kernel panicked.
+        case panicked
+        /// A signal.
         case stopped(signal: Int32)
+        /// Ctrl-A x, which exits as SIGINT does.
+        case quit
         /// The run's timeout has passed.
         case timedOut
         /// The qtest client closed its connection.
@@ -25,7 +29,9 @@ extension Machine {
             case .reset: 32
             case .debugExit(let value): Int32(truncatingIfNeeded: (value << 1 | 1) & 0xff)
             case .crashed: 33
+            case .panicked: 34
             case .stopped(let signal): 128 + signal
+            case .quit: 128 + 2
             case .timedOut: 124
             }
         }
@@ -37,7 +43,9 @@ extension Machine {
             case .reset: "the guest reset the machine"
             case .debugExit(let value): "the guest wrote \(value) to the debug-exit port"
             case .crashed(let details): details
+            case .panicked: "the guest panicked"
             case .stopped(let signal): "stopped by signal \(signal)"
+            case .quit: "stopped by Ctrl-A x"
             case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
             }

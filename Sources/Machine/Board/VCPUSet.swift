@@ -6,6 +6,10 @@ import KVM
 final class VCPUSet: @unchecked Sendable {
     private let lock = Lock()
     private var vcpus: [VCPUThread] = []
+    private let symbols: Symbols
+
+    /// An empty set; `symbols` are those of the kernel.
+    init(symbols: Symbols) { self.symbols = symbols }
 
     /// Adds a vCPU that does not run yet; its number is the count of those before it.
     func add(_ vcpu: VCPUThread) { lock.locked { vcpus.append(vcpu) } }
@@ -34,7 +38,7 @@ final class VCPUSet: @unchecked Sendable {
         let vcpus = all
         for vcpu in vcpus { vcpu.requestState() }
         let deadline = Instant.now.advanced(by: .seconds(1))
-        return ProcessorStates(states: vcpus.map { $0.state(until: deadline) })
+        return ProcessorStates(states: vcpus.map { $0.state(until: deadline) }, symbols: symbols)
     }
 
     private var all: [VCPUThread] { lock.locked { vcpus } }

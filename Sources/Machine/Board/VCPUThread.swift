@@ -10,10 +10,10 @@ final class VCPUThread {
     private var thread: Thread?
 
     /// Takes the vCPU `id`, which does not run before `start`.
-    init(_ vcpu: consuming VCPU, id: Int, board: Board, completion: RunCompletion) {
+    init(_ vcpu: consuming VCPU, id: Int, vm: SharedVM, board: Board, completion: RunCompletion, symbols: Symbols) {
         self.id = id
         stopHandle = vcpu.stopHandle
-        processor = Processor(vcpu, id, board, completion)
+        processor = Processor(vcpu, id, vm, board, completion, symbols)
     }
 
     /// Starts the thread.
@@ -50,6 +50,8 @@ private final class Processor: @unchecked Sendable {
     private let id: Int
     private let board: Board
     private let completion: RunCompletion
+    private let vm: SharedVM
+    private let symbols: Symbols
 
     /// The exits so far, and the last of them.
     private(set) var counts = ExitCounts()
@@ -71,7 +73,12 @@ private final class Processor: @unchecked Sendable {
         case ended
     }
 
-    init(_ vcpu: consuming VCPU, _ id: Int, _ board: Board, _ completion: RunCompletion) {
+    init(
+        _ vcpu: consuming VCPU, _ id: Int, _ vm: SharedVM, _ board: Board, _ completion: RunCompletion,
+        _ symbols: Symbols
+    ) {
+        self.vm = vm
+        self.symbols = symbols
         self.vcpu = vcpu
         self.id = id
         self.board = board
@@ -135,7 +142,7 @@ private final class Processor: @unchecked Sendable {
         return ProcessorState(
             activity: activity, rip: registers.rip, rsp: registers.rsp,
             interruptsEnabled: registers.rflags & 1 << 9 != 0,
-            accesses: counts.memory + counts.ports)
+            accesses: counts.memory + counts.ports, frames: vm.stackFrames(of: vcpu))
     }
 
     // MARK: Exits
@@ -146,15 +153,21 @@ private final class Processor: @unchecked Sendable {
         counts.count(exit)
         if exit != .interrupted { recent.add(exit) }
         switch exit {
-        case .mmioRead(let address, let width): answer(board.readMemory(address, width: width))
+        case .mmioRead(let address, let width):
+            let value = board.readMemory(address, width: width)
+            if value == nil { countUnclaimed(address) }
+            vcpu.complete(value ?? .max)
         case .mmioWrite(let address, let width, let value):
-            if !board.writeMemory(address, width: width, value: value) { counts.unanswered += 1 }
-        case .portIn(let port, let width): answer(board.readPort(port, width: width))
+            if !board.writeMemory(address, width: width, value: value) { countUnclaimed(address) }
+        case .portIn(let port, let width):
+            let value = board.readPort(port, width: width)
+            if value == nil { countUnclaimed(port: port) }
+            vcpu.complete(value ?? .max)
         case .portOut(let port, let width, let value):
             switch board.writePort(port, width: width, value: value) {
             case .taken: break
             case .unanswered:
-                counts.unanswered += 1
+                countUnclaimed(port: port)
                 if port == SerialPort.ports.lowerBound { counts.lostOutput += 1 }
             case .end(let outcome): return outcome
             }
@@ -168,7 +181,7 @@ private final class Processor: @unchecked Sendable {
             if isNoteWanted { noteState() }
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown:
-            return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers)
+            return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers + place)
         case .failEntry(let reason): return crash("the processor refused the guest's state (reason \(reason))")
         case .internalError(let suberror, let instruction): return crash(describe(suberror, instruction))
         case .systemEvent(let type): return crash("the guest asked KVM for system event \(type)")
@@ -177,15 +190,23 @@ private final class Processor: @unchecked Sendable {
         return nil
     }
 
-    /// Completes a read. Unclaimed addresses read as all ones.
-    private func answer(_ value: UInt64?) {
-        if value == nil { counts.unanswered += 1 }
-        vcpu.complete(value ?? .max)
+    private func countUnclaimed(_ address: UInt64) { countUnclaimed(isPort: false, address) }
+
+    private func countUnclaimed(port: UInt16) { countUnclaimed(isPort: true, UInt64(port)) }
+
+    private func countUnclaimed(isPort: Bool, _ address: UInt64) {
+        counts.unclaimed.count(isPort: isPort, address) { try? vcpu.registers().rip }
     }
 
     // MARK: A crash
 
-    private func crash(_ what: String) -> Machine.Outcome { crash(what, registers: registers) }
+    private func crash(_ what: String) -> Machine.Outcome { crash(what, registers: registers + place) }
+
+    /// A line for the name of the place where the guest is, and lines for its callers, each with a new line before it.
+    private var place: String {
+        guard let rip = try? vcpu.registers().rip, let place = symbols.place(of: rip) else { return "" }
+        return "\n  in \(place)\(symbols.callers(vm.stackFrames(of: vcpu)))"
+    }
 
     private func crash(_ what: String, registers: String) -> Machine.Outcome {
         .crashed("\(what)\n  vcpu\(id):\n\(registers)\n\(recent.text)")

@@ -7,13 +7,14 @@ struct BootLayout {
 
     init(_ ram: RAM) { self.ram = ram }
 
-    /// Allocates `size` bytes at `address` for `part`. Throws unless they are in RAM below the hole and not allocated.
+    /// Allocates `size` bytes at `address` for `part`. Throws unless they are in RAM and not allocated.
     @discardableResult
     mutating func place(_ part: String, at address: UInt64, size: UInt64) throws(LoaderError) -> Range<UInt64> {
-        let (end, overflow) = address.addingReportingOverflow(size)
-        guard !overflow, end <= MemoryMap.hole.lowerBound else { throw .inTheHole(part: part, address: address) }
-        guard end <= ram.lowEnd else { throw .outsideMemory(part: part, end: end, memory: ram.size) }
-        let range = address..<end
+        guard let memory = MemoryMap.memory(for: address, size) else {
+            throw .notRAM(part: part, address: address, size: size)
+        }
+        guard memory <= ram.size else { throw .outsideMemory(part: part, needed: memory, memory: ram.size) }
+        let range = address..<address + size
         for other in placed where other.range.overlaps(range) {
             throw .overlap(other.part, part, address: max(other.range.lowerBound, address))
         }
@@ -26,9 +27,9 @@ struct BootLayout {
         try place(part, at: range.lowerBound, size: range.upperBound - range.lowerBound)
     }
 
-    /// The free range above every part placed so far, from a page boundary on.
+    /// The free range below the hole above every part placed there so far, from a page boundary on.
     var freeRangeAtTop: Range<UInt64> {
-        let top = placed.map(\.range.upperBound).max() ?? 0
+        let top = placed.map(\.range.upperBound).filter { $0 <= MemoryMap.hole.lowerBound }.max() ?? 0
         let page = (top + 0xfff) & ~0xfff
         return min(page, ram.lowEnd)..<ram.lowEnd
     }

@@ -34,14 +34,14 @@ enum KernelFormat {
             return (.elf64(elf), chosen)
         case .pvh:
             let elf = try ELF(image)
-            guard let entry = elf.pvhEntry else { throw .noPVHNote(name: image.name) }
+            guard let entry = elf.notes.pvhEntry else { throw .noEntry(elf, image) }
             return (.pvh(elf, entry: entry), chosen)
         case nil: break
         }
         if BzImage.hasSignature(image) { return (.bzImage(try BzImage(image)), "because of its Linux boot header") }
         let elf = try ELF(image)
-        if let entry = elf.pvhEntry { return (.pvh(elf, entry: entry), "because of its PVH note") }
-        guard elf.isLinux, elf.is64Bit else { throw .noPVHNote(name: image.name) }
+        if let entry = elf.notes.pvhEntry { return (.pvh(elf, entry: entry), "because of its PVH note") }
+        guard elf.notes.isLinux, elf.is64Bit, elf.notes.fault == nil else { throw .noEntry(elf, image) }
         return (.elf64(elf), "because it has Linux's ELF notes and no PVH note")
     }
 
@@ -57,9 +57,19 @@ enum KernelFormat {
     /// Whether the kernel is Linux, which finds its devices by ACPI.
     var isLinux: Bool {
         switch self {
-        case .pvh(let elf, _), .elf64(let elf): elf.isLinux
+        case .pvh(let elf, _), .elf64(let elf): elf.notes.isLinux
         case .bzImage: true
         case .flat: false
+        }
+    }
+
+    /// The bytes of a command line that the kernel reads; nil if that is not known.
+    var commandLineLimit: Int? {
+        switch self {
+        case .bzImage(let image): image.commandLineSize
+        // COMMAND_LINE_SIZE of x86, less the terminating zero.
+        case .pvh(let elf, _), .elf64(let elf): elf.notes.isLinux ? 2047 : nil
+        case .flat: nil
         }
     }
 }

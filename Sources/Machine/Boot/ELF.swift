@@ -1,5 +1,5 @@
-// The segments and notes of an ELF executable. Sections, symbols and relocations are not read.
-// System V gABI, chapters 4 and 5; the PVH note is in Xen's docs/misc/pvh.pandoc. An image is not trusted: each value in it
+// The segments of an ELF executable, and where its notes are (Notes.swift). Symbols and relocations are not read.
+// System V gABI, chapters 4 and 5. An image is not trusted: each value in it
 // is checked before it is used, by arithmetic that reports overflow.
 
 /// An x86 executable, 32-bit or 64-bit.
@@ -20,10 +20,8 @@ struct ELF {
     let entry: UInt64
     /// Whether the file is ELFCLASS64.
     let is64Bit: Bool
-    /// The PVH entry point, in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY).
-    private(set) var pvhEntry: UInt32?
-    /// Whether it carries Linux's own notes.
-    private(set) var isLinux = false
+    /// What its notes say.
+    private(set) var notes = Notes()
 
     /// Most bytes of program headers, and of notes. Linux's loader has the same limit for headers.
     private static let limit: UInt64 = 64 << 10
@@ -31,10 +29,10 @@ struct ELF {
     /// The offsets of the fields in one class of ELF. Sizes and offsets are in bytes; addresses are `word` bytes wide.
     private struct Layout {
         let word: Int
-        let machine: UInt16
         let header: Int
-        /// e_phoff; e_phentsize and e_phnum.
+        /// e_phoff, e_shoff; e_phentsize and e_phnum, and behind them e_shentsize and e_shnum.
         let tableOffset: Int
+        let sectionsOffset: Int
         let entrySize: Int
         let entryCount: Int
         /// The size of a program header, and in it p_offset, p_paddr, p_filesz, p_memsz, p_align.
@@ -45,15 +43,24 @@ struct ELF {
         let memorySize: Int
         let alignment: Int
 
-        /// EM_386 in ELFCLASS32.
-        static let i386 = Layout(
-            word: 4, machine: 3, header: 52, tableOffset: 28, entrySize: 42, entryCount: 44,
-            entry: 32, offset: 4, address: 12, fileSize: 16, memorySize: 20, alignment: 28)
-        /// EM_X86_64 in ELFCLASS64.
-        static let x86_64 = Layout(
-            word: 8, machine: 62, header: 64, tableOffset: 32, entrySize: 54, entryCount: 56,
-            entry: 56, offset: 8, address: 24, fileSize: 32, memorySize: 40, alignment: 48)
+        /// The size of a section header, and in it sh_offset, sh_size, sh_addralign.
+        let section: Int
+        let sectionOffset: Int
+        let sectionSize: Int
+        let sectionAlignment: Int
+
+        static let class32 = Layout(
+            word: 4, header: 52, tableOffset: 28, sectionsOffset: 32, entrySize: 42, entryCount: 44,
+            entry: 32, offset: 4, address: 12, fileSize: 16, memorySize: 20, alignment: 28,
+            section: 40, sectionOffset: 16, sectionSize: 20, sectionAlignment: 32)
+        static let class64 = Layout(
+            word: 8, header: 64, tableOffset: 32, sectionsOffset: 40, entrySize: 54, entryCount: 56,
+            entry: 56, offset: 8, address: 24, fileSize: 32, memorySize: 40, alignment: 48,
+            section: 64, sectionOffset: 24, sectionSize: 32, sectionAlignment: 48)
     }
+
+    /// EM_386 and EM_X86_64. Either may stand in a file of either class: PVH enters both in 32-bit mode.
+    private static let machines: [UInt64] = [3, 62]
 
     /// Reads the headers and the notes of an image.
     init(_ image: borrowing Image) throws(LoaderError) {
@@ -71,22 +78,23 @@ struct ELF {
         let size = header.integer(at: layout.entryCount, bytes: 2) * UInt64(layout.entry)
         guard size <= Self.limit else { throw .malformed(name: image.name, what: "it has too many program headers") }
         let table = try image.bytes(at: header.integer(at: layout.tableOffset, bytes: layout.word), count: Int(size))
+        var hasNotes = false
         for start in stride(from: 0, to: table.count, by: layout.entry) {
-            try read(Array(table[start..<start + layout.entry]), layout, image)
+            let entry = Array(table[start..<start + layout.entry])
+            if entry.integer(at: 0, bytes: 4) == 4 { hasNotes = true }
+            try read(entry, layout, image)
         }
+        if !hasNotes { readSections(header, layout, image) }
     }
 
     private static func layout(of image: borrowing Image) throws(LoaderError) -> Layout {
-        guard image.size >= 20 else { throw .notELF(name: image.name) }
-        let start = try image.bytes(at: 0, count: 20)
-        guard start.starts(with: magic) else { throw .notELF(name: image.name) }
-        let machine = UInt16(start.integer(at: 18, bytes: 2))
+        let start = try image.bytes(at: 0, count: Int(min(image.size, 20)))
+        guard start.count == 20, start.starts(with: magic) else { throw .notAKernel(image) }
         // EI_CLASS and EI_DATA: 32-bit or 64-bit, little-endian.
-        for (number, layout) in [(1, Layout.i386), (2, .x86_64)]
-        where start[4] == number && start[5] == 1 && machine == layout.machine {
-            return layout
+        guard start[4] == 1 || start[4] == 2, start[5] == 1, machines.contains(start.integer(at: 18, bytes: 2)) else {
+            throw .wrongMachine(name: image.name)
         }
-        throw .wrongMachine(name: image.name)
+        return start[4] == 1 ? .class32 : .class64
     }
 
     /// One program header: PT_LOAD is 1, PT_NOTE 4.
@@ -104,33 +112,26 @@ struct ELF {
             segments.append(segment)
         case 4:
             guard segment.fileSize <= Self.limit else { throw .malformed(name: image.name, what: "its notes are huge") }
-            let notes = try image.bytes(at: segment.offset, count: Int(segment.fileSize))
-            let aligned8 = header.integer(at: layout.alignment, bytes: layout.word) == 8
-            readNotes(notes, alignment: aligned8 ? 8 : 4)
+            let bytes = try image.bytes(at: segment.offset, count: Int(segment.fileSize))
+            notes.add(bytes, alignment: header.integer(at: layout.alignment, bytes: layout.word))
         default: break
         }
     }
 
-    /// Reads notes: three words (name size, description size, type), the name, and the description, each padded. Stops at the
-    /// first note that does not fit; the notes before it count.
-    private mutating func readNotes(_ notes: [UInt8], alignment: Int) {
-        func padded(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
-        var start = 0
-        while start + 12 <= notes.count {
-            // Sizes of 32 bits: their sum cannot overflow an Int.
-            let nameSize = Int(notes.integer(at: start, bytes: 4))
-            let size = Int(notes.integer(at: start + 4, bytes: 4))
-            let type = notes.integer(at: start + 8, bytes: 4)
-            let description = padded(start + 12 + nameSize)
-            guard description + size <= notes.count else { return }
-            switch (Array(notes[start + 12..<start + 12 + nameSize]), type) {
-            // 4 or 8 bytes, the upper half 0: the entry is below 4 GiB.
-            case (Array("Xen\0".utf8), 18) where size == 4 || size == 8:
-                pvhEntry = UInt32(exactly: notes.integer(at: description, bytes: size))
-            case (Array("Linux\0".utf8), _): isLinux = true
-            default: break
-            }
-            start = padded(description + size)
+    /// Reads the notes in sections, for a file that has no segment of notes: SHT_NOTE is 7. Sections are not needed to load the file,
+    /// so what is wrong with them is no error.
+    private mutating func readSections(_ header: [UInt8], _ layout: Layout, _ image: borrowing Image) {
+        let size = header.integer(at: layout.entryCount + 4, bytes: 2) * UInt64(layout.section)
+        let offset = header.integer(at: layout.sectionsOffset, bytes: layout.word)
+        guard header.integer(at: layout.entrySize + 4, bytes: 2) == UInt64(layout.section), size <= Self.limit,
+            let table = try? image.bytes(at: offset, count: Int(size))
+        else { return }
+        for start in stride(from: 0, to: table.count, by: layout.section)
+        where table.integer(at: start + 4, bytes: 4) == 7 {
+            let size = table.integer(at: start + layout.sectionSize, bytes: layout.word)
+            let offset = table.integer(at: start + layout.sectionOffset, bytes: layout.word)
+            guard size <= Self.limit, let bytes = try? image.bytes(at: offset, count: Int(size)) else { continue }
+            notes.add(bytes, alignment: table.integer(at: start + layout.sectionAlignment, bytes: layout.word))
         }
     }
 }

@@ -18,6 +18,8 @@ struct BzImage {
     let memorySize: UInt64
     /// The last address that a byte of the initial RAM disk may have.
     let lastInitrdAddress: UInt64
+    /// The longest command line in bytes, without its terminating zero; nil if the header does not say.
+    let commandLineSize: Int?
 
     /// Whether `image` has the signature of a bzImage.
     static func hasSignature(_ image: borrowing Image) -> Bool {
@@ -44,6 +46,8 @@ struct BzImage {
         address = head.integer(at: 0x258, bytes: 8)
         memorySize = max(head.integer(at: 0x260, bytes: 4), image.size - offset)
         lastInitrdAddress = head.integer(at: 0x22c, bytes: 4)
+        let size = Int(head.integer(at: 0x238, bytes: 4))
+        commandLineSize = size == 0 ? nil : size
     }
 
     /// The 64-bit entry is at a fixed distance from the kernel's start.

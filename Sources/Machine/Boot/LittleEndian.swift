@@ -14,8 +14,16 @@ extension [UInt8] {
         for index in 0..<T.bitWidth / 8 { self[offset + index] = UInt8(truncatingIfNeeded: value >> T(8 * index)) }
     }
 
+    /// The byte that makes the sum of all bytes 0 when it takes the place of one that is 0.
+    var checksum: UInt8 { self[...].checksum }
+
     /// The little-endian number in the `bytes` bytes at `offset`, which have to exist.
     func integer(at offset: Int, bytes: Int) -> UInt64 {
         self[offset..<offset + bytes].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
+}
+
+extension ArraySlice<UInt8> {
+    /// As for the array.
+    var checksum: UInt8 { reduce(0, &-) }
 }

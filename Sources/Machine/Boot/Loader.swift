@@ -34,9 +34,10 @@ public struct Loader: ~Copyable {
     public var bootProtocol: BootProtocol { format.protocol }
 
     /// Loads everything into `ram`, which has to be all zero, and returns the state of the first vCPU. `acpi` are the tables for
-    /// `MemoryMap.acpi`, the root first.
+    /// `MemoryMap.acpi`, the root first; `mpTable` is that for `MemoryMap.mpTable`.
     public func load(
-        into ram: RAM, commandLine: String, initrd: ImageSource? = nil, acpi: [UInt8]? = nil
+        into ram: RAM, commandLine: String, initrd: ImageSource? = nil, acpi: [UInt8]? = nil,
+        mpTable: [UInt8]? = nil
     ) throws(LoaderError) -> EntryState {
         var layout = BootLayout(ram)
         try layout.place("the start information", at: MemoryMap.startInfo)
@@ -46,11 +47,14 @@ public struct Loader: ~Copyable {
         let module = try initrd.map { (source) throws(LoaderError) in try loadInitrd(source, &layout) }
 
         let text = Array(commandLine.utf8) + [0]
-        guard text.count <= MemoryMap.commandLine.count else {
-            throw .commandLineTooLong(length: text.count - 1, limit: MemoryMap.commandLine.count - 1)
+        let limit = format.commandLineLimit ?? .max
+        let room = MemoryMap.commandLine.count - 1
+        guard text.count - 1 <= min(limit, room) else {
+            throw .commandLineTooLong(length: text.count - 1, limit: min(limit, room), isKernels: limit <= room)
         }
         layout.write(text, at: MemoryMap.commandLine.lowerBound)
         layout.write(Self.resetCode, at: MemoryMap.resetVector.lowerBound)
+        if let mpTable { layout.write(mpTable, at: MemoryMap.mpTable.lowerBound) }
         if let acpi { layout.write(acpi, at: MemoryMap.acpi.lowerBound) }
         return try writeBootTables(
             ram, &layout, module, text.count - 1, rsdp: acpi == nil ? 0 : MemoryMap.acpi.lowerBound)
@@ -103,6 +107,9 @@ public struct Loader: ~Copyable {
             let range = try layout.place(part, at: segment.address, size: segment.memorySize)
             try layout.fill(range.lowerBound, from: kernel, at: segment.offset, count: segment.fileSize)
         }
+        guard entry >> 32 == 0 else {
+            throw .malformed(name: kernel.name, what: "\(what) is above 4 GiB, where no boot protocol enters")
+        }
         guard elf.segments.contains(where: { entry >= $0.address && entry - $0.address < $0.memorySize }) else {
             throw .malformed(name: kernel.name, what: "\(what) is in none of its segments")
         }
@@ -111,14 +118,16 @@ public struct Loader: ~Copyable {
     /// Loads the initrd as high as the kernel accepts it below the hole, because a kernel may use memory behind its end.
     private func loadInitrd(_ source: ImageSource, _ layout: inout BootLayout) throws(LoaderError) -> Range<UInt64> {
         let initrd = try Image(source)
-        var room = layout.freeRangeAtTop
-        if case .bzImage(let image) = format {
-            let end = max(room.lowerBound, min(room.upperBound, image.lastInitrdAddress + 1))
-            room = room.lowerBound..<end
-        }
+        // With enough memory the room ends at the hole, or where the kernel says.
+        var end = MemoryMap.hole.lowerBound
+        if case .bzImage(let image) = format { end = min(end, image.lastInitrdAddress + 1) }
+        let free = layout.freeRangeAtTop
+        let room = free.lowerBound..<max(free.lowerBound, min(free.upperBound, end))
         guard initrd.size <= room.upperBound - room.lowerBound else {
+            let needed = free.lowerBound + (initrd.size + 0xfff) & ~0xfff
             throw .initrdTooLarge(
-                name: initrd.name, size: initrd.size, room: room.upperBound - room.lowerBound)
+                name: initrd.name, size: initrd.size, room: room.upperBound - room.lowerBound,
+                needed: needed <= end ? needed : nil)
         }
         let start = (room.upperBound - initrd.size) & ~0xfff
         let range = try layout.place(initrd.name, at: start, size: initrd.size)

@@ -26,18 +26,22 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case wrongMachine(name: String)
     /// An ELF file that contradicts itself or the ELF specification.
     case malformed(name: String, what: String)
-    /// An ELF file without a PVH entry note and without Linux's notes.
-    case noPVHNote(name: String)
-    /// A part ends at `end`, beyond the guest's memory of `memory` bytes.
-    case outsideMemory(part: String, end: UInt64, memory: UInt64)
-    /// A part lies in the hole, where the board has no RAM of any size.
-    case inTheHole(part: String, address: UInt64)
+    /// A file in another format, and what to do with it.
+    case wrongFormat(name: String, format: String, advice: String)
+    /// An ELF file without a PVH entry note and without Linux's notes. `multiboot` is the version of its Multiboot header, if any.
+    case noPVHNote(name: String, is64Bit: Bool, multiboot: Int?)
+    /// A PVH note that gives no entry, and why.
+    case badPVHNote(name: String, fault: String)
+    /// A part for which the board needs `needed` bytes of memory; the guest has `memory`.
+    case outsideMemory(part: String, needed: UInt64, memory: UInt64)
+    /// A part that is not, or not whole, in RAM on a board with any amount of it.
+    case notRAM(part: String, address: UInt64, size: UInt64)
     /// Two parts need the same addresses.
     case overlap(String, String, address: UInt64)
-    /// The initrd is larger than the memory left for it, `room` bytes.
-    case initrdTooLarge(name: String, size: UInt64, room: UInt64)
-    /// The command line has more bytes than the kernel reads.
-    case commandLineTooLong(length: Int, limit: Int)
+    /// The initrd is larger than the memory left for it, `room` bytes. With `needed` bytes of memory it fits; nil if with none.
+    case initrdTooLarge(name: String, size: UInt64, room: UInt64, needed: UInt64?)
+    /// The command line has more bytes than the kernel reads, or than the board has room for.
+    case commandLineTooLong(length: Int, limit: Int, isKernels: Bool)
 
     /// One sentence, without the full stop.
     public var description: String {
@@ -60,24 +64,64 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .not64Bit(let name): "\(name) has no 64-bit entry; give a kernel for x86-64"
         case .wrongMachine(let name): "\(name) is not for x86; build it for x86-64"
         case .malformed(let name, let what): "\(name) is a malformed ELF file (\(what)); link it again"
-        case .noPVHNote(let name):
-            "\(name) has no PVH entry note (owner Xen, type 18) and no Linux notes; link a PVH note in (in Linux: CONFIG_PVH), "
-                + "or boot it in 64-bit mode with --boot elf64"
-        case .outsideMemory(let part, let end, let memory):
-            "\(part) needs \(Self.mebibytes(end)) MiB of guest memory, the guest has \(memory >> 20) MiB; "
-                + "try -m \(Self.mebibytes(end))M or more"
-        case .inTheHole(let part, let address):
-            "\(part) lies at 0x\(String(address, radix: 16)), where this board has no RAM; link it lower"
+        case .wrongFormat(let name, let format, let advice): "\(name) is \(format), not a kernel; \(advice)"
+        case .noPVHNote(let name, let is64Bit, let multiboot):
+            "\(name) has \(multiboot.map { "a Multiboot \($0) header, by which vmm does not boot, and " } ?? "")"
+                + "no PVH entry note (owner Xen, type 18) and no Linux notes; link a PVH note in (in Linux: CONFIG_PVH)"
+                + (is64Bit ? ", or boot it in 64-bit mode with --boot elf64" : "")
+        case .badPVHNote(let name, let fault):
+            "the PVH entry note (owner Xen, type 18) of \(name) \(fault); give it an address of 4 bytes and link it again"
+        case .outsideMemory(let part, let needed, let memory):
+            "\(part) needs \(Self.mebibytes(needed)) MiB of guest memory, the guest has \(memory >> 20) MiB; "
+                + "try -m \(Self.mebibytes(needed))M or more"
+        case .notRAM(let part, let address, let size):
+            "\(part) \(Self.phrase(address, size)); link it \(address < MemoryMap.hole.lowerBound ? "smaller, or lower" : "lower")"
         case .overlap(let first, let second, let address):
             "\(first) and \(second) both need address 0x\(String(address, radix: 16)); link the kernel elsewhere, "
                 + "1 MiB and up is free"
-        case .initrdTooLarge(let name, let size, let room):
+        case .initrdTooLarge(let name, let size, let room, let needed?):
             "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
-                + "try -m with \(Self.mebibytes(size - min(room, size))) MiB more"
-        case .commandLineTooLong(let length, let limit):
+                + "try -m \(Self.mebibytes(needed))M or more"
+        case .initrdTooLarge(let name, let size, let room, nil):
+            "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
+                + "no -m leaves it enough: use a smaller one, or compress it"
+        case .commandLineTooLong(let length, let limit, true):
             "the kernel command line has \(length) bytes, of which the kernel reads \(limit); shorten it"
+        case .commandLineTooLong(let length, let limit, false):
+            "the kernel command line has \(length) bytes, of which vmm has room for \(limit); shorten it"
         }
     }
+
+    /// Where `size` bytes from `address` on are, on a board that has not RAM for all of them.
+    private static func phrase(_ address: UInt64, _ size: UInt64) -> String {
+        let hole = MemoryMap.hole
+        if hole.contains(address) {
+            return "lies at \(hex(address)), in the hole for devices below 4 GiB, where no board has RAM"
+        }
+        if address.addingReportingOverflow(size).overflow {
+            return "lies at \(hex(address)), and its \(hex(size)) bytes go beyond the last address"
+        }
+        if address < hole.lowerBound {
+            return
+                "lies at \(hex(address)), and its \(hex(size)) bytes reach into the hole for devices at \(hex(hole.lowerBound))"
+        }
+        return "lies at \(hex(address)), beyond the most RAM that a board can have; "
+            + "a kernel with virtual addresses needs its physical ones in p_paddr"
+    }
+
+    /// The error for an image that is neither ELF nor has a Linux boot header.
+    static func notAKernel(_ image: borrowing Image) -> LoaderError {
+        guard let format = FileFormat.recognise(image) else { return .notELF(name: image.name) }
+        return .wrongFormat(name: image.name, format: format.name, advice: format.advice(forKernel: image.name))
+    }
+
+    /// The error for an ELF file that no protocol boots.
+    static func noEntry(_ elf: ELF, _ image: borrowing Image) -> LoaderError {
+        if let fault = elf.notes.fault { return .badPVHNote(name: image.name, fault: fault) }
+        return .noPVHNote(name: image.name, is64Bit: elf.is64Bit, multiboot: Multiboot.version(of: image))
+    }
+
+    static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
     /// Mebibytes, rounded up, so that `-m` with this number suffices.
     private static func mebibytes(_ bytes: UInt64) -> UInt64 { bytes >> 20 + (bytes & 0xf_ffff == 0 ? 0 : 1) }

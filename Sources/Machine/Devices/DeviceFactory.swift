@@ -17,6 +17,9 @@ struct DeviceFactory {
     /// Called with the actions of the console's escape keys.
     var onEscapeKey: @Sendable (EscapeKeys.Action) -> Void = { _ in }
 
+    /// Called with the name of a suspended device at which input waits.
+    var onWaitingInput: (@Sendable (String) -> Void)?
+
     /// A transport for `device` with the features of `offer`.
     func transport<Device: VirtioDevice & ~Copyable>(
         _ device: consuming Device, _ offer: Machine.Configuration.Offer
@@ -33,7 +36,8 @@ struct DeviceFactory {
             line: connections.line(slot: slot), drainDeadline: configuration.drainDeadline,
             reportsViolations: configuration.reportsViolations, onDeferredEvent: configuration.onDeferredEvent,
             time: time, ioEventFDs: usesIOEventFDs ? IOEventFDRegistrar(connections: connections, slot: slot) : nil,
-            trace: trace.map { DeviceTrace(writer: $0, device: slot) }, wakesGuest: configuration.serial != nil)
+            trace: trace.map { DeviceTrace(writer: $0, device: slot) }, wakesGuest: configuration.serial != nil,
+            onWaitingInput: onWaitingInput)
     }
 }
 

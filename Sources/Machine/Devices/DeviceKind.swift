@@ -29,6 +29,8 @@ public struct DeviceKind: Sendable {
     public let name: String
     /// Its option on the command line, without the dashes.
     public let option: String
+    /// The forms (`OptionWord`) of the words that its option takes behind the first comma, beside those that every device has.
+    var words: [String] = []
     /// The features of the device type that `features=` adds and withholds, by the names that QEMU and Linux give them.
     public let features: [(name: String, feature: Features)]
     /// The test commands that it performs beside `TestCommand.common`, by their qtest verbs.

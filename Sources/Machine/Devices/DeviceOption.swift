@@ -1,76 +1,90 @@
-// The values of the devices' options: what stands in front of the first comma, then parts: those that every device has, and the
+// The values of the devices' options: what stands in front of the first comma, then words: those that every device has, and the
 // device type's own, which its folder reads.
 
 import Virtio
 import VirtioABI
 
-/// What is wrong with the value of an option.
-public struct OptionError: Error, CustomStringConvertible {
-    public let description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// The value of a device's option: what is in front of the first comma, and the parts behind it.
+/// The value of a device's option.
 struct DeviceOption {
+    /// What is in front of the first comma.
     let value: String
     private(set) var offer = Machine.Configuration.Offer()
-    /// Parts that are the device type's own: a key, and what is behind `=`, if anything.
-    private(set) var parts: [(key: String, value: String?)] = []
+    private let words: [OptionWord]
 
     /// Reads `text`, the value of the option of `kind`.
     init(_ text: String, of kind: DeviceKind) throws(OptionError) {
-        let pieces = text.split(separator: ",", omittingEmptySubsequences: false)
-        value = String(pieces[0])
-        for piece in pieces.dropFirst() {
-            let pair = piece.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let (key, value) = (String(pair.first ?? ""), pair.count == 2 ? String(pair[1]) : nil)
-            switch (key, value) {
-            case ("features", let change?): try choose(change[...], of: kind)
-            // The commas between features are the option's own.
-            case (_, nil) where key.hasPrefix("+") || key.hasPrefix("-"): try choose(key[...], of: kind)
-            case ("suspend", let name?):
-                guard let choice = Machine.Configuration.SuspendChoice(name) else {
-                    throw .choose("suspend", Machine.Configuration.SuspendChoice.names)
-                }
-                offer.suspend = choice
-            case ("freeze", "wide"): offer.freeze = .wide
-            case ("freeze", "narrow"): offer.freeze = .narrow
-            case ("freeze", _): throw .choose("freeze", ["wide", "narrow"])
-            default: parts.append((key, value))
-            }
+        var split = OptionWords(text)
+        value = split.first
+        let changes = split.takeFeatures()
+        words = try split.others(kind.optionForms)
+        for change in changes { try choose(change[...], of: kind) }
+        if let name = self["suspend"], let choice = Machine.Configuration.SuspendChoice(name) { offer.suspend = choice }
+        if let name = self["freeze"] { offer.freeze = name == "narrow" ? .narrow : .wide }
+        if offer.suspend == .own(nil), has("freeze") {
+            throw OptionError("freeze= is about SUSPEND, which suspend=off does not offer; leave one of them out")
         }
     }
 
+    /// Whether the word `key` is there.
+    func has(_ key: String) -> Bool { words.contains { $0.key == key } }
+
+    /// The value of `key`; nil if it is not there.
+    subscript(key: String) -> String? { words.first { $0.key == key }?.value }
+
     /// Takes `+NAME` or `-NAME`.
     private mutating func choose(_ change: Substring, of kind: DeviceKind) throws(OptionError) {
-        let features = kind.selectableFeatures
-        guard let feature = features.first(where: { $0.name == change.dropFirst() })?.feature else {
-            throw OptionError(
-                "a \(kind.option) has no feature \(change.dropFirst()); it has "
-                    + features.map(\.name).joined(separator: " "))
+        let (features, name) = (kind.selectableFeatures, String(change.dropFirst()))
+        guard change.first == "+" || change.first == "-" else {
+            throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
         }
-        switch change.first {
-        case "+": offer.features.adding.insert(feature)
-        case "-": offer.features.withholding.insert(feature)
-        default: throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
+        guard let feature = features.first(where: { $0.name == name })?.feature else {
+            throw OptionError(
+                "there is no feature '\(name)'" + OptionWord.suggestion(for: name, among: features.map(\.name))
+                    + "; allowed: \(kind.featureNames)")
+        }
+        guard !offer.features.adding.contains(feature), !offer.features.withholding.contains(feature) else {
+            throw OptionError("the feature \(name) is there twice; give +\(name) or -\(name) once")
+        }
+        if change.first == "+" {
+            offer.features.adding.insert(feature)
+        } else {
+            offer.features.withholding.insert(feature)
         }
     }
 }
 
-extension OptionError {
-    /// The value of `key` is none of `values`.
-    static func choose(_ key: String, _ values: [String]) -> OptionError {
-        OptionError("\(key)= takes \(values.joined(separator: ", "))")
-    }
-
-    /// There is no part `key` here.
-    static func unknown(_ key: String, of kind: DeviceKind) -> OptionError {
-        OptionError("a \(kind.option) has no option \(key.isEmpty ? "without a name" : key); see vmm --help")
+extension OptionWords {
+    /// Removes the changes of features: what is behind `features=`, and the words with a sign that follow it, whose commas are the
+    /// features' own.
+    fileprivate mutating func takeFeatures() -> [String] {
+        var (changes, kept): ([String], [String]) = ([], [])
+        var areFeatures = false
+        for word in others {
+            let begins = word.hasPrefix("features=")
+            areFeatures = begins || areFeatures && (word.hasPrefix("+") || word.hasPrefix("-"))
+            if areFeatures {
+                changes.append(String(word.dropFirst(begins ? "features=".count : 0)))
+            } else {
+                kept.append(word)
+            }
+        }
+        others = kept
+        return changes
     }
 }
 
 extension DeviceKind {
+    /// The forms of the words behind the first comma: the type's own, then those that every device has.
+    var optionForms: [String] {
+        words + [
+            "suspend=\(Machine.Configuration.SuspendChoice.names.joined(separator: "|"))", "freeze=wide|narrow",
+            "features=+NAME,-NAME",
+        ]
+    }
+
+    /// The words behind the first comma, for the help text.
+    public var optionHelp: String { optionForms.map { "[,\($0)]" }.joined() }
+
     /// The names that `features=` takes, for the help text.
     public var featureNames: String { selectableFeatures.map(\.name).joined(separator: ", ") }
 }

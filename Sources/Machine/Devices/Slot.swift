@@ -32,6 +32,8 @@ struct SlotContext: Sendable {
     var trace: DeviceTrace?
     /// Whether a deferred event can wake the guest. If so, the host's input is polled, but not read, during a suspension.
     var wakesGuest = false
+    /// Called once, without the lock, when input of the host waits at the suspended device of that name; nil if nothing is done then.
+    var onWaitingInput: (@Sendable (String) -> Void)?
 }
 
 /// The common part of all devices of the board. A subclass adds the backend.
@@ -203,7 +205,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 freeze: transport.freezeScope, conform: transport.conformance.mode,
                 configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
                 queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
-                writeZeroesMayUnmap: writeZeroesMayUnmap)
+                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes)
         }
     }
 
@@ -212,6 +214,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// What write_zeroes_may_unmap reads, of a disk.
     var writeZeroesMayUnmap: Bool? { nil }
+
+    /// The block sizes of a disk.
+    var blockSizes: BlockSizes? { nil }
 
     /// The number of the current suspension; nil if the device is not suspended. With the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
@@ -305,6 +310,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Whether a deferred event can wake the guest.
     final var wakesGuest: Bool { context.wakesGuest }
+
+    /// Called when input of the host waits at the suspended device.
+    final var onWaitingInput: (@Sendable (String) -> Void)? { context.onWaitingInput }
 
     /// The body of a worker's thread: serves its queues until the device is stopped.
     func serve(_ worker: Worker) {}

@@ -35,7 +35,8 @@ extension DeviceState {
             return Stall(.outstanding, "the driver requested the resume; the backend is not ready yet")
         case .dead:
             let why =
-                model.lastFault.map { "the driver broke a queue (\($0))" } ?? "its backend failed, or it was refused"
+                model.lastFault.map { "the driver broke a queue (\($0.words))" }
+                ?? "its backend failed, or it was refused"
             return Stall(.outstanding, "the device needs a reset, because \(why); the driver has not reset it")
         }
     }

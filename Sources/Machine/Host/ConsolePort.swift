@@ -31,8 +31,11 @@ final class ConsolePort {
     /// The output is a file, truncated before anything is written, or with `appends` written from its end on.
     private var isFile = false
     private var appends = false
+    private var isStandardOutput = false
     /// The input is a terminal, and not read while another job has its foreground.
     private var isTerminal = false
+    /// No peer has connected yet, and one can.
+    private(set) var awaitsFirstPeer = false
 
     private enum Peers {
         case listener(UnixListener)
@@ -47,22 +50,29 @@ final class ConsolePort {
             input = reopenTerminal(0, O_RDONLY) ?? 0
             output = reopenTerminal(1, O_WRONLY) ?? 1
             isTerminal = Terminal.isInteractive
+            isStandardOutput = true
         case .null: break
-        case .descriptors(let source, let sink): (input, output) = (source, sink)
+        case .descriptors(let source, let sink):
+            (input, output) = (source, sink)
+            isStandardOutput = sink == 1
         case .file(let path):
             let descriptor = try HostFiles.openOutput(path) { .console(path: path, errno: $0) }
             (output, owned, isFile) = (descriptor, [descriptor], true)
-        case .unix(let path): peers = .listener(try UnixListener(path: path))
+        case .unix(let path):
+            peers = .listener(try UnixListener(path: path))
+            Log.say("\(name) is at \(path): connect with socat -,raw,echo=0 UNIX-CONNECT:\(path)")
         case .pty:
             let terminal = try PseudoTerminal()
-            Log.say("\(name) is at \(terminal.path)")
             peers = .terminal(terminal)
+            Log.say("\(name) is at \(terminal.path): connect with screen \(terminal.path)")
         }
+        awaitsFirstPeer = peers != nil
     }
 
     /// A port at `terminal`.
     init(_ terminal: PseudoTerminal) {
         peers = .terminal(terminal)
+        awaitsFirstPeer = true
     }
 
     deinit { shut() }
@@ -112,16 +122,25 @@ final class ConsolePort {
         }
     }
 
-    /// Size of the terminal behind `output`, in characters; nil if it is none, or its size is not known.
-    static func size(of output: Int32?) -> (columns: UInt16, rows: UInt16)? {
-        guard let output else { return nil }
+    /// The terminal whose size is the port's; nil if there is none.
+    var screen: Int32? { pseudoTerminal?.descriptor ?? output }
+
+    /// The pseudo-terminal. The kernel tells nobody of its size, which its peer can set at any time.
+    var pseudoTerminal: PseudoTerminal? {
+        if case .terminal(let terminal) = peers { terminal } else { nil }
+    }
+
+    /// Size of a terminal in characters; nil if `screen` is none, or its size is not known.
+    static func size(of screen: Int32?) -> (columns: UInt16, rows: UInt16)? {
+        guard let screen else { return nil }
         var size = winsize()
-        guard unsafe ioctl(output, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+        guard unsafe ioctl(screen, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
         return (size.ws_col, size.ws_row)
     }
 
     /// Accepts the next peer, if there is one.
     func admit() {
+        defer { if isOpen { awaitsFirstPeer = false } }
         switch peers {
         case .listener(let listener):
             guard let client = listener.accept() else { return }
@@ -151,10 +170,13 @@ final class ConsolePort {
     func write(_ bytes: ArraySlice<UInt8>) -> Int {
         guard let descriptor = output else { return bytes.count }
         let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        if written > 0, isStandardOutput { StandardStreams.noteOutput(bytes[bytes.startIndex + written - 1]) }
         if written >= 0 { return written }
         if errno == EINTR || errno == EAGAIN { return 0 }
         if peers == nil {
-            Log.say("console output cannot be written (\(reason(errno))) and is dropped from here on")
+            Log.say(
+                "console output cannot be written (\(reason(errno))) and is dropped from here on; check the file, or its reader"
+            )
         }
         peerLeft(from: .output)
         return bytes.count

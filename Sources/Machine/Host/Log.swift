@@ -13,15 +13,16 @@ public enum Log {
     /// Writes "vmm: " and the message.
     public static func say(_ message: String) { write("vmm: \(message)\n") }
 
-    /// Writes the outcome of a run, as JSON on one line.
+    /// Writes the outcome of a run, as JSON on one line; of a run without processors `unclaimed` is empty.
     public static func report(
-        _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport]
+        _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport],
+        _ unclaimed: UnclaimedAccesses = UnclaimedAccesses()
     ) {
         let (seconds, attoseconds) = duration.components
         let report: JSON = [
             "outcome": .string(outcome.sentence), "exitCode": .count(exitCode),
             "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
-            "conformance": conformance.value,
+            "conformance": conformance.value, "unclaimed": unclaimed.json,
         ]
         write(report.text + "\n")
     }
@@ -29,7 +30,7 @@ public enum Log {
     /// Writes a line. What standard error does not take within a second is dropped: after Ctrl-S at a terminal, or with a reader that
     /// stopped, neither a signal nor --timeout could end vmm otherwise. A failure, as of a closed standard error, is ignored.
     private static func write(_ line: String) {
-        var rest = Array(line.utf8)[...]
+        var rest = Array(((StandardStreams.takeUnfinishedLine() ? "\n" : "") + line).utf8)[...]
         while !rest.isEmpty {
             var state = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
             let isWritable = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000) > 0

@@ -49,7 +49,7 @@ enum QTestCommand: Equatable {
         guard let name = words.popFirst()?.text else { return nil }
         guard let verb = Self.verbs[name] else { throw QTestRefusal("Unknown command '\(Self.printable(name))'") }
         guard verb.counts.contains(words.count) else {
-            throw QTestRefusal(verb.usage.isEmpty ? "\(name) takes nothing" : "\(name) takes \(verb.usage)")
+            throw QTestRefusal(verb.usage.isEmpty ? "\(name) takes no arguments" : "\(name) takes \(verb.usage)")
         }
         self = try verb.make(Arguments(words: Array(words)))
     }

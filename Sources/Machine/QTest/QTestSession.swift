@@ -54,7 +54,7 @@ public final class QTestSession {
             guard machine.ram.fill(byte, at: address, count: count) else { throw notAllRAM(address, count) }
         case .interceptIn(let path): try intercept(path)
         case .interceptOut:
-            throw QTestRefusal("no device here has an interrupt output of its own: irq_intercept_in ioapic")
+            throw QTestRefusal("no device here has an interrupt output of its own; use irq_intercept_in ioapic")
         case .clockStep(let step): return "OK \(machine.stepClock(by: step))"
         case .clockSet(let instant): return "OK \(machine.setClock(to: instant))"
         case .endianness: return "OK little"

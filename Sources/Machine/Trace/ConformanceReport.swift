@@ -28,9 +28,14 @@ extension [ConformanceReport] {
     /// Clauses were broken.
     public var hasViolation: Bool { contains { !$0.violations.isEmpty } }
 
-    /// Clauses that bind were broken.
-    public var hasBindingViolation: Bool {
-        contains { $0.violations.contains { $0.check.clause.level.binds } }
+    /// The devices whose driver broke a clause that binds, each with those clauses; nil if there is none.
+    public var bindingViolations: String? {
+        let devices = compactMap { report -> String? in
+            let clauses = report.violations.map(\.check.clause).filter(\.level.binds)
+            guard !clauses.isEmpty else { return nil }
+            return "\(report.device), which broke \(clauses.map { "\($0.id)" }.joined(separator: " "))"
+        }
+        return devices.isEmpty ? nil : devices.joined(separator: ", and of ")
     }
 
     /// One line: how many clauses were broken, and how many put to the test.

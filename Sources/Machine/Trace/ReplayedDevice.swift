@@ -15,12 +15,12 @@ struct TraceDivergence {
     let sentence: String
 
     init<Device: VirtioDevice & ~Copyable>(_ divergence: Replay<Device>.Divergence) {
-        func text(_ event: Event?) -> String { event.map { TraceLine($0).json.text } ?? "nothing" }
+        func text(_ event: Event?) -> String { event?.words ?? "nothing" }
         switch divergence {
         case .cut: sentence = "the trace does not have the whole call"
         case .memory(let how): sentence = "the model does not follow the trace: \(how)"
         case .outcome(let now, let then):
-            sentence = "the model does not follow the trace: \(text(now)), where the trace has \(text(then))"
+            sentence = "the model does not follow the trace: here \(text(now)), and in the trace \(text(then))"
         case .lost(let count): sentence = "the trace lacks \(count) events in or after this call"
         }
     }

@@ -22,9 +22,11 @@ func times(_ count: UInt64) -> String { count == 1 ? "once" : "\(count) times" }
 
 extension Register {
     /// What the specification calls the register at `offset`; nil if there is none.
-    static func name(at offset: UInt16) -> String? {
-        guard let register = Register(rawValue: UInt32(offset)) else { return nil }
-        let name = "\(register)"
+    static func name(at offset: UInt16) -> String? { Register(rawValue: UInt32(offset))?.name }
+
+    /// What the specification calls the register.
+    public var name: String {
+        let name = "\(self)"
         return name.hasPrefix("shm") ? "SHM" + name.dropFirst(3) : name.prefix(1).uppercased() + name.dropFirst()
     }
 }
@@ -43,5 +45,29 @@ extension Violation {
             parts.append(queue == nil ? "0x\(hex(value, digits: 1))" : "buffer \(value)")
         }
         return parts.isEmpty ? "" : " [" + parts.joined(separator: ", ") + "]"
+    }
+}
+
+extension QueueFault {
+    /// The case's name as words: `bufferOutsideMemory` is "buffer outside memory".
+    var words: String { "\(self)".reduce(into: "") { $0 += $1.isUppercase ? " \($1.lowercased())" : "\($1)" } }
+}
+
+extension Event {
+    /// An outcome of the model in words, as `vmm check` compares it with the trace.
+    var words: String {
+        switch self {
+        case .read(let offset, _, let value):
+            "a read of \(Register.name(at: offset) ?? "offset 0x\(hex(UInt64(offset), digits: 3))") returns 0x\(hex(value, digits: 1))"
+        case .available(let queue, let id, let readable, let writable):
+            "chain \(id) of queue \(queue) is popped, \(readable) bytes to read and \(writable) to write"
+        case .request(_, let request):
+            "a request goes to the backend: \(request.kind.rawValue), \(request.count) bytes at \(request.place)"
+        case .used(let queue, let id, let length): "chain \(id) of queue \(queue) is used, \(length) bytes written"
+        case .interrupt(let status): "InterruptStatus becomes 0x\(hex(UInt64(status), digits: 1))"
+        case .lifecycle(let status, let phase):
+            "Status becomes 0x\(hex(UInt64(status.rawValue), digits: 2)), the device \(phase.name)"
+        default: "an event that no device has"
+        }
     }
 }

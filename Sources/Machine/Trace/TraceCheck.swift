@@ -23,7 +23,9 @@ public struct TraceCheck {
         var devices: [FollowedDevice] = []
         for device in reader.devices {
             guard let replayed = replay(of: device, over: ram.guestMemory) else {
-                throw .badTrace(path: path, line: devices.count + 2, "there is no device like this one")
+                throw .badTrace(
+                    path: path, line: devices.count + 2,
+                    "there is no device like this one; use the vmm that recorded the trace")
             }
             devices.append(FollowedDevice(name: device.name, model: replayed))
         }

@@ -22,6 +22,8 @@ struct TracedDevice: Sendable {
     let ports: [String]
     /// A disk's write_zeroes_may_unmap; nil in traces from before it depended on the backend, of disks where it read 1.
     let writeZeroesMayUnmap: Bool?
+    /// A disk's block sizes; nil for 512 and 4096 in traces from before they depended on the backend.
+    let blockSizes: BlockSizes?
 }
 
 /// A line of a trace: its head, a device, an event, or its end. A member that does not apply is nil.
@@ -48,6 +50,8 @@ struct TraceLine: Decodable, Sendable {
     var queueSize: UInt16?
     var ports: [String]?
     var writeZeroesMayUnmap: Bool?
+    var blockSize: UInt32?
+    var physicalBlockSize: UInt32?
     // An event: nanoseconds, thread, index of the device, what.
     var t: UInt64?
     var by: String?
@@ -103,6 +107,8 @@ struct TraceLine: Decodable, Sendable {
         queueSize = device.queueSize
         ports = device.ports
         writeZeroesMayUnmap = device.writeZeroesMayUnmap
+        blockSize = device.blockSizes?.logical
+        physicalBlockSize = device.blockSizes?.physical
     }
 
     private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
@@ -152,6 +158,8 @@ struct TraceLine: Decodable, Sendable {
         number("queueSize", queueSize)
         add("ports", ports.map { .array($0.map { .string($0) }) })
         flag("writeZeroesMayUnmap", writeZeroesMayUnmap)
+        number("blockSize", blockSize)
+        number("physicalBlockSize", physicalBlockSize)
         number("room", room)
         number("segments", segments)
         flag("asksForKick", asksForKick)
@@ -312,7 +320,10 @@ struct TraceLine: Decodable, Sendable {
             name: device, deviceID: type, offered: Features(rawValue: offered),
             dialect: dialect.map { $0 == "draft" ? .draft : .ratified }, freeze: freeze == "narrow" ? .narrow : .wide,
             conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize,
-            ports: ports ?? [], writeZeroesMayUnmap: writeZeroesMayUnmap)
+            ports: ports ?? [], writeZeroesMayUnmap: writeZeroesMayUnmap,
+            blockSizes: blockSize.flatMap { logical in
+                physicalBlockSize.flatMap { BlockSizes(logical: logical, physical: $0) }
+            })
     }
 }
 

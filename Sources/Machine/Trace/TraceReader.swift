@@ -27,16 +27,20 @@ struct TraceReader {
         }
         guard 1...TraceLine.version ~= version else {
             throw .badTrace(
-                path: path, line: 1, "it is of version \(version), and this vmm reads 1 to \(TraceLine.version)")
+                path: path, line: 1,
+                "it is of version \(version), and this vmm reads 1 to \(TraceLine.version); use a newer vmm")
         }
-        guard memory <= Self.mostMemory else { throw .badTrace(path: path, line: 1, "no machine has so much memory") }
+        guard memory <= Self.mostMemory else {
+            throw .badTrace(path: path, line: 1, "no machine has so much memory; record the trace again")
+        }
         self.memory = memory
         lines.isNumbered = version >= TraceLine.numberedVersion
         var devices: [TracedDevice] = []
         ahead = lines.next()
         while let device = ahead?.tracedDevice {
             guard devices.count < MemoryMap.maximumSlots else {
-                throw .badTrace(path: path, line: lines.number, "no machine has so many devices")
+                throw .badTrace(
+                    path: path, line: lines.number, "no machine has so many devices; record the trace again")
             }
             devices.append(device)
             ahead = lines.next()

@@ -88,7 +88,11 @@ final class TraceWriter: @unchecked Sendable {
         }
         thread.take()?.join()
         if Glibc.close(file) != 0 && isWhole { sayIncomplete(errno) }
-        if lost > 0 { Log.say("the trace \(path) lacks \(lost) events that came faster than they could be written") }
+        if lost > 0 {
+            Log.say(
+                "the trace \(path) lacks \(lost) events that came faster than they could be written; write it to a faster disk"
+            )
+        }
     }
 
     private func serve() {
@@ -130,7 +134,9 @@ final class TraceWriter: @unchecked Sendable {
     }
 
     private func sayIncomplete(_ number: Int32) {
-        Log.say("the trace \(path) is incomplete: the rest of the run cannot be written to it (\(reason(number)))")
+        Log.say(
+            "the trace \(path) is incomplete: the rest of the run cannot be written to it (\(reason(number))); check the disk it is on"
+        )
     }
 }
 

@@ -39,13 +39,13 @@ extension Clause {
     ///
     /// A name is an id; a name of the requirements of SUSPEND (B-6); or the beginning of ids, up to a dot, a hyphen or
     /// the letter after a number: V5, 4.2.2.2. A section without clauses stands for the nearest one around it that has
-    /// some.
+    /// some. Upper and lower case are the same.
     public static func named(_ name: String) -> (name: String, clauses: [Clause])? {
         let all = all
-        let bytes = Array(name.utf8)
+        let bytes = lowercased(Array(name.utf8))
         if let clause = all.first(where: { $0.idBytes == bytes }) { return (name, [clause]) }
-        if let alias = Alias.all.first(where: { Array($0.name.description.utf8) == bytes }) {
-            let ids = alias.clauses.map { Array($0.description.utf8) }
+        if let alias = Alias.all.first(where: { lowercased(Array($0.name.description.utf8)) == bytes }) {
+            let ids = alias.clauses.map { lowercased(Array($0.description.utf8)) }
             return (name, ids.flatMap { id in all.filter { $0.idBytes == id } })
         }
         let found = all.filter { isBeginning(bytes, of: $0.idBytes) }
@@ -57,7 +57,12 @@ extension Clause {
         return named(String(decoding: bytes[..<dot], as: UTF8.self))
     }
 
-    private var idBytes: [UInt8] { Array(id.description.utf8) }
+    private var idBytes: [UInt8] { Self.lowercased(Array(id.description.utf8)) }
+
+    /// ASCII capitals as small letters.
+    private static func lowercased(_ text: [UInt8]) -> [UInt8] {
+        text.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    }
 
     /// Whether `id` begins with all parts of `name`.
     private static func isBeginning(_ name: [UInt8], of id: [UInt8]) -> Bool {

@@ -47,8 +47,6 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     static let maximumRange: UInt32 = 1 << 16
     /// size_max in bytes, if VIRTIO_BLK_F_SIZE_MAX is offered. The device also accepts larger segments.
     static let sizeMax: UInt32 = 1 << 20
-    /// Sectors of a physical block, as a power of two: 2^3 sectors of 512 bytes are 4096 bytes.
-    private static let physicalBlockExponent: UInt8 = 3
 
     public static var deviceID: UInt32 { DeviceID.block }
     public static var features: Features { defaultFeatures.union([BlockFeature.sizeMax, BlockFeature.readOnly]) }
@@ -65,6 +63,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     private let queues: UInt16
     private let readOnly: Bool
     let writeZeroesMayUnmap: Bool
+    let blockSizes: BlockSizes
     private var capacity: UInt64
     private var offered: Features = []
     private var accepted: Features = []
@@ -75,12 +74,13 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     /// `writeZeroesMayUnmap` is whether its backend can deallocate sectors in a write zeroes (5.2.6.2).
     public init(
         capacity: UInt64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
-        writeZeroesMayUnmap: Bool = true
+        writeZeroesMayUnmap: Bool = true, blockSizes: BlockSizes = .standard
     ) {
         precondition(queues > 0)
         self.capacity = capacity
         self.readOnly = readOnly
         self.writeZeroesMayUnmap = writeZeroesMayUnmap
+        self.blockSizes = blockSizes
         self.queues = queues
         self.queueSize = queueSize
     }
@@ -118,18 +118,18 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
             bytes.store(UInt32(max(queueSize, 3) - 2), at: Field.segmentMax)
         }
         if offered.contains(BlockFeature.blockSize) {
-            bytes.store(UInt32(BlockRequest.sectorSize), at: Field.blockSize)
+            bytes.store(blockSizes.logical, at: Field.blockSize)
         }
         if offered.contains(BlockFeature.topology) {
-            bytes.store(Self.physicalBlockExponent, at: Field.physicalBlockExponent)
-            bytes.store(UInt16(1) << UInt16(Self.physicalBlockExponent), at: Field.minimumIOSize)
+            bytes.store(blockSizes.exponent, at: Field.physicalBlockExponent)
+            bytes.store(UInt16(1) << UInt16(blockSizes.exponent), at: Field.minimumIOSize)
         }
         if offered.contains(BlockFeature.configWCE) { bytes.store(UInt8(writeback ? 1 : 0), at: Field.writeback) }
         if offered.contains(BlockFeature.multiqueue) { bytes.store(queues, at: Field.queues) }
         if offered.contains(BlockFeature.discard) {
             bytes.store(Self.maximumRange, at: Field.maximumDiscardSectors)
             bytes.store(UInt32(1), at: Field.maximumDiscardSegments)
-            bytes.store(UInt32(1) << UInt32(Self.physicalBlockExponent), at: Field.discardSectorAlignment)
+            bytes.store(blockSizes.sectors, at: Field.discardSectorAlignment)
         }
         if offered.contains(BlockFeature.writeZeroes) {
             bytes.store(Self.maximumRange, at: Field.maximumWriteZeroesSectors)

@@ -163,11 +163,13 @@ extension TraceRecorder.Storage {
             defer { position += 1 }
             guard case .load(let place, let size, let value) = script[position] else { continue }
             if place == address && Int(size) == width { return value }
-            diverge("it reads \(width) bytes at \(address), where the trace has \(size) at \(place)")
+            diverge(
+                "it reads \(width) bytes at 0x\(String(address, radix: 16)), where the trace has \(size) at 0x\(String(place, radix: 16))"
+            )
             return nil
         }
         isExhausted = true
-        diverge("it reads \(width) bytes at \(address), a read that the trace does not contain")
+        diverge("it reads \(width) bytes at 0x\(String(address, radix: 16)), a read that the trace does not contain")
         return nil
     }
 

@@ -205,6 +205,8 @@ extension MMIOTransport where Device: ~Copyable {
 extension MMIOTransport where Device == Block {
     /// What write_zeroes_may_unmap reads, if write zeroes is offered.
     public var writeZeroesMayUnmap: Bool { device.writeZeroesMayUnmap }
+    /// The block sizes in the configuration space.
+    public var blockSizes: BlockSizes { device.blockSizes }
 }
 
 extension MMIOTransport where Device == Console {

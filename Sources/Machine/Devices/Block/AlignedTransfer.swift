@@ -20,8 +20,11 @@ import Virtio
 
     deinit { unsafe base.deallocate() }
 
-    /// Whether `file` supports a direct transfer of one sector.
-    static func isSupported(by file: Int32) -> Bool { AlignedBuffer(512).read(512, from: file, at: 0) == 0 }
+    /// The bytes of the least direct transfer of `file`, 512 or 4096; nil if it supports none.
+    static func sector(of file: Int32) -> Int? {
+        let buffer = AlignedBuffer(4096)
+        return [512, 4096].first { buffer.read($0, from: file, at: 0) == 0 }
+    }
 
     /// Writes the first `count` bytes to `file`; 0 or an errno.
     func write(_ count: Int, to file: Int32, at offset: UInt64) -> Int32 {

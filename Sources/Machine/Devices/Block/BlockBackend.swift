@@ -13,8 +13,12 @@ extension Outcome {
 protocol BlockBackend: AnyObject, Sendable {
     /// The current size in sectors of 512 bytes.
     var capacity: UInt64 { get }
+    /// Why a size that changed since the start cannot be used; nil if it can.
+    var sizeProblem: MachineError? { get }
     /// Whether a write zeroes with unmap can deallocate sectors.
     var canDeallocate: Bool { get }
+    /// The block sizes for the driver.
+    var blockSizes: BlockSizes { get }
     /// Performs a request, which may block; `identity` is the answer to GET_ID.
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome
     /// Performs a request if that does not block; nil if it would.
@@ -25,6 +29,8 @@ protocol BlockBackend: AnyObject, Sendable {
 
 extension BlockBackend {
     var canDeallocate: Bool { false }
+    var blockSizes: BlockSizes { .standard }
+    var sizeProblem: MachineError? { nil }
 
     /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }

@@ -7,6 +7,11 @@ import VirtioABI
 extension DeviceKind {
     public static let block = DeviceKind(
         id: DeviceID.block, name: "blk", option: "disk",
+        words: [
+            "ro", "id=NAME", "queues=N", "queue-size=N", "block-size=512|1024|2048|4096", "format=raw", "force",
+            "direct",
+            "io=\(IOMode.allCases.map(\.rawValue).joined(separator: "|"))",
+        ],
         features: [
             ("size_max", BlockFeature.sizeMax), ("seg_max", BlockFeature.segmentMax),
             ("blk_size", BlockFeature.blockSize), ("flush", BlockFeature.flush), ("topology", BlockFeature.topology),
@@ -27,7 +32,7 @@ extension DeviceKind {
             let device = Block(
                 capacity: traced.configuration, readOnly: traced.offered.contains(BlockFeature.readOnly),
                 queues: traced.queues, queueSize: traced.queueSize,
-                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true)
+                writeZeroesMayUnmap: traced.writeZeroesMayUnmap ?? true, blockSizes: traced.blockSizes ?? .standard)
             return ReplayedTransport(device, traced, memory)
         })
 }
@@ -41,7 +46,7 @@ private struct OpenedDisk: OpenedDevice {
         let backend = factory.hooks.backend(backend)
         let device = Block(
             capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize,
-            writeZeroesMayUnmap: backend.canDeallocate)
+            writeZeroesMayUnmap: backend.canDeallocate, blockSizes: backend.blockSizes)
         return try BlockSlot(
             name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
             backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)
@@ -59,33 +64,45 @@ extension OpenedDisk {
 }
 
 extension Machine.Configuration.Disk {
-    /// Reads `PATH[,ro][,id=NAME][,queues=N][,queue-size=N][,direct][,io=MODE]` and the parts that every device has.
+    /// Reads a path, the words of `DeviceKind.block`, and those that every device has.
     public init(option: String) throws(OptionError) {
         let option = try DeviceOption(option, of: .block)
-        guard !option.value.isEmpty else { throw OptionError("name the file or block device") }
+        guard !option.value.isEmpty else {
+            throw OptionError("name the file or block device in front of the first comma")
+        }
         self.init(path: option.value)
         offer = option.offer
-        for (key, value) in option.parts {
-            switch (key, value) {
-            case ("ro", nil): readOnly = true
-            case ("direct", nil): direct = true
-            case ("id", let name?):
-                guard name.utf8.count <= 20 else { throw OptionError("id= takes at most 20 bytes") }
-                id = name
-            case ("queues", let text?):
-                guard let count = UInt16(text), 1...32 ~= count else { throw OptionError("queues= takes 1 to 32") }
-                queues = count
-            case ("queue-size", let text?):
-                guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
-                    throw OptionError("queue-size= takes a power of two up to 32768")
-                }
-                queueSize = size
-            case ("io", let name?):
-                guard let mode = IOMode(rawValue: name) else { throw .choose("io", IOMode.allCases.map(\.rawValue)) }
-                self.mode = mode
-            default: throw .unknown(key, of: .block)
-            }
+        readOnly = option.has("ro")
+        direct = option.has("direct")
+        force = option.has("force")
+        if let format = option["format"] {
+            guard format == "raw" else { throw .choose("format", format, ["raw"]) }
+            isRaw = true
         }
+        blockSize = option["block-size"].flatMap { UInt32($0) }
+        if let name = option["id"] {
+            guard name.utf8.count <= 20 else {
+                throw OptionError("id= takes at most 20 bytes, and '\(name)' has \(name.utf8.count)")
+            }
+            id = name
+        }
+        if let text = option["queues"] {
+            guard let count = UInt16(text), 1...32 ~= count else {
+                throw OptionError("queues= takes 1 to 32, not '\(text)'")
+            }
+            guard count == 1 || !offer.features.withholding.contains(BlockFeature.multiqueue) else {
+                throw OptionError(
+                    "queues=\(count) needs the feature mq, which -mq does not offer; leave one of them out")
+            }
+            queues = count
+        }
+        if let text = option["queue-size"] {
+            guard let size = UInt16(text), size.nonzeroBitCount == 1 else {
+                throw OptionError("queue-size= takes a power of two up to 32768, not '\(text)'")
+            }
+            queueSize = size
+        }
+        if let mode = option["io"].flatMap({ IOMode(rawValue: $0) }) { self.mode = mode }
     }
 }
 
@@ -97,6 +114,8 @@ extension FileDisk {
                 throw .disk(path: disk.path, problem: .noIOUring(errno: error.errno))
             }
         }
-        try self.init(path: disk.path, readOnly: disk.readOnly, direct: disk.direct)
+        try self.init(
+            path: disk.path, readOnly: disk.readOnly, direct: disk.direct, force: disk.force, blockSize: disk.blockSize)
+        if !disk.isRaw { warnOfFormat() }
     }
 }

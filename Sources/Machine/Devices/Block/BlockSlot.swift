@@ -66,8 +66,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         _ = backend.flush()
     }
 
-    /// Reads the image's size again, and notifies the driver of a change.
+    /// Reads the image's size again, and notifies the driver of a change. A size that a run cannot start with changes nothing.
     override func hostChanged() {
+        if let problem = backend.sizeProblem {
+            return Log.say("\(problem.description), and send SIGUSR1 again; \(name) keeps its capacity until then")
+        }
         let capacity = backend.capacity
         withTransport { apply(transport.change { $0.capacity = capacity }) }
     }
@@ -260,6 +263,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     override var writeZeroesMayUnmap: Bool? { transport.writeZeroesMayUnmap }
+    override var blockSizes: BlockSizes? { transport.blockSizes }
 
     override var backendState: BackendState {
         BackendState(holding: isHolding, waiting: held.count, failing: failures.count)

@@ -18,36 +18,44 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     private let lock = Lock()
     /// Under the lock: a flush has failed.
     private var hasLostWrites = false
+    /// Under the lock: a request for part of a block has failed and been reported.
+    private var hasReportedPart = false
+
+    let blockSizes: BlockSizes
 
     /// Opens and locks the image at `path`, with a shared lock if it is read-only, else with an exclusive one. With `direct`, all
-    /// transfers bypass the host's page cache.
-    init(path: String, readOnly: Bool, direct: Bool = false) throws(MachineError) {
+    /// transfers bypass the host's page cache. An image to be written that the host uses too is refused or warned of, unless `force`.
+    /// `blockSize` is the logical block size for the driver, in bytes; nil for the host's.
+    init(
+        path: String, readOnly: Bool, direct: Bool = false, force: Bool = false, blockSize: UInt32? = nil
+    ) throws(MachineError) {
         func fail(_ problem: MachineError.DiskProblem) -> MachineError { .disk(path: path, problem: problem) }
         // O_NONBLOCK: opening a pipe without a writer would block. It has no effect on files and block devices.
         let flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK
-        let descriptor = unsafe open(path, flags)
-        guard descriptor >= 0 else {
-            switch errno {
-            case ENXIO: throw fail(.notADisk)
-            case ENOENT, ENOTDIR: throw fail(.missing)
-            case EISDIR: throw fail(.directory)
-            case EACCES, EPERM, EROFS: throw fail(.notPermitted(writing: !readOnly))
-            case let number: throw fail(.failed(errno: number))
-            }
-        }
-        if let problem = Self.problem(with: descriptor, readOnly: readOnly) {
+        let excludesHost = !readOnly && !force
+        let descriptor = unsafe open(path, flags | (excludesHost && DiskImage.isBlockDevice(path) ? O_EXCL : 0))
+        guard descriptor >= 0 else { throw fail(DiskImage.problem(opening: errno, readOnly: readOnly)) }
+        if let problem = DiskImage.problem(with: descriptor, readOnly: readOnly) {
             close(descriptor)
             throw fail(problem)
         }
-        let directDescriptor = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : -1
-        guard !direct || directDescriptor >= 0 && AlignedBuffer.isSupported(by: directDescriptor) else {
+        let directDescriptor = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : nil
+        let sector = directDescriptor.map { AlignedBuffer.sector(of: $0) } ?? 512
+        let sizes = DiskImage.blockSizes(of: descriptor, sector: sector ?? 512, chosen: blockSize)
+        if let problem = Self.problem(with: descriptor, sizes, direct: sector) {
             close(descriptor)
-            if directDescriptor >= 0 { close(directDescriptor) }
-            throw fail(.notDirect)
+            if let directDescriptor, directDescriptor >= 0 { close(directDescriptor) }
+            throw fail(problem)
+        }
+        if excludesHost, let loop = DiskImage.loopDevice(of: descriptor) {
+            Log.say(
+                "disk \(path) also backs the host's \(loop): writing by both destroys it; detach it with losetup -d \(loop), or add ,ro or ,force"
+            )
         }
         self.path = path
         self.descriptor = descriptor
-        self.direct = direct ? directDescriptor : nil
+        self.direct = directDescriptor
+        blockSizes = sizes
         canDeallocate = !readOnly && Self.canPunchHoles(descriptor)
     }
 
@@ -56,23 +64,21 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         if let direct { close(direct) }
     }
 
-    private static func problem(with descriptor: Int32, readOnly: Bool) -> MachineError.DiskProblem? {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { return .failed(errno: errno) }
-        switch status.st_mode & S_IFMT {
-        case S_IFREG, S_IFBLK: break
-        case S_IFDIR: return .directory
-        default: return .notADisk
-        }
-        let end = lseek(descriptor, 0, SEEK_END)
-        guard end >= 0 else { return .failed(errno: errno) }
-        if end == 0 { return .empty }
-        if end % 512 != 0 { return .notWholeSectors(bytes: UInt64(end)) }
-        switch HostFiles.lock(descriptor, readOnly ? F_RDLCK : F_WRLCK) {
-        case 0: return nil
-        case EAGAIN: return .locked
-        case let number: return .failed(errno: number)
-        }
+    /// What keeps the image from being used with block sizes of `sizes`. `sector` is the least direct transfer; nil if there is none.
+    private static func problem(with descriptor: Int32, _ sizes: BlockSizes, direct sector: Int?) -> MachineError
+        .DiskProblem?
+    {
+        guard let sector else { return .notDirect }
+        guard sizes.logical >= sector else { return .directNeedsBlocks(size: sector) }
+        return DiskImage.sizeProblem(of: descriptor, blocks: sizes.logical)
+    }
+
+    /// Says so if the image looks like one of another format.
+    func warnOfFormat() {
+        guard let format = FileFormat.ofDisk(descriptor, size: capacity * 512) else { return }
+        Log.say(
+            "disk \(path) looks like \(format.name), and the guest sees it as it is; convert it: \(format.advice(forDisk: path)); "
+                + "or add ,format=raw if that is meant")
     }
 
     private static func canPunchHoles(_ descriptor: Int32) -> Bool {
@@ -80,6 +86,10 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         guard unsafe fstat(descriptor, &status) == 0 else { return false }
         return status.st_mode & S_IFMT == S_IFBLK
             || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
+    }
+
+    var sizeProblem: MachineError? {
+        DiskImage.sizeProblem(of: descriptor, blocks: blockSizes.logical).map { .disk(path: path, problem: $0) }
     }
 
     var capacity: UInt64 {
@@ -152,15 +162,36 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {
         case .read:
-            if let direct { return request.transferAligned(direct, writes: false) }
+            if let direct { return transfer(request, direct, writes: false) }
             return unsafe transfer(request, preadv)
         case .write:
-            if let direct { return flushed(request.transferAligned(direct, writes: true), request) }
+            if let direct { return flushed(transfer(request, direct, writes: true), request) }
             return flushed(unsafe transfer(request, pwritev), request)
         case .discard: return flushed(discard(request), request)
         case .writeZeroes(let mayUnmap): return flushed(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
         case .identify: return identify(request, identity)
+        }
+    }
+
+    /// A transfer past the page cache. If the host cannot transfer less than a block, one that is not in whole blocks fails, and the
+    /// first such failure is reported.
+    private func transfer(_ request: Block.Request, _ direct: Int32, writes: Bool) -> Outcome {
+        let outcome = request.transferAligned(direct, writes: writes)
+        let isWhole = (request.offset | request.count) % UInt64(blockSizes.logical) == 0
+        if outcome.result != .ok, !isWhole, isFirstPart {
+            Log.say(
+                "disk \(path): a request for part of a block of \(blockSizes.logical) bytes failed, because of ,direct; the driver has to "
+                    + "transfer whole blocks, of the size in blk_size, or leave ,direct out")
+        }
+        return outcome
+    }
+
+    /// True once.
+    private var isFirstPart: Bool {
+        lock.locked {
+            defer { hasReportedPart = true }
+            return !hasReportedPart
         }
     }
 

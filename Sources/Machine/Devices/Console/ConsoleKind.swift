@@ -21,27 +21,31 @@ extension DeviceKind {
 /// The host ends of a console's ports, indexed by port.
 private struct OpenedConsole: OpenedDevice {
     private var ends: [ConsolePort]
+    /// It offers every ring form, as the disks of memory do: for the built-in guest, and for a qtest client without disks of its own.
+    private let offersEveryRingForm: Bool
 
     init(_ configuration: Machine.Configuration, _ purpose: BoardPurpose) throws(MachineError) {
         func end(_ target: ConsoleTarget, _ name: String) throws(MachineError) -> ConsolePort {
             try ConsolePort(purpose.isQTest ? .null : target, name: name, appends: configuration.appendsOutput)
         }
         ends = [try end(configuration.console, "console0")]
+        offersEveryRingForm = configuration.kernel == nil && (!purpose.isQTest || purpose.hasTestDevices)
         for port in configuration.ports { ends.append(try end(port.target, "port \(port.name)")) }
     }
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
         let configuration = factory.configuration
-        let size = ConsolePort.size(of: ends[0].output) ?? (columns: 80, rows: 25)
+        let size = ConsolePort.size(of: ends[0].screen) ?? (columns: 80, rows: 25)
         let device = Console(
             configuration: Console.Configuration(columns: size.columns, rows: size.rows),
             ports: configuration.ports.map { Array($0.name.utf8) })
         var offer = configuration.consoleOffer
-        if configuration.kernel == nil { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
+        if offersEveryRingForm { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
         let transport = factory.transport(device, offer)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
-                port: port, end: end, escapeKeys: port == 0 && configuration.escapeKeys,
+                port: port, end: end,
+                escapeKeys: port == 0 && configuration.escapeKeys && configuration.console == .stdio,
                 longestChain: transport.longestChain)
         }
         return try ConsoleSlot(

@@ -1,23 +1,30 @@
-// The values of the console's options.
+// The values of the options of the console, its ports and the serial port.
 
 import Virtio
 
 extension ConsoleTarget {
-    /// `stdio`, `null`, `pty`, `file=PATH` or `unix=PATH`.
-    public init?(_ text: Substring) {
-        let pair = text.split(separator: "=", maxSplits: 1)
-        switch (pair.first, pair.count == 2 ? String(pair[1]) : nil) {
-        case ("stdio", nil): self = .stdio
-        case ("null", nil): self = .null
-        case ("pty", nil): self = .pty
+    /// The forms of a target.
+    public static let forms = ["stdio", "null", "pty", "file=PATH", "unix=PATH"]
+
+    /// The target that `text` names, in one of `forms`.
+    init(_ text: String) throws(OptionError) {
+        self = Self(try OptionWord(text, Self.forms)) ?? .stdio
+    }
+
+    /// The target of a word that has one of `forms`; nil for another.
+    init?(_ word: OptionWord) {
+        switch (word.key, word.value) {
+        case ("stdio", _): self = .stdio
+        case ("pty", _): self = .pty
         case ("file", let path?): self = .file(path)
         case ("unix", let path?): self = .unix(path)
+        case ("null", _): self = .null
         default: return nil
         }
     }
 }
 
-/// What the console is connected to, and what it offers: `TARGET[,features=+NAME,-NAME]`.
+/// What the console is connected to, and what it offers: a target, and the words that every device has.
 public struct ConsoleOption: Sendable {
     public let target: ConsoleTarget
     public let offer: Machine.Configuration.Offer
@@ -25,26 +32,30 @@ public struct ConsoleOption: Sendable {
     /// Reads `text`.
     public init(_ text: String) throws(OptionError) {
         let option = try DeviceOption(text, of: .console)
-        guard let target = ConsoleTarget(option.value[...]) else {
-            throw OptionError("a console is connected to stdio, null, pty, file=PATH or unix=PATH")
-        }
-        if let part = option.parts.first { throw .unknown(part.key, of: .console) }
-        (self.target, offer) = (target, option.offer)
+        (target, offer) = (try ConsoleTarget(option.value), option.offer)
     }
 }
 
-/// A further port of the console: `TARGET[,name=NAME]`.
 extension Machine.Configuration.Port {
-    /// Reads `text`.
+    /// Reads `text`, a further port of the console: `TARGET[,name=NAME]`.
     public init(option text: String) throws(OptionError) {
-        let parts = text.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let target = ConsoleTarget(parts[0]) else {
-            throw OptionError("a port is connected to stdio, null, pty, file=PATH or unix=PATH")
+        let option = OptionWords(text)
+        let target = try ConsoleTarget(option.first)
+        let name = try option.others(["name=NAME"]).first?.value ?? ""
+        guard name.utf8.count <= Console.maximumNameLength else {
+            throw OptionError(
+                "name= takes at most \(Console.maximumNameLength) bytes, and this name has \(name.utf8.count)")
         }
-        let option = parts.count == 2 ? parts[1] : "name="
-        guard option.hasPrefix("name="), option.utf8.count <= "name=".count + Console.maximumNameLength else {
-            throw OptionError("behind the target stands name=NAME, of at most \(Console.maximumNameLength) bytes")
-        }
-        self.init(target, name: String(option.dropFirst("name=".count)))
+        self.init(target, name: name)
+    }
+}
+
+extension Machine.Configuration {
+    /// The forms of the serial port's option.
+    public static let serialForms = ["off"] + ConsoleTarget.forms
+
+    /// The host end of the serial port that `text` names, in one of `serialForms`; nil for no serial port.
+    public static func serialTarget(_ text: String) throws(OptionError) -> ConsoleTarget? {
+        try ConsoleTarget(OptionWords.single(text, serialForms))
     }
 }

@@ -9,8 +9,10 @@ import VirtioABI
 final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Indexed by port.
     private let streams: [ConsoleStream]
-    /// The output of port 0, whose size is read if it is a terminal.
+    /// The terminal of port 0.
     private let screen: Int32?
+    /// Input at a suspended console was reported to `context.onWaitingInput`. Only the device's thread uses it.
+    private var hasReportedInput = false
     private let onKey: @Sendable (EscapeKeys.Action) -> Void
 
     // Under the lock:
@@ -27,7 +29,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
         self.streams = streams
-        screen = streams[0].end.output
+        screen = streams[0].end.screen
         self.onKey = onKey
         unusedBatch = Batch(longestChain: transport.longestChain)
         try super.init(name: name, transport: transport, context: context)
@@ -49,6 +51,10 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Reads the terminal again, if this job is in its foreground, and tells the driver if the terminal's size changed.
     override func hostChanged() {
         workers[0].signal()
+        readSize()
+    }
+
+    private func readSize() {
         guard let size = ConsolePort.size(of: screen) else { return }
         resize(columns: size.columns, rows: size.rows)
     }
@@ -66,7 +72,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             drainEventFD(of: worker, by: worker)
             for stream in streams {
                 let (input, output) = ready[stream.port]
-                if input { stream.end.door == nil ? readInput(stream) : stream.end.admit() }
+                if input { stream.end.door == nil ? readInput(stream) : admit(stream) }
+                if input, stream.port == 0, stream.end.pseudoTerminal != nil { readSize() }
                 if output { writeSome(stream) }
                 reportOpenChange(stream)
             }
@@ -114,11 +121,11 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             for stream in streams {
                 let listens =
                     stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
-                    || wakesGuest && transport.shouldReportInput
+                    || transport.shouldReportInput && (wakesGuest || onWaitingInput != nil && !hasReportedInput)
                 let source = listens ? stream.end.source ?? -1 : -1
                 descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
                 guard !stream.output.isEmpty else { continue }
-                if stream.end.output == nil { dropped.insert(QueueSet(queue: stream.port)) }
+                if stream.end.output == nil, !stream.output.keepsNewest { dropped.insert(QueueSet(queue: stream.port)) }
                 descriptors[2 * stream.port + 2] = pollfd(
                     fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
             }
@@ -140,6 +147,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         return unsafe poll(&descriptor, 1, milliseconds) > 0
     }
 
+    /// Accepts the peer of a port. The first gets the output that was kept.
+    private func admit(_ stream: ConsoleStream) {
+        stream.end.admit()
+        guard stream.output.keepsNewest, !stream.end.awaitsFirstPeer else { return }
+        if let sentence = lock.locked({ stream.output.firstPeerConnected() }) { Log.say("\(name): \(sentence)") }
+    }
+
     /// Notifies the driver if the host end of a port was opened or closed.
     private func reportOpenChange(_ stream: ConsoleStream) {
         let isOpen = stream.port == 0 || stream.end.isOpen
@@ -155,9 +169,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func readInput(_ stream: ConsoleStream) {
         guard stream.keys != nil else {
             // The thread may have started polling before the device was suspended.
-            guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else {
-                return withTransport { apply(transport.inputPending()) }
-            }
+            guard lock.locked({ transport.inputRoom(port: stream.port) > 0 }) else { return reportInput() }
             let bytes = stream.end.read(ConsoleStream.chunk)
             return lock.locked { stream.backlog += bytes }
         }
@@ -165,9 +177,20 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
         let (bytes, actions) = stream.keys?.filter(stream.end.read(ConsoleStream.chunk)) ?? ([], [])
         withTransport {
             stream.backlog += bytes.prefix(max(0, ConsoleStream.chunk - stream.backlog.count))
-            if !stream.backlog.isEmpty { apply(transport.inputPending()) }
         }
+        if !bytes.isEmpty { reportInput() }
         actions.forEach(onKey)
+    }
+
+    /// Tells the model of input that a suspended device does not take, and once the machine, whose guest may have to be woken.
+    private func reportInput() {
+        let isSuspended = withTransport {
+            apply(transport.inputPending())
+            return transport.lifecycle.phase == .suspended
+        }
+        guard isSuspended, !hasReportedInput else { return }
+        hasReportedInput = true
+        onWaitingInput?(name)
     }
 
     /// Passes the backlog to the model if it has room, which it has not while suspended; with the lock held.
@@ -227,14 +250,15 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Writes some of the output; without the lock.
     private func writeSome(_ stream: ConsoleStream) {
-        let limit = stream.end.neverWaits ? ConsoleStream.outputRoom : ConsoleStream.chunk
-        let chunk = lock.locked { stream.output.prefix(limit) }
+        if stream.output.keepsNewest { return }
+        let limit = stream.end.neverWaits ? OutputBuffer.capacity : ConsoleStream.chunk
+        let chunk = lock.locked { stream.output.bytes.prefix(limit) }
         let written = stream.end.write(chunk)
-        lock.locked { stream.removeOutput(written) }
+        lock.locked { stream.output.remove(written) }
     }
 
     override func emergency(_ byte: UInt8) {
-        streams[0].append(byte)
+        streams[0].output.append(byte)
         wake(workers[0])
     }
 
@@ -300,7 +324,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func stream(_ port: Int) -> ConsoleStream? { streams.indices.contains(port) ? streams[port] : nil }
 
     /// Takes the pending output of `port`; nil if there is no such port.
-    override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.takeOutput() } }
+    override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.output.takeAll() } }
 
     override var portNames: [[UInt8]] { transport.portNames }
 

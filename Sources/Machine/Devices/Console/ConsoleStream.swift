@@ -7,8 +7,6 @@ import VirtioABI
 
 /// The buffers of a console port. The device's lock protects all but `end` and `keys`, which only the device's thread uses.
 final class ConsoleStream {
-    /// Bytes of the output buffer.
-    static let outputRoom = 64 << 10
     /// Most bytes of backlog that a test command may cause, beside the model's own buffer.
     static let inputRoom = 64 << 10
     /// Most bytes of one write that could block: a pipe that poll reports as writable takes so many.
@@ -20,7 +18,7 @@ final class ConsoleStream {
 
     /// Input that the model had no room for.
     var backlog: [UInt8] = []
-    private(set) var output: [UInt8] = []
+    var output: OutputBuffer
     /// Transmit requests, of which the first `current` are copied to `output`, and `copied` bytes of the next.
     var batch: Batch<Console.Request>
     private(set) var current = 0
@@ -34,7 +32,7 @@ final class ConsoleStream {
         keys = escapeKeys ? EscapeKeys() : nil
         batch = Batch(longestChain: longestChain)
         reportedOpen = port == 0
-        output.reserveCapacity(Self.outputRoom)
+        output = OutputBuffer(keepsNewest: end.awaitsFirstPeer)
     }
 
     /// Requests not completely copied to `output`.
@@ -63,28 +61,14 @@ final class ConsoleStream {
 
     /// Appends the bytes of `data` from `offset` on, as far as there is room. Returns their number.
     private func append(_ data: Segments, from offset: Int) -> Int {
-        let before = output.count
-        var skip = offset
+        var (skip, taken) = (offset, 0)
         data.forEach { buffer in
             let start = min(skip, buffer.count)
-            let count = min(buffer.count - start, Self.outputRoom - output.count)
-            unsafe output.append(contentsOf: UnsafeRawBufferPointer(start: buffer.base + start, count: count))
+            let count = unsafe output.append(
+                UnsafeRawBufferPointer(start: buffer.base + start, count: buffer.count - start))
             skip -= start
+            taken += count
         }
-        return output.count - before
-    }
-
-    /// Appends one byte, if there is room.
-    func append(_ byte: UInt8) {
-        if output.count < Self.outputRoom { output.append(byte) }
-    }
-
-    /// Removes the first `count` bytes of output, which were written.
-    func removeOutput(_ count: Int) { output.removeFirst(count) }
-
-    /// Takes all output.
-    func takeOutput() -> [UInt8] {
-        defer { output.removeAll(keepingCapacity: true) }
-        return output
+        return taken
     }
 }

@@ -18,15 +18,17 @@ extension Machine.Configuration {
         /// The host's random bytes.
         public init() {}
 
-        /// Reads `host` or `seed=N`, and the parts that every device has.
+        /// Reads `host` or `seed=N`, and the words that every device has.
         public init(option: String) throws(OptionError) {
             let option = try DeviceOption(option, of: .entropy)
-            if let part = option.parts.first { throw .unknown(part.key, of: .entropy) }
             offer = option.offer
-            guard option.value != "host" else { return }
-            guard option.value.hasPrefix("seed="), let seed = UInt64(option.value.dropFirst("seed=".count)) else {
-                throw OptionError(
-                    "\(option.value) is neither host nor seed=N; a KERNEL behind --rng is written --rng=host KERNEL")
+            let source: OptionWord
+            do throws(OptionError) { source = try OptionWord(option.value, ["host", "seed=N"]) } catch {
+                throw OptionError("\(error.description); a KERNEL behind --rng is written --rng=host KERNEL")
+            }
+            guard let text = source.value else { return }
+            guard let seed = UInt64(text) else {
+                throw OptionError("seed= takes a number from 0 to \(UInt64.max), not '\(text)'")
             }
             self.seed = seed
         }

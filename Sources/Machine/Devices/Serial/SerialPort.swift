@@ -1,38 +1,51 @@
-// The board's serial port, for a kernel's early output and for waking it: a 16550A that only transmits and has a ring indicator.
-// A thread writes the output from a buffer. While the buffer is full the transmitter reads as busy, so a slow host slows the guest
-// down and no byte is lost.
+// The board's serial port, a 16550A, for kernels that have no driver of the console, or none yet, and for waking one. A thread moves bytes
+// between the registers and the host end. Both directions have back-pressure: while the output buffer is full the transmitter reads as busy,
+// and while the receiver's FIFO is full input stays at the host; so no byte is lost.
 
 import Glibc
 import KVM
 
-/// A serial port whose output goes to the host.
+/// A serial port with its host end.
 final class SerialPort: @unchecked Sendable {
     /// The ports of COM1.
     static let ports: Range<UInt16> = 0x3f8..<0x400
     /// The interrupt of COM1, edge-triggered.
     static let gsi: UInt32 = 4
-    /// Bytes of the output buffer.
-    private static let capacity = 64 << 10
-    /// Most bytes of one write: a pipe that poll reports as writable takes so many without blocking.
+    /// Most bytes of one read or write: a pipe that poll reports as writable takes so many without blocking.
     private static let chunk = 4096
 
     private let lock = Lock()
     private let line: any InterruptLine
     private let end: ConsolePort
     private let eventFD: EventFD
+    private let onKey: @Sendable (EscapeKeys.Action) -> Void
     private var thread: Thread?
+    /// Only the thread uses them.
+    private var keys: EscapeKeys?
 
     // Under the lock:
     private var uart = UART()
-    private var output: [UInt8] = []
+    private var output: OutputBuffer
+    /// Input that the receiver had no room for.
+    private var backlog: [UInt8] = []
+    /// The thread does not listen for input, because the receiver has no room.
+    private var isInputPaused = false
     private var stopping = false
+    /// The level of the interrupt line.
+    private var level = false
 
-    /// Makes a port that writes to `end`.
-    init(_ end: ConsolePort, line: any InterruptLine) throws(MachineError) {
+    /// Makes a port with the host end `end`. With `escapeKeys` its input is searched for the escape key, whose actions are passed to
+    /// `onKey`.
+    init(
+        _ end: ConsolePort, line: any InterruptLine, escapeKeys: Bool,
+        onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+    ) throws(MachineError) {
         self.end = end
         self.line = line
+        self.onKey = onKey
+        keys = escapeKeys ? EscapeKeys() : nil
+        output = OutputBuffer(keepsNewest: end.awaitsFirstPeer)
         do throws(KVMError) { eventFD = try EventFD() } catch { throw .kvm(error) }
-        output.reserveCapacity(Self.capacity)
     }
 
     func start() throws(MachineError) {
@@ -48,39 +61,59 @@ final class SerialPort: @unchecked Sendable {
         end.shut()
     }
 
+    /// Reads a terminal again, if this job is in its foreground.
+    func hostChanged() { eventFD.signal() }
+
     // MARK: The guest
 
     /// The guest reads the register at `port`.
     func read(_ port: UInt16) -> UInt8 {
-        lock.locked {
-            defer { line.set(uart.interrupts) }
-            return uart.read(port - Self.ports.lowerBound)
-        }
+        let (value, wakes) = access { uart in uart.read(port - Self.ports.lowerBound) }
+        if wakes { eventFD.signal() }
+        return value
     }
 
     /// The guest writes the register at `port`.
     func write(_ port: UInt16, _ value: UInt8) {
-        let wakes = lock.locked {
-            // A new cause needs a new edge.
-            line.set(false)
-            defer { line.set(uart.interrupts) }
-            guard case .transmit(let byte) = uart.write(port - Self.ports.lowerBound, value),
-                output.count < Self.capacity
-            else { return false }
+        let (_, wakes) = access { uart in
+            guard case .transmit(let byte) = uart.write(port - Self.ports.lowerBound, value) else { return }
             output.append(byte)
-            uart.setRoom(output.count < Self.capacity)
-            return output.count == 1
+            uart.setRoom(output.hasRoom)
         }
         if wakes { eventFD.signal() }
     }
 
     /// Signals a ring-indicator change, which wakes a system that enabled that interrupt.
-    func ring() {
+    func ring() { _ = access { uart in uart.ring() } }
+
+    /// Whether a ring-indicator change interrupts the guest: it has enabled that.
+    var canWake: Bool { lock.locked { uart.interruptsOnRing } }
+
+    /// Does `body`, passes input on, and sets the interrupt line; true if the thread has new work then.
+    private func access<Result>(_ body: (inout UART) -> Result) -> (Result, wakes: Bool) {
         lock.locked {
-            line.set(false)
-            uart.ring()
-            line.set(uart.interrupts)
+            let (wasEmpty, cause) = (output.isEmpty, uart.cause)
+            let result = body(&uart)
+            // Another cause needs another edge.
+            if uart.cause != cause { setLine(false) }
+            deliverInput()
+            setLine(uart.cause != nil)
+            return (result, wasEmpty && !output.isEmpty || isInputPaused && uart.inputRoom > 0)
         }
+    }
+
+    private func setLine(_ new: Bool) {
+        guard new != level else { return }
+        level = new
+        line.set(new)
+    }
+
+    /// Gives the receiver as much of the backlog as it has room for; with the lock held.
+    private func deliverInput() {
+        let count = min(uart.inputRoom, backlog.count)
+        guard count > 0 else { return }
+        uart.receive(backlog[..<count])
+        backlog.removeFirst(count)
     }
 
     // MARK: The thread
@@ -88,31 +121,51 @@ final class SerialPort: @unchecked Sendable {
     private func serve() {
         var deadline: Instant?
         while true {
-            let (next, ends) = lock.locked { (output.prefix(Self.chunk), stopping) }
+            let (next, listens, ends) = lock.locked {
+                let hasRoom = backlog.isEmpty && uart.inputRoom > 0
+                isInputPaused = !hasRoom
+                return (output.keepsNewest ? [] : output.bytes.prefix(Self.chunk), hasRoom || keys != nil, stopping)
+            }
             if ends {
                 deadline = deadline ?? Instant.now.advanced(by: .seconds(1))
                 if next.isEmpty || deadline?.millisecondsLeft == 0 { return }
             }
-            var ready: [2 of pollfd] = [
+            var ready: [3 of pollfd] = [
                 pollfd(fd: ends ? -1 : eventFD.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: listens && !ends ? end.source ?? -1 : -1, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: next.isEmpty ? -1 : end.output ?? -1, events: Int16(POLLOUT), revents: 0),
             ]
             // Output without a host end is dropped at once.
             let isGone = !next.isEmpty && end.output == nil
             var span = ready.mutableSpan
             unsafe span.withUnsafeMutableBufferPointer {
-                _ = unsafe poll($0.baseAddress, 2, isGone ? 0 : deadline?.millisecondsLeft ?? -1)
+                _ = unsafe poll($0.baseAddress, 3, isGone ? 0 : deadline?.millisecondsLeft ?? -1)
             }
             eventFD.take()
-            if ready[1].revents != 0 || isGone { removeWritten(end.write(next)) }
+            if ready[1].revents != 0 { end.door == nil ? readInput() : admit() }
+            if ready[2].revents != 0 || isGone { removeWritten(end.write(next)) }
         }
     }
 
     private func removeWritten(_ count: Int) {
-        lock.locked {
-            output.removeFirst(count)
-            uart.setRoom(output.count < Self.capacity)
-            line.set(uart.interrupts)
+        _ = access { uart in
+            output.remove(count)
+            uart.setRoom(output.hasRoom)
         }
+    }
+
+    private func readInput() {
+        let bytes = end.read(Self.chunk)
+        // Keys are read even if the guest takes none: an escape key may stop the machine.
+        let (input, actions) = keys?.filter(bytes) ?? (bytes, [])
+        _ = access { _ in backlog += input.prefix(Self.chunk - backlog.count) }
+        actions.forEach(onKey)
+    }
+
+    /// Accepts a peer. The first gets the output that was kept.
+    private func admit() {
+        end.admit()
+        guard output.keepsNewest, !end.awaitsFirstPeer else { return }
+        if let sentence = lock.locked({ output.firstPeerConnected() }) { Log.say("the serial port: \(sentence)") }
     }
 }

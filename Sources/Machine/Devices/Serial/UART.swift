@@ -1,4 +1,4 @@
-// The registers of a 16550A serial port that transmits a byte in no time. Sans-I/O: no thread, no file.
+// The registers of a 16550A serial port that transmits a byte in no time, and takes input when it has room. Sans-I/O: no thread, no file.
 // National Semiconductor PC16550D data sheet.
 
 /// A 16550A. Register offsets are 0 to 7.
@@ -10,7 +10,10 @@ struct UART: Sendable {
         case transmit(UInt8)
     }
 
-    private static let receiveDepth = 16
+    /// Bytes of the receiver's FIFO. Without it there is one.
+    private static let depth = 16
+    /// The fill at which the FIFO interrupts, by the upper two bits of its control register.
+    private static let triggers = [1, 4, 8, 14]
 
     // Register bits by their names in the data sheet.
     private enum Line { static let dataReady: UInt8 = 1, overrun: UInt8 = 2, empty: UInt8 = 0x60 }
@@ -27,6 +30,7 @@ struct UART: Sendable {
 
     private var interruptEnable: UInt8 = 0
     private var hasFIFO = false
+    private var trigger = 1
     private var lineControl: UInt8 = 0
     private var modemControl: UInt8 = 0
     private var scratch: UInt8 = 0
@@ -39,22 +43,30 @@ struct UART: Sendable {
     private var ringChangePending = false
 
     /// The interrupt with the highest priority, as IIR encodes it; nil if none is pending.
-    private var cause: UInt8? {
+    var cause: UInt8? {
         if interruptEnable & Enable.lineStatus != 0, hasOverrun { return 6 }
-        if interruptEnable & Enable.received != 0, !received.isEmpty { return 4 }
+        // Below the trigger it is the interrupt of the time for which nothing came: our bytes come at once, and then no more.
+        if interruptEnable & Enable.received != 0, !received.isEmpty { return received.count >= trigger ? 4 : 0xc }
         if interruptEnable & Enable.transmitEmpty != 0, emptyInterruptPending { return 2 }
         if interruptEnable & Enable.modemStatus != 0, ringChangePending { return 0 }
         return nil
     }
 
-    /// The level of the interrupt output.
-    var interrupts: Bool { cause != nil }
+    /// Whether a ring-indicator change raises the interrupt output.
+    var interruptsOnRing: Bool { interruptEnable & Enable.modemStatus != 0 }
 
     /// Sets whether a byte can be transmitted.
     mutating func setRoom(_ room: Bool) {
         if room && !hasRoom { emptyInterruptPending = true }
         hasRoom = room
     }
+
+    /// How many bytes of input can be received now. In loopback there is none.
+    var inputRoom: Int { isLoopback ? 0 : room }
+    private var room: Int { (hasFIFO ? Self.depth : 1) - received.count }
+
+    /// Receives input, at most `inputRoom` bytes.
+    mutating func receive(_ bytes: ArraySlice<UInt8>) { received += bytes }
 
     /// Pulses the ring indicator.
     mutating func ring() { ringChangePending = true }
@@ -90,8 +102,10 @@ struct UART: Sendable {
             if value & ~interruptEnable & Enable.transmitEmpty != 0 && hasRoom { emptyInterruptPending = true }
             interruptEnable = value & 0xf
         case 2:
+            // A change of the mode clears the FIFO, as its own bit does.
+            if value & 2 != 0 || hasFIFO != (value & 1 != 0) { received.removeAll() }
             hasFIFO = value & 1 != 0
-            if value & 2 != 0 { received.removeAll() }
+            trigger = hasFIFO ? Self.triggers[Int(value >> 6)] : 1
         case 3: lineControl = value
         case 4: modemControl = value & 0x1f
         case 7: scratch = value
@@ -101,10 +115,11 @@ struct UART: Sendable {
     }
 
     private var latchesDivisor: Bool { lineControl & Self.divisorLatch != 0 }
+    private var isLoopback: Bool { modemControl & Self.loopback != 0 }
 
     /// DCD, DSR and CTS are always set; in loopback the inputs are the port's own outputs.
     private var modemStatus: UInt8 {
-        guard modemControl & Self.loopback != 0 else { return 0xb0 }
+        guard isLoopback else { return 0xb0 }
         // DTR, RTS, OUT1, OUT2 are looped back to DSR, CTS, RI, DCD.
         let outputs = modemControl
         return (outputs & 1) << 5 | (outputs & 2) << 3 | (outputs & 4) << 4 | (outputs & 8) << 4
@@ -113,8 +128,8 @@ struct UART: Sendable {
     /// Transmits a byte, which is complete at once.
     private mutating func send(_ byte: UInt8) -> Effect {
         emptyInterruptPending = hasRoom
-        guard modemControl & Self.loopback != 0 else { return .transmit(byte) }
-        if received.count < Self.receiveDepth { received.append(byte) } else { hasOverrun = true }
+        guard isLoopback else { return .transmit(byte) }
+        if room > 0 { received.append(byte) } else { hasOverrun = true }
         return .none
     }
 }

@@ -1,40 +1,4 @@
-#!/bin/sh
-# Runs in the nested host: boots Linux under vmm in many ways. /dev/vda is the root disk, /dev/vdb the kernels and initial RAM disks.
-cd /payload || exit 1
-mkdir -p /kernels
-for module in modules/*; do insmod "$module"; done
-mount -t ext4 -o ro /dev/vdb /kernels
-failed=0
-limit=100s
-
-# boot NAME CODE [ARGUMENT...]: runs vmm with a kernel, for at most $limit; it has to end with CODE. The console's output goes to
-# /tmp/NAME, vmm's messages to /tmp/NAME.err. Lines "ok" and "not ok" of the guest are shown.
-boot() {
-    name=$1 wanted=$2
-    shift 2
-    start=$(cut -d. -f1 /proc/uptime)
-    ./vmm run -v --timeout "$limit" "$@" > "/tmp/$name" 2> "/tmp/$name.err" < "${input:-/dev/null}"
-    code=$?
-    tr -d '\r' < "/tmp/$name" | grep -aE '^(ok|not ok|# )' | sed "s/ - / - $name: /"
-    [ $code = "$wanted" ] && echo "ok - $name: exit code $wanted" || fail "$name" "exit code $code, not $wanted"
-    # No driver of Linux breaks a clause, and none is reported.
-    grep -q "drivers broke 0 of" "/tmp/$name.err" && echo "ok - $name: no driver broke a clause" ||
-        fail "$name" "$(grep -E "the driver broke|drivers broke" "/tmp/$name.err")"
-    echo "# $name: $(($(cut -d. -f1 /proc/uptime) - start)) s; $(grep -o "[0-9]* were put to the test" "/tmp/$name.err")"
-}
-fail() {
-    echo "not ok - $1: $2"
-    tr -d '\r' < "/tmp/$1" | tail -n 30 | sed 's/^/#   guest: /'
-    sed 's/^/#   vmm: /' "/tmp/$1.err"
-}
-# says NAME WHAT PATTERN: vmm's messages of that boot have the pattern.
-says() { grep -qE "$3" "/tmp/$1.err" && echo "ok - $1: $2" || fail "$1" "$2 (vmm should say \"$3\")"; }
-# shows NAME WHAT PATTERN: the console's output of that boot has the pattern.
-shows() { grep -aqE "$3" "/tmp/$1" && echo "ok - $1: $2" || fail "$1" "$2 (the guest should say \"$3\")"; }
-
-flags="nokaslr mitigations=off tsc=reliable no_timer_check random.trust_cpu=on panic=-1"
-cloud="/kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,id=root"
-hvc="console=hvc0 quiet $flags"
+# Runs in the nested host, from host.sh: devices, ways into a kernel, and ways to end.
 
 # The devices, the console in both directions, two processors.
 echo "this disk is only to be read" > /tmp/readonly
@@ -72,6 +36,30 @@ boot verbose 0 $cloud --serial file=/tmp/verbose.serial -a "console=ttyS0 consol
 grep -aq "Linux version" /tmp/verbose.serial && grep -aq "Power down" /tmp/verbose.serial &&
     echo "ok - verbose: the serial port has it all" || fail verbose "no output on the serial port"
 shows verbose "the console has what came after it" "EXT4-fs .vda.: mounted"
+# keys NAME PATTERN LINE...: types each LINE when the output of that boot has its PATTERN.
+keys() {
+    name=$1
+    shift
+    rm -f /tmp/keys
+    mkfifo /tmp/keys
+    {
+        exec 3> /tmp/keys
+        while [ $# -gt 0 ]; do
+            until grep -aqE "$1" "/tmp/$name" 2> /dev/null; do usleep 100000; done
+            echo "$2" >&3
+            shift 2
+        done
+    } &
+    input=/tmp/keys
+}
+# A login by COM1, which has a clock that tells the date, and no other console.
+com1="--serial stdio --console null"
+for kernel in cloud generic; do
+    keys "com1-$kernel" "login: " root "Enter .help." 'echo "logged in at $(tty), $(date +%Y)"' "logged in at /dev" exit
+    boot "com1-$kernel" 0 "/kernels/$kernel" -i "/kernels/$kernel.cpio" -m 256M -d /dev/vda $com1 -a "console=ttyS0 quiet $flags test=login"
+    input=
+    shows "com1-$kernel" "a login at the serial port" "logged in at /dev/ttyS0, $(date +%Y)"
+done
 boot generic 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 shows generic "it ran" "end of messages"
 boot generic-verbose 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "console=hvc0 $flags test=messages"
@@ -80,14 +68,12 @@ shows generic-verbose "it ran" "end of messages"
 boot memory 0 /kernels/cloud -i /kernels/cloud.cpio -m 5G -d /dev/vda -a "$hvc test=moreMemory"
 boot readonly 0 /kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,ro -a "$hvc rootmode=ro,noload test=readOnlyRoot"
 
-# Suspension.
-. ./suspend-tests.sh
-
 # Load.
 boot fio 0 /kernels/cloud -i /kernels/cloud.cpio -m 512M -c 4 -d /dev/vda,queues=4 -a "$hvc test=load"
 
 # Ways to end.
-boot panic 32 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
+boot panic 34 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
+says panic "pvpanic reports it" "the guest panicked"
 shows panic "its last words" "Kernel panic - not syncing"
 boot triple-fault 33 $cloud -a "$hvc reboot=t rootmode=ro test=messages end=reboot"
 says triple-fault "the registers are lost under kvm_amd" "the guest's registers at the fault are lost: .*kvm_amd"
@@ -99,5 +85,3 @@ says lost "output is lost where there is no serial port" "serial port, which is 
 ./vmm run --timeout 8s $cloud -a "$hvc rootmode=ro test=hang" > /tmp/hang 2> /tmp/hang.err < /dev/null
 [ $? = 124 ] && echo "ok - hang: exit code 124" || fail hang "its exit code"
 says hang "where it is" "vcpu0 is running at rip"
-umount /kernels
-exit $failed

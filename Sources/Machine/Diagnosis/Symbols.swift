@@ -1,0 +1,144 @@
+// The symbols of a kernel, which give an address in a report a name. Read when a report first needs them; a kernel without a symbol table
+// has none. System V gABI, chapter 4.
+
+/// The functions of a kernel.
+final class Symbols: @unchecked Sendable {
+    private struct Symbol {
+        let address: UInt64
+        let size: UInt64
+        /// Offset of its name in `names`.
+        let name: Int
+    }
+
+    /// Most bytes of a symbol or string table that are read.
+    private static let limit: UInt64 = 256 << 20
+
+    private let lock = Lock()
+    private let source: ImageSource?
+
+    // Under the lock:
+    private var isRead = false
+    /// By ascending address.
+    private var symbols: [Symbol] = []
+    private var names: [UInt8] = []
+
+    /// The symbols of the ELF file `source`, if it is one.
+    init(_ source: ImageSource?) { self.source = source }
+
+    /// `<name+0x1b>` for an address in a symbol; nil if it is in none. A return address may be behind the last instruction of its caller.
+    func place(of address: UInt64, isReturn: Bool = false) -> String? {
+        let instruction = isReturn ? address &- 1 : address
+        return find(instruction).map { symbol, name in "<\(name)+0x\(hex(address &- symbol, digits: 1))>" }
+    }
+
+    /// The address and the name of the symbol that an address is in.
+    private func find(_ address: UInt64) -> (address: UInt64, name: String)? {
+        lock.locked {
+            if !isRead { read() }
+            // The last symbol at or before the address.
+            var (low, high) = (0, symbols.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if symbols[middle].address <= address { low = middle + 1 } else { high = middle }
+            }
+            guard low > 0 else { return nil }
+            let symbol = symbols[low - 1]
+            let offset = address - symbol.address
+            // Assembly often states no size; then a symbol ends where the next begins, and the last after a page.
+            let end = symbol.size > 0 ? symbol.size : low < symbols.count ? .max : 4096
+            guard offset < end else { return nil }
+            return (symbol.address, String(decoding: names[symbol.name...].prefix { $0 != 0 }, as: UTF8.self))
+        }
+    }
+
+    /// A line for each return address, up to the first without a name; each begins with a new line.
+    func callers(_ frames: [UInt64]) -> String {
+        var lines = ""
+        for frame in frames {
+            guard let place = place(of: frame, isReturn: true) else { break }
+            lines += "\n  called from \(hex(frame, digits: 16)) \(place)"
+        }
+        return lines
+    }
+
+    private func read() {
+        isRead = true
+        guard let source, let image = try? Image(source), let start = try? image.bytes(at: 0, count: 64),
+            start.starts(with: ELF.magic), start[5] == 1
+        else { return }
+        let sections = start[4] == 2 ? Self.sections64 : Self.sections32
+        guard let tables = try? sections.tables(image, start) else { return }
+        names = tables.names
+        symbols = sections.symbols(tables.symbols, names: names.count).sorted { $0.address < $1.address }
+    }
+
+    /// Where a class of ELF has what a symbol table needs. Offsets are in bytes; addresses are `word` bytes wide.
+    private struct Layout {
+        let word: Int
+        /// e_shoff; e_shentsize, e_shnum.
+        let tableOffset: Int
+        let entrySize: Int
+        let entryCount: Int
+        /// sh_offset, sh_size, sh_link.
+        let offset: Int
+        let size: Int
+        let link: Int
+        /// The size of a symbol, and in it st_value, st_size, st_info, st_shndx.
+        let symbol: Int
+        let value: Int
+        let length: Int
+        let info: Int
+        let section: Int
+
+        /// The contents of the symbol table and of its names; nil if there are none.
+        func tables(
+            _ image: borrowing Image, _ header: [UInt8]
+        ) throws(LoaderError) -> (symbols: [UInt8], names: [UInt8])? {
+            let entry = Int(header.integer(at: entrySize, bytes: 2))
+            let count = Int(header.integer(at: entryCount, bytes: 2))
+            guard entry >= link + 4 else { return nil }
+            let table = try image.bytes(at: header.integer(at: tableOffset, bytes: word), count: entry * count)
+            func content(_ number: Int) throws(LoaderError) -> [UInt8]? {
+                let length = table.integer(at: number * entry + size, bytes: word)
+                guard length <= Symbols.limit else { return nil }
+                return try image.bytes(at: table.integer(at: number * entry + offset, bytes: word), count: Int(length))
+            }
+            // SHT_SYMTAB is 2.
+            for number in 0..<count where table.integer(at: number * entry + 4, bytes: 4) == 2 {
+                let strings = Int(table.integer(at: number * entry + link, bytes: 4))
+                guard strings < count, let symbols = try content(number), let names = try content(strings) else {
+                    return nil
+                }
+                return (symbols, names)
+            }
+            return nil
+        }
+
+        /// The functions, and labels without a type, that a table defines.
+        func symbols(_ table: [UInt8], names: Int) -> [Symbol] {
+            var found: [Symbol] = []
+            for start in stride(from: 0, to: table.count - symbol + 1, by: symbol) {
+                let name = Int(table.integer(at: start, bytes: 4))
+                guard table[start + info] & 0xf == 2 || table[start + info] & 0xf == 0,
+                    table.integer(at: start + section, bytes: 2) != 0, name > 0, name < names
+                else { continue }
+                found.append(
+                    Symbol(
+                        address: table.integer(at: start + value, bytes: word),
+                        size: table.integer(at: start + length, bytes: word), name: name))
+            }
+            return found
+        }
+    }
+
+    private static let sections32 = Layout(
+        word: 4, tableOffset: 32, entrySize: 46, entryCount: 48, offset: 16, size: 20, link: 24,
+        symbol: 16, value: 4, length: 8, info: 12, section: 14)
+    private static let sections64 = Layout(
+        word: 8, tableOffset: 40, entrySize: 58, entryCount: 60, offset: 24, size: 32, link: 40,
+        symbol: 24, value: 8, length: 16, info: 4, section: 6)
+}
+
+extension Symbols: Equatable {
+    static func == (one: Symbols, other: Symbols) -> Bool { one === other }
+}
