@@ -16,10 +16,10 @@ import tempfile
 
 # Instructions of a request, the driver's included, with the conformance checks and without.
 LIMITS = {
-    "": (1400, 1110),
-    "indirect": (1600, 1240),
-    "packed": (1600, 1410),
-    "packed indirect": (1760, 1450),
+    "": (1420, 1150),
+    "indirect": (1585, 1235),
+    "packed": (1625, 1460),
+    "packed indirect": (1745, 1450),
 }
 ALLOCATORS = "malloc calloc realloc free memalign posix_memalign aligned_alloc".split()
 

@@ -20,6 +20,7 @@ struct ChainBuilder {
     var indirectTable: GuestBuffer?
 
     /// Starts a chain whose buffers are stored in `segments`.
+    @inline(always)
     init(_ rules: ChainRulesPointer, _ segments: borrowing SegmentStorage) {
         self.rules = rules
         let checks = rules.value.checksDriver

@@ -78,7 +78,7 @@ struct RingAreas {
         guard value.indirect else { throw .indirectNotNegotiated }
         guard !flags.contains(.next) else { throw .indirectMisplaced }
         guard length > 0, length % UInt32(SplitRing.descriptorSize) == 0 else { throw .badIndirectTable }
-        guard let buffer = value.memory.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
+        guard let buffer = resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
         return buffer
     }
 

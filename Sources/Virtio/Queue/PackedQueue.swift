@@ -132,6 +132,7 @@ import VirtioABI
     // MARK: Used descriptors
 
     /// Writes one used descriptor for the whole chain, and skips the chain's other descriptors (2.8.6).
+    @inline(always)
     func put(_ id: UInt16, slots: UInt16, written: UsedLength, at position: inout RingPosition) {
         let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee

@@ -141,6 +141,7 @@ import VirtioABI
     // MARK: Used ring
 
     /// Writes the used entry of a chain, with `written` bytes from the start of its writable part (2.7.8).
+    @inline(always)
     func put(_ head: UInt16, written: UInt32, at position: inout RingPosition) {
         let slot = UInt64(position.count & (size &- 1))
         let entry = unsafe deviceArea + Int(SplitRing.ring + SplitRing.usedEntrySize * slot)

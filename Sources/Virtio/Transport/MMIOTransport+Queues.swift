@@ -189,6 +189,7 @@ extension MMIOTransport where Device: ~Copyable {
         put(chain.id, slots: chain.slots, written: written, queue: index)
     }
 
+    @inline(always)
     private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
         queues[index].live?.value.put(id, slots: slots, written: written)
         memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
