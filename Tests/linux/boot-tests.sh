@@ -69,7 +69,9 @@ boot memory 0 /kernels/cloud -i /kernels/cloud.cpio -m 5G -d /dev/vda -a "$hvc t
 boot readonly 0 /kernels/cloud -i /kernels/cloud.cpio -m 256M -d /dev/vda,ro -a "$hvc rootmode=ro,noload test=readOnlyRoot"
 
 # Load.
+limit=300s
 boot fio 0 /kernels/cloud -i /kernels/cloud.cpio -m 512M -c 4 -d /dev/vda,queues=4 -a "$hvc test=load"
+limit=100s
 
 # Ways to end.
 boot panic 34 $cloud -a "console=hvc0 $flags rootmode=ro test=panic"
