@@ -74,7 +74,7 @@ struct BootProtocolTests {
         #expect(refusal(Array(bzImage([0xf4]).prefix(0x210))) == .truncated(name: "k"))
         #expect(refusal(bzImage([])) == .truncated(name: "k"))
         #expect(refusal(Executable.kernel([0xf4], is64Bit: false).bytes, as: .elf64) == .not64Bit(name: "k"))
-        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
+        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k", is64Bit: true))
         #expect(LoaderError.notELF(name: "k").description.contains("HdrS at 0x202"))
     }
 
@@ -119,7 +119,7 @@ struct BootProtocolTests {
         let ram = try RAM(size: 5 << 30)
         let loader = try Loader(kernel: .bytes(bzImage([0xf4, 0x90]), name: "k"))
         let state = try loader.load(
-            into: ram, commandLine: "quiet", initrd: .bytes([1, 2, 3], name: "initrd"), acpi: [7])
+            into: ram, commandLine: "quiet", modules: [.bytes([1, 2, 3], name: "initrd")], acpi: [7])
         #expect(state == .linux64(entry: 0x20_0200, parameters: 0x6000))
         func field(_ offset: UInt64, _ bytes: Int) -> UInt64? {
             ram.read(at: 0x6000 + offset, count: bytes)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }

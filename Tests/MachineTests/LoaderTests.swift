@@ -12,7 +12,7 @@ private func loaded(
     let ram = try RAM(size: memory)
     let loader = try Loader(kernel: .bytes(kernel.bytes, name: "kernel"))
     let state = try loader.load(
-        into: ram, commandLine: commandLine, initrd: initrd.map { .bytes($0, name: "initrd") }, acpi: acpi)
+        into: ram, commandLine: commandLine, modules: initrd.map { [.bytes($0, name: "initrd")] } ?? [], acpi: acpi)
     return (ram, state)
 }
 
@@ -184,7 +184,7 @@ struct LoaderErrorTests {
         file.write(kernel)
         let loader = try Loader(kernel: .path(file.path))
         let ram = try RAM(size: 2 << 20)
-        _ = try loader.load(into: ram, commandLine: "", initrd: .path(file.path))
+        _ = try loader.load(into: ram, commandLine: "", modules: [.path(file.path)])
         #expect(ram.read(at: 0x10_0000, count: 3) == [1, 2, 3])
         #expect(ram.read(at: (2 << 20) - 4096, count: kernel.count) == kernel)
         // The file shrinks after its headers were read and before it is loaded.
@@ -212,7 +212,7 @@ struct LoaderErrorTests {
         let useless = [
             Executable.note("Xen\0", 17, [0, 0, 0x10, 0]), Executable.note("xen\0", 18, [0, 0, 0x10, 0]),
         ]
-        let none = LoaderError.noPVHNote(name: "k", is64Bit: true, multiboot: nil)
+        let none = LoaderError.noPVHNote(name: "k", is64Bit: true)
         for note in useless {
             kernel.segments[1].bytes = note
             #expect(Self.refusal(kernel) == none)
@@ -248,7 +248,7 @@ struct LoaderErrorTests {
             var kernel = Executable(segments: [.init(address: 0x10_0000, bytes: code)])
             #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: number))
             kernel.segments[0].bytes[4] ^= 1
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
+            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true))
         }
     }
 
