@@ -239,23 +239,10 @@ struct LoaderErrorTests {
         }
     }
 
-    @Test func multibootHeadersAreNamed() {
-        let one: [UInt32] = [0x1bad_b002, 3, 0 &- 0x1bad_b002 &- 3]
-        let two: [UInt32] = [0xe852_50d6, 0, 16, 0 &- 0xe852_50d6 &- 16]
-        for (number, header) in [(1, one), (2, two)] {
-            // The code stands 120 bytes behind the file's start, a multiple of 8.
-            let code = header.flatMap { Executable.number(UInt64($0), 4) }
-            var kernel = Executable(segments: [.init(address: 0x10_0000, bytes: code)])
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: number))
-            kernel.segments[0].bytes[4] ^= 1
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true))
-        }
-    }
-
     @Test func otherFormatsAreNamed() {
         for (start, format) in [
             ([0x1f, 0x8b, 8], "a gzip file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"),
-            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"), ([0x02, 0x21, 0x4c, 0x18], "an lz4 file"),
             (Array("MZ".utf8), "a PE file"), ([0x51, 0x46, 0x49, 0xfb], "a qcow2 image"),
         ] as [([UInt8], String)] {
             let text = Self.refusal(start + [UInt8](repeating: 0, count: 600))?.description
