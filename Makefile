@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -73,6 +73,10 @@ embedding: ## the device model in a host that is not vmm
 	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
 	$(BUILD)/embedding/debug/embedding
 
+chain: ## a request's instructions in such a host: no call of the Swift runtime, no allocation
+	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
+	Tests/bench/chain.py $(BUILD)/embedding/release/chain
+
 grid: build ## the guest's whole suite for a grid of ring features and queue sizes
 	Tests/grid/run.sh $(BUILD)/debug/vmm
 
@@ -115,7 +119,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build pure embedding test test-moved test-cli test-terminal test-qtest test-docs test-faults stress-burst grid cross-check \
+CHECKS := lint build pure embedding chain test test-moved test-cli test-terminal test-qtest test-docs test-faults stress-burst grid cross-check \
 	fuzz-replay fuzz-burst bench-smoke test-nested test-linux
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests

@@ -29,6 +29,7 @@ iasl acpica-tools
 lz4 lz4
 mke2fs e2fsprogs
 strace strace
+valgrind valgrind
 /usr/lib/x86_64-linux-gnu/libcurl.so.4 libcurl4
 /lib/x86_64-linux-gnu/libncurses.so.6 libncurses6
 /usr/lib/x86_64-linux-gnu/libsqlite3.so.0 libsqlite3-0

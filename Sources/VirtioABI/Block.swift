@@ -2,20 +2,20 @@
 
 /// Feature bits of the block device (5.2.3).
 public enum BlockFeature {
-    public static let sizeMax = Features(bit: 1)
-    public static let segmentMax = Features(bit: 2)
-    public static let geometry = Features(bit: 4)
-    public static let readOnly = Features(bit: 5)
-    public static let blockSize = Features(bit: 6)
-    public static let flush = Features(bit: 9)
-    public static let topology = Features(bit: 10)
-    public static let configWCE = Features(bit: 11)
-    public static let multiqueue = Features(bit: 12)
-    public static let discard = Features(bit: 13)
-    public static let writeZeroes = Features(bit: 14)
-    public static let lifetime = Features(bit: 15)
-    public static let secureErase = Features(bit: 16)
-    public static let zoned = Features(bit: 17)
+    public static var sizeMax: Features { Features(bit: 1) }
+    public static var segmentMax: Features { Features(bit: 2) }
+    public static var geometry: Features { Features(bit: 4) }
+    public static var readOnly: Features { Features(bit: 5) }
+    public static var blockSize: Features { Features(bit: 6) }
+    public static var flush: Features { Features(bit: 9) }
+    public static var topology: Features { Features(bit: 10) }
+    public static var configWCE: Features { Features(bit: 11) }
+    public static var multiqueue: Features { Features(bit: 12) }
+    public static var discard: Features { Features(bit: 13) }
+    public static var writeZeroes: Features { Features(bit: 14) }
+    public static var lifetime: Features { Features(bit: 15) }
+    public static var secureErase: Features { Features(bit: 16) }
+    public static var zoned: Features { Features(bit: 17) }
 }
 
 /// A block request in guest memory: 16 readable bytes, data, one writable status byte (5.2.6).

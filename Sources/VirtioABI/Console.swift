@@ -2,9 +2,9 @@
 
 /// Feature bits of the console device (5.3.3).
 public enum ConsoleFeature {
-    public static let size = Features(bit: 0)
-    public static let multiport = Features(bit: 1)
-    public static let emergencyWrite = Features(bit: 2)
+    public static var size: Features { Features(bit: 0) }
+    public static var multiport: Features { Features(bit: 1) }
+    public static var emergencyWrite: Features { Features(bit: 2) }
 }
 
 /// Offsets in the console's configuration space (5.3.4).

@@ -5,17 +5,17 @@ public struct DeviceStatus: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    public static let acknowledge = DeviceStatus(rawValue: 1)
-    public static let driver = DeviceStatus(rawValue: 2)
-    public static let driverOK = DeviceStatus(rawValue: 4)
-    public static let featuresOK = DeviceStatus(rawValue: 8)
+    public static var acknowledge: DeviceStatus { DeviceStatus(rawValue: 1) }
+    public static var driver: DeviceStatus { DeviceStatus(rawValue: 2) }
+    public static var driverOK: DeviceStatus { DeviceStatus(rawValue: 4) }
+    public static var featuresOK: DeviceStatus { DeviceStatus(rawValue: 8) }
     /// The 2024 draft: set while suspended. VIRTIO 1.4: set while suspended, and then `driverOK` is clear.
-    public static let suspend = DeviceStatus(rawValue: 16)
-    public static let needsReset = DeviceStatus(rawValue: 64)
-    public static let failed = DeviceStatus(rawValue: 128)
+    public static var suspend: DeviceStatus { DeviceStatus(rawValue: 16) }
+    public static var needsReset: DeviceStatus { DeviceStatus(rawValue: 64) }
+    public static var failed: DeviceStatus { DeviceStatus(rawValue: 128) }
 
     /// Status of a running device: 0x0f.
-    public static let running: DeviceStatus = [.acknowledge, .driver, .featuresOK, .driverOK]
+    public static var running: DeviceStatus { [.acknowledge, .driver, .featuresOK, .driverOK] }
 }
 
 /// The two SUSPEND protocols. They have the name VIRTIO_F_SUSPEND and the status bit in common, and nothing else.

@@ -8,19 +8,19 @@ public struct Features: OptionSet, Hashable, Sendable {
     /// The set of one feature bit, numbered as in the specification (0 to 63).
     public init(bit: Int) { self.init(rawValue: 1 << UInt64(bit)) }
 
-    public static let indirectDescriptors = Features(bit: 28)
-    public static let eventIndex = Features(bit: 29)
-    public static let version1 = Features(bit: 32)
-    public static let accessPlatform = Features(bit: 33)
-    public static let ringPacked = Features(bit: 34)
-    public static let inOrder = Features(bit: 35)
-    public static let orderPlatform = Features(bit: 36)
-    public static let notificationData = Features(bit: 38)
-    public static let ringReset = Features(bit: 40)
+    public static var indirectDescriptors: Features { Features(bit: 28) }
+    public static var eventIndex: Features { Features(bit: 29) }
+    public static var version1: Features { Features(bit: 32) }
+    public static var accessPlatform: Features { Features(bit: 33) }
+    public static var ringPacked: Features { Features(bit: 34) }
+    public static var inOrder: Features { Features(bit: 35) }
+    public static var orderPlatform: Features { Features(bit: 36) }
+    public static var notificationData: Features { Features(bit: 38) }
+    public static var ringReset: Features { Features(bit: 40) }
     /// VIRTIO_F_SUSPEND of the 2024 draft.
-    public static let suspendDraft = Features(bit: 42)
+    public static var suspendDraft: Features { Features(bit: 42) }
     /// VIRTIO_F_SUSPEND of VIRTIO 1.4.
-    public static let suspend = Features(bit: 43)
+    public static var suspend: Features { Features(bit: 43) }
 
     /// The 32 bits that DeviceFeatures or DriverFeatures holds for selector `word`; 0 from word 2 on.
     public func word(_ word: UInt32) -> UInt32 {

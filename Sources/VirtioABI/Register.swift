@@ -70,7 +70,7 @@ public struct InterruptStatus: OptionSet, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// The device has used a buffer in at least one virtqueue.
-    public static let usedBuffer = InterruptStatus(rawValue: 1 << 0)
+    public static var usedBuffer: InterruptStatus { InterruptStatus(rawValue: 1 << 0) }
     /// The configuration has changed, or DEVICE_NEEDS_RESET was set.
-    public static let configurationChange = InterruptStatus(rawValue: 1 << 1)
+    public static var configurationChange: InterruptStatus { InterruptStatus(rawValue: 1 << 1) }
 }

@@ -20,10 +20,10 @@ public struct Descriptor: Equatable, Sendable {
         public let rawValue: UInt16
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-        public static let next = Flags(rawValue: 1)
+        public static var next: Flags { Flags(rawValue: 1) }
         /// The buffer is device write-only; otherwise it is device read-only.
-        public static let write = Flags(rawValue: 2)
-        public static let indirect = Flags(rawValue: 4)
+        public static var write: Flags { Flags(rawValue: 2) }
+        public static var indirect: Flags { Flags(rawValue: 4) }
     }
 
     public init(address: UInt64, length: UInt32, flags: Flags = [], next: UInt16 = 0) {

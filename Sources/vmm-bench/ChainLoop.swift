@@ -37,6 +37,8 @@ struct ChainForm {
     private let memory: UnsafeMutableRawPointer
     private var transport: MMIOTransport<Block>
     private var batch: Batch<Block.Request>
+    /// A packed ring's descriptors, three for each request or a reference to its table, without their state.
+    private var descriptors: [(low: UInt64, high: UInt64)] = []
     private let disk = [UInt8](repeating: 7, count: 64 << 10)
     /// Split: the available index. Packed: the ring position, with its wrap counter.
     private var available: UInt16 = 0
@@ -84,7 +86,7 @@ struct ChainForm {
     }
 
     /// Writes the header, and the descriptors that never change: indirect tables, and a split ring's chains.
-    private func prepare(_ request: Int) {
+    private mutating func prepare(_ request: Int) {
         store((BlockRequest.Kind.read, UInt32(0), UInt64(request)), 0xa000 + 16 * request)
         for part in 0..<3 {
             let table = 0x8000 + 64 * request
@@ -96,10 +98,15 @@ struct ChainForm {
             }
         }
         if form.isIndirect, !form.isPacked { store(reference(request), 16 * request) }
+        if form.isPacked {
+            descriptors +=
+                form.isIndirect
+                ? [reference(request)] : (0..<3).map { element(request, $0, id: UInt16(request), isPacked: true) }
+        }
     }
 
     /// The descriptor of header, data or status byte. In a split ring `id` is the index of the next descriptor.
-    private func element(_ request: Int, _ part: Int, id: UInt16, isPacked: Bool) -> (UInt64, UInt64) {
+    private func element(_ request: Int, _ part: Int, id: UInt16, isPacked: Bool) -> (low: UInt64, high: UInt64) {
         let addresses: [3 of Int] = [0xa000 + 16 * request, 0x10000 + 512 * request, 0xc000 + request]
         let lengths: [3 of UInt64] = [16, 512, 1]
         var flags: Descriptor.Flags = part == 0 ? [] : .write
@@ -108,7 +115,7 @@ struct ChainForm {
     }
 
     /// The descriptor that refers to a request's table.
-    private func reference(_ request: Int) -> (UInt64, UInt64) {
+    private func reference(_ request: Int) -> (low: UInt64, high: UInt64) {
         (UInt64(0x8000 + 64 * request), high(48, id: UInt16(request), .indirect, form.isPacked))
     }
 
@@ -149,11 +156,9 @@ struct ChainForm {
         let parts = form.isIndirect ? 1 : 3
         for part in 0..<parts {
             let state = wrap ? PackedRing.availableBit : PackedRing.usedBit
-            let (low, plain) =
-                form.isIndirect
-                ? reference(request) : element(request, part, id: UInt16(request), isPacked: true)
-            let high = plain | UInt64(state) << 48
-            store((low, high), 16 * position)
+            let descriptor = descriptors[parts * request + part]
+            store(descriptor.low, 16 * position)
+            store(descriptor.high | UInt64(state) << 48, 16 * position + 8)
             position += 1
             if position == Self.queueSize { (position, wrap) = (0, !wrap) }
         }

@@ -2,14 +2,19 @@
 
 import PackageDescription
 
-/// A host outside this package: it uses the device model as a library, through its public interface.
+let settings: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)]
+
+/// Hosts outside this package: they use the device model as a library, through its public interface.
 let package = Package(
     name: "embedding",
     dependencies: [.package(name: "vmm", path: "../..")],
     targets: [
         .executableTarget(
             name: "embedding", dependencies: [.product(name: "Virtio", package: "vmm")],
-            swiftSettings: [.strictMemorySafety(), .treatAllWarnings(as: .error)])
+            swiftSettings: settings),
+        // What a request costs in such a host: Tests/bench/chain.py.
+        .executableTarget(
+            name: "chain", dependencies: [.product(name: "Virtio", package: "vmm")], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -23,7 +23,7 @@ import Testing
             unsafe storage.append(GuestBuffer(base: base + offset, count: size))
             offset += size
         }
-        segments = storage.last(sizes.count, byteCount: size)
+        segments = storage.part(0, count: sizes.count, byteCount: size)
     }
 
     deinit { unsafe base.deallocate() }
@@ -39,7 +39,7 @@ import Testing
         identity: String = "", on disk: any BlockBackend
     ) -> Outcome {
         let request = Block.Request(
-            operation: operation, offset: offset, count: count ?? UInt64(size), data: segments, durable: durable)
+            offset: offset, count: count ?? UInt64(size), data: segments, durable: durable, operation: operation)
         return withExtendedLifetime(self) { disk.perform(request, identity: Array(identity.utf8)) }
     }
 }

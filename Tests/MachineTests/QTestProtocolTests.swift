@@ -109,10 +109,10 @@ private struct SplitMix64: RandomNumberGenerator {
             ("b64read 0 0x100001", "FAIL a line moves 1048576 bytes at most"),
             ("write 0 0xffffffffffffffff 0x00", "FAIL a line moves 1048576 bytes at most"),
             ("write 0 2 0x00", "FAIL 2 bytes were announced and 1 given"),
-            ("write 0 1 0xg0", "FAIL the data are not what the verb takes"),
-            ("write 0 1 000", "FAIL the data are not what the verb takes"),
-            ("write 0 1 0x000", "FAIL the data are not what the verb takes"),
-            ("b64write 0 1 !!!!", "FAIL the data are not what the verb takes"),
+            ("write 0 1 0xg0", "FAIL the data are neither 0x and two digits a byte (write) nor base64 (b64write)"),
+            ("write 0 1 000", "FAIL the data are neither 0x and two digits a byte (write) nor base64 (b64write)"),
+            ("write 0 1 0x000", "FAIL the data are neither 0x and two digits a byte (write) nor base64 (b64write)"),
+            ("b64write 0 1 !!!!", "FAIL the data are neither 0x and two digits a byte (write) nor base64 (b64write)"),
             ("inb 0x10000", "FAIL '0x10000' is not a number of 16 bits"),
             ("clock_step soon", "FAIL 'soon' is not a number of nanoseconds"),
             ("clock_set 0xffffffffffffffff", "FAIL '0xffffffffffffffff' is not a number of nanoseconds"),
@@ -121,10 +121,16 @@ private struct SplitMix64: RandomNumberGenerator {
             ("x-fail blk0 EIO -1", "FAIL '-1' is not a number of 63 bits"),
             ("x-size console0 65536 1", "FAIL '65536' is not a number of 16 bits"),
             ("x-input console0 61", "FAIL '61' is not bytes in hexadecimal"),
-            ("x-output blk0", "FAIL blk0 has no such output"),
-            ("x-output console0 1", "FAIL console0 has no such output"),
-            ("x-input console0 0x61 1", "FAIL console0 has no such port"),
-            ("x-open console0 0 1", "FAIL console0 has no such port"),
+            ("x-output blk0", "FAIL blk0 has no such output: only the ports of a console have some"),
+            ("x-output console0 1", "FAIL console0 has no such output: only the ports of a console have some"),
+            (
+                "x-input console0 0x61 1",
+                "FAIL console0 has no such port, or it is always open; --port adds one"
+            ),
+            (
+                "x-open console0 0 1",
+                "FAIL console0 has no such port, or it is always open; --port adds one"
+            ),
         ])
     func refusals(line: String, answer: String) {
         #expect(client.say(line) == answer)

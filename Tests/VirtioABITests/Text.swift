@@ -51,7 +51,7 @@ enum KernelHeaders {
 
 /// The constants of Sources/VirtioABI.
 enum Constants {
-    /// `Type.name` of each `static let`, and of each `case` on a line of its own, in `files`.
+    /// `Type.name` of each `static let` and `static var`, and of each `case` on a line of its own, in `files`.
     static func names(files: [String]) -> [String] {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         return files.flatMap { names(in: lines(of: "/\(folder)/Sources/VirtioABI/\($0).swift")) }
@@ -70,7 +70,9 @@ enum Constants {
                 types.append((words[keyword + 1], depth))
             }
             let path = types.map { $0.name + "." }.joined()
-            if let keyword = words.firstIndex(of: "static"), keyword + 2 < words.count, words[keyword + 1] == "let" {
+            if let keyword = words.firstIndex(of: "static"), keyword + 2 < words.count,
+                ["let", "var"].contains(words[keyword + 1])
+            {
                 names.append(path + words[keyword + 2])
             } else if words.first == "case", words.count > 1, !words[1].hasPrefix(".") {
                 names.append(path + words[1])

@@ -491,7 +491,8 @@ else
     expect "a new size that is refused" 143 "grown.img has 1000 bytes, which is not a multiple of 512.* blk0 keeps its capacity" \
         sh -c "'$vmm' SPIN.elf -d grown.img -v 2> grown.log & pid=\$!
             until grep -q 'command line' grown.log; do :; done; truncate -s 1000 grown.img
-            until grep -q 'multiple of 512' grown.log || ! kill -0 \$pid; do kill -USR1 \$pid; sleep 0.05; done
+            tries=0
+            until grep -q 'multiple of 512' grown.log || [ \$((tries += 1)) -gt 200 ]; do kill -USR1 \$pid; sleep 0.05; done
             kill -TERM \$pid; wait \$pid; code=\$?; cat grown.log >&2; exit \$code"
 
     # Host failures on the console: the guest goes on.

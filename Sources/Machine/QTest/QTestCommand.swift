@@ -220,7 +220,9 @@ private struct Arguments {
     /// `given`, if it has as many bytes as argument 1 says.
     func bytes(_ given: [UInt8]?) throws(QTestRefusal) -> [UInt8] {
         let count = try byteCount(1)
-        guard let given else { throw QTestRefusal("the data are not what the verb takes") }
+        guard let given else {
+            throw QTestRefusal("the data are neither 0x and two digits a byte (write) nor base64 (b64write)")
+        }
         guard given.count == count else { throw QTestRefusal("\(count) bytes were announced and \(given.count) given") }
         return given
     }

@@ -61,7 +61,7 @@ public final class QTestSession {
         case .perform(let name, let command): try perform(name, command)
         case .output(let name, let port):
             guard let bytes = try device(name).takeOutput(port: port) else {
-                throw QTestRefusal("\(name) has no such output")
+                throw QTestRefusal("\(name) has no such output: only the ports of a console have some")
             }
             return "OK 0x" + bytes.hexadecimal
         case .state(let name): return "OK " + (try device(name)).state.json.text
@@ -95,8 +95,9 @@ public final class QTestSession {
             case .unknown:
                 let commands = DeviceKind.all.first { $0.id == device.deviceID }?.commands ?? []
                 throw QTestRefusal("\(name) takes only \((commands + TestCommand.common).joined(separator: " "))")
-            case .noPort: throw QTestRefusal("\(name) has no such port")
-            case .noRoom: throw QTestRefusal("\(name) has no room for so much input")
+            case .noPort:
+                throw QTestRefusal("\(name) has no such port, or it is always open; --port adds one")
+            case .noRoom: throw QTestRefusal("\(name) has no room for so much input; let the driver take some first")
             }
         }
     }

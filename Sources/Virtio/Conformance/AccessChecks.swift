@@ -200,22 +200,29 @@ extension MMIOTransport where Device: ~Copyable {
     // MARK: Chains
 
     /// Records the findings of the chain with head or buffer id `id`, popped from queue `index`.
-    mutating func check(_ findings: ChainFindings, _ id: UInt16, queue index: Int) {
+    @inline(always)
+    mutating func check(_ findings: ChainFindingsPointer, _ id: UInt16, queue index: Int) {
+        guard findings.isOn else { return }
         conformance.markCovered(findings.covered)
-        var broken = findings.broken
+        if !findings.broken.isEmpty { violate(findings.broken, id, queue: index) }
+    }
+
+    private mutating func violate(_ checks: CheckSet, _ id: UInt16, queue index: Int) {
+        var broken = checks
         while let check = broken.removeFirst() { violate(check, Evidence(queue: index, value: UInt64(id))) }
     }
 
     /// Checks, before chain `id` is used, that its descriptors have not changed since it was popped.
+    @inline(always)
     mutating func checkUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint, queue index: Int) {
         let isPacked = driverFeatures.contains(.ringPacked)
-        let isUnchanged =
-            switch queues[index].live {
-            case .some(let queue): queue.isUnchanged(id, fingerprint)
-            case .none: true
-            }
+        let isUnchanged = queues[index].live?.value.isUnchanged(id, fingerprint) ?? true
         let evidence = Evidence(queue: index, value: UInt64(id))
         if conformance.history.isDelivering { check(.draftBuffersKept, isUnchanged, evidence) }
-        check(isPacked ? .packedDescriptorKept : .splitDescriptorKept, isUnchanged, evidence)
+        if isPacked {
+            check(.packedDescriptorKept, isUnchanged, evidence)
+        } else {
+            check(.splitDescriptorKept, isUnchanged, evidence)
+        }
     }
 }

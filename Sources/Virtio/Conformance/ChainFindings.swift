@@ -15,7 +15,7 @@ struct Digest {
 
     mutating func add(_ low: UInt64, _ high: UInt64) {
         value = (value ^ low) &* 0x9e37_79b9_7f4a_7c15
-        value = ((value << 29 | value >> 35) ^ high) &* 0x9e37_79b9_7f4a_7c15
+        value ^= value &>> 32 ^ high
     }
 }
 
@@ -33,16 +33,18 @@ struct ChainFindings: Sendable {
 
     /// Creates a pointer to nothing: checking is off.
     init() { unsafe findings = nil }
-    /// Points to `findings`, which it clears.
-    init(_ findings: UnsafeMutablePointer<ChainFindings>) {
-        unsafe findings.pointee = ChainFindings()
+    /// Points to `findings`, which it clears, except that the chain covers the checks of `covered`.
+    init(_ findings: UnsafeMutablePointer<ChainFindings>, _ covered: CheckSet) {
+        unsafe findings.pointee = ChainFindings(covered: covered)
         unsafe self.findings = findings
     }
 
     /// Whether conformance checking is on.
     var isOn: Bool { unsafe findings != nil }
-    /// The findings so far; nil if checking is off.
-    var value: ChainFindings? { unsafe findings?.pointee }
+    /// The findings so far; none if checking is off.
+    var covered: CheckSet { unsafe findings?.pointee.covered ?? CheckSet() }
+    var broken: CheckSet { unsafe findings?.pointee.broken ?? CheckSet() }
+    var fingerprint: ChainFingerprint? { unsafe findings?.pointee.fingerprint }
 
     func check(_ check: Check, _ isKept: @autoclosure () -> Bool) {
         guard let findings = unsafe findings else { return }

@@ -3,38 +3,30 @@ public struct CheckSet: Equatable, Sendable {
     /// Number of checks that a set, and a device's counters, have room for.
     static let capacity = 128
 
-    private var low: UInt64 = 0
-    private var high: UInt64 = 0
+    private var bits: UInt128 = 0
 
     /// Creates an empty set.
     public init() {}
 
     init(_ checks: Check...) { for check in checks { insert(check) } }
 
+    var isEmpty: Bool { bits == 0 }
+
     /// Whether the set contains `check`.
-    public func contains(_ check: Check) -> Bool {
-        let bit = UInt64(1) << UInt64(check.rawValue & 63)
-        return (check.rawValue < 64 ? low : high) & bit != 0
-    }
+    public func contains(_ check: Check) -> Bool { bits & Self.bit(check) != 0 }
 
-    mutating func insert(_ check: Check) {
-        let bit = UInt64(1) << UInt64(check.rawValue & 63)
-        if check.rawValue < 64 { low |= bit } else { high |= bit }
-    }
+    @inline(always)
+    mutating func insert(_ check: Check) { bits |= Self.bit(check) }
 
-    mutating func formUnion(_ other: CheckSet) {
-        low |= other.low
-        high |= other.high
-    }
+    mutating func formUnion(_ other: CheckSet) { bits |= other.bits }
+
+    @inline(always)
+    private static func bit(_ check: Check) -> UInt128 { 1 &<< UInt128(check.rawValue) }
 
     /// Removes and returns the check with the lowest number; nil if the set is empty.
     mutating func removeFirst() -> Check? {
-        if low != 0 {
-            defer { low &= low - 1 }
-            return Check(rawValue: UInt8(low.trailingZeroBitCount))
-        }
-        guard high != 0 else { return nil }
-        defer { high &= high - 1 }
-        return Check(rawValue: UInt8(64 + high.trailingZeroBitCount))
+        guard bits != 0 else { return nil }
+        defer { bits &= bits - 1 }
+        return Check(rawValue: UInt8(bits.trailingZeroBitCount))
     }
 }

@@ -114,6 +114,7 @@ public struct Violation: Equatable, Sendable {
     var mustRefuse: Bool { unsafe record.pointee.mustRefuse }
 
     /// Records that the driver's behaviour covered `check`.
+    @inline(always)
     mutating func markCovered(_ check: Check) { unsafe record.pointee.covered.insert(check) }
 
     /// Records that the driver's behaviour covered all of `checks`.
@@ -133,7 +134,7 @@ public struct Violation: Equatable, Sendable {
 
 extension MMIOTransport where Device: ~Copyable {
     /// Records `check` as covered if `holds`, as broken otherwise. Does not evaluate `holds` if checking is off.
-    @inline(__always)
+    @inline(always)
     mutating func check(
         _ check: Check, _ holds: @autoclosure () -> Bool, queue: Int? = nil, at offset: UInt64? = nil,
         value: UInt64? = nil
@@ -142,11 +143,13 @@ extension MMIOTransport where Device: ~Copyable {
         self.check(check, holds(), Evidence(queue: queue, offset: offset, value: value))
     }
 
+    @inline(always)
     mutating func check(_ check: Check, _ holds: Bool, _ evidence: Evidence) {
         if holds { conformance.markCovered(check) } else { violate(check, evidence) }
     }
 
     /// Counts a violation of `check` and records it in the trace.
+    @inline(never)
     mutating func violate(_ check: Check, _ evidence: Evidence) {
         conformance.violate(check, evidence)
         memory.recorder.record(.violation(check, evidence))

@@ -24,7 +24,6 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
             case writeZeroes(mayUnmap: Bool)
         }
 
-        public let operation: Operation
         /// Byte offset on the disk.
         public let offset: UInt64
         /// Bytes on the disk: the length of the buffers for a read or a write, of the range for a discard or write
@@ -35,6 +34,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         /// Whether the changes must be durable before the request completes: the driver did not negotiate flush, or has
         /// switched the cache to writethrough (5.2.6.2).
         public let durable: Bool
+        public let operation: Operation
     }
 
     /// The part of the configuration space that the host can change.
@@ -211,7 +211,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> TakeResult<Request> {
         guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
-        guard let header: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
+        guard let header: InlineArray<2, UInt64> = chain.readable.removeFirst() else {
             chain.check(.requestFramed, false)
             return answer(.ioError, in: reply)
         }
@@ -280,7 +280,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         chain.check(.wholeRanges, length % Range.size == 0)
         chain.check(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
         guard length <= Range.size else { return answer(.unsupported, in: reply) }
-        guard let range: InlineArray<16, UInt8> = chain.readable.removeFirst() else {
+        guard let range: InlineArray<2, UInt64> = chain.readable.removeFirst() else {
             return answer(.ioError, in: reply)
         }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
@@ -309,7 +309,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     private func work(
         _ operation: Request.Operation, _ offset: UInt64, _ count: UInt64, _ data: Segments, _ reply: Reply
     ) -> TakeResult<Request> {
-        let request = Request(operation: operation, offset: offset, count: count, data: data, durable: !writeback)
+        let request = Request(offset: offset, count: count, data: data, durable: !writeback, operation: operation)
         return .work(request, reply: reply)
     }
 
@@ -318,13 +318,10 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     }
 }
 
-extension InlineArray where Element == UInt8 {
-    /// Returns the little-endian value at `offset`.
+extension InlineArray where Element == UInt64 {
+    /// Returns the little-endian value at byte `offset`, which is in one of the words.
+    @inline(always)
     func littleEndian<Value: FixedWidthInteger & UnsignedInteger>(_ type: Value.Type, at offset: Int) -> Value {
-        var value: Value = 0
-        for index in 0..<(Value.bitWidth / 8) {
-            value |= Value(self[offset + index]) << Value(index * 8)
-        }
-        return value
+        Value(truncatingIfNeeded: self[offset / 8] >> UInt64(offset % 8 * 8))
     }
 }

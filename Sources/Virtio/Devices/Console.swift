@@ -214,7 +214,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
 
     /// Handles a control message of the driver. Returns false if the message is invalid, and ignores it.
     private mutating func receiveMessage(_ data: inout Segments) -> Bool {
-        guard multiport, let message: InlineArray<8, UInt8> = data.removeFirst() else { return false }
+        guard multiport, let message: InlineArray<1, UInt64> = data.removeFirst() else { return false }
         let id = message.littleEndian(UInt32.self, at: 0)
         let value = message.littleEndian(UInt16.self, at: ConsoleControl.valueOffset)
         let event = ConsoleControl.Event(

@@ -34,6 +34,7 @@ import Synchronization
 
     /// The little-endian 64-bit word at `offset`, with any alignment: one load if it is aligned in the host, eight
     /// loads if not. No byte is fetched twice.
+    @inline(always)
     func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
@@ -41,9 +42,15 @@ import Synchronization
             let words = unsafe place.assumingMemoryBound(to: Atomic<UInt64>.self)
             return unsafe recorder.load(words.pointee.load(ordering: .relaxed), at: place)
         }
+        return unsafe recorder.load(fetchBytes(at: offset), at: place)
+    }
+
+    /// The little-endian 64-bit word at `offset`, byte by byte.
+    @inline(never)
+    private func fetchBytes(at offset: Int) -> UInt64 {
         var word: UInt64 = 0
         for index in 0..<8 { word |= UInt64(fetchByte(at: offset + index)) << UInt64(8 * index) }
-        return unsafe recorder.load(word, at: place)
+        return word
     }
 
     /// Stores one byte at `offset`. It is ordered before the used index that publishes it, which is a release store.
@@ -69,6 +76,16 @@ import Synchronization
             self.guestAddress = guestAddress
             unsafe self.base = base
             self.size = size
+        }
+
+        /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in the region.
+        @inline(always)
+        func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
+            // For an address below the region the difference wraps, to more than the region's size.
+            let offset = address &- guestAddress
+            guard offset <= size, length <= size - offset else { return nil }
+            return unsafe GuestBuffer(
+                base: base + Int(truncatingIfNeeded: offset), count: Int(truncatingIfNeeded: length))
         }
     }
 
@@ -103,12 +120,17 @@ import Synchronization
     /// The `length` bytes at guest-physical `address`, or nil unless all of them lie in one region.
     public func resolve(_ address: UInt64, _ length: UInt64) -> GuestBuffer? {
         for index in regions.indices {
-            guard let region = regions[index] else { return nil }
-            let offset = address &- region.guestAddress
-            if address >= region.guestAddress, offset <= region.size, length <= region.size - offset {
-                return unsafe GuestBuffer(base: region.base + Int(offset), count: Int(length))
-            }
+            if let buffer = regions[index]?.resolve(address, length) { return buffer }
         }
         return nil
+    }
+
+    /// The largest region; nil if there is none.
+    var largestRegion: Region? {
+        var largest: Region?
+        for index in regions.indices {
+            if let region = regions[index], region.size > largest?.size ?? 0 { largest = region }
+        }
+        return largest
     }
 }

@@ -55,10 +55,10 @@
     public func copy(from source: Span<UInt8>, at offset: Int = 0) -> Int {
         precondition(offset >= 0 && offset <= source.count)
         return unsafe source.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return 0 }
             var place = offset
             for index in 0..<count {
                 let part = unsafe min(base[index].count, source.count - place)
-                guard part > 0, let start = source.baseAddress else { break }
                 unsafe base[index].base.copyMemory(from: start + place, byteCount: part)
                 place += part
             }
@@ -66,24 +66,32 @@
         }
     }
 
-    /// Cuts the first `n` bytes off and returns them. If there are fewer, returns nil and changes nothing.
-    mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt8>? {
-        guard byteCount >= n else { return nil }
-        var bytes = InlineArray<n, UInt8>(repeating: 0)
-        if unsafe n % 8 == 0 && base.pointee.count >= n {
-            // The common case: whole words in one buffer.
-            for word in 0..<(n / 8) {
-                let value = unsafe base.pointee.loadWord(at: 8 * word, recorder)
-                for index in 0..<8 { bytes[8 * word + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
-            }
-            drop(n)
-            return bytes
+    /// Cuts the first `8 * n` bytes off and returns them as little-endian words. If there are fewer, returns nil and
+    /// changes nothing.
+    @inline(always)
+    mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt64>? {
+        guard byteCount >= 8 * n else { return nil }
+        var words = InlineArray<n, UInt64>(repeating: 0)
+        let first = unsafe base.pointee
+        if first.count >= 8 * n {
+            // The common case: all in one buffer.
+            for index in 0..<n { words[index] = first.loadWord(at: 8 * index, recorder) }
+            drop(8 * n)
+        } else {
+            for index in 0..<n { words[index] = removeWord() }
         }
-        for index in 0..<n {
-            unsafe bytes[index] = base.pointee.loadByte(at: 0, recorder)
+        return words
+    }
+
+    /// Cuts the first 8 bytes off, which are there, byte by byte.
+    @inline(never)
+    private mutating func removeWord() -> UInt64 {
+        var word: UInt64 = 0
+        for index in 0..<8 {
+            unsafe word |= UInt64(base.pointee.loadByte(at: 0, recorder)) << UInt64(8 * index)
             drop(1)
         }
-        return bytes
+        return word
     }
 
     /// Cuts the last byte off and returns its location, or nil if there is none.
@@ -106,6 +114,7 @@
     }
 
     /// Cuts `n` bytes, no more than the first buffer holds, off the front. A buffer that becomes empty is removed.
+    @inline(always)
     private mutating func drop(_ n: Int) {
         unsafe base.pointee.base += n
         unsafe base.pointee.count -= n
@@ -136,8 +145,8 @@
         unsafe findings.deallocate()
     }
 
-    /// Clears the findings for the next chain and returns a pointer to them.
-    func newFindings() -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings) }
+    /// Clears the findings for the next chain, which covers the checks of `covered`, and returns a pointer to them.
+    func newFindings(covered: CheckSet) -> ChainFindingsPointer { unsafe ChainFindingsPointer(findings, covered) }
 
     /// Number of segments that still fit.
     var free: Int { capacity - count }
@@ -146,17 +155,14 @@
 
     /// Adds a buffer of at least one byte. The caller has checked `free`.
     mutating func append(_ buffer: GuestBuffer) {
-        precondition(count < capacity && buffer.count > 0)
+        precondition(count < capacity)
         unsafe (base + count).initialize(to: buffer)
         count += 1
     }
 
-    /// The `count` segments before the last `skipped` ones, `byteCount` bytes in all.
-    func last(_ count: Int, before skipped: Int = 0, byteCount: Int, _ recorder: TraceRecorder = TraceRecorder())
-        -> Segments
-    {
-        unsafe Segments(
-            base: base + (self.count - skipped - count), count: count, byteCount: byteCount, recorder: recorder)
+    /// `count` segments from `start` on, which have been appended, `byteCount` bytes in all.
+    func part(_ start: Int, count: Int, byteCount: Int, _ recorder: TraceRecorder = TraceRecorder()) -> Segments {
+        unsafe Segments(base: base + start, count: count, byteCount: byteCount, recorder: recorder)
     }
 
     /// Removes the segments appended since there were `count`.

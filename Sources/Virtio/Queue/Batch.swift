@@ -56,7 +56,7 @@ public struct Work<Request: Sendable>: Sendable {
     public private(set) var count = 0
 
     var segments: SegmentStorage
-    private let works: UnsafeMutablePointer<Work<Request>>
+    @usableFromInline let works: UnsafeMutablePointer<Work<Request>>
 
     /// Allocates room for `capacity` requests, 32768 at most, of a device whose longest chain has `longestChain`
     /// descriptors. Such a chain always fits an empty batch.
@@ -78,12 +78,15 @@ public struct Work<Request: Sendable>: Sendable {
     }
 
     /// Request `index`, from 0 to `count` - 1.
-    public subscript(index: Int) -> Work<Request> {
+    @inlinable public subscript(index: Int) -> Work<Request> {
         precondition(index >= 0 && index < count)
         return unsafe works[index]
     }
 
     /// Removes the requests; their segments are no longer valid.
+    @_specialize(exported:true,where Request == Block.Request)
+    @_specialize(exported:true,where Request == Console.Request)
+    @_specialize(exported:true,where Request == Entropy.Request)
     public mutating func removeAll() {
         unsafe works.deinitialize(count: count)
         count = 0

@@ -20,34 +20,35 @@ public struct UsedLength: Hashable, Sendable {
 }
 
 /// The last writable byte of a chain, reserved for the device's answer: a status byte after the data.
-public struct Reply: Sendable {
-    private let byte: GuestBuffer
+@safe public struct Reply: @unchecked Sendable {
+    /// The byte's host address.
+    private let byte: UnsafeMutableRawPointer
     /// Number of writable bytes before the answer.
     private let room: Int
 
     /// Cuts the last writable byte off `chain`; nil if there is none.
     init?(cutFrom chain: inout DescriptorChain) {
         guard let byte = chain.writable.removeLast() else { return nil }
-        self.byte = byte
+        unsafe self.byte = byte.base
         room = chain.writable.byteCount
     }
 
     /// Restores a reply from the result of `place(in:)`; nil if it is not in `memory`.
     init?(at place: (address: UInt64, room: Int), in memory: GuestMemory) {
         guard let byte = memory.resolve(place.address, 1) else { return nil }
-        self.byte = byte
+        unsafe self.byte = byte.base
         room = place.room
     }
 
     /// The answer's guest-physical address, and the number of writable bytes before it.
     func place(in memory: GuestMemory) -> (address: UInt64, room: Int)? {
-        unsafe memory.guestAddress(of: byte.base).map { ($0, room) }
+        unsafe memory.guestAddress(of: byte).map { ($0, room) }
     }
 
     /// Stores the answer after `written` bytes of data. The used length includes the answer only if the data filled all
     /// the bytes before it.
     func answer(_ value: UInt8, afterWriting written: UInt32) -> UsedLength {
-        byte.storeByte(value, at: 0)
+        unsafe GuestBuffer(base: byte, count: 1).storeByte(value, at: 0)
         return UsedLength(answerAfter: Int(written) == room && written < .max ? written + 1 : written)
     }
 }
@@ -78,7 +79,7 @@ public struct Reply: Sendable {
 
     /// Ends the chain and returns its id, its slots and its fingerprint.
     consuming func close() -> (id: UInt16, slots: UInt16, fingerprint: ChainFingerprint?) {
-        let result = (id, slots, findings.value?.fingerprint)
+        let result = (id, slots, findings.fingerprint)
         discard self
         return result
     }

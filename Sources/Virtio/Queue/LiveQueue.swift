@@ -43,6 +43,27 @@ enum NextChain: ~Copyable {
     case fault(QueueFault)
 }
 
+/// A pointer to a live queue, valid until the queue is dropped: a queue in use is reached by one load.
+@safe struct LiveQueuePointer: @unchecked Sendable {
+    private let pointer: UnsafeMutablePointer<LiveQueue>
+
+    init(_ queue: consuming LiveQueue) {
+        unsafe pointer = .allocate(capacity: 1)
+        unsafe pointer.initialize(to: queue)
+    }
+
+    /// Ends the queue. No copy of the pointer may be used afterwards.
+    func free() {
+        unsafe pointer.deinitialize(count: 1)
+        unsafe pointer.deallocate()
+    }
+
+    var value: LiveQueue {
+        unsafeAddress { unsafe UnsafePointer(pointer) }
+        nonmutating unsafeMutableAddress { unsafe pointer }
+    }
+}
+
 /// A virtqueue whose configuration was checked, so that it may be used.
 struct LiveQueue: ~Copyable {
     private enum Ring {
@@ -59,6 +80,7 @@ struct LiveQueue: ~Copyable {
     init(
         _ configuration: QueueConfiguration, _ features: Features, in memory: GuestMemory, checksDriver: Bool
     ) throws(QueueFault) {
+        guard let region = memory.largestRegion else { throw .ringOutsideMemory }
         let size: UInt16
         if features.contains(.ringPacked) {
             let queue = try PackedQueue(configuration, in: memory)
@@ -68,10 +90,13 @@ struct LiveQueue: ~Copyable {
             (ring, size) = (.split(queue), queue.size)
         }
         let rules = ChainRules(
-            memory: memory, indirect: features.contains(.indirectDescriptors), longest: configuration.longestChain,
-            sizeMax: configuration.sizeMax, checksDriver: checksDriver, inOrder: features.contains(.inOrder),
+            memory: memory, mainRegion: region, indirect: features.contains(.indirectDescriptors),
+            longest: configuration.longestChain, sizeMax: configuration.sizeMax, checksDriver: checksDriver,
+            inOrder: features.contains(.inOrder),
             eventIndex: features.contains(.eventIndex),
-            areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory))
+            areas: configuration.areas(size: size, isPacked: features.contains(.ringPacked), in: memory),
+            everyChain: features.contains(.ringPacked) ? .packedList : .splitChain,
+            everyTable: features.contains(.ringPacked) ? .packedTable : .splitTable)
         self.rules = ChainRulesPointer(rules)
         parked = ParkedChains(
             size: size, inOrder: features.contains(.inOrder), namedByHead: !features.contains(.ringPacked))
@@ -98,27 +123,42 @@ struct LiveQueue: ~Copyable {
     /// Pops the next chain and stores its buffers in `segments`, which has room for the longest chain. If the ring is
     /// empty, `requestsNotification` is set and VIRTIO_F_EVENT_IDX was negotiated, asks the driver to notify when it
     /// adds the next chain, and checks the ring once more.
+    @inline(always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
+        var mayAsk = rules.value.eventIndex && requestsNotification
         do throws(QueueFault) {
-            if let chain = try pop(&segments) { return .chain(chain) }
-            if rules.value.eventIndex && requestsNotification {
+            while true {
+                if let chain = try pop(&segments) { return .chain(chain) }
+                guard mayAsk else { return .empty }
+                mayAsk = false
                 requestNotification()
                 // Full fence: the event is visible before the ring is read again. Pairs with the driver's barrier
                 // between making a buffer available and reading the event (2.7.13.4.1, 2.8.21.4).
                 atomicMemoryFence(ordering: .sequentiallyConsistent)
-                if let chain = try pop(&segments) { return .chain(chain) }
             }
-            return .empty
         } catch {
             return .fault(error)
         }
     }
 
+    @inline(always)
     private mutating func pop(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
-        switch ring {
-        case .split(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
-        case .packed(let queue): try queue.next(at: &positions.available, rules, parked, &segments)
-        }
+        if isPacked { try popPacked(&segments) } else { try popSplit(&segments) }
+    }
+
+    @inline(always)
+    private mutating func popSplit(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
+        guard case .split(let queue) = ring, let head = try queue.head(at: positions.available) else { return nil }
+        guard parked.isFree(head) else { throw .headInFlight }
+        let chain = try queue.walk(from: head, rules, &segments)
+        positions.available.count &+= 1
+        return chain
+    }
+
+    @inline(never)
+    private mutating func popPacked(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
+        guard case .packed(let queue) = ring else { return nil }
+        return try queue.next(at: &positions.available, rules, parked.slots, &segments)
     }
 
     /// Asks the driver to notify when it makes the next chain available. Only with VIRTIO_F_EVENT_IDX.
@@ -143,6 +183,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the descriptors of a chain are unchanged since it was popped.
+    @inline(always)
     func isUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint) -> Bool {
         switch ring {
         case .split(let queue): queue.isUnchanged(id, fingerprint, longest: rules.value.longest)
@@ -151,6 +192,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Writes the used entry of a chain that takes `slots` entries (2.7.8, 2.8.6).
+    @inline(always)
     mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength) {
         switch ring {
         case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
@@ -159,6 +201,7 @@ struct LiveQueue: ~Copyable {
     }
 
     /// Whether the driver wants an interrupt for what was used since the last call (2.7.7.2, 2.8.10).
+    @inline(always)
     mutating func wantsInterrupt() -> Bool {
         // Full fence: used entries are visible before the driver's suppression is read. Pairs with the driver's barrier
         // between enabling interrupts and checking the ring once more (2.7.7.1).

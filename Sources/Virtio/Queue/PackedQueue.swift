@@ -17,6 +17,7 @@ import VirtioABI
     let size: UInt16
 
     private let ring: UnsafeMutableRawPointer
+    private let descriptors: DescriptorTable
     /// The two event suppression structures: the device reads the driver's and writes its own.
     private let driverEvent: UnsafeMutableRawPointer
     private let deviceEvent: UnsafeMutableRawPointer
@@ -35,6 +36,7 @@ import VirtioABI
         else { throw .ringOutsideMemory }
         self.size = size
         unsafe self.ring = ring.base
+        descriptors = DescriptorTable(ring, memory.recorder)
         unsafe self.driverEvent = driverEvent.base
         unsafe self.deviceEvent = deviceEvent.base
         recorder = memory.recorder
@@ -51,8 +53,8 @@ import VirtioABI
 
     /// Whether `flags`, of the descriptor at `position`, mark it available.
     private func isAvailable(_ flags: UInt16, _ position: RingPosition) -> Bool {
-        let (available, used) = (flags & PackedRing.availableBit != 0, flags & PackedRing.usedBit != 0)
-        return available == position.wrap && used != position.wrap
+        let owner = flags & (PackedRing.availableBit | PackedRing.usedBit)
+        return owner == (position.wrap ? PackedRing.availableBit : PackedRing.usedBit)
     }
 
     /// Number of consecutive available descriptors from `start` on, one lap at most.
@@ -65,87 +67,58 @@ import VirtioABI
         return size
     }
 
-    /// Pops the next chain; nil if there is none. It must fit into the ring together with the chains in `parked`.
+    /// Pops the next chain; nil if there is none. It must fit into the ring with the `parked` descriptors of the chains
+    /// that were popped and not used.
+    @inline(always)
     func next(
-        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
-        _ segments: inout SegmentStorage
+        at start: inout RingPosition, _ rules: ChainRulesPointer, _ parked: Int, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
         var chain = ChainBuilder(rules, segments)
         var position = start
-        for count in 1...size {
-            // A descriptor that the device has not returned cannot be available again.
-            guard parked.slots + Int(count) <= Int(size) else { throw .headInFlight }
+        // A descriptor that the device has not returned cannot be available again.
+        let room = Int(size) - parked
+        while true {
+            if chain.length >= room { throw parked == 0 ? .endlessChain : .headInFlight }
             let descriptor = fetch(position.slot)
             // Otherwise it is a used descriptor, or one that was never made available.
             guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
             position.advance(by: 1, size: size)
             if descriptor.flags.contains(.indirect) {
                 // A chain of direct descriptors does not end in a table (2.8.19).
-                guard count == 1 else { throw .indirectMisplaced }
-                let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.findings.markCovered(.packedTable)
-                try add(table, to: &chain, &segments)
-            } else {
-                let writes = descriptor.flags.contains(.write)
-                try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
-                if descriptor.flags.contains(.next) { continue }
+                guard chain.length == 0 else { throw .indirectMisplaced }
+                let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
+                var whole = chain
+                try whole.add(table, &segments)
+                start = position
+                return whole.finish(id: descriptor.id, slots: 1, segments)
             }
-            start = position
-            chain.findings.markCovered(.packedList)
-            // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
-            return chain.finish(id: descriptor.id, slots: count, segments)
-        }
-        throw .endlessChain
-    }
-
-    /// Adds all descriptors of a table, in order. Only their WRITE flag has a meaning, and they have no id (2.8.7).
-    private func add(
-        _ table: IndirectTable, to chain: inout ChainBuilder, _ segments: inout SegmentStorage
-    ) throws(QueueFault) {
-        for index in 0..<table.count {
-            let (low, high) = table.fetch(index)
-            let descriptor = DescriptorCopy(low: low, high: high)
-            chain.note(low, high)
-            chain.findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
-            try chain.add(
-                descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            let writes = descriptor.flags.contains(.write)
+            try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
+            guard descriptor.flags.contains(.next) else {
+                start = position
+                // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
+                return chain.finish(id: descriptor.id, slots: chain.length, segments)
+            }
         }
     }
 
     /// Whether the indirect table, if there is one, still matches `fingerprint`. The ring's own descriptors are not
     /// compared: the device may have overwritten them with used descriptors.
     func isUnchanged(_ fingerprint: ChainFingerprint) -> Bool {
-        guard let table = fingerprint.table.map({ IndirectTable($0, recorder) }) else { return true }
+        guard let table = fingerprint.table.map({ DescriptorTable($0, recorder) }) else { return true }
         var digest = Digest()
         for index in 0..<table.count {
-            let (low, high) = table.fetch(index)
+            let (low, high) = table.words(index)
             digest.add(low, high)
         }
         return digest.value == fingerprint.digest
     }
 
-    /// A fetched descriptor.
-    private struct DescriptorCopy {
-        let address: UInt64
-        let length: UInt32
-        let id: UInt16
-        let flags: Descriptor.Flags
-
-        init(low: UInt64, high: UInt64) {
-            address = low
-            length = UInt32(truncatingIfNeeded: high)
-            id = UInt16(truncatingIfNeeded: high >> 32)
-            flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
-        }
-    }
-
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
-    private func fetch(_ slot: UInt16) -> DescriptorCopy {
-        let halves = unsafe descriptor(slot).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe DescriptorCopy(
-            low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
-            high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
+    private func fetch(_ slot: UInt16) -> PackedDescriptor {
+        let (low, high) = descriptors.words(Int(slot))
+        return PackedDescriptor(low: low, high: high)
     }
 
     /// Writes the device's event suppression structure: the driver notifies when it makes the descriptor at `position`
@@ -159,6 +132,7 @@ import VirtioABI
     // MARK: Used descriptors
 
     /// Writes one used descriptor for the whole chain, and skips the chain's other descriptors (2.8.6).
+    @inline(always)
     func put(_ id: UInt16, slots: UInt16, written: UsedLength, at position: inout RingPosition) {
         let entry = unsafe descriptor(position.slot)
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
@@ -209,5 +183,20 @@ import VirtioABI
 
     private func word(_ address: UnsafeMutableRawPointer) -> UnsafePointer<Atomic<UInt16>> {
         unsafe UnsafePointer(address.assumingMemoryBound(to: Atomic<UInt16>.self))
+    }
+}
+
+/// A descriptor of a packed ring or of its indirect tables, as fetched.
+struct PackedDescriptor {
+    let address: UInt64
+    let length: UInt32
+    let id: UInt16
+    let flags: Descriptor.Flags
+
+    init(low: UInt64, high: UInt64) {
+        address = low
+        length = UInt32(truncatingIfNeeded: high)
+        id = UInt16(truncatingIfNeeded: high >> 32)
+        flags = Descriptor.Flags(rawValue: UInt16(truncatingIfNeeded: high >> 48))
     }
 }

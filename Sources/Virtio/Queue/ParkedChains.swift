@@ -98,13 +98,25 @@
         return name
     }
 
-    /// Stores the outcome of the chain `name`; guest memory does not change. False if the chain is not in flight.
-    mutating func finish(_ name: UInt16, _ outcome: Outcome) -> Bool {
+    /// Whether the chain `name` is in flight.
+    @inline(always)
+    func isInFlight(_ name: UInt16) -> Bool {
         guard name < size, case .inFlight = unsafe parked[Int(name)].state else { return false }
+        return true
+    }
+
+    /// Removes and returns the chain `name`, which is in flight, to be used at once: without VIRTIO_F_IN_ORDER.
+    @inline(always)
+    mutating func remove(_ name: UInt16) -> Chain {
+        inFlight -= 1
+        return free(name)
+    }
+
+    /// Stores the outcome of the chain `name`, which is in flight; guest memory does not change.
+    mutating func finish(_ name: UInt16, _ outcome: Outcome) {
         unsafe parked[Int(name)].state = .finished(.outcome(outcome))
         inFlight -= 1
         finished += 1
-        return true
     }
 
     /// Removes and returns the first finished chain at or after `cursor`, and moves `cursor` behind it; nil if there is
@@ -115,18 +127,22 @@
                 return nil
             }
             _ = order.removeFirst()
+            finished -= 1
             return (free(name), answer)
         }
         while finished > 0, cursor < size {
             let name = cursor
             cursor += 1
-            if case .finished(let answer) = unsafe parked[Int(name)].state { return (free(name), answer) }
+            if case .finished(let answer) = unsafe parked[Int(name)].state {
+                finished -= 1
+                return (free(name), answer)
+            }
         }
         return nil
     }
 
+    @inline(always)
     private mutating func free(_ name: UInt16) -> Chain {
-        finished -= 1
         let chain = chain(name)
         slots -= Int(chain.slots)
         unsafe parked[Int(name)].state = .free

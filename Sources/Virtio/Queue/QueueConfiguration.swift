@@ -24,23 +24,23 @@ struct QueueConfiguration: Equatable, Sendable {
     var isTooLarge: Bool { size > UInt32(sizeMax) }
 
     /// Host addresses of the three areas of a queue of `size`, which lies in `memory`.
-    func areas(size: UInt16, isPacked: Bool, in memory: GuestMemory) -> InlineArray<3, Range<UInt>> {
+    func areas(size: UInt16, isPacked: Bool, in memory: GuestMemory) -> RingAreas {
         func area(_ address: UInt64, _ count: UInt64) -> Range<UInt> {
             guard let buffer = memory.resolve(address, count) else { return 0..<0 }
             let start = unsafe UInt(bitPattern: buffer.base)
             return start..<start + UInt(buffer.count)
         }
         guard !isPacked else {
-            return [
+            return RingAreas([
                 area(descriptors, PackedRing.descriptorSize * UInt64(size)), area(driver, PackedRing.eventSize),
                 area(device, PackedRing.eventSize),
-            ]
+            ])
         }
-        return [
+        return RingAreas([
             area(descriptors, SplitRing.descriptorBytes(size: size)),
             area(driver, SplitRing.availableBytes(size: size)),
             area(device, SplitRing.usedBytes(size: size)),
-        ]
+        ])
     }
 
     /// The size, or nil if a packed queue cannot have it: from 1 to QueueSizeMax, which is 32768 at most (VIRTIO 1.4,

@@ -32,7 +32,7 @@ enum QueueEnding: Sendable {
 /// A virtqueue's registers, and the live queue from QueueReady = 1 until it is dropped.
 struct QueueSlot: ~Copyable {
     var configuration: QueueConfiguration
-    var live: LiveQueue?
+    private(set) var live: LiveQueuePointer?
     /// Changes when the live queue is dropped. Tokens of older epochs are ignored.
     private(set) var epoch: UInt32 = 0
     /// How the driver is stopping the queue: it decides what the registers read until no request is in flight, and what
@@ -46,6 +46,14 @@ struct QueueSlot: ~Copyable {
 
     init(sizeMax: UInt16) { configuration = QueueConfiguration(sizeMax: sizeMax) }
 
+    deinit { live?.free() }
+
+    /// Makes `queue` the live queue of a queue that had none.
+    mutating func begin(_ queue: consuming LiveQueue) {
+        live = LiveQueuePointer(queue)
+        notifications = 0
+    }
+
     /// QueueReady as the driver reads it.
     var isReady: Bool { live != nil }
 
@@ -53,73 +61,37 @@ struct QueueSlot: ~Copyable {
     var isResetting: Bool { ending.isReset }
 
     /// Requests of the live queue in flight.
-    var inFlight: Int {
-        switch live {
-        case .some(let queue): queue.parked.inFlight
-        case .none: 0
-        }
-    }
+    var inFlight: Int { live?.value.parked.inFlight ?? 0 }
 
     /// Chains of the live queue that are finished and not used.
-    var finished: Int {
-        switch live {
-        case .some(let queue): queue.parked.finished
-        case .none: 0
-        }
-    }
+    var finished: Int { live?.value.parked.finished ?? 0 }
 
     /// Whether a chain that the device answers at once must wait for older ones.
-    var mustQueue: Bool {
-        switch live {
-        case .some(let queue): queue.parked.mustQueue
-        case .none: false
-        }
-    }
+    var mustQueue: Bool { live?.value.parked.mustQueue ?? false }
 
     /// Pops the live queue's next chain; in a draft drain only what was available when the drain began.
+    @inline(always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         if drainLeft == 0 { return .empty }
-        let before = position
-        let next = live?.next(&segments, requestsNotification: requestsNotification) ?? .empty
+        guard let live else { return .empty }
+        let before = live.value.positions.available.count
+        let next = live.value.next(&segments, requestsNotification: requestsNotification)
         if let left = drainLeft {
             // If the driver takes back what it made available, the drain of the queue ends.
-            let popped = position &- before
+            let popped = live.value.positions.available.count &- before
             drainLeft = popped > 0 ? left - min(left, popped) : 0
         }
         return next
     }
 
     /// Entries or descriptors of the live queue that are available and not popped; nil for a queue that is not live.
-    var availableCount: UInt16? {
-        switch live {
-        case .some(let queue): queue.availableCount
-        case .none: nil
-        }
-    }
+    var availableCount: UInt16? { live?.value.availableCount }
 
     /// Whether nothing is available in the live queue; true for a queue that is not live.
-    var isEmpty: Bool {
-        switch live {
-        case .some(let queue): queue.isEmpty
-        case .none: true
-        }
-    }
+    var isEmpty: Bool { live?.value.isEmpty ?? true }
 
     /// The driver's interrupt suppression; nil for a queue that is not live.
-    var suppression: UInt32? {
-        switch live {
-        case .some(let queue): queue.suppression
-        case .none: nil
-        }
-    }
-
-    /// The next entry or descriptor to pop, free-running.
-    private var position: UInt16 {
-        switch live {
-        case .some(let queue): queue.positions.available.count
-        case .none: 0
-        }
-    }
+    var suppression: UInt32? { live?.value.suppression }
 
     // MARK: The end of a queue
 
@@ -149,6 +121,7 @@ struct QueueSlot: ~Copyable {
 
     /// Drops the live queue: nothing of it reaches guest memory any more.
     private mutating func drop() {
+        live?.free()
         live = nil
         notifications = 0
         epoch &+= 1
@@ -167,10 +140,7 @@ struct QueueSlot: ~Copyable {
     /// Limits the drain to what is available now, or to nothing if the device needs no buffer now: input that arrives
     /// later waits for the resume.
     mutating func limitDrain(wantsBuffer: Bool) {
-        switch live {
-        case .some(let queue): drainLeft = wantsBuffer ? queue.availableCount : 0
-        case .none: drainLeft = nil
-        }
+        drainLeft = live.map { wantsBuffer ? $0.value.availableCount : 0 }
     }
 
     mutating func endDrain() { drainLeft = nil }

@@ -20,13 +20,13 @@
 
     /// Queue `index`, below `count`.
     subscript(index: Int) -> QueueSlot {
-        _read {
+        unsafeAddress {
             precondition(index >= 0 && index < count)
-            yield unsafe base[index]
+            return unsafe UnsafePointer(base + index)
         }
-        _modify {
+        unsafeMutableAddress {
             precondition(index >= 0 && index < count)
-            yield unsafe &base[index]
+            return unsafe base + index
         }
     }
 }

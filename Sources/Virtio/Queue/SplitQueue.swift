@@ -19,7 +19,7 @@ import VirtioABI
     /// Entries, a power of two.
     let size: UInt16
 
-    private let descriptorArea: UnsafeMutableRawPointer
+    private let descriptors: DescriptorTable
     private let driverArea: UnsafeMutableRawPointer
     private let deviceArea: UnsafeMutableRawPointer
     private let recorder: TraceRecorder
@@ -37,7 +37,7 @@ import VirtioABI
             let device = memory.resolve(configuration.device, SplitRing.usedBytes(size: size))
         else { throw .ringOutsideMemory }
         self.size = size
-        unsafe descriptorArea = descriptors.base
+        self.descriptors = DescriptorTable(descriptors, memory.recorder)
         unsafe driverArea = driver.base
         unsafe deviceArea = device.base
         recorder = memory.recorder
@@ -55,110 +55,81 @@ import VirtioABI
     /// `flags` of the available ring.
     var availableFlags: UInt16 { unsafe load(driverArea, SplitRing.flags) }
 
-    /// Pops the next chain; nil if there is none. Its head must be free in `parked`.
-    func next(
-        at position: inout RingPosition, _ rules: ChainRulesPointer, _ parked: borrowing ParkedChains,
-        _ segments: inout SegmentStorage
-    ) throws(QueueFault) -> DescriptorChain? {
+    /// The head of the next chain; nil if there is none.
+    @inline(always)
+    func head(at position: RingPosition) throws(QueueFault) -> UInt16? {
         let pending = availableIndex &- position.count
         if pending > size { throw .availableIndexJump }
         if pending == 0 { return nil }
         let slot = UInt64(position.count & (size &- 1))
         let entry = SplitRing.ring + SplitRing.availableEntrySize * slot
         let head = unsafe load(driverArea, entry)
-        guard head < size else { throw .headOutOfRange }
-        guard parked.isFree(head) else { throw .headInFlight }
-        let chain = try walk(from: head, rules, &segments)
-        if rules.value.checksDriver {
-            let flags = availableFlags
-            if rules.value.eventIndex {
-                chain.check(.availableFlagsZero, flags == 0)
-            } else {
-                chain.check(.availableFlags, flags <= SplitRing.noInterrupt)
-            }
-            chain.findings.markCovered(.splitChain)
-        }
-        position.count &+= 1
-        return chain
+        guard Int(head) < descriptors.count else { throw .headOutOfRange }
+        return head
     }
 
-    /// Follows a chain, reading each of its descriptors once. A table of indirect descriptors ends it (2.7.5.3).
-    private func walk(
+    /// Pops the chain from `head`, reading each of its descriptors once. A table of indirect descriptors ends it
+    /// (2.7.5.3).
+    @inline(always)
+    func walk(
         from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
         var chain = ChainBuilder(rules, segments)
-        var index = head
-        for count in 1...size {
-            let descriptor = fetch(index)
+        var index = Int(head)
+        while true {
+            let descriptor = descriptors.fetch(index)
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
-                let table = try chain.table(descriptor.address, descriptor.length, descriptor.flags)
-                chain.findings.markCovered(.splitTable)
-                let tableCount = try walk(table, into: &chain, rules, &segments)
-                let length = Int(count) - 1 + tableCount
-                chain.findings.check(.splitLength, length <= Int(rules.value.sizeMax))
-                chain.findings.check(.splitLengthOfQueue, length <= Int(size) || length > Int(rules.value.sizeMax))
-                return chain.finish(id: head, slots: count, segments)
+                let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
+                var whole = chain
+                try whole.follow(table, ringSize: size, &segments)
+                return finish(whole, from: head, slots: chain.length + 1, segments)
             }
             try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else {
-                return chain.finish(id: head, slots: count, segments)
-            }
-            guard descriptor.next < size else { throw .nextOutOfRange }
-            if rules.value.inOrder {
-                chain.findings.check(.splitInOrder, descriptor.next == (index &+ 1) & (size &- 1))
-            }
-            index = descriptor.next
-        }
-        throw .endlessChain
-    }
-
-    /// Follows the chain in `table` from its first descriptor and returns its length. The loop ends because `chain`
-    /// limits the number of descriptors.
-    private func walk(
-        _ table: IndirectTable, into chain: inout ChainBuilder, _ rules: ChainRulesPointer,
-        _ segments: inout SegmentStorage
-    ) throws(QueueFault) -> Int {
-        var index = 0
-        var count = 0
-        while true {
-            let (low, high) = table.fetch(index)
-            chain.note(low, high)
-            count += 1
-            let descriptor = Descriptor(low: low, high: high)
-            if descriptor.flags.contains(.indirect) { throw .nestedTable }
-            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else { return count }
+            guard descriptor.flags.contains(.next) else { break }
             let next = Int(descriptor.next)
-            guard next < table.count else { throw .nextOutOfRange }
-            if rules.value.inOrder { chain.findings.check(.tableInOrder, next == index + 1) }
+            guard next < descriptors.count else { throw .nextOutOfRange }
+            if rules.value.inOrder {
+                chain.findings.check(.splitInOrder, next == (index + 1) & (descriptors.count - 1))
+            }
+            if Int(chain.length) == descriptors.count { throw .endlessChain }
             index = next
         }
+        return finish(chain, from: head, slots: chain.length, segments)
+    }
+
+    /// Ends a chain, and checks the flags that the available ring has then.
+    @inline(always)
+    private func finish(
+        _ chain: ChainBuilder, from head: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage
+    ) -> DescriptorChain {
+        if chain.findings.isOn {
+            let flags = availableFlags
+            if chain.rules.value.eventIndex {
+                chain.findings.check(.availableFlagsZero, flags == 0)
+            } else {
+                chain.findings.check(.availableFlags, flags <= SplitRing.noInterrupt)
+            }
+        }
+        return chain.finish(id: head, slots: slots, segments)
     }
 
     /// Whether the chain from `head` on still matches `fingerprint`.
+    @inline(always)
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
-        var index = head
-        for _ in 1...size {
-            let descriptor = fetch(index)
+        var (index, left) = (Int(head), size)
+        while true {
+            let descriptor = descriptors.fetch(index)
             digest.add(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
-                fingerprint.table.map { IndirectTable($0, recorder).digest(longest: longest, into: &digest) }
+                fingerprint.table.map { DescriptorTable($0, recorder).digest(longest: longest, into: &digest) }
                 break
             }
-            guard descriptor.flags.contains(.next), descriptor.next < size else { break }
-            index = descriptor.next
+            (index, left) = (Int(descriptor.next), left &- 1)
+            guard descriptor.flags.contains(.next), index < descriptors.count, left > 0 else { break }
         }
         return digest.value == fingerprint.digest
-    }
-
-    /// Descriptor `index`, below `size`: two loads, never repeated.
-    private func fetch(_ index: UInt16) -> Descriptor {
-        let halves = unsafe (descriptorArea + 16 * Int(index)).assumingMemoryBound(to: Atomic<UInt64>.self)
-        return unsafe Descriptor(
-            low: recorder.load(halves[0].load(ordering: .relaxed), at: halves),
-            high: recorder.load(halves[1].load(ordering: .relaxed), at: halves + 1))
     }
 
     /// Writes `avail_event`: the driver notifies when it fills the entry at `position` (2.7.10).
@@ -170,6 +141,7 @@ import VirtioABI
     // MARK: Used ring
 
     /// Writes the used entry of a chain, with `written` bytes from the start of its writable part (2.7.8).
+    @inline(always)
     func put(_ head: UInt16, written: UInt32, at position: inout RingPosition) {
         let slot = UInt64(position.count & (size &- 1))
         let entry = unsafe deviceArea + Int(SplitRing.ring + SplitRing.usedEntrySize * slot)

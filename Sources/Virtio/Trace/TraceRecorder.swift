@@ -58,7 +58,7 @@ import Synchronization
     var isOn: Bool { unsafe storage != nil }
 
     /// Records `event`.
-    @inline(__always)
+    @inline(always)
     func record(_ event: @autoclosure () -> Event) {
         guard unsafe storage != nil else { return }
         append(event())
@@ -90,6 +90,7 @@ import Synchronization
         append(.receive(port: UInt8(port)))
     }
 
+    @inline(never)
     private func append(_ event: Event) {
         guard let storage = unsafe storage else { return }
         guard unsafe storage.pointee.count < storage.pointee.capacity else {
@@ -115,12 +116,13 @@ import Synchronization
 
     /// Records `value`, which the caller has loaded from `place` in guest memory, and returns it. A replay returns the
     /// recorded value.
-    @inline(__always)
+    @inline(always)
     func load<Word: FixedWidthInteger & UnsignedInteger>(_ value: Word, at place: UnsafeRawPointer) -> Word {
         guard unsafe storage != nil else { return value }
         return unsafe Word(truncatingIfNeeded: exchange(UInt64(value), Word.bitWidth / 8, place))
     }
 
+    @inline(never)
     private func exchange(_ value: UInt64, _ width: Int, _ place: UnsafeRawPointer) -> UInt64 {
         guard let storage = unsafe storage else { return value }
         let address = unsafe storage.pointee.memory.guestAddress(of: place) ?? 0

@@ -110,11 +110,7 @@ extension MMIOTransport where Device: ~Copyable {
 
 extension QueueSlot {
     fileprivate func inspect(isWanted: Bool) -> Inspection.Queue {
-        var positions: RingPositions?
-        switch live {
-        case .some(let queue): positions = queue.positions
-        case .none: break
-        }
+        let positions = live?.value.positions
         return Inspection.Queue(
             sizeMax: configuration.sizeMax, size: configuration.size, descriptorArea: configuration.descriptors,
             driverArea: configuration.driver, deviceArea: configuration.device, isReady: isReady,

@@ -19,6 +19,9 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Available buffer notifications arrived for `queues` without a register access, as by an ioeventfd. The effects
     /// name the queues to serve.
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public mutating func notified(_ queues: QueueSet) -> Effects {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
@@ -36,13 +39,16 @@ extension MMIOTransport where Device: ~Copyable {
     /// If the ring is empty and VIRTIO_F_EVENT_IDX was negotiated, the driver is asked to notify when it adds the next
     /// chain. A host that will check the queue again before it waits passes false for `requestsNotification`: the
     /// driver then need not notify meanwhile.
-    @_specialize(where Device == Block)
-    @_specialize(where Device == Console)
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public mutating func take(
         queue index: Int, into batch: inout Batch<Device.Request>, requestsNotification: Bool = true
     ) -> Effects {
         precondition(index >= 0 && index < queueCount)
         let room = batch.capacity - batch.count
+        var longest: UInt16 = 0
+        for index in 0..<queueCount { longest = max(longest, queues[index].configuration.longestChain) }
         memory.recorder.record(
             .take(
                 queue: UInt16(index), room: UInt16(room), segments: UInt32(batch.segments.free),
@@ -53,8 +59,9 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
-        serving: while lifecycle.mayTake, queues[index].ending == .none, device.wantsBuffer(queue: index) {
-            guard answered < room, batch.hasRoom(longestChain: longestChain) else {
+        let mayTake = lifecycle.mayTake && queues[index].ending == .none
+        serving: while mayTake, device.wantsBuffer(queue: index) {
+            guard answered < room, batch.hasRoom(longestChain: longest) else {
                 effects.queues = QueueSet(queue: index)
                 break
             }
@@ -72,20 +79,20 @@ extension MMIOTransport where Device: ~Copyable {
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
                 let taken = device.take(&chain, queue: index, configuration)
-                if let findings = chain.findings.value { check(findings, chain.id, queue: index) }
+                check(chain.findings, chain.id, queue: index)
                 switch taken {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
                     answered += 1
                     if queues[index].mustQueue {
-                        queues[index].live?.parked.park(chain, written: written)
+                        queues[index].live?.value.parked.park(chain, written: written)
                     } else {
                         let (id, slots, _) = chain.close()
                         put(id, slots: slots, written: written, queue: index)
                         used = true
                     }
                 case .work(let request, let reply):
-                    guard let name = queues[index].live?.parked.park(chain, reply: reply) else { break serving }
+                    guard let name = queues[index].live?.value.parked.park(chain, reply: reply) else { break serving }
                     let token = Token(queue: UInt16(index), name: name, epoch: queues[index].epoch)
                     memory.recorder.record(.request(token, Device.summary(of: request)))
                     batch.append(Work(token: token, request: request))
@@ -111,22 +118,35 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Whether the outcome of a request will reach the driver: its queue is live, and the driver is not stopping it.
     /// Otherwise the host need not do the I/O, but it still reports an outcome, of any value.
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public func isWanted(_ token: Token) -> Bool { isCurrent(token) && queues[Int(token.queue)].ending == .none }
 
     /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
     /// VIRTIO_F_IN_ORDER it waits for older ones; in a dead device it is not used. After a reset the outcome is
     /// ignored.
-    @_specialize(where Device == Block)
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         memory.recorder.record(.finish(token, outcome))
         defer { closeCall() }
         let index = Int(token.queue)
-        guard isCurrent(token), queues[index].live?.parked.finish(token.name, outcome) == true else { return Effects() }
+        guard isCurrent(token), let queue = queues[index].live, queue.value.parked.isInFlight(token.name) else {
+            return Effects()
+        }
+        if lifecycle.mayUse, queues[index].ending == .none, !queue.value.parked.inOrder {
+            use(queue.value.parked.remove(token.name), .outcome(outcome), queue: index)
+            notifyUsed(index)
+            return settle()
+        }
+        queue.value.parked.finish(token.name, outcome)
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
         } else if lifecycle.mayUse {
-            useFinished(index, from: token.name)
+            useFinished(index)
         }
         return settle()
     }
@@ -146,32 +166,40 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
-    /// Uses the finished chains of queue `index` that may be used now, from the name `cursor` on.
-    mutating func useFinished(_ index: Int, from cursor: UInt16) {
-        var cursor = cursor
+    /// Uses the finished chains of queue `index` that may be used now.
+    mutating func useFinished(_ index: Int) {
+        var cursor: UInt16 = 0
         var used = false
-        while let (chain, answer) = queues[index].live?.parked.next(from: &cursor) {
-            if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
-            let written =
-                switch answer {
-                case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
-                case .written(let count): count
-                }
-            put(chain.id, slots: chain.slots, written: written, queue: index)
+        while let (chain, answer) = queues[index].live?.value.parked.next(from: &cursor) {
+            use(chain, answer, queue: index)
             used = true
         }
         if used { notifyUsed(index) }
     }
 
+    /// Completes a chain that was removed from the parked ones, and uses it.
+    @inline(always)
+    private mutating func use(_ chain: ParkedChains.Chain, _ answer: ParkedChains.Answer, queue index: Int) {
+        if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
+        let written =
+            switch answer {
+            case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
+            case .written(let count): count
+            }
+        put(chain.id, slots: chain.slots, written: written, queue: index)
+    }
+
+    @inline(always)
     private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
-        queues[index].live?.put(id, slots: slots, written: written)
+        queues[index].live?.value.put(id, slots: slots, written: written)
         memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
     /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
     /// already: the line follows the register, so no interrupt is lost.
+    @inline(always)
     mutating func notifyUsed(_ index: Int) {
-        if queues[index].live?.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
+        if queues[index].live?.value.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
     }
 }
 

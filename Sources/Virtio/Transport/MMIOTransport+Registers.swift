@@ -6,6 +6,9 @@ import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         let mark = memory.recorder.mark
         let value = readWindow(at: offset, width: width)
@@ -51,6 +54,9 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
+    @_specialize(exported:true,where Device == Block)
+    @_specialize(exported:true,where Device == Console)
+    @_specialize(exported:true,where Device == Entropy)
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
         memory.recorder.record(
             .write(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))
@@ -133,9 +139,9 @@ extension MMIOTransport where Device: ~Copyable {
         if value & 1 == 0 { return queues[index].isReady ? endQueue(index, as: .disabled) : Effects() }
         guard !queues[index].isReady, !isDead else { return Effects() }
         do throws(QueueFault) {
-            queues[index].live = try LiveQueue(
+            let queue = try LiveQueue(
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
-            queues[index].notifications = 0
+            queues[index].begin(queue)
             checkNewQueue(index)
             // A drain in progress did not count this queue when it began.
             guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }

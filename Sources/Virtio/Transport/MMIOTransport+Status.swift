@@ -130,7 +130,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// driver stopped are dropped.
     private mutating func deliverFinished(_ index: Int) {
         guard queues[index].ending == .none else { return queues[index].endIfIdle() }
-        useFinished(index, from: 0)
+        useFinished(index)
     }
 
     /// Queues that the driver enabled: those to serve after a notification that does not name a queue.

@@ -7,6 +7,10 @@
 //   MMIOTransport+Registers.swift   the register file
 //   MMIOTransport+Status.swift      Status: SUSPEND's drain and resume
 //   MMIOTransport+Queues.swift      notifications, requests and their completion
+//
+// The entry points of the chain loop are specialised for each device type here, and exported (`@_specialize`): a host, in
+// whichever package, calls those, and no generic code and no Swift runtime runs between a notification and its used buffer.
+// `make chain` fails otherwise. A new device type gets its lines there.
 
 import VirtioABI
 
@@ -237,8 +241,12 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public func drainEvents(_ body: (Event) -> Void) { memory.recorder.drain(body) }
 
     /// Ends a call: records Status, phase and InterruptStatus if they changed.
+    @inline(always)
     mutating func closeCall() {
-        guard memory.recorder.isOn else { return }
+        if memory.recorder.isOn { recordChanges() }
+    }
+
+    private mutating func recordChanges() {
         recordEndedQueues()
         let now = RecordedState(status: lifecycle.status, phase: lifecycle.phase, interrupt: interruptStatus.rawValue)
         let (sameInterrupt, sameLifecycle) = (

@@ -90,16 +90,9 @@ extension MMIOTransport where Device: ~Copyable {
 
 extension QueueSlot {
     func snapshot(_ memory: GuestMemory) -> QueueSnapshot {
-        switch live {
-        case .some(let queue):
-            QueueSnapshot(
-                configuration: configuration, positions: queue.positions,
-                finished: queue.finishedChains(memory),
-                ending: ending, drainLeft: drainLeft)
-        case .none:
-            QueueSnapshot(
-                configuration: configuration, positions: nil, finished: [], ending: ending, drainLeft: drainLeft)
-        }
+        QueueSnapshot(
+            configuration: configuration, positions: live?.value.positions,
+            finished: live?.value.finishedChains(memory) ?? [], ending: ending, drainLeft: drainLeft)
     }
 
     mutating func restore(
@@ -110,7 +103,7 @@ extension QueueSlot {
             var queue = try LiveQueue(configuration, features, in: memory, checksDriver: checksDriver)
             queue.positions = positions
             try queue.restore(snapshot.finished, memory)
-            live = consume queue
+            begin(queue)
         }
         restoreEnding(snapshot.ending, drainLeft: snapshot.drainLeft)
     }

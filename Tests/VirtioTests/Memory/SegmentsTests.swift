@@ -22,27 +22,23 @@ struct SegmentsTests {
             storage.append(try #require(memory.guest.resolve(address, UInt64(length))))
             address += UInt64(length)
         }
-        var segments = storage.last(lengths.count, byteCount: Int(address))
+        var segments = storage.part(0, count: lengths.count, byteCount: Int(address))
         try body(&segments, memory)
         #expect(storage.free == 16 - lengths.count)
     }
 
-    @Test("The first bytes, across any buffers", arguments: splits)
+    @Test("The first word, across any buffers", arguments: splits)
     func removeFirst(lengths: [Int]) throws {
         try withSegments(lengths) { segments, _ in
-            let first: InlineArray<7, UInt8>? = segments.removeFirst()
-            let head = try #require(first)
-            #expect(head.indices.map { head[$0] } == Array(0..<7))
-            #expect(segments.byteCount == 3)
-            var counts: [Int] = []
-            segments.forEach { counts.append($0.count) }
-            #expect(counts.reduce(0, +) == 3 && !counts.contains(0) && counts.count == segments.count)
-            let tooMany: InlineArray<4, UInt8>? = segments.removeFirst()
-            #expect(tooMany == nil && segments.byteCount == 3)
-            let second: InlineArray<3, UInt8>? = segments.removeFirst()
-            let rest = try #require(second)
-            #expect(rest.indices.map { rest[$0] } == [7, 8, 9])
-            #expect(segments.byteCount == 0 && segments.count == 0)
+            let tooMany: InlineArray<2, UInt64>? = segments.removeFirst()
+            #expect(tooMany == nil && segments.byteCount == 10)
+            let first: InlineArray<1, UInt64>? = segments.removeFirst()
+            let word = try #require(first)
+            #expect(word[0] == 0x0706_0504_0302_0100)
+            #expect(segments.byteCount == 2)
+            var rest: [UInt8] = []
+            segments.forEach { part in rest += (0..<part.count).map { part.loadByte(at: $0) } }
+            #expect(rest == [8, 9] && 1...2 ~= segments.count)
         }
     }
 
@@ -94,8 +90,8 @@ struct SegmentsTests {
         var storage = SegmentStorage(capacity: 8)
         for address in UInt64(0)..<5 { storage.append(try #require(memory.guest.resolve(address, 1))) }
         memory.store([0, 1, 2, 3, 4], at: 0)
-        let readable = storage.last(2, before: 2, byteCount: 2)
-        let writable = storage.last(2, byteCount: 2)
+        let readable = storage.part(1, count: 2, byteCount: 2)
+        let writable = storage.part(3, count: 2, byteCount: 2)
         var bytes: [UInt8] = []
         readable.forEach { bytes.append($0.loadByte(at: 0)) }
         writable.forEach { bytes.append($0.loadByte(at: 0)) }

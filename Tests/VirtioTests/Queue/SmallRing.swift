@@ -161,7 +161,8 @@ struct DescriptorWords: Sendable {
         write(.queueDriverLow, 0x200)
         write(.queueDeviceLow, 4096 + 0x100)
         write(.queueReady, 1)
-        transport.queues[0].live?.positions = RingPositions(available: position, used: position, notified: position)
+        transport.queues[0].live?.value.positions = RingPositions(
+            available: position, used: position, notified: position)
         write(.status, 0x0f)
     }
 
@@ -177,7 +178,7 @@ struct DescriptorWords: Sendable {
         batch.removeAll()
         for _ in 0..<4 where !transport.take(queue: 0, into: &batch).queues.isEmpty { fail("take does not end") }
         // Chains, or descriptors of a packed ring.
-        let used = (transport.queues[0].live?.positions.used.count ?? position.count) &- position.count
+        let used = (transport.queues[0].live?.value.positions.used.count ?? position.count) &- position.count
         if used > (packed ? 2 * size : size) { fail("\(used) used in a ring of \(size)") }
         switch status {
         case 0x0f: served += 1

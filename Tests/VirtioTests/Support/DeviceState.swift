@@ -61,9 +61,9 @@ extension FakeDriver where Device: ~Copyable {
     }
 
     private func state(ofQueue index: Int) -> String {
-        let next = backend.transport.queues[index].live?.positions.available.count ?? 0
-        let used = backend.transport.queues[index].live?.positions.used.count ?? 0
-        let held = backend.transport.queues[index].live?.parked.finished ?? 0
+        let next = backend.transport.queues[index].live?.value.positions.available.count ?? 0
+        let used = backend.transport.queues[index].live?.value.positions.used.count ?? 0
+        let held = backend.transport.queues[index].live?.value.parked.finished ?? 0
         return """
             queue \(index): ready \(backend.transport.queues[index].isReady), \
             ending \(backend.transport.queues[index].ending), \

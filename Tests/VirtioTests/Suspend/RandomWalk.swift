@@ -257,7 +257,7 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
                 expect(known, "queue \(queue) used chain \(element.id), which it does not have")
             }
             let waiting = driver[queue: queue].nextAvailable &- nextAvailable(queue)
-            let held = driver.backend.transport.queues[queue].live?.parked.finished ?? 0
+            let held = driver.backend.transport.queues[queue].live?.value.parked.finished ?? 0
             let inFlight = driver.backend.transport.queues[queue].inFlight
             statistics.held += held
             if ending(queue) == .none && phase == .running || phase == .suspending || isFrozen {
@@ -274,7 +274,7 @@ final class RandomWalk<Device: VirtioDevice & ~Copyable> {
     }
 
     private func nextAvailable(_ queue: Int) -> UInt16 {
-        driver.backend.transport.queues[queue].live?.positions.available.count ?? 0
+        driver.backend.transport.queues[queue].live?.value.positions.available.count ?? 0
     }
 
     /// A suspended device writes no guest memory except the data of retained reads.

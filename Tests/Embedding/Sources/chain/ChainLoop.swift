@@ -1,0 +1,1 @@
+../../../../Sources/vmm-bench/ChainLoop.swift
