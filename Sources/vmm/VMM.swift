@@ -38,7 +38,8 @@ struct Run: ParsableCommand {
             """)
 
     @Argument(
-        help: "The kernel: Linux's bzImage or vmlinux, or one with a PVH entry note or a Multiboot header.", completion: .file())
+        help: "The kernel: Linux's bzImage or vmlinux, or one with a PVH entry note or a Multiboot header.",
+        completion: .file())
     var kernel: String?
 
     @Option(

@@ -111,7 +111,9 @@ struct MultibootTests {
         let ram = try RAM(size: 4 << 20)
         for file in [
             Self.version1(1 << 16, Self.addresses),
-            Self.version2([(1, 0, [4, 6]), (2, 0, [0x10_0000, 0x10_0000, 0, 0]), (3, 0, [0x10_0000]), (10, 0, [0, .max, 1, 0])]),
+            Self.version2([
+                (1, 0, [4, 6]), (2, 0, [0x10_0000, 0x10_0000, 0, 0]), (3, 0, [0x10_0000]), (10, 0, [0, .max, 1, 0]),
+            ]),
         ] {
             let (sum, magic) = (file[0] == 2 ? 8 : 12, file[0] == 2 ? Self.magic1 : Self.magic2)
             for index in 4..<file.count where !(sum..<sum + 4).contains(index) {

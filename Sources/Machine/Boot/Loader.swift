@@ -13,6 +13,12 @@ public struct Loader: ~Copyable {
     /// The load address of a flat kernel.
     private static let flatAddress: UInt64 = 0x10_0000
 
+    /// For `MemoryMap.baseMemory`, where Xen's hypervisor looks for it.
+    private static let baseMemory: [UInt8] = {
+        let size = MemoryMap.firmware.lowerBound >> 10
+        return [UInt8(size & 0xff), UInt8(size >> 8)]
+    }()
+
     /// The code at the reset vector, which writes to the reset port. The board has no other firmware.
     private static let resetCode: [UInt8] = [
         0xba, UInt8(truncatingIfNeeded: Ports.reset), UInt8(Ports.reset >> 8),  // mov dx, the reset port
@@ -55,6 +61,7 @@ public struct Loader: ~Copyable {
         layout.write(text, at: MemoryMap.commandLine.lowerBound)
         layout.write(Self.resetCode, at: MemoryMap.resetVector.lowerBound)
         if let mpTable { layout.write(mpTable, at: MemoryMap.mpTable.lowerBound) }
+        if format.isMultiboot { layout.write(Self.baseMemory, at: MemoryMap.baseMemory.lowerBound) }
         if let acpi { layout.write(acpi, at: MemoryMap.acpi.lowerBound) }
         return try writeBootTables(
             BootInformation(ram: ram, commandLine: text, modules: modules, acpi: acpi), &layout)

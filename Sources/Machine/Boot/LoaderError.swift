@@ -73,7 +73,8 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .noMultiboot(let name, let version):
             "\(name) has no Multiboot\(version == 2 ? "2" : "") header with a valid checksum in its first "
                 + "\(version == 2 ? "32 KiB, at a multiple of 8" : "8 KiB, at a multiple of 4"); link it there, or use another --boot"
-        case .badMultiboot(let name, let what): "the Multiboot header of \(name) \(what); change the header and link it again"
+        case .badMultiboot(let name, let what):
+            "the Multiboot header of \(name) \(what); change the header and link it again"
         case .not64Bit(let name): "\(name) has no 64-bit entry; give a kernel for x86-64"
         case .wrongMachine(let name): "\(name) is not for x86; build it for x86-64"
         case .malformed(let name, let what): "\(name) is a malformed ELF file (\(what)); link it again"

@@ -59,8 +59,8 @@ struct Multiboot {
     ) -> Int? {
         guard let start = try? image.bytes(at: 0, count: Int(min(image.size, UInt64(limit)))) else { return nil }
         return stride(from: 0, through: start.count - 4 * words, by: alignment).first { offset in
-            start.integer(at: offset, bytes: 4) == UInt64(magic)
-                && (0..<words).reduce(UInt64(0)) { $0 + start.integer(at: offset + 4 * $1, bytes: 4) } & 0xffff_ffff == 0
+            let sum = (0..<words).reduce(UInt64(0)) { $0 + start.integer(at: offset + 4 * $1, bytes: 4) }
+            return start.integer(at: offset, bytes: 4) == UInt64(magic) && sum & 0xffff_ffff == 0
         }
     }
 

@@ -19,7 +19,8 @@ enum Multiboot1 {
         let unknown = flags & HeaderFlag.required & ~HeaderFlag.known
         guard unknown == 0 else {
             throw .badMultiboot(
-                name: image.name, what: "requires flags \(LoaderError.hex(unknown)), which the specification does not have")
+                name: image.name,
+                what: "requires flags \(LoaderError.hex(unknown)), which the specification does not have")
         }
         guard flags & HeaderFlag.addresses != 0 else {
             return try Multiboot(image, header: offset, addresses: nil, entry: nil)

@@ -72,7 +72,8 @@ enum Multiboot2 {
                 let size = Int(header.integer(at: start + 4, bytes: 4))
                 guard type != HeaderTag.end else { return }
                 guard size >= HeaderTag.size(type), size <= header.count - start else {
-                    throw .badMultiboot(name: name, what: "has a tag of type \(type) with \(size) bytes, which cannot be")
+                    throw .badMultiboot(
+                        name: name, what: "has a tag of type \(type) with \(size) bytes, which cannot be")
                 }
                 let tag = Array(header[start..<start + size])
                 do throws(LoaderError) { try read(tag, type, name: name) } catch {
@@ -89,7 +90,8 @@ enum Multiboot2 {
                 // What is known and not there is left out (3.1.4).
                 for number in 0..<(tag.count - 8) / 4 where field(number) > lastInformation {
                     throw .badMultiboot(
-                        name: name, what: "requires information of type \(field(number)), which the specification does not have")
+                        name: name,
+                        what: "requires information of type \(field(number)), which the specification does not have")
                 }
             case HeaderTag.addresses:
                 // A load address of all ones: from the beginning of the file (3.1.5).
@@ -98,7 +100,8 @@ enum Multiboot2 {
             case HeaderTag.entry: entry = field(0)
             case HeaderTag.console:
                 guard field(0) & 1 == 0 else {
-                    throw .badMultiboot(name: name, what: "requires a display (console flags), which the board does not have")
+                    throw .badMultiboot(
+                        name: name, what: "requires a display (console flags), which the board does not have")
                 }
             case HeaderTag.relocatable:
                 relocation = Relocation(first: field(0), last: field(1), alignment: max(field(2), 1))
@@ -107,7 +110,8 @@ enum Multiboot2 {
             case HeaderTag.efiBootServices, HeaderTag.efi32Entry, HeaderTag.efi64Entry:
                 break  // only where there is EFI
             default:
-                throw .badMultiboot(name: name, what: "requires a tag of type \(type), which the specification does not have")
+                throw .badMultiboot(
+                    name: name, what: "requires a tag of type \(type), which the specification does not have")
             }
         }
     }
