@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "vmm-bench",
             dependencies: [
-                "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Machine", "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["peers"], swiftSettings: house),
 

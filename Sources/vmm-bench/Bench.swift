@@ -32,6 +32,7 @@ private let groups = [
     Group("chain", ChainForm.all.map(\.rowName)) { $0.chainRows() },
     Group("cost", ["chain-instructions", "chain-allocations"]) { $0.costRows() },
     Group("conform", ["conform-report", "trace"]) { $0.conformRows() },
+    Group("trace-writer") { $0.traceWriterRows() },
 ]
 private let rowNames = groups.flatMap(\.rows).joined(separator: ", ")
 

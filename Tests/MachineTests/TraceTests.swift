@@ -141,8 +141,8 @@ private func asVersion1(_ lines: [String]) -> [String] {
             configuration: 8, queues: 1, queueSize: 8, ports: [], writeZeroesMayUnmap: nil, blockSizes: nil)
         try writer.begin([disk], memory: 8 << 20)
         // A mistake of the driver's, and then more than the buffer holds.
-        writer.add([.read(offset: 0, width: 1, value: 0)], device: 0)
-        writer.add([Event](repeating: .backendReady, count: 1 << 18), device: 0)
+        writer.add(device: 0) { $0(.read(offset: 0, width: 1, value: 0)) }
+        writer.add(device: 0) { for _ in 0..<1 << 18 { $0(.backendReady) } }
         writer.close()
         let check = try file.check()
         #expect(check.unknown.count == 1 && check.unknown[0].contains("lacks 262144 events"), "\(check.unknown)")

@@ -12,8 +12,8 @@ rows="mmio random-1 sequential console suspend"
 
 # With a name that is not installed, QEMU has to be reported as missing.
 DISK_MIB=16 timeout 120 "$here/run.sh" "$1" "$2" "$3" "$work" --quick --runs 1 --qemu no-such-qemu \
-    --json "$work/json" $rows chain >"$work/table" || { cat "$work/table" >&2; exit 1; }
-python3 - "$work/json" $rows <<'END' || { cat "$work/table" >&2; exit 1; }
+    --json "$work/json" $rows trace-writer chain >"$work/table" || { cat "$work/table" >&2; exit 1; }
+python3 - "$work/json" $rows trace-writer <<'END' || { cat "$work/table" >&2; exit 1; }
 import json, sys
 
 report = json.load(open(sys.argv[1]))

@@ -173,9 +173,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Adds the model's events to the trace; with the lock held.
     private func traceEvents() {
         guard let trace = context.trace else { return }
-        var events: [Event] = []
-        transport.drainEvents { events.append($0) }
-        if !events.isEmpty { trace.writer.add(events, device: trace.device) }
+        trace.writer.add(device: trace.device) { transport.drainEvents($0) }
     }
 
     // MARK: The device's threads

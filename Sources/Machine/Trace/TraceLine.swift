@@ -121,7 +121,7 @@ struct TraceLine: Decodable, Sendable {
 
     // MARK: Writing
 
-    /// As JSON; members in the order in which a reader wants them.
+    /// The head, a device or the end as JSON; members in the order in which a reader wants them. `TraceFormatter` writes events.
     var json: JSON {
         var members: [JSON.Member] = []
         func add(_ name: String, _ value: JSON?) {
@@ -129,7 +129,6 @@ struct TraceLine: Decodable, Sendable {
         }
         func number(_ name: String, _ value: (some BinaryInteger)?) { add(name, value.map { .count($0) }) }
         func text(_ name: String, _ value: String?) { add(name, value.map { .string($0) }) }
-        func flag(_ name: String, _ value: Bool?) { add(name, value.map { .bool($0) }) }
         number("trace", trace)
         text("memory", memory)
         number("n", n)
@@ -140,100 +139,15 @@ struct TraceLine: Decodable, Sendable {
         text("freeze", freeze)
         text("conform", conform)
         text("configuration", configuration)
-        number("t", t)
-        text("by", by)
-        number("dev", dev)
         text("ev", ev)
-        text("reg", reg)
-        number("offset", offset)
-        text("address", address)
-        number("width", width)
-        number("queue", queue)
-        number("name", name)
-        number("epoch", epoch)
-        text("kind", kind)
-        number("id", id)
-        text("value", value)
         number("queues", queues)
         number("queueSize", queueSize)
         add("ports", ports.map { .array($0.map { .string($0) }) })
-        flag("writeZeroesMayUnmap", writeZeroesMayUnmap)
+        add("writeZeroesMayUnmap", writeZeroesMayUnmap.map { .bool($0) })
         number("blockSize", blockSize)
         number("physicalBlockSize", physicalBlockSize)
-        number("room", room)
-        number("segments", segments)
-        flag("asksForKick", asksForKick)
-        text("result", result)
-        number("written", written)
-        number("port", port)
-        number("count", count)
-        flag("isOpen", isOpen)
-        number("readable", readable)
-        number("writable", writable)
-        number("length", length)
-        number("status", status)
-        text("phase", phase)
-        text("clause", clause)
         return .object(members)
     }
-
-    /// An event, with when and where it was.
-    init(_ stamp: TraceStamp, _ event: Event) {
-        self.init(event)
-        (t, by, dev) = (stamp.nanoseconds, stamp.thread, stamp.device)
-    }
-
-    /// An event.
-    init(_ event: Event) {
-        switch event {
-        case .read(let offset, let width, let value): access("read", offset, width, value)
-        case .write(let offset, let width, let value): access("write", offset, width, value)
-        case .notified(let queues):
-            ev = "kick"
-            self.queues = queues.rawValue
-        case .take(let queue, let room, let segments, let requestsNotification):
-            (ev, self.queue, self.room, self.segments, asksForKick) = (
-                "take", queue, room, segments, requestsNotification
-            )
-        case .finish(let token, let outcome):
-            ev = "finish"
-            set(token)
-            (result, written) = (outcome.result.traceName, outcome.written)
-        case .backendReady: ev = "ready"
-        case .deadlinePassed: ev = "deadline"
-        case .fail: ev = "fail"
-        case .change(let word): (ev, value) = ("change", Self.bits(word))
-        case .input(let port, let count, let bytes):
-            (ev, self.port, self.count, value) = ("input", port, UInt64(count), Self.bits(bytes))
-        case .receive(let port): (ev, self.port) = ("receive", port)
-        case .open(let port, let isOpen): (ev, self.port, self.isOpen) = ("open", port, isOpen)
-        case .refuse: ev = "refuse"
-        case .load(let address, let width, let value):
-            (ev, self.address, self.width, self.value) = ("load", Self.bits(address), width, Self.bits(value))
-        case .available(let queue, let id, let readable, let writable):
-            (ev, self.queue, self.id, self.readable, self.writable) = ("available", queue, id, readable, writable)
-        case .request(let token, let summary):
-            ev = "request"
-            set(token)
-            (kind, value, count) = (summary.kind.rawValue, Self.bits(summary.place), summary.count)
-        case .used(let queue, let id, let length): (ev, self.queue, self.id, self.length) = ("used", queue, id, length)
-        case .interrupt(let status): (ev, value) = ("interrupt", Self.bits(UInt64(status)))
-        case .lifecycle(let status, let phase):
-            (ev, self.status, self.phase) = ("lifecycle", status.rawValue, phase.name)
-        case .ended(let queue, let epoch): (ev, self.queue, self.epoch) = ("ended", queue, epoch)
-        case .violation(let check, let evidence):
-            (ev, clause, queue, offset) = ("violation", "\(check.clause.id)", evidence.queue, evidence.offset)
-            value = evidence.value.map { Self.bits($0) }
-        case .dropped(let count): (ev, self.count) = ("dropped", count)
-        }
-    }
-
-    private mutating func access(_ what: String, _ offset: UInt16, _ width: UInt8, _ value: UInt64) {
-        (ev, self.offset, self.width, self.value) = (what, offset, width, Self.bits(value))
-        reg = Register.name(at: offset)
-    }
-
-    private mutating func set(_ token: Token) { (queue, name, epoch) = (token.queue, token.name, token.epoch) }
 
     // MARK: Reading
 
@@ -328,7 +242,8 @@ struct TraceLine: Decodable, Sendable {
 }
 
 extension Outcome.Result {
-    fileprivate var traceName: String {
+    /// The name of the result.
+    var traceName: String {
         switch self {
         case .ok: "ok"
         case .ioError: "ioError"
