@@ -112,8 +112,8 @@ extension Machine {
         public var boot: BootProtocol?
         /// How the kernel finds its devices.
         public var discovery = Discovery.auto
-        /// The kernel's initial RAM disk; nil for none.
-        public var initrd: String?
+        /// The kernel's initial RAM disk, or its modules, of which PVH and Multiboot have any number.
+        public var modules: [String] = []
         /// Added to the kernel's command line, in this order, separated by spaces.
         public var append: [String] = []
         /// Bytes of guest memory.

@@ -223,7 +223,7 @@ public final class Machine: @unchecked Sendable {
                 ? ACPITables(processors: processors, slots: devices, hasSerialPort: configuration.serial != nil) : nil
             let mp = discovery.usesCommandLine ? MPTable(processors: processors, slots: devices) : nil
             let entry = try loader.load(
-                into: ram, commandLine: commandLine, initrd: configuration.initrd.map { .path($0) },
+                into: ram, commandLine: commandLine, modules: configuration.modules.map { .path($0) },
                 acpi: acpi?.bytes, mpTable: mp?.bytes)
             let boot =
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "

@@ -43,6 +43,8 @@ public enum MemoryMap {
     /// Four pages reserved for KVM (see `VirtualMachine`).
     public static let hypervisorPages: UInt32 = 0xfffb_c000
 
+    /// In a PC's BIOS data area, the KiB of memory below `firmware`: for a kernel that is entered by Multiboot.
+    public static let baseMemory: Range<UInt64> = 0x413..<0x415
     /// The segment descriptors of a kernel that is entered in 64-bit mode.
     public static let segments: Range<UInt64> = 0x5000..<0x5020
     /// PVH's start information with its tables, or Linux's boot parameters: one page.

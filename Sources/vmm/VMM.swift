@@ -38,7 +38,8 @@ struct Run: ParsableCommand {
             """)
 
     @Argument(
-        help: "The kernel: Linux's bzImage or vmlinux, or an ELF file with a PVH entry note.", completion: .file())
+        help: "The kernel: Linux's bzImage or vmlinux, or one with a PVH entry note or a Multiboot header.",
+        completion: .file())
     var kernel: String?
 
     @Option(
@@ -49,7 +50,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            How the kernel is booted: auto, pvh, elf64 (Linux's 64-bit protocol for an ELF file), bzimage, or flat (code without a \
+            How the kernel is booted: auto, pvh, multiboot, multiboot2, elf64 (Linux's 64-bit protocol for an ELF file), bzimage, or flat (code without a \
             header, loaded and entered at 1 MiB as PVH enters).
             """,
             valueName: "protocol"))
@@ -61,8 +62,10 @@ struct Run: ParsableCommand {
             valueName: "way"))
     var discovery = Machine.Configuration.Discovery.auto
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("An initial RAM disk.", valueName: "path"), completion: .file())
-    var initrd: String?
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("An initial RAM disk; or a module, repeatable.", valueName: "path"), completion: .file())
+    var initrd: [String] = []
 
     @Option(
         name: .shortAndLong, parsing: .unconditionalSingleValue,
@@ -212,7 +215,7 @@ struct Run: ParsableCommand {
         }
         guard qtest != nil else { return }
         let kernelOptions: [(name: String, isGiven: Bool)] = [
-            ("a kernel", !builtIn), ("--initrd", initrd != nil), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
+            ("a kernel", !builtIn), ("--initrd", !initrd.isEmpty), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
             ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
             ("--stall-after", stallAfter != nil), ("--test-device", testDevice),
         ]
@@ -358,7 +361,7 @@ struct Run: ParsableCommand {
         configuration.processors = cpus
         configuration.serial = serial.target
         configuration.testDevice = testDevice
-        configuration.initrd = initrd
+        configuration.modules = initrd
         configuration.append = append
         configuration.memory = memory.bytes
         configuration.disks = disk

@@ -7,7 +7,7 @@ import Testing
 /// A bzImage: the boot sector and four setup sectors, then `code`.
 private func bzImage(
     _ code: [UInt8], address: UInt64 = 0x20_0000, memorySize: UInt64 = 0x1000, version: UInt64 = 0x20f,
-    flags: UInt64 = 1,
+    flags: UInt64 = 1, loadFlags: UInt64 = 1, start32: UInt64 = 0x10_0000,
     lastInitrdAddress: UInt64 = 0x7f_ffff
 ) -> [UInt8] {
     var file = [UInt8](repeating: 0, count: 5 * 512)
@@ -19,6 +19,8 @@ private func bzImage(
     put(0x66eb, 2, at: 0x200)  // a jump over the header, up to 0x268
     file.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
     put(version, 2, at: 0x206)
+    put(loadFlags, 1, at: 0x211)
+    put(start32, 4, at: 0x214)
     put(lastInitrdAddress, 4, at: 0x22c)
     put(flags, 2, at: 0x236)
     put(address, 8, at: 0x258)
@@ -69,12 +71,13 @@ struct BootProtocolTests {
     func refused() {
         #expect(refusal([0xf4]) == .notELF(name: "k"))
         #expect(refusal([0xf4], as: .bzImage) == .notBzImage(name: "k"))
-        #expect(refusal(bzImage([0xf4], version: 0x20b)) == .oldBzImage(name: "k"))
-        #expect(refusal(bzImage([0xf4], flags: 0)) == .not64Bit(name: "k"))
+        for image in [
+            bzImage([0xf4], version: 0x201), bzImage([0xf4], loadFlags: 0), bzImage([0xf4], start32: 0),
+        ] { #expect(refusal(image) == .needsBIOS(name: "k")) }
         #expect(refusal(Array(bzImage([0xf4]).prefix(0x210))) == .truncated(name: "k"))
         #expect(refusal(bzImage([])) == .truncated(name: "k"))
         #expect(refusal(Executable.kernel([0xf4], is64Bit: false).bytes, as: .elf64) == .not64Bit(name: "k"))
-        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
+        #expect(refusal(vmlinux.bytes, as: .pvh) == .noPVHNote(name: "k", is64Bit: true))
         #expect(LoaderError.notELF(name: "k").description.contains("HdrS at 0x202"))
     }
 
@@ -119,7 +122,7 @@ struct BootProtocolTests {
         let ram = try RAM(size: 5 << 30)
         let loader = try Loader(kernel: .bytes(bzImage([0xf4, 0x90]), name: "k"))
         let state = try loader.load(
-            into: ram, commandLine: "quiet", initrd: .bytes([1, 2, 3], name: "initrd"), acpi: [7])
+            into: ram, commandLine: "quiet", modules: [.bytes([1, 2, 3], name: "initrd")], acpi: [7])
         #expect(state == .linux64(entry: 0x20_0200, parameters: 0x6000))
         func field(_ offset: UInt64, _ bytes: Int) -> UInt64? {
             ram.read(at: 0x6000 + offset, count: bytes)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }
@@ -166,6 +169,63 @@ struct BootProtocolTests {
         elf.segments[0].bytes = code
         elf.entry = 0x20_0000
         #expect(try firstWrite(elf.bytes, as: nil) == .portOut(port: 0xf4, width: 4, value: 0x6001))
+    }
+
+    /// The first kernel has no 64-bit entry, the second a header from before there was one; its fields of later versions do not count.
+    @Test("Without a 64-bit entry, entered in 32-bit mode with the parameters in esi", .needsKVM)
+    func entry32() throws {
+        let code: [UInt8] = [
+            0x8e, 0x1d, 0x70, 0, 0x10, 0,  // mov ds, [0x100070]: __BOOT_DS, from the GDT
+            0x8b, 0x86, 0x02, 0x02, 0, 0,  // mov eax, [esi + 0x202]: HdrS
+            0x01, 0xd8, 0x01, 0xe8, 0x01, 0xf8,  // add eax, ebx; add eax, ebp; add eax, edi: all 0
+            0x48, 0x90,  // dec eax in 32-bit mode, a prefix in 64-bit mode
+            0xe7, 0xf4,  // out 0xf4, eax
+        ]
+        let kernel = code + [UInt8](repeating: 0, count: 0x70 - code.count) + [0x18, 0]
+        for image in [bzImage(kernel, flags: 0), bzImage(kernel, version: 0x204)] {
+            #expect(try firstWrite(image, as: nil) == .portOut(port: 0xf4, width: 4, value: 0x5372_6447))
+        }
+    }
+
+    @Test("In 32-bit mode a kernel has the memory up to its preferred address, and a first protocol's limits")
+    func limits32() throws {
+        func load(_ image: [UInt8], memory: UInt64, commandLine: Int = 0) -> LoaderError? {
+            do {
+                let loader = try Loader(kernel: .bytes(image, name: "k"))
+                _ = try loader.load(
+                    into: RAM(size: memory), commandLine: String(repeating: "x", count: commandLine))
+                return nil
+            } catch { return error as? LoaderError }
+        }
+        let preferring = bzImage([0xf4], memorySize: 2 << 20, flags: 0)
+        #expect(load(preferring, memory: 4 << 20) == nil)
+        #expect(load(preferring, memory: 2 << 20) == .outsideMemory(part: "k", needed: 4 << 20, memory: 2 << 20))
+        let old = bzImage([0xf4], memorySize: 2 << 20, version: 0x205)
+        #expect(load(old, memory: 2 << 20, commandLine: 255) == nil)
+        #expect(
+            load(old, memory: 2 << 20, commandLine: 256)
+                == .commandLineTooLong(length: 256, limit: 255, isKernels: true))
+    }
+
+    @Test("Linux takes one initial RAM disk, other kernels any number that the boot information has room for")
+    func modules() throws {
+        func load(_ image: [UInt8], _ count: Int) -> LoaderError? {
+            do {
+                let loader = try Loader(kernel: .bytes(image, name: "k"))
+                _ = try loader.load(
+                    into: RAM(size: 4 << 20), commandLine: "",
+                    modules: [ImageSource](repeating: .bytes([7], name: "m"), count: count))
+                return nil
+            } catch { return error as? LoaderError }
+        }
+        #expect(load(bzImage([0xf4]), 2) == .manyInitrds)
+        var elf = vmlinux
+        elf.entry = 0x20_0000
+        #expect(load(elf.bytes, 2) == .manyInitrds)
+        // 0x40 bytes, three ranges of 24 bytes, and 32 bytes a module.
+        let kernel = Executable.kernel([0xf4]).bytes
+        #expect(load(kernel, 123) == nil)
+        #expect(load(kernel, 124) == .tooManyModules(size: 0x40 + 72 + 124 * 32))
     }
 
     @Test("Flat code is entered at 1 MiB with the start information in ebx", .needsKVM)

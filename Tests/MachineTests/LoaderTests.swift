@@ -12,7 +12,7 @@ private func loaded(
     let ram = try RAM(size: memory)
     let loader = try Loader(kernel: .bytes(kernel.bytes, name: "kernel"))
     let state = try loader.load(
-        into: ram, commandLine: commandLine, initrd: initrd.map { .bytes($0, name: "initrd") }, acpi: acpi)
+        into: ram, commandLine: commandLine, modules: initrd.map { [.bytes($0, name: "initrd")] } ?? [], acpi: acpi)
     return (ram, state)
 }
 
@@ -184,7 +184,7 @@ struct LoaderErrorTests {
         file.write(kernel)
         let loader = try Loader(kernel: .path(file.path))
         let ram = try RAM(size: 2 << 20)
-        _ = try loader.load(into: ram, commandLine: "", initrd: .path(file.path))
+        _ = try loader.load(into: ram, commandLine: "", modules: [.path(file.path)])
         #expect(ram.read(at: 0x10_0000, count: 3) == [1, 2, 3])
         #expect(ram.read(at: (2 << 20) - 4096, count: kernel.count) == kernel)
         // The file shrinks after its headers were read and before it is loaded.
@@ -212,7 +212,7 @@ struct LoaderErrorTests {
         let useless = [
             Executable.note("Xen\0", 17, [0, 0, 0x10, 0]), Executable.note("xen\0", 18, [0, 0, 0x10, 0]),
         ]
-        let none = LoaderError.noPVHNote(name: "k", is64Bit: true, multiboot: nil)
+        let none = LoaderError.noPVHNote(name: "k", is64Bit: true)
         for note in useless {
             kernel.segments[1].bytes = note
             #expect(Self.refusal(kernel) == none)
@@ -239,23 +239,10 @@ struct LoaderErrorTests {
         }
     }
 
-    @Test func multibootHeadersAreNamed() {
-        let one: [UInt32] = [0x1bad_b002, 3, 0 &- 0x1bad_b002 &- 3]
-        let two: [UInt32] = [0xe852_50d6, 0, 16, 0 &- 0xe852_50d6 &- 16]
-        for (number, header) in [(1, one), (2, two)] {
-            // The code stands 120 bytes behind the file's start, a multiple of 8.
-            let code = header.flatMap { Executable.number(UInt64($0), 4) }
-            var kernel = Executable(segments: [.init(address: 0x10_0000, bytes: code)])
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: number))
-            kernel.segments[0].bytes[4] ^= 1
-            #expect(Self.refusal(kernel) == .noPVHNote(name: "k", is64Bit: true, multiboot: nil))
-        }
-    }
-
     @Test func otherFormatsAreNamed() {
         for (start, format) in [
             ([0x1f, 0x8b, 8], "a gzip file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], "an xz file"),
-            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"), ([0x02, 0x21, 0x4c, 0x18], "an lz4 file"),
             (Array("MZ".utf8), "a PE file"), ([0x51, 0x46, 0x49, 0xfb], "a qcow2 image"),
         ] as [([UInt8], String)] {
             let text = Self.refusal(start + [UInt8](repeating: 0, count: 600))?.description

@@ -37,6 +37,7 @@ truncate -s 1000 odd.img
 mkdir directory
 head -c 100 POWER_OFF.elf > cut.elf
 echo text > text
+echo 1 > numbers.txt
 
 # What can be told without KVM.
 expect "help" 0 "" "$vmm" --help
@@ -135,11 +136,34 @@ chmod 644 disk.img
 
 # Kernels in other formats, and what is wrong with an ELF file.
 "$here/../kernel/build.sh" minimal.elf || exit 1
-for format in gzip xz zstd; do
+for format in gzip xz zstd lz4; do
     command -v $format > /dev/null || { skip "a kernel compressed by $format" "there is no $format"; continue; }
     $format -c minimal.elf > minimal.$format
     expect "a kernel compressed by $format" 1 "$format file, not a kernel; decompress it: $format -dc minimal.$format > KERNEL" "$vmm" minimal.$format
 done
+# Kernels for the Multiboot protocols: ELF64, ELF32, and by the addresses of their headers.
+mb() { "$here/multiboot.sh" "$@" || exit 1; }
+mb one -DVERSION=1
+mb two -DVERSION=2
+mb addresses1 -DVERSION=1 -DFLAGS=0x10003
+mb addresses2 -DVERSION=2 -DADDRESSES
+mb moved -DVERSION=2 -DRELOCATABLE
+mb optional -DVERSION=2 -DTAG=77,1
+mb flags -DVERSION=1 -DFLAGS=8
+mb tag -DVERSION=2 -DTAG=77,0
+mb request -DVERSION=2 -DTAG=1,0
+mb display -DVERSION=2 -DTAG=4,0
+mb sum -DVERSION=1 -DSUM=1
+expect "flags that are required and not known" 1 "Multiboot header of flags.elf requires flags 0x8, which the specification" "$vmm" flags.elf
+expect "a tag that is required and not known" 1 "requires a tag of type 77, which the specification" "$vmm" tag.elf
+expect "information that is required and not known" 1 "requires information of type 4097, which the specification" "$vmm" request.elf
+expect "a display that is required" 1 "requires a display .console flags., which the board does not have" "$vmm" display.elf
+expect "a wrong checksum" 1 "no PVH entry note .*, no Multiboot header and no Linux notes" "$vmm" sum.elf
+expect "and as chosen" 1 "no Multiboot header with a valid checksum in its first 8 KiB" "$vmm" sum.elf --boot multiboot
+expect "no header of version 2" 1 "no Multiboot2 header with a valid checksum in its first 32 KiB" "$vmm" one.elf --boot multiboot2
+# A Linux boot header whose kernel has no entry but that in real mode, as iPXE's.
+{ printf '%513s' | tr ' ' '\0'; printf 'fHdrS\007\002'; printf '%4000s' | tr ' ' '\0'; } > ipxe.lkrn
+expect "a kernel that needs a BIOS" 1 "needs real mode and a BIOS, which are not here" "$vmm" ipxe.lkrn
 printf 'MZ%600s' > pe.efi
 expect "a PE file" 1 "PE file, not a kernel; there is no EFI here" "$vmm" pe.efi
 llvm-objcopy --version > /dev/null 2>&1 && objcopy=llvm-objcopy || objcopy=objcopy
@@ -426,6 +450,12 @@ else
     expect "a Linux with one" 0 "" sh -c "'$vmm' LINUX.elf -a 'quiet console=hvc0' 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "another kernel" 0 "" sh -c "'$vmm' POWER_OFF.elf 2>&1 | grep -c 'no console' | grep -qx 0"
     expect "why a kernel is booted as it is" 0 "as pvh, because of its PVH note" "$vmm" POWER_OFF.elf -v
+    for kernel in one.elf one.elf32 addresses1.bin two.elf two.elf32 addresses2.bin moved.elf optional.elf; do
+        expect "Multiboot: $kernel" 0 "booted as multiboot" sh -c '
+            "$1" "$2" -v -i text -i numbers.txt -a hello --discovery none --serial stdio --console null > out; code=$?
+            sort out | tr "\n" " " | grep -qx "1 hello numbers.txt text text vmm " && exit $code' sh "$vmm" $kernel
+    done
+    expect "Multiboot2 with ACPI" 0 "" sh -c '"$1" two.elf --discovery acpi --serial stdio --console null | grep -aq "^RSD PTR "' sh "$vmm"
     expect "no discovery of devices" 23 "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world --discovery none
     expect "ACPI where it is asked for" 0 "by ACPI" "$vmm" POWER_OFF.elf --discovery acpi -v
     expect "output of a serial port that is off" 0 "3 bytes to the serial port, which is off; see them with --serial stdio" "$vmm" SERIAL.elf

@@ -9,7 +9,9 @@ struct ELF {
     /// A part of the image that is loaded at its physical address. The bytes from `fileSize` to `memorySize` are 0.
     struct Segment: Equatable {
         let offset: UInt64
-        let address: UInt64
+        var address: UInt64
+        /// The address it is linked to.
+        let virtual: UInt64
         let fileSize: UInt64
         let memorySize: UInt64
     }
@@ -35,9 +37,10 @@ struct ELF {
         let sectionsOffset: Int
         let entrySize: Int
         let entryCount: Int
-        /// The size of a program header, and in it p_offset, p_paddr, p_filesz, p_memsz, p_align.
+        /// The size of a program header, and in it p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
         let entry: Int
         let offset: Int
+        let virtual: Int
         let address: Int
         let fileSize: Int
         let memorySize: Int
@@ -51,12 +54,20 @@ struct ELF {
 
         static let class32 = Layout(
             word: 4, header: 52, tableOffset: 28, sectionsOffset: 32, entrySize: 42, entryCount: 44,
-            entry: 32, offset: 4, address: 12, fileSize: 16, memorySize: 20, alignment: 28,
+            entry: 32, offset: 4, virtual: 8, address: 12, fileSize: 16, memorySize: 20, alignment: 28,
             section: 40, sectionOffset: 16, sectionSize: 20, sectionAlignment: 32)
         static let class64 = Layout(
             word: 8, header: 64, tableOffset: 32, sectionsOffset: 40, entrySize: 54, entryCount: 56,
-            entry: 56, offset: 8, address: 24, fileSize: 32, memorySize: 40, alignment: 48,
+            entry: 56, offset: 8, virtual: 16, address: 24, fileSize: 32, memorySize: 40, alignment: 48,
             section: 64, sectionOffset: 24, sectionSize: 32, sectionAlignment: 48)
+    }
+
+    /// The physical address of the entry point: in the segment that is linked to it, or as it stands.
+    var physicalEntry: UInt64 {
+        guard let segment = segments.first(where: { entry >= $0.virtual && entry - $0.virtual < $0.memorySize }) else {
+            return entry
+        }
+        return entry - segment.virtual &+ segment.address
     }
 
     /// EM_386 and EM_X86_64. Either may stand in a file of either class: PVH enters both in 32-bit mode.
@@ -87,6 +98,10 @@ struct ELF {
         if !hasNotes { readSections(header, layout, image) }
     }
 
+    static func hasMagic(_ image: borrowing Image) -> Bool {
+        (try? image.bytes(at: 0, count: magic.count)) == magic
+    }
+
     private static func layout(of image: borrowing Image) throws(LoaderError) -> Layout {
         let start = try image.bytes(at: 0, count: Int(min(image.size, 20)))
         guard start.count == 20, start.starts(with: magic) else { throw .notAKernel(image) }
@@ -102,6 +117,7 @@ struct ELF {
         let segment = Segment(
             offset: header.integer(at: layout.offset, bytes: layout.word),
             address: header.integer(at: layout.address, bytes: layout.word),
+            virtual: header.integer(at: layout.virtual, bytes: layout.word),
             fileSize: header.integer(at: layout.fileSize, bytes: layout.word),
             memorySize: header.integer(at: layout.memorySize, bytes: layout.word))
         switch header.integer(at: 0, bytes: 4) {

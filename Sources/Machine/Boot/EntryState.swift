@@ -7,6 +7,10 @@ import KVM
 public enum EntryState: Equatable, Sendable {
     /// 32-bit protected mode, flat segments, no paging; ebx holds the address of the start information.
     case pvh(entry: UInt32, startInfo: UInt32)
+    /// The same; eax holds the magic value of the Multiboot protocol, ebx the address of the boot information.
+    case multiboot(entry: UInt32, magic: UInt32, information: UInt32)
+    /// 32-bit protected mode, flat segments with Linux's selectors, no paging; esi holds the address of the boot parameters.
+    case linux32(entry: UInt32, parameters: UInt32)
     /// 64-bit mode, the first 4 GiB mapped to themselves; rsi holds the address of the boot parameters.
     case linux64(entry: UInt64, parameters: UInt64)
 
@@ -20,6 +24,16 @@ public enum EntryState: Equatable, Sendable {
             Self.flatProtectedMode(&special)
             registers.rip = UInt64(entry)
             registers.rbx = UInt64(startInfo)
+        case .multiboot(let entry, let magic, let information):
+            Self.flatProtectedMode(&special)
+            registers.rip = UInt64(entry)
+            registers.rax = UInt64(magic)
+            registers.rbx = UInt64(information)
+        case .linux32(let entry, let parameters):
+            Self.flatProtectedMode(&special)
+            Self.linuxSegments(&special)
+            registers.rip = UInt64(entry)
+            registers.rsi = UInt64(parameters)
         case .linux64(let entry, let parameters):
             Self.longMode(&special)
             registers.rip = entry
@@ -44,11 +58,16 @@ public enum EntryState: Equatable, Sendable {
         special.cs = flat
     }
 
-    private static func longMode(_ special: inout kvm_sregs) {
+    /// Sets the segments of Linux's protocols, whose descriptors are in memory too.
+    private static func linuxSegments(_ special: inout kvm_sregs) {
         flatSegments(&special, code: 0x10, data: 0x18)
-        (special.cs.l, special.cs.db) = (1, 0)
         special.gdt.base = MemoryMap.segments.lowerBound
         special.gdt.limit = UInt16(MemoryMap.segments.count - 1)
+    }
+
+    private static func longMode(_ special: inout kvm_sregs) {
+        linuxSegments(&special)
+        (special.cs.l, special.cs.db) = (1, 0)
         special.cr3 = MemoryMap.pageTables.lowerBound
         special.cr4 = 1 << 5  // PAE
         special.cr0 = 1 << 31 | 1  // PG, PE

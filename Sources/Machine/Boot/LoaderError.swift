@@ -18,9 +18,13 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case notELF(name: String)
     /// No Linux boot header.
     case notBzImage(name: String)
-    /// A Linux boot header that is too old to have a 64-bit entry.
-    case oldBzImage(name: String)
-    /// A kernel without a 64-bit entry.
+    /// A Linux boot header of a kernel that has to be entered in real mode.
+    case needsBIOS(name: String)
+    /// No Multiboot header of this version with a valid checksum.
+    case noMultiboot(name: String, version: Int)
+    /// A Multiboot header that cannot be obeyed, and why.
+    case badMultiboot(name: String, what: String)
+    /// An ELF file that is to be entered in 64-bit mode and is for 32 bits.
     case not64Bit(name: String)
     /// An ELF file for another machine.
     case wrongMachine(name: String)
@@ -28,8 +32,8 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case malformed(name: String, what: String)
     /// A file in another format, and what to do with it.
     case wrongFormat(name: String, format: String, advice: String)
-    /// An ELF file without a PVH entry note and without Linux's notes. `multiboot` is the version of its Multiboot header, if any.
-    case noPVHNote(name: String, is64Bit: Bool, multiboot: Int?)
+    /// An ELF file without a PVH entry note, a Multiboot header and Linux's notes.
+    case noPVHNote(name: String, is64Bit: Bool)
     /// A PVH note that gives no entry, and why.
     case badPVHNote(name: String, fault: String)
     /// A part for which the board needs `needed` bytes of memory; the guest has `memory`.
@@ -40,6 +44,10 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case overlap(String, String, address: UInt64)
     /// The initrd is larger than the memory left for it, `room` bytes. With `needed` bytes of memory it fits; nil if with none.
     case initrdTooLarge(name: String, size: UInt64, room: UInt64, needed: UInt64?)
+    /// The boot information has `size` bytes with the names of the modules, more than the board has room for.
+    case tooManyModules(size: Int)
+    /// More than one initial RAM disk for Linux.
+    case manyInitrds
     /// The command line has more bytes than the kernel reads, or than the board has room for.
     case commandLineTooLong(length: Int, limit: Int, isKernels: Bool)
 
@@ -59,16 +67,22 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
                 + "either kind, or load it as code without a header with --boot flat"
         case .notBzImage(let name):
             "\(name) has no Linux boot header (HdrS at 0x202); give a bzImage, as Debian's /boot/vmlinuz is, or another --boot"
-        case .oldBzImage(let name):
-            "\(name) has a Linux boot header older than version 2.12; give a kernel of Linux 3.8 or later"
+        case .needsBIOS(let name):
+            "\(name) has a Linux boot header without a 32-bit entry: it needs real mode and a BIOS, which are not here; give a "
+                + "bzImage of Linux 2.4 or later"
+        case .noMultiboot(let name, let version):
+            "\(name) has no Multiboot\(version == 2 ? "2" : "") header with a valid checksum in its first "
+                + "\(version == 2 ? "32 KiB, at a multiple of 8" : "8 KiB, at a multiple of 4"); link it there, or use another --boot"
+        case .badMultiboot(let name, let what):
+            "the Multiboot header of \(name) \(what); change the header and link it again"
         case .not64Bit(let name): "\(name) has no 64-bit entry; give a kernel for x86-64"
         case .wrongMachine(let name): "\(name) is not for x86; build it for x86-64"
         case .malformed(let name, let what): "\(name) is a malformed ELF file (\(what)); link it again"
         case .wrongFormat(let name, let format, let advice): "\(name) is \(format), not a kernel; \(advice)"
-        case .noPVHNote(let name, let is64Bit, let multiboot):
-            "\(name) has \(multiboot.map { "a Multiboot \($0) header, by which vmm does not boot, and " } ?? "")"
-                + "no PVH entry note (owner Xen, type 18) and no Linux notes; link a PVH note in (in Linux: CONFIG_PVH)"
-                + (is64Bit ? ", or boot it in 64-bit mode with --boot elf64" : "")
+        case .noPVHNote(let name, let is64Bit):
+            "\(name) has no PVH entry note (owner Xen, type 18), no Multiboot header and no Linux notes; link a PVH note in "
+                + "(in Linux: CONFIG_PVH)"
+                + (is64Bit ? ", or boot it in 64-bit mode with --boot elf64 --discovery both" : "")
         case .badPVHNote(let name, let fault):
             "the PVH entry note (owner Xen, type 18) of \(name) \(fault); give it an address of 4 bytes and link it again"
         case .outsideMemory(let part, let needed, let memory):
@@ -85,6 +99,11 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .initrdTooLarge(let name, let size, let room, nil):
             "initrd \(name) needs \(Self.mebibytes(size)) MiB of memory, the kernel leaves \(room >> 20) MiB; "
                 + "no -m leaves it enough: use a smaller one, or compress it"
+        case .tooManyModules(let size):
+            "the boot information has \(size) bytes with the names of the modules, of which vmm has room for "
+                + "\(MemoryMap.startInfo.count); give fewer -i, or shorter paths"
+        case .manyInitrds:
+            "Linux takes one initial RAM disk, and there is more than one -i; concatenate them: cat A B > INITRD"
         case .commandLineTooLong(let length, let limit, true):
             "the kernel command line has \(length) bytes, of which the kernel reads \(limit); shorten it"
         case .commandLineTooLong(let length, let limit, false):
@@ -118,7 +137,7 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     /// The error for an ELF file that no protocol boots.
     static func noEntry(_ elf: ELF, _ image: borrowing Image) -> LoaderError {
         if let fault = elf.notes.fault { return .badPVHNote(name: image.name, fault: fault) }
-        return .noPVHNote(name: image.name, is64Bit: elf.is64Bit, multiboot: Multiboot.version(of: image))
+        return .noPVHNote(name: image.name, is64Bit: elf.is64Bit)
     }
 
     static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -21,6 +21,8 @@ struct FileFormat {
         FileFormat("a gzip file", [0x1f, 0x8b], decompress: "gzip -dc"),
         FileFormat("an xz file", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], decompress: "xz -dc"),
         FileFormat("a zstd file", [0x28, 0xb5, 0x2f, 0xfd], decompress: "zstd -dc"),
+        FileFormat("an lz4 file", [0x04, 0x22, 0x4d, 0x18], decompress: "lz4 -dc"),
+        FileFormat("an lz4 file", [0x02, 0x21, 0x4c, 0x18], decompress: "lz4 -dc"),
         FileFormat("a qcow2 image", [0x51, 0x46, 0x49, 0xfb], isDisk: true),
         FileFormat("a VMDK image", Array("KDMV".utf8), isDisk: true),
         FileFormat("a VMDK image", Array("# Disk DescriptorFile".utf8), isDisk: true),
@@ -55,7 +57,7 @@ struct FileFormat {
     func advice(forKernel path: String) -> String {
         if let decompress { return "decompress it: \(decompress) \(path) > KERNEL" }
         if isDisk { return "give it as a disk with -d, and the kernel by its own file" }
-        return "there is no EFI here; give Linux's bzImage, or an ELF file with a PVH entry note"
+        return "there is no EFI here; give Linux's bzImage, or an ELF file with a PVH entry note or a Multiboot header"
     }
 
     /// How the disk image `path` is converted to a raw one.

@@ -54,7 +54,7 @@ struct HostFiles {
     init(_ configuration: Machine.Configuration, isQTest: Bool) {
         writes(descriptor: 2, as: "standard error")
         reads(configuration.kernel, as: "the kernel")
-        reads(configuration.initrd, as: "the initial RAM disk")
+        for module in configuration.modules { reads(module, as: "the initial RAM disk") }
         for disk in configuration.disks { reads(disk.path, as: "the disk image") }
         if let trace = configuration.trace { writesTrace(trace) }
         writes(configuration.console, as: "the console's output")

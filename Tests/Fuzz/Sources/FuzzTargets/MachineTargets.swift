@@ -8,11 +8,11 @@ import VirtioABI
 func fuzzELF(_ bytes: [UInt8]) {
     guard let choice = bytes.first else { return }
     let image = ImageSource.bytes(Array(bytes.dropFirst()), name: "kernel")
-    let initrd = choice & 1 == 0 ? nil : ImageSource.bytes([UInt8](repeating: 7, count: 4096), name: "initrd")
+    let modules = choice & 1 == 0 ? [] : [ImageSource.bytes([UInt8](repeating: 7, count: 4096), name: "initrd")]
     do throws(LoaderError) {
         let loader = try Loader(kernel: image)
         _ = loader.isLinux
-        let state = try loader.load(into: smallRAM, commandLine: "console=hvc0", initrd: initrd)
+        let state = try loader.load(into: smallRAM, commandLine: "console=hvc0", modules: modules)
         guard case .pvh(let entry, let startInfo) = state else { return }
         require(smallRAM.read(at: UInt64(entry), count: 1) != nil, "an entry outside memory")
         require(smallRAM.read(at: UInt64(startInfo), count: 4) == [0x78, 0xc5, 0x6e, 0x33], "no start information")
