@@ -130,7 +130,7 @@ final class TraceWriter: @unchecked Sendable {
         if Glibc.close(file) != 0 && isWhole { sayIncomplete(errno) }
         if lost > 0 {
             Log.say(
-                "the trace \(path) lacks \(lost) events that came faster than they could be written; write it to a faster disk"
+                "the trace \(path) lacks \(lost) events that came faster than they could be written; give vmm a processor of its own, or the trace a faster disk"
             )
         }
         return lost
