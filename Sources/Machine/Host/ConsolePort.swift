@@ -125,7 +125,7 @@ final class ConsolePort {
     /// The terminal whose size is the port's; nil if there is none.
     var screen: Int32? { pseudoTerminal?.descriptor ?? output }
 
-    /// The pseudo-terminal. The kernel tells nobody of its size, which its peer can set at any time.
+    /// The pseudo-terminal. Its peer can change its size at any time, which the kernel does not report.
     var pseudoTerminal: PseudoTerminal? {
         if case .terminal(let terminal) = peers { terminal } else { nil }
     }
