@@ -68,8 +68,10 @@ final class SharedVM: BoardConnections {
 
     var guestMemory: GuestMemory { ram.guestMemory }
 
-    /// The return addresses on the stack of a vCPU that executes nothing now.
-    func stackFrames(of vcpu: borrowing VCPU) -> [UInt64] { StackTrace.frames(of: vcpu, ram) }
+    /// The return addresses on the stack of a vCPU that executes nothing now and has these general registers.
+    func stackFrames(of vcpu: borrowing VCPU, _ registers: kvm_regs) -> [UInt64] {
+        StackTrace.frames(of: vcpu, registers, ram)
+    }
 
     func line(slot: Int) -> any InterruptLine { line(gsi: MemoryMap.gsi(slot: slot)) }
 

@@ -142,7 +142,7 @@ private final class Processor: @unchecked Sendable {
         return ProcessorState(
             activity: activity, rip: registers.rip, rsp: registers.rsp,
             interruptsEnabled: registers.rflags & 1 << 9 != 0,
-            accesses: counts.memory + counts.ports, frames: vm.stackFrames(of: vcpu))
+            accesses: counts.memory + counts.ports, frames: vm.stackFrames(of: vcpu, registers))
     }
 
     // MARK: Exits
@@ -204,8 +204,8 @@ private final class Processor: @unchecked Sendable {
 
     /// A line for the name of the place where the guest is, and lines for its callers, each with a new line before it.
     private var place: String {
-        guard let rip = try? vcpu.registers().rip, let place = symbols.place(of: rip) else { return "" }
-        return "\n  in \(place)\(symbols.callers(vm.stackFrames(of: vcpu)))"
+        guard let registers = try? vcpu.registers(), let place = symbols.place(of: registers.rip) else { return "" }
+        return "\n  in \(place)\(symbols.callers(vm.stackFrames(of: vcpu, registers)))"
     }
 
     private func crash(_ what: String, registers: String) -> Machine.Outcome {

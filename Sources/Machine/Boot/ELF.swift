@@ -1,4 +1,4 @@
-// The segments of an ELF executable, and where its notes are (Notes.swift). Symbols and relocations are not read.
+// The segments and sections of an ELF executable, and where its notes are (Notes.swift). Relocations are not read.
 // System V gABI, chapters 4 and 5. An image is not trusted: each value in it
 // is checked before it is used, by arithmetic that reports overflow.
 
@@ -46,20 +46,21 @@ struct ELF {
         let memorySize: Int
         let alignment: Int
 
-        /// The size of a section header, and in it sh_offset, sh_size, sh_addralign.
+        /// The size of a section header, and in it sh_offset, sh_size, sh_link, sh_addralign.
         let section: Int
         let sectionOffset: Int
         let sectionSize: Int
+        let sectionLink: Int
         let sectionAlignment: Int
 
         static let class32 = Layout(
             word: 4, header: 52, tableOffset: 28, sectionsOffset: 32, entrySize: 42, entryCount: 44,
             entry: 32, offset: 4, virtual: 8, address: 12, fileSize: 16, memorySize: 20, alignment: 28,
-            section: 40, sectionOffset: 16, sectionSize: 20, sectionAlignment: 32)
+            section: 40, sectionOffset: 16, sectionSize: 20, sectionLink: 24, sectionAlignment: 32)
         static let class64 = Layout(
             word: 8, header: 64, tableOffset: 32, sectionsOffset: 40, entrySize: 54, entryCount: 56,
             entry: 56, offset: 8, virtual: 16, address: 24, fileSize: 32, memorySize: 40, alignment: 48,
-            section: 64, sectionOffset: 24, sectionSize: 32, sectionAlignment: 48)
+            section: 64, sectionOffset: 24, sectionSize: 32, sectionLink: 40, sectionAlignment: 48)
     }
 
     /// The physical address of the entry point: in the segment that is linked to it, or as it stands.
@@ -95,7 +96,7 @@ struct ELF {
             if entry.integer(at: 0, bytes: 4) == 4 { hasNotes = true }
             try read(entry, layout, image)
         }
-        if !hasNotes { readSections(header, layout, image) }
+        if !hasNotes { readSections(image) }
     }
 
     static func hasMagic(_ image: borrowing Image) -> Bool {
@@ -134,20 +135,41 @@ struct ELF {
         }
     }
 
-    /// Reads the notes in sections, for a file that has no segment of notes: SHT_NOTE is 7. Sections are not needed to load the file,
-    /// so what is wrong with them is no error.
-    private mutating func readSections(_ header: [UInt8], _ layout: Layout, _ image: borrowing Image) {
+    /// The header of a section.
+    struct Section {
+        let type: UInt64
+        let offset: UInt64
+        let size: UInt64
+        /// The number of the section that this one refers to.
+        let link: Int
+        let alignment: UInt64
+    }
+
+    /// The sections of an image, which are not needed to load it: none if something is wrong with their headers.
+    static func sections(of image: borrowing Image) -> [Section] {
+        guard let layout = try? layout(of: image), let header = try? image.bytes(at: 0, count: layout.header) else {
+            return []
+        }
         let size = header.integer(at: layout.entryCount + 4, bytes: 2) * UInt64(layout.section)
         let offset = header.integer(at: layout.sectionsOffset, bytes: layout.word)
-        guard header.integer(at: layout.entrySize + 4, bytes: 2) == UInt64(layout.section), size <= Self.limit,
+        guard header.integer(at: layout.entrySize + 4, bytes: 2) == UInt64(layout.section), size <= limit,
             let table = try? image.bytes(at: offset, count: Int(size))
-        else { return }
-        for start in stride(from: 0, to: table.count, by: layout.section)
-        where table.integer(at: start + 4, bytes: 4) == 7 {
-            let size = table.integer(at: start + layout.sectionSize, bytes: layout.word)
-            let offset = table.integer(at: start + layout.sectionOffset, bytes: layout.word)
-            guard size <= Self.limit, let bytes = try? image.bytes(at: offset, count: Int(size)) else { continue }
-            notes.add(bytes, alignment: table.integer(at: start + layout.sectionAlignment, bytes: layout.word))
+        else { return [] }
+        return stride(from: 0, to: table.count, by: layout.section).map { start in
+            Section(
+                type: table.integer(at: start + 4, bytes: 4),
+                offset: table.integer(at: start + layout.sectionOffset, bytes: layout.word),
+                size: table.integer(at: start + layout.sectionSize, bytes: layout.word),
+                link: Int(table.integer(at: start + layout.sectionLink, bytes: 4)),
+                alignment: table.integer(at: start + layout.sectionAlignment, bytes: layout.word))
+        }
+    }
+
+    /// Reads the notes in sections, for a file that has no segment of notes: SHT_NOTE is 7.
+    private mutating func readSections(_ image: borrowing Image) {
+        for section in Self.sections(of: image) where section.type == 7 && section.size <= Self.limit {
+            guard let bytes = try? image.bytes(at: section.offset, count: Int(section.size)) else { continue }
+            notes.add(bytes, alignment: section.alignment)
         }
     }
 }

@@ -63,56 +63,33 @@ final class Symbols: @unchecked Sendable {
 
     private func read() {
         isRead = true
-        guard let source, let image = try? Image(source), let start = try? image.bytes(at: 0, count: 64),
-            start.starts(with: ELF.magic), start[5] == 1
+        guard let source, let image = try? Image(source) else { return }
+        let sections = ELF.sections(of: image)
+        // SHT_SYMTAB is 2.
+        guard let table = sections.first(where: { $0.type == 2 }), table.link < sections.count,
+            let content = Self.content(of: table, image),
+            let names = Self.content(of: sections[table.link], image),
+            let ident = try? image.bytes(at: 4, count: 1)
         else { return }
-        let sections = start[4] == 2 ? Self.sections64 : Self.sections32
-        guard let tables = try? sections.tables(image, start) else { return }
-        names = tables.names
-        symbols = sections.symbols(tables.symbols, names: names.count).sorted { $0.address < $1.address }
+        self.names = names
+        let layout = ident[0] == 1 ? Self.class32 : Self.class64
+        symbols = layout.symbols(content, names: names.count).sorted { $0.address < $1.address }
     }
 
-    /// Where a class of ELF has what a symbol table needs. Offsets are in bytes; addresses are `word` bytes wide.
+    private static func content(of section: ELF.Section, _ image: borrowing Image) -> [UInt8]? {
+        guard section.size <= min(limit, image.size) else { return nil }
+        return try? image.bytes(at: section.offset, count: Int(section.size))
+    }
+
+    /// The offsets of the fields in a symbol of one class of ELF; addresses are `word` bytes wide.
     private struct Layout {
         let word: Int
-        /// e_shoff; e_shentsize, e_shnum.
-        let tableOffset: Int
-        let entrySize: Int
-        let entryCount: Int
-        /// sh_offset, sh_size, sh_link.
-        let offset: Int
-        let size: Int
-        let link: Int
         /// The size of a symbol, and in it st_value, st_size, st_info, st_shndx.
         let symbol: Int
         let value: Int
         let length: Int
         let info: Int
         let section: Int
-
-        /// The contents of the symbol table and of its names; nil if there are none.
-        func tables(
-            _ image: borrowing Image, _ header: [UInt8]
-        ) throws(LoaderError) -> (symbols: [UInt8], names: [UInt8])? {
-            let entry = Int(header.integer(at: entrySize, bytes: 2))
-            let count = Int(header.integer(at: entryCount, bytes: 2))
-            guard entry >= link + 4 else { return nil }
-            let table = try image.bytes(at: header.integer(at: tableOffset, bytes: word), count: entry * count)
-            func content(_ number: Int) throws(LoaderError) -> [UInt8]? {
-                let length = table.integer(at: number * entry + size, bytes: word)
-                guard length <= Symbols.limit else { return nil }
-                return try image.bytes(at: table.integer(at: number * entry + offset, bytes: word), count: Int(length))
-            }
-            // SHT_SYMTAB is 2.
-            for number in 0..<count where table.integer(at: number * entry + 4, bytes: 4) == 2 {
-                let strings = Int(table.integer(at: number * entry + link, bytes: 4))
-                guard strings < count, let symbols = try content(number), let names = try content(strings) else {
-                    return nil
-                }
-                return (symbols, names)
-            }
-            return nil
-        }
 
         /// The functions, and labels without a type, that a table defines.
         func symbols(_ table: [UInt8], names: Int) -> [Symbol] {
@@ -131,12 +108,8 @@ final class Symbols: @unchecked Sendable {
         }
     }
 
-    private static let sections32 = Layout(
-        word: 4, tableOffset: 32, entrySize: 46, entryCount: 48, offset: 16, size: 20, link: 24,
-        symbol: 16, value: 4, length: 8, info: 12, section: 14)
-    private static let sections64 = Layout(
-        word: 8, tableOffset: 40, entrySize: 58, entryCount: 60, offset: 24, size: 32, link: 40,
-        symbol: 24, value: 8, length: 16, info: 4, section: 6)
+    private static let class32 = Layout(word: 4, symbol: 16, value: 4, length: 8, info: 12, section: 14)
+    private static let class64 = Layout(word: 8, symbol: 24, value: 8, length: 16, info: 4, section: 6)
 }
 
 extension Symbols: Equatable {
