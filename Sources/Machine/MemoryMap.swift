@@ -40,6 +40,9 @@ public enum MemoryMap {
     /// The interrupt line of the slot with this index, from 0.
     public static func gsi(slot: Int) -> UInt32 { slotGSIs[slot] }
 
+    /// KVM's IOAPIC, and the local APIC of each processor.
+    public static let ioAPIC: UInt32 = 0xfec0_0000
+    public static let localAPIC: UInt32 = 0xfee0_0000
     /// Four pages reserved for KVM (see `VirtualMachine`).
     public static let hypervisorPages: UInt32 = 0xfffb_c000
 

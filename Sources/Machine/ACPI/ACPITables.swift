@@ -83,11 +83,11 @@ struct ACPITables {
     /// The interrupt controllers (MADT, 5.2.12), without its header.
     private static func interruptControllers(_ processors: Int) -> [UInt8] {
         var table: [UInt8] = []
-        table.append(UInt32(0xfee0_0000))
+        table.append(MemoryMap.localAPIC)
         table.append(UInt32(0))
         for id in 0..<UInt8(processors) { table += [0, 8, id, id, 1, 0, 0, 0] }
         table += [1, 12, 0, 0]
-        table.append(UInt32(0xfec0_0000))
+        table.append(MemoryMap.ioAPIC)
         table.append(UInt32(0))  // its first input is GSI 0
         return table
     }

@@ -19,7 +19,7 @@ struct MPTable {
         }
         entries.append([1, 0] + Array("ISA   ".utf8))
         var controller: [UInt8] = [2, 0, 0x11, 1]
-        controller.append(UInt32(0xfec0_0000))
+        controller.append(MemoryMap.ioAPIC)
         entries.append(controller)
         // Each interrupt has the number of its IOAPIC input: the timer's, the serial port's, the slots'.
         let lines =
@@ -39,7 +39,7 @@ struct MPTable {
         table.append(UInt32(0))
         table.append(UInt16(0))
         table.append(UInt16(entries.count))
-        table.append(UInt32(0xfee0_0000))
+        table.append(MemoryMap.localAPIC)
         table.append(UInt32(0))
         for entry in entries { table += entry }
         table[7] = table.checksum
