@@ -346,9 +346,9 @@ expect "qtest and SIGTERM at a socket" 143 "signal 15" \
 expect "qtest removes its socket" 0 "" test ! -e socket
 expect "qtest at a file" 1 "another kind" "$vmm" --qtest unix=text
 expect "qtest at a long name" 1 "shorter" "$vmm" --qtest "unix=$(printf '%108s' | tr ' ' n)"
-"$vmm" --qtest unix=socket --timeout 20s 2> /dev/null &
+"$vmm" --qtest unix=socket --timeout 20s 2> first.log &
 first=$!
-while kill -0 $first && [ ! -S socket ]; do :; done
+until grep -q "waiting for a qtest client" first.log || ! kill -0 $first; do sleep 0.05; done
 expect "qtest at a socket in use" 1 "in use" "$vmm" --qtest unix=socket
 kill -KILL $first
 wait $first 2> /dev/null

@@ -104,14 +104,14 @@ class Folder:
         """Runs a command that waits for a qtest client at the socket `name`, and is that client."""
         process = self.start(text)
         deadline = time.monotonic() + SECONDS
-        while process.poll() is None and not (self.path / name).exists():
-            if time.monotonic() > deadline:
-                process.kill()
-                raise Failure(f"{text}: no socket after {SECONDS} s")
-            time.sleep(0.01)
-        if process.poll() is None:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.connect(str(self.path / name))
+        with socket.socket(socket.AF_UNIX) as client:
+            # The socket's file is there a moment before vmm listens at it.
+            while process.poll() is None and client.connect_ex(str(self.path / name)) != 0:
+                if time.monotonic() > deadline:
+                    process.kill()
+                    raise Failure(f"{text}: nothing listens at {name} after {SECONDS} s")
+                time.sleep(0.01)
+            if process.poll() is None:
                 client.sendall(b"endianness\n")
                 client.recv(100)
         self.finish(text, process)
