@@ -29,6 +29,16 @@ extension Machine {
             public var isRaw = false
             /// The logical block size in bytes that the driver is told, 512 to 4096; nil for the host's.
             public var blockSize: UInt32?
+            /// Where writes go instead of into the image; nil for into the image.
+            public var overlay: Overlay?
+
+            /// Where what is written to a disk goes while its image is only read.
+            public enum Overlay: Equatable, Sendable {
+                /// Gone at the end of the run.
+                case discarded
+                /// Kept in this file, for further runs.
+                case kept(String)
+            }
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }

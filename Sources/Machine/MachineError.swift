@@ -39,6 +39,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         /// The host has the block device mounted, or uses it otherwise.
         case usedByTheHost
         case noIOUring(errno: Int32)
+        /// No file for an overlay can be made in `folder`.
+        case noOverlay(folder: String, errno: Int32)
+        case overlayNotDirect
+        case notAnOverlay
+        /// The overlay is one of `image`, which had `bytes` bytes.
+        case overlayOfAnother(image: String, bytes: UInt64)
+        /// The image was modified since the overlay was made.
+        case imageChanged(image: String)
         case failed(errno: Int32)
     }
 
@@ -113,6 +121,17 @@ extension MachineError.DiskProblem {
             "is in use by this host, mounted or as part of another device; unmount it, add ,ro to read it, or add ,force to write to it "
                 + "nevertheless"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
+        case .noOverlay(let folder, let number):
+            "has no overlay: \(folder) takes no file (\(reason(number))); set TMPDIR to a folder that does, or use overlay=FILE"
+        case .overlayNotDirect:
+            "has its overlay on a file system without O_DIRECT (transfers past the page cache); leave ,direct out, or use another folder "
+                + "(TMPDIR, or overlay=FILE)"
+        case .notAnOverlay: "is not an overlay, and would be overwritten; give overlay= the name of a new file"
+        case .overlayOfAnother(let image, let bytes):
+            "is the overlay of an image of \(bytes) bytes, \(image); use that image, or the name of a new file"
+        case .imageChanged(let image):
+            "is the overlay of \(image), which was modified since the overlay was made; use the name of a new file, or add ,force if the "
+                + "change does no harm"
         case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
         }
     }
