@@ -163,6 +163,10 @@ extension Machine {
         /// Whether each broken clause is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on
         /// purpose.
         public var reportsViolations = true
+        /// Where clients control the running machine, by QEMU's machine protocol; nil for nowhere.
+        public var control: ClientTarget?
+        /// Whether the guest does not run before a control client lets it.
+        public var startsPaused = false
         /// The file for a trace of all device events; nil for none.
         public var trace: String?
         /// Called with a device's name when it first defers an event to the end of its suspension. A suspended device must not

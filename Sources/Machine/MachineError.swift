@@ -21,6 +21,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case outputInUse(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
+    /// A control client's request was not carried out; the text says why.
+    case control(String)
     /// A call to the host failed; the text says what for.
     case host(String, errno: Int32)
 
@@ -55,6 +57,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case nameTooLong
         case notASocket
         case inUse
+        /// A client finds no server there.
+        case notListening(errno: Int32)
         case failed(errno: Int32)
     }
 
@@ -85,6 +89,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
+        case .control(let text): text
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }
@@ -143,6 +148,7 @@ extension MachineError.SocketProblem {
         case .nameTooLong: "has a name of more than 107 bytes; use a shorter one"
         case .notASocket: "is a file of another kind; remove it, or use another name"
         case .inUse: "is in use by another program; use another name"
+        case .notListening(let number): "has no machine behind it (\(reason(number))); start one with --qmp unix=PATH"
         case .failed(let number): "cannot be created: \(reason(number)); check its directory"
         }
     }
