@@ -161,8 +161,9 @@ def queries():
         disk.truncate(1 << 20)
     with VM("IDLE", "-c", "2", "-d", "disk.img,ro", "--port", "null") as machine, machine.client() as client:
         check("processors", [cpu["cpu-index"] for cpu in client.ask("query-cpus-fast")], [0, 1])
-        for cpu in client.ask("query-cpus-fast"):
-            check("thread", os.path.exists(f"/proc/{machine.process.pid}/task/{cpu['thread-id']}"), True)
+        tasks = f"/proc/{machine.process.pid}/task"
+        wait_for("the threads", lambda: all(
+            os.path.exists(f"{tasks}/{cpu['thread-id']}") for cpu in client.ask("query-cpus-fast")))
         disk = client.ask("query-block")[0]
         check("disk", (disk["device"], disk["inserted"]["ro"], disk["inserted"]["image"]["virtual-size"]), ("blk0", True, 1 << 20))
         check("streams", [(s["label"], s["filename"]) for s in client.ask("query-chardev")],
