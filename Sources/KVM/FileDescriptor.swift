@@ -63,5 +63,7 @@ struct Request {
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
     static let translate = Request(CKVM_TRANSLATE, "KVM_TRANSLATE")
+    static let injectNMI = Request(CKVM_NMI, "KVM_NMI")
+    static let noteStop = Request(CKVM_KVMCLOCK_CTRL, "KVM_KVMCLOCK_CTRL")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
 }

@@ -49,6 +49,9 @@ import Synchronization
         unsafe ckvm_set_immediate_exit(run, 0)
     }
 
+    /// The kernel's id of the thread that runs the vCPU; 0 before the first run.
+    public var threadID: pid_t { thread.load(ordering: .sequentiallyConsistent) }
+
     /// Makes the calling thread the one to signal, and unblocks the signal in it.
     func adoptCurrentThread() {
         var mask = sigset_t()

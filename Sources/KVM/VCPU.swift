@@ -97,6 +97,13 @@ public struct VCPU: ~Copyable, Sendable {
         return translation.valid != 0 ? translation.physical_address : nil
     }
 
+    /// Sends the vCPU a non-maskable interrupt.
+    public borrowing func injectNMI() throws(KVMError) { try descriptor.control(.injectNMI) }
+
+    /// Tells a guest that uses KVM's clock that its host stopped it, so that its watchdogs do not take that for a lockup. A guest that
+    /// does not is told nothing.
+    public borrowing func noteStop() { _ = try? descriptor.control(.noteStop) }
+
     /// Runs the guest until an exit needs the caller, and returns the exit.
     ///
     /// After `.portIn` and `.mmioRead` the guest waits for a value, which `complete` provides; without it the guest

@@ -29,6 +29,16 @@ extension Machine {
             public var isRaw = false
             /// The logical block size in bytes that the driver is told, 512 to 4096; nil for the host's.
             public var blockSize: UInt32?
+            /// Where writes go instead of into the image; nil for into the image.
+            public var overlay: Overlay?
+
+            /// Where what is written to a disk goes while its image is only read.
+            public enum Overlay: Equatable, Sendable {
+                /// Gone at the end of the run.
+                case discarded
+                /// Kept in this file, for further runs.
+                case kept(String)
+            }
 
             /// The image at `path`, writable.
             public init(path: String) { self.path = path }
@@ -153,6 +163,10 @@ extension Machine {
         /// Whether each broken clause is printed, at its first, second, fourth, eighth ... time. The built-in guest breaks some on
         /// purpose.
         public var reportsViolations = true
+        /// Where clients control the running machine, by QEMU's machine protocol; nil for nowhere.
+        public var control: ClientTarget?
+        /// Whether the guest does not run before a control client lets it.
+        public var startsPaused = false
         /// The file for a trace of all device events; nil for none.
         public var trace: String?
         /// Called with a device's name when it first defers an event to the end of its suspension. A suspended device must not

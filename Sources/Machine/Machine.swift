@@ -19,12 +19,20 @@ public final class Machine: @unchecked Sendable {
     private let serial: SerialPort?
     private let board: Board
     /// In the order of their slots.
-    private let devices: [BoardDevice]
+    let devices: [BoardDevice]
     private let trace: TraceWriter?
     private let stallAfter: Duration?
-    private let completion = RunCompletion()
+    let completion = RunCompletion()
     private let symbols: Symbols
-    private let vcpus: VCPUSet
+    let vcpus: VCPUSet
+    let configuration: Configuration
+
+    /// Held while the guest is stopped or set going.
+    let control = Lock()
+    /// Under the lock: a control client has stopped the guest.
+    var isPaused = false
+    /// Serves control clients; nil without one.
+    private(set) var server: QMPServer?
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
@@ -34,6 +42,7 @@ public final class Machine: @unchecked Sendable {
     init(_ configuration: Configuration, hooks: TestHooks) throws(MachineError) {
         // Mistakes of the user come first: they are found without KVM.
         try HostFiles(configuration, isQTest: false).check()
+        self.configuration = configuration
         let plan = try DevicePlan(
             configuration, for: BoardPurpose(isQTest: false, hasTestDevices: configuration.kernel == nil))
         symbols = Symbols(configuration.kernel.map { .path($0) })
@@ -96,6 +105,7 @@ public final class Machine: @unchecked Sendable {
             serial: serial)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
+        server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }
     }
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
@@ -104,6 +114,7 @@ public final class Machine: @unchecked Sendable {
         // Output is written and disks are flushed when this is left.
         defer {
             vcpus.stop()
+            server?.stop()
             stallWatch?.stop()
             for device in devices { device.stop() }
             serial?.stop()
@@ -115,11 +126,17 @@ public final class Machine: @unchecked Sendable {
         for device in devices { try device.start() }
         try serial?.start()
         stallWatch = try stallAfter.map { (silence) throws(MachineError) in
-            try StallWatch(devices, vcpus, after: silence)
+            try StallWatch(devices, vcpus, after: silence) { [unowned self] in runState == .paused }
+        }
+        if configuration.startsPaused {
+            isPaused = true
+            vcpus.requestPause()
         }
         try vcpus.start()
+        try server?.start()
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
+        postEnd(outcome)
         if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }
         return outcome
     }

@@ -21,6 +21,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case outputInUse(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
+    /// A control client's request was not carried out; the text says why.
+    case control(String)
     /// A call to the host failed; the text says what for.
     case host(String, errno: Int32)
 
@@ -39,6 +41,14 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         /// The host has the block device mounted, or uses it otherwise.
         case usedByTheHost
         case noIOUring(errno: Int32)
+        /// No file for an overlay can be made in `folder`.
+        case noOverlay(folder: String, errno: Int32)
+        case overlayNotDirect
+        case notAnOverlay
+        /// The overlay is one of `image`, which had `bytes` bytes.
+        case overlayOfAnother(image: String, bytes: UInt64)
+        /// The image was modified since the overlay was made.
+        case imageChanged(image: String)
         case failed(errno: Int32)
     }
 
@@ -47,6 +57,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case nameTooLong
         case notASocket
         case inUse
+        /// A client finds no server there.
+        case notListening(errno: Int32)
         case failed(errno: Int32)
     }
 
@@ -77,6 +89,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
+        case .control(let text): text
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }
@@ -113,6 +126,17 @@ extension MachineError.DiskProblem {
             "is in use by this host, mounted or as part of another device; unmount it, add ,ro to read it, or add ,force to write to it "
                 + "nevertheless"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
+        case .noOverlay(let folder, let number):
+            "has no overlay: \(folder) takes no file (\(reason(number))); set TMPDIR to a folder that does, or use overlay=FILE"
+        case .overlayNotDirect:
+            "has its overlay on a file system without O_DIRECT (transfers past the page cache); leave ,direct out, or use another folder "
+                + "(TMPDIR, or overlay=FILE)"
+        case .notAnOverlay: "is not an overlay, and would be overwritten; give overlay= the name of a new file"
+        case .overlayOfAnother(let image, let bytes):
+            "is the overlay of an image of \(bytes) bytes, \(image); use that image, or the name of a new file"
+        case .imageChanged(let image):
+            "is the overlay of \(image), which was modified since the overlay was made; use the name of a new file, or add ,force if the "
+                + "change does no harm"
         case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
         }
     }
@@ -124,6 +148,7 @@ extension MachineError.SocketProblem {
         case .nameTooLong: "has a name of more than 107 bytes; use a shorter one"
         case .notASocket: "is a file of another kind; remove it, or use another name"
         case .inUse: "is in use by another program; use another name"
+        case .notListening(let number): "has no machine behind it (\(reason(number))); start one with --qmp unix=PATH"
         case .failed(let number): "cannot be created: \(reason(number)); check its directory"
         }
     }

@@ -84,7 +84,7 @@ struct BootOption: ExpressibleByArgument, CustomStringConvertible {
 
 extension Machine.Configuration.Discovery: ExpressibleByArgument {}
 
-extension QTestTarget {
+extension ClientTarget {
     /// Reads `stdio` or `unix=PATH`.
     init(option text: String) throws(OptionError) {
         self = try OptionWords.single(text, ["stdio", "unix=PATH"]).value.map { .unix($0) } ?? .stdio

@@ -10,8 +10,8 @@ struct VMM: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
-        version: "0.1.0",
-        subcommands: [Run.self, Explain.self, CheckTrace.self, ViewTrace.self],
+        version: Machine.version,
+        subcommands: [Run.self, Control.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
 
     /// `vmm --help` is that of `run`, which the other commands stand in.
@@ -27,7 +27,7 @@ struct Run: ParsableCommand {
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
         usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
-            Other commands: vmm explain, check and trace-view; vmm COMMAND --help shows theirs.
+            Other commands: vmm ctl, explain, check and trace-view; vmm COMMAND --help shows theirs.
 
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; \
@@ -148,8 +148,8 @@ struct Run: ParsableCommand {
             No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
             unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
             """,
-            valueName: "target"), transform: { try QTestTarget(option: $0) })
-    var qtest: QTestTarget?
+            valueName: "target"), transform: { try ClientTarget(option: $0) })
+    var qtest: ClientTarget?
 
     @Option(
         help: ArgumentHelp(
@@ -165,6 +165,20 @@ struct Run: ParsableCommand {
             "Write all that happens to the devices to a file of JSON lines, for vmm check and vmm trace-view.",
             valueName: "path"), completion: .file())
     var trace: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Control the running machine by QEMU's machine protocol, as vmm ctl does: at a socket, unix=PATH, or at stdio, where the \
+            console then is not.
+            """,
+            valueName: "target"), transform: { try ClientTarget(option: $0) })
+    var qmp: ClientTarget?
+
+    @Flag(
+        name: [.customShort("S"), .customLong("paused")],
+        help: "Run no instruction of the guest before a control client's cont.")
+    var paused = false
 
     @Option(
         help: ArgumentHelp(
@@ -201,6 +215,14 @@ struct Run: ParsableCommand {
             throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
         }
         let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
+        if qmp == .stdio, targets.contains(.stdio) || serial.target == .stdio {
+            throw ValidationError(
+                "Standard input and output are the control client's with --qmp stdio: give the console another target.")
+        }
+        if qmp != nil && qtest == nil && builtIn && suspend == nil {
+            throw ValidationError(
+                "The built-in guest runs once in each dialect; for --qmp, choose one with --suspend.")
+        }
         if targets.filter({ $0 == .stdio }).count > 1 {
             throw ValidationError(
                 "Standard input and output serve one port: give the others, or the console, another target.")
@@ -213,11 +235,14 @@ struct Run: ParsableCommand {
             throw ValidationError(
                 "The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
+        if paused && qmp == nil {
+            throw ValidationError("Nothing could let the guest run: give --paused (-S) with --qmp.")
+        }
         guard qtest != nil else { return }
         let kernelOptions: [(name: String, isGiven: Bool)] = [
             ("a kernel", !builtIn), ("--initrd", !initrd.isEmpty), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
             ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
-            ("--stall-after", stallAfter != nil), ("--test-device", testDevice),
+            ("--stall-after", stallAfter != nil), ("--qmp", qmp != nil), ("--test-device", testDevice),
         ]
         let given = kernelOptions.filter(\.isGiven).map(\.name)
         if !given.isEmpty {
@@ -324,7 +349,7 @@ struct Run: ParsableCommand {
     }
 
     /// Makes the devices, which a qtest client drives until it leaves.
-    private func serve(_ target: QTestTarget, _ signals: Signals) throws(MachineError) -> Int32 {
+    private func serve(_ target: ClientTarget, _ signals: Signals) throws(MachineError) -> Int32 {
         var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
         // A client that breaks clauses on purpose is the usual one: it asks for reports.
         let reports = verbose || conform == .strict || conform == .report
@@ -370,6 +395,8 @@ struct Run: ParsableCommand {
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform ?? .report
         configuration.reportsViolations = !builtIn || verbose
+        configuration.control = qmp
+        configuration.startsPaused = paused
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
         configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)

@@ -7,7 +7,7 @@ import Testing
 @testable import Virtio
 
 /// Host memory in several segments, as a chain's data.
-@safe private final class SegmentedBuffer {
+@safe final class SegmentedBuffer {
     private let base: UnsafeMutableRawPointer
     let size: Int
     private var storage: SegmentStorage

@@ -98,6 +98,17 @@ expect "a comma in a path, doubled" 0 "" sh -c "echo x-state blk0 | '$vmm' --qte
 expect "a console that is none" 64 "'--console <target>': 'stdo' is not known; did you mean stdio\\?; allowed: stdio, null, pty, file=PATH" \
     "$vmm" --console stdo
 expect "a console without its path" 64 "file needs a value: file=PATH" "$vmm" --console file
+expect "an overlay of a disk that is not written" 64 "ro and overlay exclude each other" "$vmm" -d disk.img,ro,overlay
+expect "an overlay without its name" 64 "overlay needs a value: overlay=FILE" "$vmm" -d disk.img,overlay=
+expect "an overlay that is the image" 1 "the overlay disk.img and the disk image disk.img are the same file" "$vmm" -d disk.img,overlay=disk.img
+expect "an overlay that is something else" 1 "disk text is not an overlay, and would be overwritten" "$vmm" -d disk.img,overlay=text
+expect "an overlay in no folder" 1 "disk disk.img has no overlay: /nowhere takes no file .*No such file" \
+    env TMPDIR=/nowhere "$vmm" -d disk.img,overlay
+expect "an overlay of an image that is not written" 0 "" sh -c "cp disk.img base.img && chmod 444 base.img &&
+    echo readl 0xd0001100 | '$vmm' --qtest stdio -d base.img,overlay -d base.img,overlay=kept.ovl && tail -c 4096 kept.ovl | grep -aq 'image: base.img'"
+expect "an overlay of an image that changed" 1 "disk kept.ovl is the overlay of base.img, which was modified since" \
+    sh -c "chmod 644 base.img; touch -d 1970-01-02 base.img; exec '$vmm' --qtest stdio -d base.img,overlay=kept.ovl"
+expect "an overlay of an image that changed, by force" 0 "" "$vmm" --qtest stdio -d base.img,overlay=kept.ovl,force
 expect "a console of a word of disks" 64 "'ro' is not known; allowed: suspend=draft" "$vmm" --console null,ro
 expect "a port that is none" 64 "'--port <port>': 'nul' is not known; did you mean null\\?" "$vmm" --port nul
 expect "a port with another word" 64 "'nam' is not known; did you mean name\\?; allowed: name=NAME" "$vmm" --port null,nam=x
@@ -469,6 +480,10 @@ else
     expect "a serial port at a full disk" 0 "No space left" "$vmm" SERIAL.elf --serial file=/dev/full
     expect "command line" $((46 * 2 + 1)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world
     expect "initrd" $(((146 * 2 + 1) % 256)) "debug-exit" "$vmm" COMMAND_LINE.elf -a hello -a world -i disk.img
+    for mode in auto threads uring auto,direct; do
+        expect "writes to an overlay, io=$mode" 0 "" sh -c "sum=\$(cksum < disk.img) && '$vmm' -d disk.img,overlay,io=$mode -a stress=40 -a disk=2 &&
+            test \"\$(cksum < disk.img)\" = \"\$sum\""
+    done
     expect "read-only disk" 0 "powered off" "$vmm" POWER_OFF.elf -d disk.img,ro,id=x
 
     expect "a disk with the built-in guest" 0 "1.4: the guest powered off" "$vmm" -a only=blk-flush -d disk.img

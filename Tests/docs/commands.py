@@ -39,6 +39,7 @@ WHOLE = {
     "vmm check -v": ["vmm check -v t.json"],
     "vmm trace-view": ["vmm trace-view t.json"],
     "vmm explain": ["vmm explain --list"],
+    "vmm ctl": ["vmm ctl --help"],
     "vmm explain ID": ["vmm explain 4.2.2.2-17"],
 }
 
@@ -55,13 +56,13 @@ class Failure(Exception):
     pass
 
 
-def kernel(folder):
-    """A PVH kernel that powers off, under each name that the documents give a kernel."""
+def kernel(folder, name, kind):
+    """A PVH kernel, one of those of Tests/cli/kernel.S."""
     source = ROOT / "Tests/cli/kernel.S"
-    subprocess.run(["clang", "--target=x86_64-unknown-none-elf", "-DPOWER_OFF", "-c", source, "-o", folder / "kernel.o"],
+    subprocess.run(["clang", "--target=x86_64-unknown-none-elf", f"-D{kind}", "-c", source, "-o", folder / "kernel.o"],
                    check=True)
-    subprocess.run(["ld.lld", "--image-base=0", "-e", "start", "-Ttext=0x100000", folder / "kernel.o", "-o",
-                    folder / "KERNEL"], check=True)
+    subprocess.run(["ld.lld", "--image-base=0", "-e", "start", "-Ttext=0x100000", folder / "kernel.o", "-o", folder / name],
+                   check=True)
 
 
 class Folder:
@@ -69,6 +70,7 @@ class Folder:
 
     def __init__(self, path, vmm, kernel):
         self.path = path
+        self.machines = []
         for folder in "bin", "debian/boot", ".build/debug":
             (path / folder).mkdir(parents=True)
         for name in "KERNEL", "my-kernel", "my-kernel.elf", "vmlinux", "debian/boot/vmlinuz-6.1.0-1-amd64":
@@ -103,18 +105,29 @@ class Folder:
     def serve(self, text, name):
         """Runs a command that waits for a qtest client at the socket `name`, and is that client."""
         process = self.start(text)
-        deadline = time.monotonic() + SECONDS
-        with socket.socket(socket.AF_UNIX) as client:
-            # The socket's file is there a moment before vmm listens at it.
-            while process.poll() is None and client.connect_ex(str(self.path / name)) != 0:
-                if time.monotonic() > deadline:
-                    process.kill()
-                    raise Failure(f"{text}: nothing listens at {name} after {SECONDS} s")
-                time.sleep(0.01)
+        with self.connect(text, process, name) as client:
             if process.poll() is None:
                 client.sendall(b"endianness\n")
                 client.recv(100)
         self.finish(text, process)
+
+    def control(self, text, name):
+        """Starts a machine that the commands after this one control, and the last of them ends."""
+        process = self.start(text.replace("KERNEL", "../controlled"))
+        self.connect(text, process, name).close()
+        self.machines.append((text, process))
+
+    def connect(self, text, process, name):
+        """A client at the socket `name`."""
+        deadline = time.monotonic() + SECONDS
+        client = socket.socket(socket.AF_UNIX)
+        # The socket's file is there a moment before vmm listens at it.
+        while process.poll() is None and client.connect_ex(str(self.path / name)) != 0:
+            if time.monotonic() > deadline:
+                process.kill()
+                raise Failure(f"{text}: nothing listens at {name} after {SECONDS} s")
+            time.sleep(0.01)
+        return client
 
 
 def needs_kvm(text):
@@ -160,6 +173,8 @@ def run(folder, command):
         make(wholes[0])
     elif name := re.search(r"--qtest unix=(\S+)", wholes[0]):
         folder.serve(wholes[0], name[1])
+    elif name := re.search(r"--qmp unix=(\S+)", wholes[0]):
+        folder.control(wholes[0], name[1])
     else:
         started = [(whole, folder.start(whole)) for whole in wholes]
         for whole, process in started:
@@ -190,6 +205,11 @@ def run_all(document, folder, has_kvm):
             on_kvm += run(folder, command)
             passed += 1
         except (Failure, OSError, subprocess.SubprocessError) as failure:
+            failures.append(f"{document.name}: {failure}")
+    for text, process in folder.machines:
+        try:
+            folder.finish(text, process)
+        except Failure as failure:
             failures.append(f"{document.name}: {failure}")
     return passed, on_kvm, failures
 
@@ -222,7 +242,9 @@ def main():
     has_kvm = subprocess.run([KVM, "needed", "documented commands"]).returncode == 0
     with tempfile.TemporaryDirectory() as work, concurrent.futures.ThreadPoolExecutor(2) as pool:
         work = pathlib.Path(work)
-        kernel(work)
+        # The kernels of the documents power off, but for one that is controlled.
+        kernel(work, "KERNEL", "POWER_OFF")
+        kernel(work, "controlled", "IDLE")
         runs = [pool.submit(run_all, document, Folder(work / str(number), vmm, work / "KERNEL"), has_kvm)
                 for number, document in enumerate(documents.values())]
         failures = compare(documents, vmm)

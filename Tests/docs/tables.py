@@ -67,7 +67,7 @@ def disk_options(readme, vmm):
     names = re.search(r"Features: ([\w, ]+)\.", text)[1].split(", ")
     rows = readme.table("disk option")
     documented = [span for row in rows for span in re.findall(r"`([^`]+)`", row[0])]
-    actual = re.findall(r"\[,([^]]+)\]", text[text.index("PATH[,"):].split(" ")[0])
+    actual = re.findall(r"\[,([^][]+(?:\[[^][]+\])?)\]", text[text.index("PATH[,"):].split(" ")[0])
     features = next(row[1] for row in rows if row[0].startswith("`features="))
     return same("disk options", [word.split("=+")[0] for word in documented], [word.split("=+")[0] for word in actual]) \
         + same("features", re.findall(r"`(\w+)`", features), names)

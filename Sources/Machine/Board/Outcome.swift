@@ -17,6 +17,8 @@ extension Machine {
         case stopped(signal: Int32)
         /// Ctrl-A x, which exits as SIGINT does.
         case quit
+        /// A control client's `quit`.
+        case quitByClient
         /// The run's timeout has passed.
         case timedOut
         /// The qtest client closed its connection.
@@ -25,7 +27,7 @@ extension Machine {
         /// What `vmm` exits with.
         public var exitCode: Int32 {
             switch self {
-            case .poweredOff, .clientLeft: 0
+            case .poweredOff, .clientLeft, .quitByClient: 0
             case .reset: 32
             case .debugExit(let value): Int32(truncatingIfNeeded: (value << 1 | 1) & 0xff)
             case .crashed: 33
@@ -46,6 +48,7 @@ extension Machine {
             case .panicked: "the guest panicked"
             case .stopped(let signal): "stopped by signal \(signal)"
             case .quit: "stopped by Ctrl-A x"
+            case .quitByClient: "stopped by a control client"
             case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
             }

@@ -30,6 +30,28 @@ final class VCPUSet: @unchecked Sendable {
         for vcpu in vcpus { vcpu.join() }
     }
 
+    /// Stops the guest between two instructions of each vCPU; false, and it runs on, if a vCPU still serves an exit at `deadline`.
+    func pause(until deadline: Instant) -> Bool {
+        requestPause()
+        for vcpu in all where !vcpu.waitUntilPaused(deadline) {
+            resume()
+            return false
+        }
+        return true
+    }
+
+    /// Makes the vCPUs stop before their next instruction; before `start`, before the first.
+    func requestPause() { for vcpu in all { vcpu.requestPause() } }
+
+    /// Lets the guest run again.
+    func resume() { for vcpu in all { vcpu.resume() } }
+
+    /// Sends every vCPU a non-maskable interrupt.
+    func injectNMI() { for vcpu in all { vcpu.requestNMI() } }
+
+    /// The kernel's ids of the vCPUs' threads.
+    var threads: [Int] { all.map(\.threadID) }
+
     /// The vCPUs' exits; to be called after `stop`.
     var exits: [ExitCounts] { all.map(\.counts) }
 

@@ -30,6 +30,27 @@ final class VCPUThread {
         stopHandle.requestStop()
     }
 
+    /// Makes KVM_RUN return and the thread wait for `resume`. Any thread may call this.
+    func requestPause() {
+        processor.setPaused(true)
+        stopHandle.requestStop()
+    }
+
+    /// Waits until the thread runs no instruction of the guest; false if it still serves an exit at `deadline`.
+    func waitUntilPaused(_ deadline: Instant) -> Bool { processor.waitUntilPaused(deadline) }
+
+    /// Ends a pause. Any thread may call this.
+    func resume() { processor.setPaused(false) }
+
+    /// Sends the vCPU a non-maskable interrupt before its next instruction. Any thread may call this.
+    func requestNMI() {
+        processor.requestNMI()
+        stopHandle.requestStop()
+    }
+
+    /// The kernel's id of the thread.
+    var threadID: Int { Int(stopHandle.threadID) }
+
     /// Waits for the thread's end.
     func join() { thread.take()?.join() }
 
@@ -64,12 +85,16 @@ private final class Processor: @unchecked Sendable {
     private var phase = Phase.created
     private var isStateRequested = false
     private var isStopping = false
+    private var isPauseWanted = false
+    private var isNMIWanted = false
     private var latest: ProcessorState?
 
     private enum Phase {
         case created
         /// The thread notes the state when that is requested.
         case running
+        /// The same, and the guest does not run.
+        case paused
         case ended
     }
 
@@ -109,13 +134,38 @@ private final class Processor: @unchecked Sendable {
     func waitUntilRunning() { lock.locked { while phase == .created { lock.wait() } } }
 
     /// Makes the thread end when KVM_RUN is interrupted. Any thread may call this.
-    func requestStop() { lock.locked { isStopping = true } }
+    func requestStop() {
+        lock.locked {
+            isStopping = true
+            lock.broadcast()
+        }
+    }
+
+    /// Requests a pause when KVM_RUN is interrupted, or ends one. Any thread may call this.
+    func setPaused(_ isPaused: Bool) {
+        lock.locked {
+            isPauseWanted = isPaused
+            lock.broadcast()
+        }
+    }
+
+    /// Waits until the guest does not run; false if it still does at `deadline`. Any thread may call this.
+    func waitUntilPaused(_ deadline: Instant) -> Bool {
+        lock.locked {
+            while phase == .running { guard lock.wait(until: deadline) else { return false } }
+            return true
+        }
+    }
+
+    /// Requests a non-maskable interrupt. Any thread may call this.
+    func requestNMI() { lock.locked { isNMIWanted = true } }
 
     /// Requests the state; true if KVM_RUN must be interrupted for it. Without a running thread the latest state remains.
     /// Any thread may call this.
     func requestState() -> Bool {
         lock.locked {
-            isStateRequested = phase == .running
+            isStateRequested = phase == .running || phase == .paused
+            lock.broadcast()
             return isStateRequested
         }
     }
@@ -126,6 +176,27 @@ private final class Processor: @unchecked Sendable {
             while isStateRequested { guard lock.wait(until: deadline) else { return nil } }
             return latest
         }
+    }
+
+    /// Does what other threads requested, and waits while the machine is paused.
+    private func serveRequests() throws(KVMError) {
+        var wasPaused = false
+        repeat {
+            let (notes, interrupts) = lock.locked {
+                phase = isPauseWanted && !isStopping ? .paused : .running
+                lock.broadcast()
+                while isPauseWanted, !isStopping, !isStateRequested { lock.wait() }
+                stopped = isStopping
+                let interrupts = isNMIWanted && !isPauseWanted
+                if interrupts { isNMIWanted = false }
+                return (isStateRequested, interrupts)
+            }
+            if notes { noteState() }
+            if interrupts { try vcpu.injectNMI() }
+            // Only this thread changes the phase.
+            if phase == .paused { wasPaused = true }
+        } while phase == .paused
+        if wasPaused { vcpu.noteStop() }
     }
 
     private func noteState(isLast: Bool = false) {
@@ -174,11 +245,7 @@ private final class Processor: @unchecked Sendable {
         case .interrupted:
             // Cleared first: a stop or a request that comes later then interrupts the next KVM_RUN.
             vcpu.stopHandle.clear()
-            let isNoteWanted = lock.locked {
-                stopped = isStopping
-                return isStateRequested
-            }
-            if isNoteWanted { noteState() }
+            try serveRequests()
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown:
             return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers + place)

@@ -62,8 +62,8 @@ public struct OptionWords {
 
 /// A word of an option: a key, and what is behind `=`, if anything.
 ///
-/// Its form is one of `ro`, a key alone; `id=NAME`, a key and any value but an empty one; and `io=auto|threads`, a key and one of these
-/// values.
+/// Its form is one of `ro`, a key alone; `id=NAME`, a key and any value but an empty one; `io=auto|threads`, a key and one of these
+/// values; and `overlay[=FILE]`, a key with or without a value.
 public struct OptionWord {
     public let key: String
     /// Nil for a key alone.
@@ -72,7 +72,7 @@ public struct OptionWord {
     /// Reads `text`, which is in one of `forms`. `isFollowing`: it is behind a comma, which may have been meant as a part of a path.
     init(_ text: String, _ forms: [String], isFollowing: Bool = false) throws(OptionError) {
         (key, value) = Self.parts(text)
-        let known = forms.map { Self.parts($0) }
+        let known = forms.map { Self.parts($0.replacing("[=", with: "=")) }
         let allowed = forms.joined(separator: ", ")
         guard let form = known.first(where: { $0.key == key }) else {
             let what =
@@ -85,6 +85,7 @@ public struct OptionWord {
             guard value == nil else { throw OptionError("\(key) takes no value; write \(key) alone") }
             return
         }
+        if value == nil, pattern.hasSuffix("]") { return }
         guard let value, !value.isEmpty else { throw OptionError("\(key) needs a value: \(key)=\(pattern)") }
         let choices = pattern.split(separator: "|").map(String.init)
         guard choices.count == 1 || choices.contains(value) else { throw .choose(key, value, choices) }

@@ -5,6 +5,8 @@ final class StallWatch: @unchecked Sendable {
     private let devices: [any DeviceControl]
     private let processors: VCPUSet
     private let silence: Duration
+    /// Whether the guest is stopped, so that it cannot make progress.
+    private let isPaused: @Sendable () -> Bool
     private let lock = Lock()
     private var isEnding = false
     private var thread: Thread?
@@ -13,10 +15,14 @@ final class StallWatch: @unchecked Sendable {
     ///
     /// It reports when no device has made progress for `silence` and a device has work outstanding or no processor can
     /// continue; once in each such silence.
-    init(_ devices: [any DeviceControl], _ processors: VCPUSet, after silence: Duration) throws(MachineError) {
+    init(
+        _ devices: [any DeviceControl], _ processors: VCPUSet, after silence: Duration,
+        isPaused: @escaping @Sendable () -> Bool
+    ) throws(MachineError) {
         self.devices = devices
         self.processors = processors
         self.silence = silence
+        self.isPaused = isPaused
         thread = try Thread("stall-watch") { [self] in watch() }
     }
 
@@ -39,7 +45,7 @@ final class StallWatch: @unchecked Sendable {
                 _ = lock.wait(until: silentSince.advanced(by: silence))
                 if isEnding { return }
                 let now = devices.map(\.activity)
-                if now != before {
+                if now != before || isPaused() {
                     (before, silentSince, isReported, earlier) = (now, .now, false, nil)
                 } else if silentSince.advanced(by: silence) <= .now {
                     if !isReported {

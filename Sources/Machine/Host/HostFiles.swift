@@ -55,7 +55,10 @@ struct HostFiles {
         writes(descriptor: 2, as: "standard error")
         reads(configuration.kernel, as: "the kernel")
         for module in configuration.modules { reads(module, as: "the initial RAM disk") }
-        for disk in configuration.disks { reads(disk.path, as: "the disk image") }
+        for disk in configuration.disks {
+            reads(disk.path, as: "the disk image")
+            if case .kept(let path) = disk.overlay { writes(path, as: "the overlay") }
+        }
         if let trace = configuration.trace { writesTrace(trace) }
         writes(configuration.console, as: "the console's output")
         if isQTest { return }

@@ -52,14 +52,29 @@ final class UnixListener: Sendable {
         close(client)
     }
 
+    /// Connects to the socket at `path`, as a client.
+    static func connect(to path: String) throws(MachineError) -> Int32 {
+        guard path.utf8.count < capacity else { throw .socket(path: path, problem: .nameTooLong) }
+        let descriptor = socket(AF_UNIX, stream | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let number = unsafe withAddress(path) { unsafe Glibc.connect(descriptor, $0, $1) == 0 ? 0 : errno }
+        guard number == 0 else {
+            close(descriptor)
+            throw .socket(path: path, problem: .notListening(errno: number))
+        }
+        return descriptor
+    }
+
     // MARK: Names
+
+    /// Bytes of a name, and its NUL.
+    private static let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
 
     private static let stream = Int32(SOCK_STREAM.rawValue)
     private static let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
     /// Makes the name free, or returns what prevents that.
     private static func clear(_ path: String) -> MachineError.SocketProblem? {
-        guard path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else { return .nameTooLong }
+        guard path.utf8.count < capacity else { return .nameTooLong }
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return errno == ENOENT ? nil : .failed(errno: errno) }
         guard status.st_mode & S_IFMT == S_IFSOCK else { return .notASocket }
@@ -67,7 +82,7 @@ final class UnixListener: Sendable {
         let probe = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | flags, 0)
         guard probe >= 0 else { return .failed(errno: errno) }
         defer { close(probe) }
-        guard unsafe withAddress(path, { unsafe connect(probe, $0, $1) == 0 ? 0 : errno }) == ECONNREFUSED else {
+        guard unsafe withAddress(path, { unsafe Glibc.connect(probe, $0, $1) == 0 ? 0 : errno }) == ECONNREFUSED else {
             return .inUse
         }
         return unsafe unlink(path) == 0 ? nil : .failed(errno: errno)

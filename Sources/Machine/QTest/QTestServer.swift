@@ -4,17 +4,9 @@
 import Glibc
 import KVM
 
-/// Where the qtest client connects.
-public enum QTestTarget: Equatable, Sendable {
-    /// At standard input and output.
-    case stdio
-    /// At a Unix socket with this path.
-    case unix(String)
-}
-
 extension QTestMachine {
     /// Serves one client until the run ends. May be called once.
-    public func run(on target: QTestTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
+    public func run(on target: ClientTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
         // Stopping the devices flushes the disks.
         defer {
             for device in devices { device.stop() }

@@ -50,14 +50,16 @@ import Virtio
 }
 
 extension Block.Request {
-    /// Performs a read or write on `file`, which is open for direct transfers.
-    func transferAligned(_ file: Int32, writes: Bool) -> Outcome {
+    /// Performs a read or write. `place` tells the file, which is open for direct transfers, for the bytes of the request from a position
+    /// on, and where it ends to be that file.
+    func transferAligned(writes: Bool, _ place: (_ position: UInt64) -> (descriptor: Int32, end: UInt64)) -> Outcome {
         let buffer = AlignedBuffer(data.byteCount)
         var done = 0
         while done < data.byteCount {
-            let count = min(AlignedBuffer.maximumBytes, data.byteCount - done)
-            if writes { copy(buffer, done..<done + count, toBuffer: true) }
             let position = offset + UInt64(done)
+            let (file, end) = place(position)
+            let count = min(AlignedBuffer.maximumBytes, data.byteCount - done, Int(end - position))
+            if writes { copy(buffer, done..<done + count, toBuffer: true) }
             let number =
                 writes ? buffer.write(count, to: file, at: position) : buffer.read(count, from: file, at: position)
             guard number == 0 else { return Outcome(errno: number) }

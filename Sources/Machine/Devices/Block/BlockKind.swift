@@ -9,7 +9,7 @@ extension DeviceKind {
         id: DeviceID.block, name: "blk", option: "disk",
         words: [
             "ro", "id=NAME", "queues=N", "queue-size=N", "block-size=512|1024|2048|4096", "format=raw", "force",
-            "direct",
+            "overlay[=FILE]", "direct",
             "io=\(IOMode.allCases.map(\.rawValue).joined(separator: "|"))",
         ],
         features: [
@@ -79,6 +79,10 @@ extension Machine.Configuration.Disk {
             guard format == "raw" else { throw .choose("format", format, ["raw"]) }
             isRaw = true
         }
+        if option.has("overlay") {
+            guard !readOnly else { throw OptionError("ro and overlay exclude each other; leave one of them out") }
+            overlay = option["overlay"].map { .kept($0) } ?? .discarded
+        }
         blockSize = option["block-size"].flatMap { UInt32($0) }
         if let name = option["id"] {
             guard name.utf8.count <= 20 else {
@@ -115,7 +119,8 @@ extension FileDisk {
             }
         }
         try self.init(
-            path: disk.path, readOnly: disk.readOnly, direct: disk.direct, force: disk.force, blockSize: disk.blockSize)
+            path: disk.path, readOnly: disk.readOnly, overlay: disk.overlay, direct: disk.direct, force: disk.force,
+            blockSize: disk.blockSize)
         if !disk.isRaw { warnOfFormat() }
     }
 }

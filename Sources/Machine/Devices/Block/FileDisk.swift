@@ -7,9 +7,9 @@ import Virtio
 /// A disk backed by a file.
 final class FileDisk: BlockBackend, @unchecked Sendable {
     private let path: String
-    private let descriptor: Int32
-    /// The same file opened with O_DIRECT, if the user asked for that.
-    private let direct: Int32?
+    private let image: DiskFile
+    /// Where writes go, if not into the image.
+    private let overlay: Overlay?
 
     /// Whether the file system can punch holes, tried behind the end of the file. A block device cannot be tried without losing data,
     /// so it is assumed to.
@@ -23,29 +23,38 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
 
     let blockSizes: BlockSizes
 
-    /// Opens and locks the image at `path`, with a shared lock if it is read-only, else with an exclusive one. With `direct`, all
+    /// Opens and locks the image at `path`, with a shared lock if it is only read, else with an exclusive one. With `direct`, all
     /// transfers bypass the host's page cache. An image to be written that the host uses too is refused or warned of, unless `force`.
     /// `blockSize` is the logical block size for the driver, in bytes; nil for the host's.
     init(
-        path: String, readOnly: Bool, direct: Bool = false, force: Bool = false, blockSize: UInt32? = nil
+        path: String, readOnly: Bool, overlay choice: Machine.Configuration.Disk.Overlay? = nil, direct: Bool = false,
+        force: Bool = false, blockSize: UInt32? = nil
     ) throws(MachineError) {
         func fail(_ problem: MachineError.DiskProblem) -> MachineError { .disk(path: path, problem: problem) }
+        let isRead = readOnly || choice != nil
         // O_NONBLOCK: opening a pipe without a writer would block. It has no effect on files and block devices.
-        let flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK
-        let excludesHost = !readOnly && !force
+        let flags = (isRead ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK
+        let excludesHost = !isRead && !force
         let descriptor = unsafe open(path, flags | (excludesHost && DiskImage.isBlockDevice(path) ? O_EXCL : 0))
-        guard descriptor >= 0 else { throw fail(DiskImage.problem(opening: errno, readOnly: readOnly)) }
-        if let problem = DiskImage.problem(with: descriptor, readOnly: readOnly) {
+        guard descriptor >= 0 else { throw fail(DiskImage.problem(opening: errno, readOnly: isRead)) }
+        if let problem = DiskImage.problem(with: descriptor, readOnly: isRead) {
             close(descriptor)
             throw fail(problem)
         }
-        let directDescriptor = direct ? unsafe open("/proc/self/fd/\(descriptor)", flags | CLINUX_O_DIRECT) : nil
-        let sector = directDescriptor.map { AlignedBuffer.sector(of: $0) } ?? 512
-        let sizes = DiskImage.blockSizes(of: descriptor, sector: sector ?? 512, chosen: blockSize)
-        if let problem = Self.problem(with: descriptor, sizes, direct: sector) {
+        guard let image = DiskFile(descriptor, flags: flags, direct: direct) else {
             close(descriptor)
-            if let directDescriptor, directDescriptor >= 0 { close(directDescriptor) }
-            throw fail(problem)
+            throw fail(.notDirect)
+        }
+        do throws(MachineError) {
+            overlay = try choice.map { (choice) throws(MachineError) in
+                let end = UInt64(max(0, lseek(descriptor, 0, SEEK_END)))
+                let identity = ImageIdentity(path: path, descriptor: descriptor, size: end)
+                return try Overlay.open(choice, over: identity, direct: direct, force: force)
+            }
+            blockSizes = try Self.blockSizes([image, overlay?.file].compactMap(\.self), chosen: blockSize, fail)
+        } catch {
+            image.close()
+            throw error
         }
         if excludesHost, let loop = DiskImage.loopDevice(of: descriptor) {
             Log.say(
@@ -53,29 +62,31 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
             )
         }
         self.path = path
-        self.descriptor = descriptor
-        self.direct = directDescriptor
-        blockSizes = sizes
-        canDeallocate = !readOnly && Self.canPunchHoles(descriptor)
+        self.image = image
+        canDeallocate = !readOnly && Self.canPunchHoles(overlay?.file.descriptor ?? descriptor)
     }
 
-    deinit {
-        close(descriptor)
-        if let direct { close(direct) }
-    }
+    deinit { image.close() }
 
-    /// What keeps the image from being used with block sizes of `sizes`. `sector` is the least direct transfer; nil if there is none.
-    private static func problem(with descriptor: Int32, _ sizes: BlockSizes, direct sector: Int?) -> MachineError
-        .DiskProblem?
-    {
-        guard let sector else { return .notDirect }
-        guard sizes.logical >= sector else { return .directNeedsBlocks(size: sector) }
-        return DiskImage.sizeProblem(of: descriptor, blocks: sizes.logical)
+    /// The block sizes for the driver: those of the image, which is the first of `files`, with which all of them can be used.
+    private static func blockSizes(
+        _ files: [DiskFile], chosen: UInt32?, _ fail: (MachineError.DiskProblem) -> MachineError
+    ) throws(MachineError) -> BlockSizes {
+        var least = 512
+        for file in files {
+            guard let direct = file.direct else { continue }
+            guard let sector = AlignedBuffer.sector(of: direct) else { throw fail(.notDirect) }
+            least = max(least, sector)
+        }
+        let sizes = DiskImage.blockSizes(of: files[0].descriptor, sector: least, chosen: chosen)
+        guard sizes.logical >= least else { throw fail(.directNeedsBlocks(size: least)) }
+        if let problem = DiskImage.sizeProblem(of: files[0].descriptor, blocks: sizes.logical) { throw fail(problem) }
+        return sizes
     }
 
     /// Says so if the image looks like one of another format.
     func warnOfFormat() {
-        guard let format = FileFormat.ofDisk(descriptor, size: capacity * 512) else { return }
+        guard let format = FileFormat.ofDisk(image.descriptor, size: capacity * 512) else { return }
         Log.say(
             "disk \(path) looks like \(format.name), and the guest sees it as it is; convert it: \(format.advice(forDisk: path)); "
                 + "or add ,format=raw if that is meant")
@@ -89,11 +100,13 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     }
 
     var sizeProblem: MachineError? {
-        DiskImage.sizeProblem(of: descriptor, blocks: blockSizes.logical).map { .disk(path: path, problem: $0) }
+        DiskImage.sizeProblem(of: image.descriptor, blocks: blockSizes.logical).map { .disk(path: path, problem: $0) }
     }
 
+    /// An image with an overlay keeps the size that it had.
     var capacity: UInt64 {
-        let end = lseek(descriptor, 0, SEEK_END)
+        if let overlay { return overlay.size / 512 }
+        let end = lseek(image.descriptor, 0, SEEK_END)
         return end > 0 ? UInt64(end) / 512 : 0
     }
 
@@ -103,10 +116,8 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     func flush() -> Outcome {
         lock.locked {
             guard !hasLostWrites else { return .ioError }
-            var result = fdatasync(descriptor)
-            while result != 0 && errno == EINTR { result = fdatasync(descriptor) }
-            guard result != 0 else { return .ok() }
-            let number = errno
+            let number = overlay?.flush() ?? synchronize(image.descriptor)
+            guard number != 0 else { return .ok() }
             hasLostWrites = true
             Log.say(
                 """
@@ -117,41 +128,70 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         }
     }
 
+    // MARK: Where data are
+
+    /// The file that is written.
+    private var target: DiskFile { overlay?.file ?? image }
+
+    /// Whether the overlay, which does not grow, has room for the request: the device checks against its configured capacity, which a
+    /// test may have made larger.
+    private func isInside(_ request: Block.Request) -> Bool {
+        overlay.map { request.range.upperBound <= $0.size } ?? true
+    }
+
+    /// The file that has the bytes at the start of `range`, and where it ends to have them.
+    private func source(of range: Range<UInt64>) -> (file: DiskFile, end: UInt64) {
+        guard let overlay, !range.isEmpty else { return (image, range.upperBound) }
+        let run = overlay.run(range)
+        return (run.isInside ? overlay.file : image, run.end)
+    }
+
+    /// Called when all of a change is done.
+    private func changed(_ request: Block.Request) {
+        if request.count > 0 { overlay?.insert(request.range) }
+    }
+
     // MARK: Transfers that do not block
 
-    /// The direction of a transfer.
-    enum Direction { case read, write }
+    /// A transfer of one system call.
+    struct Transfer {
+        let writes: Bool
+        let descriptor: Int32
+    }
 
     /// Whether transfers bypass the host's page cache.
-    var isDirect: Bool { direct != nil }
+    var isDirect: Bool { image.direct != nil }
 
-    /// The descriptor of transfers outside `perform`.
-    var fastDescriptor: Int32 { direct ?? descriptor }
-
-    /// The direction of a request that is a single transfer of one system call; nil for others.
-    func transfer(of request: Block.Request) -> Direction? {
-        guard request.data.count <= 1024 else { return nil }  // IOV_MAX
-        return switch request.operation {
-        case .read: .read
-        case .write where !request.durable: .write
-        default: nil
+    /// The transfer that a request is; nil for a request that is more than one, or none.
+    func transfer(of request: Block.Request) -> Transfer? {
+        guard request.data.count <= 1024, isInside(request) else { return nil }  // IOV_MAX
+        switch request.operation {
+        case .read:
+            let (file, end) = source(of: request.range)
+            return end == request.range.upperBound ? Transfer(writes: false, descriptor: file.transfers) : nil
+        case .write where !request.durable: return Transfer(writes: true, descriptor: target.transfers)
+        default: return nil
         }
     }
 
     /// The outcome of a transfer in one system call with `result`, bytes or -errno. Nil if `perform` has to do it: it was not done
     /// whole, would have blocked, or was not aligned.
     func outcome(of request: Block.Request, result: Int) -> Outcome? {
-        if result == request.data.byteCount { return .ok(written: request.operation == .read ? UInt32(result) : 0) }
+        if result == request.data.byteCount {
+            if request.operation == .read { return .ok(written: UInt32(result)) }
+            changed(request)
+            return .ok()
+        }
         if result >= 0 || [EAGAIN, EINTR, EINVAL, EOPNOTSUPP].contains(Int32(-result)) { return nil }
         return Outcome(errno: Int32(-result))
     }
 
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? {
         if request.operation == .identify { return perform(request, identity: identity) }
-        guard let direction = transfer(of: request) else { return nil }
+        guard let transfer = transfer(of: request) else { return nil }
         let result = unsafe request.data.withBuffers { buffers in
             unsafe clinux_transfer_now(
-                direction == .write ? 1 : 0, fastDescriptor, buffers.baseAddress, Int32(buffers.count),
+                transfer.writes ? 1 : 0, transfer.descriptor, buffers.baseAddress, Int32(buffers.count),
                 Int(request.offset))
         }
         return outcome(of: request, result: result)
@@ -160,13 +200,10 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     // MARK: Transfers that may block
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
+        guard isInside(request) else { return .ioError }
         switch request.operation {
-        case .read:
-            if let direct { return transfer(request, direct, writes: false) }
-            return unsafe transfer(request, preadv)
-        case .write:
-            if let direct { return flushed(transfer(request, direct, writes: true), request) }
-            return flushed(unsafe transfer(request, pwritev), request)
+        case .read: return isDirect ? transferDirectly(request) : unsafe transfer(request, preadv)
+        case .write: return flushed(isDirect ? transferDirectly(request) : unsafe transfer(request, pwritev), request)
         case .discard: return flushed(discard(request), request)
         case .writeZeroes(let mayUnmap): return flushed(writeZeroes(request, mayUnmap: mayUnmap), request)
         case .flush: return flush()
@@ -176,8 +213,8 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
 
     /// A transfer past the page cache. If the host cannot transfer less than a block, one that is not in whole blocks fails, and the
     /// first such failure is reported.
-    private func transfer(_ request: Block.Request, _ direct: Int32, writes: Bool) -> Outcome {
-        let outcome = request.transferAligned(direct, writes: writes)
+    private func transferDirectly(_ request: Block.Request) -> Outcome {
+        let outcome = request.transferAligned(writes: request.operation == .write) { place(of: $0, in: request) }
         let isWhole = (request.offset | request.count) % UInt64(blockSizes.logical) == 0
         if outcome.result != .ok, !isWhole, isFirstPart {
             Log.say(
@@ -195,9 +232,18 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         }
     }
 
+    /// The descriptor for the bytes of `request` that start at `position`, and where it ends to be.
+    private func place(of position: UInt64, in request: Block.Request) -> (descriptor: Int32, end: UInt64) {
+        if request.operation == .write { return (target.transfers, request.range.upperBound) }
+        let (file, end) = source(of: position..<request.range.upperBound)
+        return (file.transfers, end)
+    }
+
     /// The outcome of a change, after a flush if the change has to be durable.
     private func flushed(_ outcome: Outcome, _ request: Block.Request) -> Outcome {
-        request.durable && outcome.result == .ok ? flush() : outcome
+        guard outcome.result == .ok else { return outcome }
+        changed(request)
+        return request.durable ? flush() : outcome
     }
 
     /// Deallocates the range. A hint: where the host cannot, the range stays as it is (VIRTIO 1.4, 5.2.6.2).
@@ -219,7 +265,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         var done: UInt64 = 0
         while done < request.count {
             let count = min(UInt64(AlignedBuffer.maximumBytes), request.count - done)
-            let number = zeroes.write(Int(count), to: fastDescriptor, at: request.offset + done)
+            let number = zeroes.write(Int(count), to: target.transfers, at: request.offset + done)
             guard number == 0 else { return Outcome(errno: number) }
             done += count
         }
@@ -229,7 +275,7 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     /// Calls fallocate with `mode` on the request's range: 0 or an errno. An empty range succeeds.
     private func allocate(_ request: Block.Request, _ mode: Int32) -> Int32 {
         guard request.count > 0 else { return 0 }
-        return Self.allocate(descriptor, mode, Int(request.offset), Int(request.count))
+        return Self.allocate(target.descriptor, mode, Int(request.offset), Int(request.count))
     }
 
     /// Calls fallocate with `mode` on the range and keeps the file's size: 0 or an errno.
@@ -240,31 +286,32 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
         }
     }
 
-    private typealias Transfer = (Int32, UnsafePointer<iovec>?, Int32, off_t) -> Int
+    private typealias Call = (Int32, UnsafePointer<iovec>?, Int32, off_t) -> Int
 
     /// Transfers all bytes of the request, in as many calls as it takes. Reaching the end of the file is an I/O error.
-    private func transfer(_ request: Block.Request, _ call: Transfer) -> Outcome {
+    private func transfer(_ request: Block.Request, _ call: Call) -> Outcome {
         unsafe request.data.withBuffers { buffers in
             // GuestBuffer has the layout of iovec; a test checks that.
             unsafe buffers.withMemoryRebound(to: iovec.self) { vectors in
-                var position = off_t(request.offset)
+                var position = request.offset
                 var next = 0
                 var within = 0
                 while next < vectors.count {
+                    let (file, end) = place(of: position, in: request)
                     let moved: Int
-                    if within == 0 {
+                    if within == 0, end == request.range.upperBound {
                         let count = min(vectors.count - next, 1024)  // IOV_MAX
                         moved = unsafe call(
-                            descriptor, vectors.baseAddress.map { unsafe $0 + next }, Int32(count), position)
+                            file, vectors.baseAddress.map { unsafe $0 + next }, Int32(count), off_t(position))
                     } else {
                         var rest = unsafe iovec(
                             iov_base: vectors[next].iov_base.map { unsafe $0 + within },
-                            iov_len: vectors[next].iov_len - within)
-                        moved = unsafe call(descriptor, &rest, 1, position)
+                            iov_len: min(vectors[next].iov_len - within, Int(end - position)))
+                        moved = unsafe call(file, &rest, 1, off_t(position))
                     }
                     if moved < 0 && errno == EINTR { continue }
                     guard moved > 0 else { return moved < 0 ? Outcome(errno: errno) : .ioError }
-                    position += off_t(moved)
+                    position += UInt64(moved)
                     within += moved
                     while next < vectors.count, unsafe within >= vectors[next].iov_len {
                         unsafe within -= vectors[next].iov_len
@@ -275,4 +322,9 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
             }
         }
     }
+}
+
+extension Block.Request {
+    /// The bytes of the disk.
+    fileprivate var range: Range<UInt64> { offset..<offset + count }
 }

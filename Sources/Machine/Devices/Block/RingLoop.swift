@@ -90,11 +90,11 @@ struct RingLoop: ~Copyable {
     /// Queues the request's transfer in the ring; false if the ring is full or the request is not a single transfer.
     private mutating func start(_ request: BatchedRequest) -> Bool {
         let work = request.work.request
-        guard let direction = file.transfer(of: work) else { return false }
+        guard let transfer = file.transfer(of: work) else { return false }
         return unsafe work.data.withBuffers { buffers in
             unsafe buffers.withMemoryRebound(to: iovec.self) {
                 unsafe ring.transfer(
-                    writes: direction == .write, file.fastDescriptor, $0, at: work.offset, userData: request.userData)
+                    writes: transfer.writes, transfer.descriptor, $0, at: work.offset, userData: request.userData)
             }
         }
     }

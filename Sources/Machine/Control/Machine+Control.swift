@@ -1,0 +1,113 @@
+// What a control client can ask of a running machine, and tell it.
+
+import Virtio
+import VirtioABI
+
+extension Machine {
+    /// Whether the guest runs; the names are QEMU's.
+    public enum RunState: String, Sendable {
+        case running
+        case paused
+        case shutdown
+    }
+
+    public var runState: RunState {
+        completion.isReached ? .shutdown : control.locked { isPaused } ? .paused : .running
+    }
+
+    /// Stops the guest; its devices finish what they have. False, and it runs on, if a vCPU still serves an exit after a second.
+    public func pause() -> Bool {
+        control.locked {
+            guard !isPaused else { return true }
+            guard vcpus.pause(until: Instant.now.advanced(by: .seconds(1))) else { return false }
+            isPaused = true
+            server?.post("STOP")
+            return true
+        }
+    }
+
+    /// Lets a stopped guest run again.
+    public func resume() {
+        control.locked {
+            guard isPaused else { return }
+            isPaused = false
+            // Before what the guest then does.
+            server?.post("RESUME")
+            vcpus.resume()
+        }
+    }
+
+    /// Ends the run.
+    func quit() { completion.report(.quitByClient) }
+
+    /// Sends every vCPU a non-maskable interrupt.
+    func injectNMI() { vcpus.injectNMI() }
+
+    /// The kernel's ids of the vCPUs' threads.
+    var threads: [Int] { vcpus.threads }
+
+    var deviceStates: [DeviceState] { devices.map(\.state) }
+
+    /// The disks: their names on the board, and their images; of the built-in guest's, which are in memory, no path.
+    var disks: [(name: String, path: String, readOnly: Bool, bytes: UInt64)] {
+        let states = deviceStates.filter { $0.model.deviceID == DeviceID.block }
+        let inMemory = states.count - configuration.disks.count
+        return states.enumerated().map { index, state in
+            let path = index < inMemory ? "memory" : configuration.disks[index - inMemory].path
+            return (
+                state.name, path, state.model.offered.contains(BlockFeature.readOnly),
+                state.model.configuration.load(at: 0, width: 8) &* 512
+            )
+        }
+    }
+
+    /// The console, its ports and the serial port, and what each is connected to.
+    var streams: [(name: String, target: String)] {
+        var streams = [("console0", configuration.console.text)]
+        for (index, port) in configuration.ports.enumerated() { streams.append(("port\(index + 1)", port.target.text)) }
+        if let serial = configuration.serial { streams.append(("serial0", serial.text)) }
+        return streams
+    }
+
+    /// The console's terminal has another size.
+    func resizeConsole(columns: UInt16, rows: UInt16) {
+        // The console is there, and takes any size.
+        for device in devices where device.deviceID == DeviceID.console {
+            try? device.perform(.resize(columns: columns, rows: rows))
+        }
+    }
+
+    /// Tells a control client how the run ended.
+    func postEnd(_ outcome: Outcome) {
+        let (isGuest, reason) = outcome.shutdownCause
+        if outcome == .panicked { server?.post("GUEST_PANICKED", ["action": "shutdown"]) }
+        if outcome == .reset { server?.post("RESET", ["guest": .bool(true), "reason": "guest-reset"]) }
+        server?.post("SHUTDOWN", ["guest": .bool(isGuest), "reason": .string(reason)])
+    }
+}
+
+extension Machine.Outcome {
+    /// QEMU's ShutdownCause.
+    fileprivate var shutdownCause: (isGuest: Bool, reason: String) {
+        switch self {
+        case .poweredOff, .debugExit: (true, "guest-shutdown")
+        case .reset: (true, "guest-reset")
+        case .panicked, .crashed: (true, "guest-panic")
+        case .quitByClient: (false, "host-qmp-quit")
+        case .stopped, .timedOut: (false, "host-signal")
+        case .quit, .clientLeft: (false, "host-ui")
+        }
+    }
+}
+
+extension ConsoleTarget {
+    fileprivate var text: String {
+        switch self {
+        case .stdio, .descriptors: "stdio"
+        case .null: "null"
+        case .pty: "pty"
+        case .file(let path): "file:\(path)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
