@@ -8,7 +8,7 @@ import VirtioABI
 /// One virtual machine and its guest.
 public final class Machine: @unchecked Sendable {
     private let hypervisor: Hypervisor
-    private let vm: SharedVM
+    let vm: SharedVM
     private let entry: EntryState
     /// The boot protocol, the reason for it, and how the kernel finds its devices: a sentence.
     public let boot: String

@@ -173,6 +173,7 @@ def queries():
         status = client.ask("x-query-virtio-status", path="/machine/blk0")
         check("status", (status["device-id"], status["num-vqs"], status["status"]), (2, 1, "0x00"))
         check("queue", client.ask("x-query-virtio-queue-status", path="blk0", queue=0)["vring-num-default"], 256)
+        check("no element", client.refusal("x-query-virtio-queue-element", path="blk0", queue=0), "the queue is not ready")
         check("no queue", client.refusal("x-query-virtio-queue-status", path="blk0", queue=1),
               "Parameter 'queue' expects a number from 0 to 0")
         check("no device", "no virtio device 'blk1'" in client.refusal("x-query-virtio-status", path="blk1"), True)

@@ -84,6 +84,17 @@ struct QMPCommand: Sendable {
             let queues = state.model.queues
             return state.queueStatus(try arguments.integer("queue", in: 0...queues.count - 1))
         },
+        QMPCommand(name: "x-query-virtio-queue-element", parameters: ["path", "queue", "index"]) {
+            machine, arguments throws(QMPError) in
+            let state = try machine.device(arguments)
+            let queue = try arguments.integer("queue", in: 0...state.model.queues.count - 1)
+            let index = try arguments.optional("index", in: 0...65535)
+            guard !state.model.driverFeatures.contains(.ringPacked) else {
+                throw .generic("the device has packed virtqueues, and this command shows split ones; see x-vmm-state")
+            }
+            let element = QueueElement { machine.vm.bytes(at: $0, count: $1) }
+            return try element.json(of: state.model.queues[queue], at: index)
+        },
     ]
 
     // MARK: This program's own
