@@ -7,7 +7,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-rows="mmio random-1 sequential console suspend"
+rows="mmio random-1 random-32-direct sequential write-1 write-32 write-sequential console suspend"
 "$here/../kvm.sh" needed "bench rows with a guest" || rows=
 
 # With a name that is not installed, QEMU has to be reported as missing.
