@@ -106,7 +106,9 @@ struct Child: ~Copyable {
     var processorSeconds: Double? {
         var clock = clockid_t()
         var time = timespec()
-        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else { return nil }
+        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else {
+            return nil
+        }
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 

@@ -24,7 +24,8 @@ extension Setup {
         guard Self.isInstalled("fio") else { return Candidate("fio", missing: "not installed") }
         // Terse output, format 3: fields separated by semicolons; read IOPS is the eighth, write IOPS the 49th.
         let command = [
-            "fio", "--name=bench", "--filename=\(file)", "--rw=\(pattern)", "--bs=4k", "--iodepth=\(depth)", "--direct=1",
+            "fio", "--name=bench", "--filename=\(file)", "--rw=\(pattern)", "--bs=4k", "--iodepth=\(depth)",
+            "--direct=1",
             "--ioengine=io_uring", "--number_ios=\(count(40_000))", "--minimal", "--terse-version=3",
         ]
         return Candidate("fio", command) { () throws(BenchError) in

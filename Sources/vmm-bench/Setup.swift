@@ -54,7 +54,8 @@ struct Setup {
     func image(writes: Bool) -> String { writes ? scratch : disk }
 
     func vmmDisk(_ cache: Cache, writes: Bool = false) -> String {
-        image(writes: writes) + (writes ? "" : ",ro") + (cache == .direct ? ",direct" : "") + (isPacked ? ",features=+packed" : "")
+        image(writes: writes) + (writes ? "" : ",ro") + (cache == .direct ? ",direct" : "")
+            + (isPacked ? ",features=+packed" : "")
             + (diskOptions.isEmpty ? "" : ",\(diskOptions)")
     }
 

@@ -21,7 +21,8 @@ extension Setup {
         WriteForm.all.map { form in
             let writes = count(form.flushes ? 1_000 : depth == 1 ? 10_000 : 40_000)
             var row = writeRow(
-                "write-\(depth)\(form.suffix)", "random writes of 4 KiB, \(depth) in flight, \(form.text)", "blk-write", form,
+                "write-\(depth)\(form.suffix)", "random writes of 4 KiB, \(depth) in flight, \(form.text)", "blk-write",
+                form,
                 writes, depth: depth, size: 4096, unit: "IOPS", unitsOfAWrite: 1,
                 budget: .ratioAtLeast(form.cache == .direct || depth == 1 ? 1.25 : 2, to: "qemu"))
             if depth > 1 && form.cache == .direct && !form.flushes {
@@ -45,7 +46,8 @@ extension Setup {
         _ name: String, _ what: String, _ benchmark: String, _ form: WriteForm, _ writes: Int, depth: Int, size: Int,
         unit: String, unitsOfAWrite: Double, budget: Budget
     ) -> Row {
-        let words = "bench=\(benchmark),count=\(writes),depth=\(depth),size=\(size),flush=\(form.flushes ? 1 : 0)\(diskWords)"
+        let words =
+            "bench=\(benchmark),count=\(writes),depth=\(depth),size=\(size),flush=\(form.flushes ? 1 : 0)\(diskWords)"
         let value = { (run: GuestRun) in Double(run.count) * unitsOfAWrite / run.seconds }
         let program = [
             "\(peers)/transfer", form.flushes ? "flush" : "write", benchmark == "blk-write" ? "random" : "sequential",

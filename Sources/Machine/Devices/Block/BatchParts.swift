@@ -28,8 +28,8 @@ struct BatchParts {
     /// A part of which `bytes` were copied was submitted between `start` and `end`.
     mutating func copied(_ bytes: Int, from start: Instant, to end: Instant) {
         guard bytes > 0, end > start else { return }
-        let rate = Double(bytes) * 1000 / Double(end.nanoseconds - start.nanoseconds)
-        copyRate = Self.average(copyRate, UInt64(rate))
+        let rate = UInt64(min(bytes, 1 << 40)) * 1000 / (end.nanoseconds - start.nanoseconds)
+        copyRate = Self.average(copyRate, rate)
     }
 
     /// Requests were completed.
