@@ -27,7 +27,11 @@ private let groups = [
     Group("mmio", ["mmio-ring0"]) { $0.registerRows() }, Group("start") { $0.startRows() },
     Group("memory") { $0.memoryRows() }, Group("random-1", ["random-1-direct"]) { $0.randomRows(depth: 1) },
     Group("random-32", ["random-32-direct"]) { $0.randomRows(depth: 32) },
-    Group("sequential", ["sequential-direct"]) { $0.sequentialRows() }, Group("console") { $0.consoleRows() },
+    Group("sequential", ["sequential-direct"]) { $0.sequentialRows() },
+    Group("write-1", WriteForm.rowNames("write-1")) { $0.randomWriteRows(depth: 1) },
+    Group("write-32", WriteForm.rowNames("write-32")) { $0.randomWriteRows(depth: 32) },
+    Group("write-sequential", WriteForm.rowNames("write-sequential")) { $0.sequentialWriteRows() },
+    Group("console") { $0.consoleRows() },
     Group("suspend", ["suspend-cycle", "suspend-time"]) { $0.suspendRows() },
     Group("chain", ChainForm.all.map(\.rowName)) { $0.chainRows() },
     Group("cost", ["chain-instructions", "chain-allocations"]) { $0.costRows() },
@@ -45,7 +49,8 @@ struct Run: ParsableCommand {
     @Option(help: "The vmm to measure.") var vmm = ".build/static/release/vmm"
     @Option(help: "The guest's ELF file.") var guest = ".build/guest/guest.elf"
     @Option(help: "The disk image, which is only read.") var disk = ".build/bench/disk"
-    @Option(help: "The directory of the programs loop, preadv and write.") var peers = ".build/bench"
+    @Option(help: "The image that the rows of writes overwrite.") var scratch = ".build/bench/scratch"
+    @Option(help: "The directory of the programs loop, transfer and write.") var peers = ".build/bench"
     @Option(help: "The QEMU to measure.") var qemu = "qemu-system-x86_64"
     @Option(help: "Added to vmm's disk option.") var diskOptions = ""
     @Option(help: "What the guest's processor does while it waits for a disk: halt or pause.") var wait = "halt"
@@ -63,7 +68,7 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        var setup = Setup(vmm: vmm, qemu: qemu, guest: guest, disk: disk, peers: peers)
+        var setup = Setup(vmm: vmm, qemu: qemu, guest: guest, disk: disk, scratch: scratch, peers: peers)
         (setup.diskOptions, setup.wait, setup.runs, setup.isQuick) = (diskOptions, wait, runs, quick)
         setup.isPacked = packed
         var report = Report(host: Host(setup))

@@ -102,6 +102,16 @@ struct Child: ~Copyable {
         if !codes.contains(code) { throw BenchError("\(command[0]) ended with \(code): \(lastErrorLine)") }
     }
 
+    /// The processor time of all its threads, in seconds, until it is waited for; nil if the host does not tell.
+    var processorSeconds: Double? {
+        var clock = clockid_t()
+        var time = timespec()
+        guard unsafe clock_getcpuclockid(process, &clock) == 0, unsafe clock_gettime(clock, &time) == 0 else {
+            return nil
+        }
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
     /// Kills the process.
     mutating func stop() {
         kill(process, SIGKILL)

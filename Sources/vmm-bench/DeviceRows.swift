@@ -14,7 +14,29 @@ extension Setup {
                 moreIsBetter: true, budget: .ratioAtLeast(depth == 1 ? 1 : 1.5, to: "qemu"),
                 candidates: [diskCandidate("blk-read", words, cache, value)])
             row.addQEMU("blk-read", words, cache, self, value)
+            if depth > 1 && cache == .direct { row.candidates.append(fio("randread", disk, depth: depth)) }
             return row
+        }
+    }
+
+    /// What the host's disk can do, without a guest: fio on the same file, 4 KiB, past the page cache.
+    func fio(_ pattern: String, _ file: String, depth: Int) -> Candidate {
+        guard Self.isInstalled("fio") else { return Candidate("fio", missing: "not installed") }
+        // Terse output, format 3: fields separated by semicolons; read IOPS is the eighth, write IOPS the 49th.
+        let command = [
+            "fio", "--name=bench", "--filename=\(file)", "--rw=\(pattern)", "--bs=4k", "--iodepth=\(depth)",
+            "--direct=1",
+            "--ioengine=io_uring", "--number_ios=\(count(40_000))", "--minimal", "--terse-version=3",
+        ]
+        return Candidate("fio", command) { () throws(BenchError) in
+            settle()
+            var child = try Child(command)
+            let fields = try child.readToEnd().split(separator: ";", omittingEmptySubsequences: false)
+            let place = pattern == "randread" ? 7 : 48
+            guard fields.count > place, let rate = Double(fields[place]), rate > 0 else {
+                throw BenchError("fio: \(child.lastErrorLine)")
+            }
+            return rate
         }
     }
 
@@ -24,10 +46,7 @@ extension Setup {
         let words = "bench=blk-read,count=\(count(40_000)),depth=32\(diskWords)"
         let command = vmmCommand(words, disk: vmmDisk(.buffered))
         func form(_ name: String, _ options: [String]) -> Candidate {
-            Candidate(name, command + options) { () throws(BenchError) in
-                let run = try GuestRun("blk-read", command + options, codes: Self.vmmCodes)
-                return Double(run.count) / run.seconds
-            }
+            candidate(name, "blk-read", command + options, codes: Self.vmmCodes) { Double($0.count) / $0.seconds }
         }
         let off = form("conform off", ["--conform", "off"])
         func row(_ name: String, _ what: String, _ options: [String], _ budget: Budget) -> Row {
@@ -50,14 +69,16 @@ extension Setup {
             let words = "bench=blk-seq,count=\(reads),depth=\(depth),size=\(size)\(diskWords)"
             let bytes = Double(size) / 1_048_576
             let value = { (run: GuestRun) in Double(run.count) * bytes / run.seconds }
-            let program = ["\(peers)/preadv", disk, "\(size)", "\(reads)", "\(depth)", cache.rawValue]
+            let program = [
+                "\(peers)/transfer", "read", "sequential", disk, "\(size)", "\(reads)", "\(depth)", cache.rawValue,
+            ]
             var row = Row(
                 name: "sequential\(cache == .direct ? "-direct" : "")",
                 what: "sequential reads of 128 KiB, \(cache.rawValue)", unit: "MiB/s", moreIsBetter: true,
                 budget: .ratioAtLeast(0.9, to: "C preadv"),
                 candidates: [
                     diskCandidate("blk-seq", words, cache, value),
-                    timed("C preadv", program, work: Double(reads) * bytes),
+                    timed("C preadv", program, work: Double(reads) * bytes, operations: reads),
                 ])
             row.addQEMU("blk-seq", words, cache, self, value)
             return row
@@ -108,37 +129,44 @@ extension Setup {
         ]
     }
 
-    /// A candidate whose program prints the seconds it needed for `work`, which is in the row's unit.
-    private func timed(_ name: String, _ program: [String], work: Double) -> Candidate {
-        Candidate(name, program) { () throws(BenchError) in
-            var child = try Child(program)
-            let text = try child.readToEnd()
-            guard let seconds = Double(text.filter { $0 != "\n" }) else {
-                throw BenchError("\(name): \(child.lastErrorLine)")
-            }
-            return work / seconds
-        }
+    /// A candidate whose program prints the seconds it needed for `work`, which is in the row's unit; and the processor
+    /// seconds, if it did `operations`.
+    func timed(_ name: String, _ program: [String], work: Double, operations: Int? = nil) -> Candidate {
+        Candidate(
+            name, program,
+            measure: { () throws(BenchError) in
+                settle()
+                var child = try Child(program)
+                let numbers = try child.readToEnd().split { $0 == " " || $0 == "\n" }.compactMap { Double($0) }
+                guard numbers.count == (operations == nil ? 1 : 2) else {
+                    throw BenchError("\(name): \(child.lastErrorLine)")
+                }
+                return Sample(
+                    value: work / numbers[0], processorMicroseconds: operations.map { numbers[1] / Double($0) * 1e6 })
+            })
     }
 
     /// vmm with a disk, if that vmm supports the disk's options.
-    private func diskCandidate(
-        _ name: String, _ words: String, _ cache: Cache, _ value: @escaping (GuestRun) -> Double
+    func diskCandidate(
+        _ name: String, _ words: String, _ cache: Cache, writes: Bool = false, _ value: @escaping (GuestRun) -> Double
     ) -> Candidate {
+        let image = vmmDisk(cache, writes: writes)
         do throws(BenchError) {
-            var child = try Child(vmmCommand("bench=exit", disk: vmmDisk(cache)))
+            var child = try Child(vmmCommand("bench=exit", disk: image))
             do throws(BenchError) { try child.finish() } catch {
                 let isUsage = error.description.contains("ended with 64")
                 return Candidate("vmm", missing: isUsage ? "not offered by this vmm" : error.description)
             }
         } catch { return Candidate("vmm", missing: error.description) }
-        return vmmCandidate(name, words, disk: vmmDisk(cache), value)
+        return vmmCandidate(name, words, disk: image, value)
     }
 }
 
 extension Row {
     /// Tries each of QEMU's I/O modes once, and adds the fastest as a candidate.
-    fileprivate mutating func addQEMU(
-        _ name: String, _ words: String, _ cache: Cache, _ setup: Setup, _ value: @escaping (GuestRun) -> Double
+    mutating func addQEMU(
+        _ name: String, _ words: String, _ cache: Cache, _ setup: Setup, writes: Bool = false,
+        _ value: @escaping (GuestRun) -> Double
     ) {
         guard Setup.isInstalled(setup.qemu) else {
             candidates.append(Candidate("qemu", missing: "not installed"))
@@ -148,8 +176,9 @@ extension Row {
         var tried: [(String, JSON)] = []
         var failure = ""
         for mode in QEMUMode.all(cache) {
-            let command = setup.qemuCommand(words, mode: mode, cache: cache)
+            let command = setup.qemuCommand(words, mode: mode, cache: cache, writes: writes)
             do throws(BenchError) {
+                setup.settle()
                 let result = value(try GuestRun(name, command, codes: Setup.qemuCodes))
                 tried.append((mode.name, .double(result)))
                 if result > best?.value ?? 0 { best = (mode, result) }
@@ -164,8 +193,7 @@ extension Row {
             return
         }
         notes.append(("note", .string("qemu's best of \(tried.count): \(best.mode.name)")))
-        candidates.append(
-            setup.candidate(
-                "qemu", name, setup.qemuCommand(words, mode: best.mode, cache: cache), codes: Setup.qemuCodes, value))
+        let command = setup.qemuCommand(words, mode: best.mode, cache: cache, writes: writes)
+        candidates.append(setup.candidate("qemu", name, command, codes: Setup.qemuCodes, value))
     }
 }

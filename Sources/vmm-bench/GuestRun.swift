@@ -7,6 +7,8 @@ struct GuestRun {
     let seconds: Double
     /// The same time in ticks of the guest's time stamp counter.
     var ticks: Int { facts["ticks"] ?? 0 }
+    /// The processor time of all threads of the monitor in this time, in seconds; nil if it was not measured.
+    private(set) var processorSeconds: Double?
     /// The number of operations that the guest reports.
     let count: Int
     /// The other numbers that it reports, by name.
@@ -22,13 +24,20 @@ struct GuestRun {
         var output = Output()
         _ = try output.find("bench \(name) begin\n", from: child)
         let start = ContinuousClock.now
+        let processorStart = child.processorSeconds
         let before = output.passed
         _ = try output.find("bench \(name) end ", from: child)
         seconds = (ContinuousClock.now - start).seconds
+        if let processorStart, let end = child.processorSeconds { processorSeconds = end - processorStart }
         bytes = output.passed - before - "bench \(name) end ".utf8.count
         (count, facts) = try Self.parse(try output.find("\n", from: child))
         try child.finish(codes)
         errors = String(file: Child.errors)
+    }
+
+    /// `value`, and the processor time of an operation.
+    func sample(_ value: Double) -> Sample {
+        Sample(value: value, processorMicroseconds: processorSeconds.map { $0 / Double(max(count, 1)) * 1e6 })
     }
 
     /// Reads the results from the finished output of a run. `seconds` is not a number then.

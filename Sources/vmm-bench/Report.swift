@@ -25,7 +25,7 @@ struct Report {
 
     static let head =
         pad("row", 24) + pad("candidate", 18) + pad("n", 4) + left("median", 10) + left("p95", 10) + "  "
-        + pad("unit", 12) + left("ratio", 7) + "  " + pad("budget", 18) + "met"
+        + pad("unit", 12) + left("CPU us", 8) + left("ratio", 7) + "  " + pad("budget", 18) + "met"
 
     /// The lines of one row: one for each candidate.
     static func lines(_ row: Row) -> [String] {
@@ -41,6 +41,7 @@ struct Report {
             lines.append(
                 start + pad("\(candidate.samples.count)", 4) + left(number(candidate.samples.median), 10)
                     + left(number(candidate.samples.p95(smallIsBad: row.moreIsBetter)), 10) + "  " + pad(row.unit, 12)
+                    + left(candidate.processorSamples.isEmpty ? "" : number(candidate.processorSamples.median), 8)
                     + left(ratio.map { fixed($0, 2) + "x" } ?? "", 7) + "  "
                     + pad(index == 0 ? row.budgetText : "", 18) + verdict)
         }
@@ -84,6 +85,10 @@ struct Report {
             ("n", .int(candidate.samples.count)), ("median", .double(candidate.samples.median)),
             ("p95", .double(candidate.samples.p95(smallIsBad: row.moreIsBetter))),
             ("vmmToThis", row.ratio(to: candidate.name).map { .double($0) } ?? .null),
+            (
+                "processorMicroseconds",
+                candidate.processorSamples.isEmpty ? .null : .double(candidate.processorSamples.median)
+            ),
             ("samples", .array(candidate.samples.map { .double($0) })),
         ]
         return .members(members)

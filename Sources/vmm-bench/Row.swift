@@ -1,18 +1,33 @@
 // A row of the table: the measurements of vmm and of the programs it is compared with, and the budget.
 
+/// A measurement.
+struct Sample {
+    /// In the row's unit.
+    let value: Double
+    /// Processor time of all threads of the process for one operation, in microseconds; nil if it was not measured.
+    var processorMicroseconds: Double?
+}
+
 /// A program, or a form of one, that is measured, with the samples taken so far.
 struct Candidate {
     let name: String
     /// The command that is run, for the report; it includes the guest's command line.
     let command: [String]
-    /// Takes one sample, in the row's unit.
-    let sample: (() throws(BenchError) -> Double)?
+    /// Takes one sample.
+    let sample: (() throws(BenchError) -> Sample)?
     var samples: [Double] = []
+    /// Processor time for one operation, of the samples that have it, in microseconds.
+    var processorSamples: [Double] = []
     /// Why there are no samples.
     var missing: String?
 
+    init(_ name: String, _ command: [String], measure: @escaping () throws(BenchError) -> Sample) {
+        (self.name, self.command, sample) = (name, command, measure)
+    }
+
+    /// A candidate without processor time.
     init(_ name: String, _ command: [String] = [], sample: @escaping () throws(BenchError) -> Double) {
-        (self.name, self.command, self.sample) = (name, command, sample)
+        self.init(name, command, measure: { () throws(BenchError) in Sample(value: try sample()) })
     }
 
     /// A candidate that cannot be measured.
@@ -59,7 +74,9 @@ struct Row {
             for index in candidates.indices where candidates[index].missing == nil {
                 guard let sample = candidates[index].sample else { continue }
                 do throws(BenchError) {
-                    candidates[index].samples.append(try sample())
+                    let result = try sample()
+                    candidates[index].samples.append(result.value)
+                    if let time = result.processorMicroseconds { candidates[index].processorSamples.append(time) }
                 } catch {
                     candidates[index].missing = error.description
                 }

@@ -1,5 +1,7 @@
 // The programs, the files, and the command lines that give vmm and QEMU the same work.
 
+import Glibc
+
 /// Whether the host's page cache is used. The same for all candidates of a row.
 enum Cache: String, CaseIterable {
     case buffered, direct
@@ -24,6 +26,8 @@ struct Setup {
     var qemu: String
     var guest: String
     var disk: String
+    /// The image that the write rows overwrite.
+    var scratch: String
     var peers: String
     /// Added to vmm's disk option.
     var diskOptions = ""
@@ -46,8 +50,12 @@ struct Setup {
     static let vmmCodes: [Int32] = [0]
     static let qemuCodes: [Int32] = [171]
 
-    func vmmDisk(_ cache: Cache) -> String {
-        "\(disk),ro" + (cache == .direct ? ",direct" : "") + (isPacked ? ",features=+packed" : "")
+    /// The image of reads or of writes.
+    func image(writes: Bool) -> String { writes ? scratch : disk }
+
+    func vmmDisk(_ cache: Cache, writes: Bool = false) -> String {
+        image(writes: writes) + (writes ? "" : ",ro") + (cache == .direct ? ",direct" : "")
+            + (isPacked ? ",features=+packed" : "")
             + (diskOptions.isEmpty ? "" : ",\(diskOptions)")
     }
 
@@ -59,7 +67,7 @@ struct Setup {
     /// QEMU's microvm, without the devices that are not needed.
     func qemuCommand(
         _ words: String, memory: String = "128M", mode: QEMUMode? = nil, cache: Cache = .buffered,
-        console: String = "stdio,signal=off"
+        writes: Bool = false, console: String = "stdio,signal=off"
     ) -> [String] {
         var command = [
             qemu, "-M", "microvm,acpi=off,rtc=off,pit=off,pic=off,isa-serial=off", "-accel", "kvm", "-m", memory,
@@ -69,7 +77,8 @@ struct Setup {
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         ]
         guard let mode else { return command }
-        let drive = "if=none,id=disk,format=raw,readonly=on,file=\(disk),aio=\(mode.engine)"
+        let image = "readonly=\(writes ? "off" : "on"),file=\(image(writes: writes))"
+        let drive = "if=none,id=disk,format=raw,\(image),aio=\(mode.engine)"
         command += ["-drive", drive + ",cache=\(cache == .direct ? "none" : "writeback")"]
         if mode.hasThread { command += ["-object", "iothread,id=thread"] }
         let device = "virtio-blk-device,drive=disk" + (mode.hasThread ? ",iothread=thread" : "")
@@ -85,10 +94,14 @@ struct Setup {
     func vmmCandidate(
         _ name: String, _ words: String, disk: String? = nil, _ value: @escaping (GuestRun) -> Double
     ) -> Candidate {
-        let command = vmmCommand(words, disk: disk)
-        return Candidate("vmm", command) { () throws(BenchError) in
-            value(try GuestRun(name, command, codes: Self.vmmCodes))
-        }
+        candidate("vmm", name, vmmCommand(words, disk: disk), codes: Self.vmmCodes, value)
+    }
+
+    /// Writes the scratch image's dirty pages, so that no sample pays for the writes of the one before it.
+    func settle() {
+        let descriptor = unsafe open(scratch, O_WRONLY | O_CLOEXEC)
+        fsync(descriptor)
+        close(descriptor)
     }
 
     /// Another program, measured in the same way.
@@ -96,7 +109,13 @@ struct Setup {
         _ label: String, _ name: String, _ command: [String], codes: [Int32], _ value: @escaping (GuestRun) -> Double
     ) -> Candidate {
         guard Self.isInstalled(command[0]) else { return Candidate(label, missing: "not installed") }
-        return Candidate(label, command) { () throws(BenchError) in value(try GuestRun(name, command, codes: codes)) }
+        return Candidate(
+            label, command,
+            measure: { () throws(BenchError) in
+                settle()
+                let run = try GuestRun(name, command, codes: codes)
+                return run.sample(value(run))
+            })
     }
 
     static func isInstalled(_ program: String) -> Bool {

@@ -8,13 +8,15 @@ bench=$1 vmm=$2 guest=$3 out=$4
 shift 4
 mkdir -p "$out"
 cc=${CC:-$(command -v cc || command -v clang)}
-for peer in loop preadv write; do
+for peer in loop transfer write; do
     "$cc" -O2 -Wall -Wextra -o "$out/$peer" "$here/../../Sources/vmm-bench/peers/$peer.c"
 done
-# 256 MiB without holes that do not compress; read once, so that they are in the page cache for the buffered rows.
+# 256 MiB without holes that do not compress, to read and to write; read once, so that they are in the page cache for the buffered rows.
 size=${DISK_MIB:-256}
-if [ "$(stat -c %s "$out/disk" 2>/dev/null)" != $((size << 20)) ]; then
-    dd if=/dev/urandom of="$out/disk" bs=1M count="$size" status=none conv=fsync
-fi
-cat "$out/disk" >/dev/null
-exec "$bench" run --vmm "$vmm" --guest "$guest" --disk "$out/disk" --peers "$out" "$@"
+for image in disk scratch; do
+    if [ "$(stat -c %s "$out/$image" 2>/dev/null)" != $((size << 20)) ]; then
+        dd if=/dev/urandom of="$out/$image" bs=1M count="$size" status=none conv=fsync
+    fi
+    cat "$out/$image" >/dev/null
+done
+exec "$bench" run --vmm "$vmm" --guest "$guest" --disk "$out/disk" --scratch "$out/scratch" --peers "$out" "$@"

@@ -7,7 +7,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-rows="mmio random-1 sequential console suspend"
+rows="mmio random-1 random-32-direct sequential write-1 write-32 write-sequential console suspend"
 "$here/../kvm.sh" needed "bench rows with a guest" || rows=
 
 # With a name that is not installed, QEMU has to be reported as missing.
@@ -26,6 +26,12 @@ for name in sys.argv[2:]:
     assert all(peer["missing"] for peer in peers if peer["name"] == "qemu"), (name, peers)
 chains = [row for name, row in rows.items() if name.startswith("chain-") and row["unit"] == "requests/s"]
 assert len(chains) == 4
+writes = [row for name, row in rows.items() if name.startswith("write-")]
+assert len(writes) == (12 if sys.argv[2:-1] else 0), len(writes)
+for row in writes:
+    own, loop = row["contestants"][:2]
+    assert loop["name"] == "C pwritev" and own["median"] > 0 and loop["median"] > 0, row
+    assert own["processorMicroseconds"] > 0 and loop["processorMicroseconds"] > 0, row
 for one in (one for row in chains for one in row["contestants"]):
     assert one.get("median", 0) > 0, one
 if sys.argv[2:]:

@@ -19,8 +19,10 @@ struct Bench {
 
     mutating func run() throws(Failure) {
         if benchmark.name.equals(Text("mmio")) { return try readRegister() }
-        if benchmark.name.equals(Text("blk-read")) { return try readDisk(sequentially: false) }
-        if benchmark.name.equals(Text("blk-seq")) { return try readDisk(sequentially: true) }
+        if benchmark.name.equals(Text("blk-read")) { return try useDisk(sequentially: false, writes: false) }
+        if benchmark.name.equals(Text("blk-seq")) { return try useDisk(sequentially: true, writes: false) }
+        if benchmark.name.equals(Text("blk-write")) { return try useDisk(sequentially: false, writes: true) }
+        if benchmark.name.equals(Text("blk-seq-write")) { return try useDisk(sequentially: true, writes: true) }
         if benchmark.name.equals(Text("console")) { return try writeConsole() }
         if benchmark.name.equals(Text("suspend")) { return try suspendDisk() }
         if benchmark.name.equals(Text("idle")) { return try idle() }

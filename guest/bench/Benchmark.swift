@@ -1,12 +1,13 @@
 // Benchmark mode: the guest is a load for a monitor. The host measures the time between a console line before the timed
 // part and one after it. The same options mean the same work under every monitor.
 //
-//   bench=NAME[,count=N][,depth=N][,size=N][,wait=pause|halt][,ring=0|3]
+//   bench=NAME[,count=N][,depth=N][,size=N][,wait=pause|halt][,ring=0|3][,flush=0|1]
 //
 //   exit        the machine exits before any device access
 //   mmio        `count` reads of MagicValue in the first window
 //   blk-read    `count` random reads of `size` bytes, `depth` in flight, completion by interrupt
 //   blk-seq     the same with sequential reads from the disk's start, repeated
+//   blk-write, blk-seq-write   the same with writes; with flush=1 a flush follows each, and counts with it as one operation
 //   console     `count` bytes of output in buffers of `size` bytes, `depth` in flight
 //   suspend     `count` suspends and resumes of the idle disk
 //   idle        halts until the host stops the machine
@@ -25,6 +26,8 @@ struct Benchmark {
     var size: UInt64 = 4096
     /// Whether the processor halts while it waits, as under an operating system; otherwise it spins.
     var halts = true
+    /// Whether a flush follows each write.
+    var flushes = false
     private var ring: UInt64 = 3
     /// The form of the queues; by default indirect descriptors and event indices, as common drivers accept.
     let form: RingForm
@@ -60,6 +63,9 @@ struct Benchmark {
             depth = max(number, 1)
         } else if key.equals(Text("size")) {
             size = max(number, 1)
+        } else if key.equals(Text("flush")) {
+            flushes = number == 1
+            return number <= 1
         } else if key.equals(Text("ring")) {
             ring = number
             return number == 0 || number == 3

@@ -9,9 +9,6 @@ import Virtio
 struct RingLoop: ~Copyable {
     /// The `user_data` of the poll on the worker's eventfd.
     private static let eventFD = UInt64.max
-    /// Bytes of a batch after which the first submission is made. Data in the page cache are copied during the submission, so the
-    /// first completions reach the driver while the rest is copied.
-    private static let earlyBytes = 32 << 10
 
     private let slot: BlockSlot
     private let worker: Worker
@@ -21,6 +18,8 @@ struct RingLoop: ~Copyable {
     private var isWatching = false
     /// Completions to be reported; kept to reuse its memory.
     private var completions: [Ring.Completion] = []
+    /// The parts of a batch of buffered transfers.
+    private var parts = BatchParts()
 
     init(_ slot: BlockSlot, _ worker: Worker, _ file: FileDisk, _ ring: consuming Ring) {
         self.slot = slot
@@ -51,28 +50,36 @@ struct RingLoop: ~Copyable {
         slot.countingWakeUp(isReady: { ring.poll() }) { ring.submit(waiting: milliseconds) }
     }
 
-    /// Reports all completions under one lock hold, and reads the eventfd if it was signalled.
-    private mutating func reap() {
+    /// Reports all completions under one lock hold, and reads the eventfd if it was signalled. Returns the bytes transferred.
+    @discardableResult
+    private mutating func reap() -> Int {
         var signalled = false
+        var bytes = 0
         while let completion = ring.next() {
             if completion.userData == Self.eventFD {
                 signalled = true
             } else {
                 completions.append(completion)
+                bytes += max(0, Int(completion.result))
             }
         }
         if signalled {
             isWatching = false
             slot.drainEventFD(of: worker, by: worker)
         }
-        guard !completions.isEmpty else { return }
+        guard !completions.isEmpty else { return 0 }
         slot.report(completions, of: file, by: worker)
         completions.removeAll(keepingCapacity: true)
+        if !file.isDirect { parts.completed(at: .now) }
+        return bytes
     }
 
     private mutating func startWork() {
-        var (waiting, limit) = (0, Self.earlyBytes)
+        var isEmpty = true
+        var waiting = 0
         slot.startWork(for: worker, mayPoll: true) { request in
+            if isEmpty && !file.isDirect { parts.foundBuffers(at: .now) }
+            isEmpty = false
             // Read before the start: afterwards the request may be finished and its batch reused.
             waiting += request.work.request.data.byteCount
             if !start(request) {
@@ -80,11 +87,19 @@ struct RingLoop: ~Copyable {
                 ring.submit(waiting: 0)
                 if !start(request) { slot.enqueueBlocking(request) }
             }
-            guard waiting >= limit, !file.isDirect else { return }
-            ring.submit(waiting: 0)
-            reap()
-            (waiting, limit) = (0, limit << 2)
+            guard !file.isDirect, waiting >= parts.size else { return }
+            submitPart()
+            waiting = 0
         }
+        if isEmpty { parts.foundNothing() }
+    }
+
+    /// Submits a part of a batch and completes what was copied during the submission.
+    private mutating func submitPart() {
+        let start = Instant.now
+        ring.submit(waiting: 0)
+        let end = Instant.now
+        parts.copied(reap(), from: start, to: end)
     }
 
     /// Queues the request's transfer in the ring; false if the ring is full or the request is not a single transfer.
