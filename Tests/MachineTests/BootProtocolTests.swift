@@ -68,7 +68,7 @@ struct BootProtocolTests {
         #expect(try !Loader(kernel: .bytes(Executable.kernel([0xf4]).bytes, name: "k")).isLinux)
     }
 
-    @Test("Linux without notes is known by its version and the upper half, which is where other programs are not linked to")
+    @Test("Linux without notes is known by its version and its addresses in the upper half")
     func linuxWithoutNotes() throws {
         func kernel(_ text: String, behind distance: Int = 0, virtual: UInt64 = 0xffff_ffff_8020_0000) -> [UInt8] {
             let bytes = [UInt8](repeating: 0xf4, count: 1 + distance) + Array(text.utf8)

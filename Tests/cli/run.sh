@@ -422,6 +422,7 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
+    expect "a kernel without ACPI starts the other processor of the MP table" 3 "by an MP table" "$vmm" MP_TABLE.elf -c 2 --discovery cmdline -v
     expect "the MP table has every processor" 15 "" "$vmm" MP_TABLE.elf -c 8
     expect "and is there by both ways" 15 "and by an MP table" "$vmm" MP_TABLE.elf -c 8 --discovery both -v
     expect "but not with ACPI alone" 127 "" "$vmm" MP_TABLE.elf --discovery acpi

@@ -86,7 +86,9 @@ struct Image: ~Copyable {
         for offset in stride(from: 0, to: size, by: step) {
             // Steps overlap, so that no text is cut.
             let bytes = try bytes(at: offset, count: Int(min(UInt64(step + text.count), size - offset)))
-            if bytes.indices.contains(where: { bytes[$0] == text[0] && bytes[$0...].starts(with: text) }) { return true }
+            if bytes.indices.contains(where: { bytes[$0] == text[0] && bytes[$0...].starts(with: text) }) {
+                return true
+            }
         }
         return false
     }

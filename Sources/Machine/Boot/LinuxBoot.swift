@@ -82,7 +82,8 @@ enum LinuxBoot {
     static let headerEnd = 0x290
     private static let mapOffset = 0x2d0
 
-    /// The bytes for `MemoryMap.startInfo`. `header` is a bzImage's setup header; an ELF file has none.
+    /// The bytes for `MemoryMap.startInfo`. `header` is a bzImage's setup header; an ELF file has none. Of a header only the fields change
+    /// that a boot loader writes (boot.rst, "Details of Header Fields").
     static func parameters(_ boot: BootInformation, header: [UInt8]?) -> [UInt8] {
         let initrd = boot.modules.first?.range
         var page = [UInt8](repeating: 0, count: 4096)
@@ -93,7 +94,7 @@ enum LinuxBoot {
             page.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
             page.put(UInt16(0x20c), at: 0x206)
             page.put(UInt32(0x100_0000), at: 0x230)  // kernel_alignment
-            page.put(UInt32(MemoryMap.commandLine.count - 1), at: 0x238)  // cmdline_size, the most; a header has the kernel's own
+            page.put(UInt32(MemoryMap.commandLine.count - 1), at: 0x238)  // cmdline_size
         }
         page.put(boot.rsdp, at: 0x070)
         page.put(UInt8(0xff), at: 0x210)  // type_of_loader: no assigned ID

@@ -162,7 +162,9 @@ struct Seeds {
                 (0x1f1, 1, 1), (0x201, 1, 0x66), (0x206, 2, version), (0x211, 1, loadFlags), (0x214, 4, 0x10_0000),
                 (0x22c, 4, 0x7f_ffff), (0x236, 2, flags), (0x238, 4, 255), (0x258, 8, 0x10_0000), (0x260, 4, 0x4000),
             ] {
-                for index in 0..<size { header[offset - 0x1f1 + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
+                for index in 0..<size {
+                    header[offset - 0x1f1 + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+                }
             }
             // Six sectors, without and with an initial RAM disk.
             return [[12] + header, [13] + header]
