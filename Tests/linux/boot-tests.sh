@@ -33,11 +33,11 @@ shows pvh "it ran" "end of messages"
 boot elf64 0 --boot elf64 /kernels/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 shows elf64 "it ran" "end of messages"
 # Linux without notes: what names their places as notes is made nothing.
-cp /kernels/vmlinux /tmp/bare
-for place in $(cat /kernels/vmlinux.notes); do printf '\0\0\0\0' | dd of=/tmp/bare bs=1 seek="$place" conv=notrunc 2> /dev/null; done
-boot bare 0 /tmp/bare -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
+cp /kernels/vmlinux /tmp/vmlinux
+for place in $(cat /kernels/vmlinux.notes); do printf '\0\0\0\0' | dd of=/tmp/vmlinux bs=1 seek="$place" conv=notrunc 2> /dev/null; done
+boot bare 0 /tmp/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 says bare "an ELF file without notes" "booted as elf64, because it has Linux's version in it .*by ACPI"
-rm /tmp/bare
+rm /tmp/vmlinux
 boot verbose 0 $cloud --serial file=/tmp/verbose.serial -a "console=ttyS0 console=hvc0 earlyprintk=serial $flags test=messages"
 grep -aq "Linux version" /tmp/verbose.serial && grep -aq "Power down" /tmp/verbose.serial &&
     echo "ok - verbose: the serial port has it all" || fail verbose "no output on the serial port"
@@ -66,6 +66,13 @@ for kernel in cloud generic; do
     input=
     shows "com1-$kernel" "a login at the serial port" "logged in at /dev/ttyS0, $(date +%Y)"
 done
+# Linux without ACPI: processors and interrupts are the MP table's. It has no disk, for this kernel does not read its place on the command line.
+script="busybox mount -t proc proc /proc; echo processors: \$(busybox nproc); busybox sleep 1; busybox grep -e ttyS0 -e LOC /proc/interrupts; busybox reboot -f"
+boot no-acpi 32 /kernels/generic -i /kernels/generic.cpio -m 256M -c 2 --discovery cmdline $com1 \
+    -a "console=ttyS0 quiet panic=-1 rdinit=/bin/busybox -- sh -c \"$script\""
+shows no-acpi "two processors" "processors: 2"
+shows no-acpi "the serial port's interrupt at the IOAPIC" "4: .*[1-9] +IO-APIC +4-edge +ttyS0"
+shows no-acpi "both processors' timers" "LOC: +[1-9][0-9]* +[1-9]"
 # until_printed NAME PATTERN ARGUMENT...: runs vmm until the pattern is there on the serial port.
 until_printed() {
     name=$1 pattern=$2
