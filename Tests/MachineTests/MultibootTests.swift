@@ -93,6 +93,17 @@ struct MultibootTests {
         ] { #expect(try Self.refusal(file)?.contains(text) == true, "\(text)") }
     }
 
+    @Test("A header counts with a valid checksum, and an optional tag that is not known is skipped")
+    func accepted() throws {
+        var file = Self.version1(1 << 16, Self.addresses)
+        file[8] ^= 1
+        #expect(try Self.refusal(file)?.contains("is not an ELF file") == true)
+        let tags: [(UInt16, UInt16, [UInt32])] = [
+            (11, 1, [7]), (2, 0, [0x10_0000, 0x10_0000, 0, 0]), (3, 0, [0x10_0000]),
+        ]
+        #expect(try Self.refusal(Self.version2(tags)) == nil)
+    }
+
     @Test("A relocatable image goes where its header allows, at the lowest address")
     func relocatable() throws {
         func file(_ range: [UInt32]) -> [UInt8] {
