@@ -23,6 +23,7 @@ private func bzImage(
     put(start32, 4, at: 0x214)
     put(lastInitrdAddress, 4, at: 0x22c)
     put(flags, 2, at: 0x236)
+    put(2047, 4, at: 0x238)
     put(address, 8, at: 0x258)
     put(memorySize, 4, at: 0x260)
     return file + code
@@ -65,6 +66,36 @@ struct BootProtocolTests {
         #expect(try Loader(kernel: .bytes(bzImage([0xf4]), name: "k")).isLinux)
         #expect(try Loader(kernel: .bytes(vmlinux.bytes, name: "k")).isLinux)
         #expect(try !Loader(kernel: .bytes(Executable.kernel([0xf4]).bytes, name: "k")).isLinux)
+    }
+
+    @Test("Linux without notes is known by its version and its addresses in the upper half")
+    func linuxWithoutNotes() throws {
+        func kernel(_ text: String, behind distance: Int = 0, virtual: UInt64 = 0xffff_ffff_8020_0000) -> [UInt8] {
+            let bytes = [UInt8](repeating: 0xf4, count: 1 + distance) + Array(text.utf8)
+            return Executable(segments: [.init(address: 0x20_0000, virtual: virtual, bytes: bytes)]).bytes
+        }
+        // The second is where one read of the file ends and the next begins.
+        let headers = 64 + 56
+        for linux in [kernel("Linux version 6.1"), kernel("Linux version 6.1", behind: (1 << 20) - headers - 8)] {
+            let loader = try Loader(kernel: .bytes(linux, name: "k"))
+            #expect(loader.bootProtocol == .elf64 && loader.isLinux)
+            #expect(try Loader(kernel: .bytes(linux, name: "k"), as: .elf64).isLinux)
+        }
+        for other in [kernel("Linux versions"), kernel("Linux version 6.1", virtual: 0x40_0000)] {
+            #expect(refusal(other) == .noPVHNote(name: "k", is64Bit: true))
+            #expect(try !Loader(kernel: .bytes(other, name: "k"), as: .elf64).isLinux)
+        }
+        #expect(
+            LoaderError.noPVHNote(name: "k", is64Bit: true).description.contains("--boot elf64 --discovery cmdline"))
+    }
+
+    @Test("A 64-bit entry has to be in the kernel's memory, below 4 GiB")
+    func entry64Limits() {
+        #expect(refusal(bzImage([0xf4], memorySize: 0x200)) == .truncated(name: "k"))
+        #expect(refusal(bzImage([0xf4], memorySize: 0x201)) == nil)
+        #expect(refusal(bzImage([0xf4], address: 0xffff_fdff)) == nil)
+        #expect(refusal(bzImage([0xf4], address: 0xffff_fe00))?.description.contains("above 4 GiB") == true)
+        #expect(refusal(bzImage([0xf4], address: .max))?.description.contains("above 4 GiB") == true)
     }
 
     @Test("A rejection names what was expected")
@@ -130,6 +161,7 @@ struct BootProtocolTests {
         #expect(ram.read(at: 0x20_0000, count: 2) == [0xf4, 0x90])
         #expect(ram.read(at: 0x6202, count: 4) == Array("HdrS".utf8) && field(0x206, 2) == 0x20f)
         #expect(field(0x210, 1) == 0xff && field(0x211, 1) == 1)
+        #expect(field(0x238, 4) == 2047, "the kernel's own limit, which the loader only reads")
         #expect(field(0x228, 4) == 0x7000 && ram.read(at: 0x7000, count: 6) == Array("quiet\0".utf8))
         #expect(field(0x218, 4) == 0x7f_f000 && field(0x21c, 4) == 3, "below the last address that the header allows")
         #expect(ram.read(at: 0x7f_f000, count: 3) == [1, 2, 3])

@@ -5,6 +5,8 @@ struct Executable {
     struct Segment {
         var type: UInt32 = 1
         var address: UInt64
+        /// The address it is linked to.
+        var virtual: UInt64 = 0
         var bytes: [UInt8]
         /// Bytes in memory beyond the segment's bytes in the file.
         var extra: UInt64 = 0
@@ -69,11 +71,11 @@ struct Executable {
         let (file, memory) = (UInt64(segment.bytes.count), UInt64(segment.bytes.count) + segment.extra)
         if is64Bit {
             let head = Self.number(UInt64(segment.type), 4) + Self.number(7, 4)
-            return [offset, 0, segment.address, file, memory, segment.alignment].reduce(head) {
+            return [offset, segment.virtual, segment.address, file, memory, segment.alignment].reduce(head) {
                 $0 + Self.number($1, 8)
             }
         }
-        return [UInt64(segment.type), offset, 0, segment.address, file, memory, 7, segment.alignment]
+        return [UInt64(segment.type), offset, segment.virtual, segment.address, file, memory, 7, segment.alignment]
             .reduce([]) { $0 + Self.number($1, 4) }
     }
 }

@@ -93,6 +93,17 @@ struct MultibootTests {
         ] { #expect(try Self.refusal(file)?.contains(text) == true, "\(text)") }
     }
 
+    @Test("A header counts with a valid checksum, and an optional tag that is not known is skipped")
+    func accepted() throws {
+        var file = Self.version1(1 << 16, Self.addresses)
+        file[8] ^= 1
+        #expect(try Self.refusal(file)?.contains("is not an ELF file") == true)
+        let tags: [(UInt16, UInt16, [UInt32])] = [
+            (11, 1, [7]), (2, 0, [0x10_0000, 0x10_0000, 0, 0]), (3, 0, [0x10_0000]),
+        ]
+        #expect(try Self.refusal(Self.version2(tags)) == nil)
+    }
+
     @Test("A relocatable image goes where its header allows, at the lowest address")
     func relocatable() throws {
         func file(_ range: [UInt32]) -> [UInt8] {
@@ -104,6 +115,85 @@ struct MultibootTests {
         #expect(try entry([0, .max, 0x1000, 2]) == state(0x10_0008), "it is linked to an address that is allowed")
         #expect(try entry([0x20_0001, .max, 0x1000, 1]) == state(0x20_1008))
         #expect(try Self.refusal(file([0x20_0000, 0x20_0001, 1, 0]))?.contains("no address") == true)
+    }
+
+    /// Guest memory of 5 GiB in which a kernel was loaded with a command line and two modules.
+    private static func loaded(_ file: [UInt8]) throws -> RAM {
+        let ram = try RAM(size: 5 << 30)
+        let modules = [ImageSource.bytes([1, 2, 3], name: "a"), .bytes([4], name: "bc")]
+        _ = try Loader(kernel: .bytes(file, name: "k")).load(
+            into: ram, commandLine: "quiet", modules: modules, acpi: [7])
+        return ram
+    }
+
+    /// The memory map of that memory: start, size, type.
+    private static let map: [[UInt64]] = [
+        [0, 0xa_0000, 1], [0xa_0000, 0x6_0000, 2], [0x10_0000, 0xbff0_0000, 1], [4 << 30, 2 << 30, 1],
+    ]
+
+    @Test("The information of version 1: memory, command line, modules, memory map, name")
+    func information1() throws {
+        let ram = try Self.loaded(Self.version1(1 << 16, Self.addresses))
+        func number(_ address: UInt64, _ bytes: Int = 4) throws -> UInt64 { try #require(ram.number(address, bytes)) }
+        func field(_ offset: UInt64) throws -> UInt64 { try number(0x6000 + offset) }
+        #expect(try field(0) == 0x24d)
+        #expect(try field(4) == 640 && field(8) == (3 << 20) - (1 << 10))
+        #expect(try ram.text(field(16)) == "quiet")
+        #expect(try ram.text(field(64)) == "vmm")
+        #expect(try field(20) == 2)
+        let modules = try field(24)
+        for (index, content, name) in [(0, [1, 2, 3], "a"), (1, [4], "bc")] as [(UInt64, [UInt8], String)] {
+            let entry = modules + 16 * index
+            let (start, end) = (try number(entry), try number(entry + 4))
+            #expect(start % 4096 == 0 && ram.read(at: start, count: Int(end - start)) == content)
+            #expect(try ram.text(number(entry + 8)) == name)
+        }
+        var map: [[UInt64]] = []
+        var entry = try field(48)
+        let end = try entry + field(44)
+        while entry < end {
+            map.append([try number(entry + 4, 8), try number(entry + 12, 8), try number(entry + 20)])
+            entry += 4 + (try number(entry))
+        }
+        #expect(map == Self.map)
+    }
+
+    @Test("The information of version 2: the same in tags on multiples of 8, and the RSDP and a moved image's address")
+    func information2() throws {
+        let ram = try Self.loaded(
+            Self.version2([
+                (2, 0, [0x10_0000, 0x10_0000, 0, 0]), (3, 0, [0x10_0000]), (10, 0, [0x20_0000, .max, 1, 1]),
+            ]))
+        func number(_ address: UInt64, _ bytes: Int = 4) throws -> UInt64 { try #require(ram.number(address, bytes)) }
+        var tags: [UInt64: [UInt64]] = [:]
+        var tag: UInt64 = 0x6008
+        let end = try 0x6000 + number(0x6000)
+        while tag < end {
+            #expect(tag % 8 == 0)
+            tags[try number(tag), default: []].append(tag + 8)
+            tag += (try number(tag + 4) + 7) & ~7
+        }
+        #expect(tag == end && tags.keys.sorted() == [0, 1, 2, 3, 4, 6, 15, 21] && tags[0] == [end])
+        func only(_ type: UInt64) throws -> UInt64 { try #require(tags[type]?.first) }
+        #expect(try ram.text(only(1)) == "quiet")
+        #expect(try ram.text(only(2)) == "vmm")
+        #expect(try number(only(4)) == 640 && number(only(4) + 4) == (3 << 20) - (1 << 10))
+        #expect(try ram.read(at: only(15), count: 1) == [7])
+        #expect(try number(only(21)) == 0x20_0000)
+        let contents: [([UInt8], String)] = [([1, 2, 3], "a"), ([4], "bc")]
+        for (module, (content, name)) in zip(try #require(tags[3]), contents) {
+            let (start, end) = (try number(module), try number(module + 4))
+            #expect(start % 4096 == 0 && ram.read(at: start, count: Int(end - start)) == content)
+            #expect(ram.text(module + 8) == name)
+        }
+        let map = try only(6)
+        let size = try number(map)
+        #expect(try number(map - 4) == 16 + 4 * size)
+        #expect(
+            try (0..<4 as Range<UInt64>).map { index in
+                let entry = map + 8 + size * index
+                return [try number(entry, 8), try number(entry + 8, 8), try number(entry + 16)]
+            } == Self.map)
     }
 
     @Test("No changed byte of a header crashes the loader")
@@ -131,5 +221,17 @@ struct MultibootTests {
                 }
             }
         }
+    }
+}
+
+extension RAM {
+    /// The little-endian number at a guest-physical address.
+    fileprivate func number(_ address: UInt64, _ bytes: Int) -> UInt64? {
+        read(at: address, count: bytes)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The text up to a zero there.
+    fileprivate func text(_ address: UInt64) -> String? {
+        read(at: address, count: 64).map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 }

@@ -39,7 +39,8 @@ start:
     jmp 1b
 #elif defined(PROCESSORS) || defined(MP_TABLE)
 #ifdef MP_TABLE
-    // As below, but only as many processors as the MP table has, by the local APIC that it names; without a table exits with 127.
+    // As below, but the processors are those of the MP table: INIT goes to each but the one that starts, by its APIC id and by the local
+    // APIC that the table names, so no other can start. Without a table exits with 127.
     mov $0xf0000, %esi
 1:  cmpl $0x5f504d5f, (%esi)    // "_MP_"
     je 2f
@@ -52,15 +53,20 @@ start:
     movzwl 34(%esi), %ecx
     mov 36(%esi), %ebx
     add $44, %esi
-    mov $-1, %ebp
-3:  cmpb $1, (%esi)             // A processor's entry has type 0 and 20 bytes, any other has 8.
-    adc $0, %ebp
-    cmpb $1, (%esi)
-    jae 4f
-    add $12, %esi
-4:  add $8, %esi
+    movl $0x1ff, 0xf0(%ebx)     // Without that KVM may know of no other local APIC yet.
+    xor %ebp, %ebp
+3:  cmpb $0, (%esi)             // A processor's entry has type 0 and 20 bytes, any other has 8.
+    jne 5f
+    testb $2, 3(%esi)
+    jnz 4f
+    inc %ebp
+    movzbl 1(%esi), %eax
+    shl $24, %eax
+    mov %eax, 0x310(%ebx)
+    movl $0x4500, 0x300(%ebx)   // INIT
+4:  add $12, %esi
+5:  add $8, %esi
     loop 3b
-    movl $0xc4500, 0x300(%ebx)
 #else
     // Starts all other processors with its first instruction, waits until as many run as the command line has bytes, or for
     // a while, and exits with their number. Each sets a byte of its own, 0x9000 plus its APIC id.

@@ -433,6 +433,7 @@ else
         expect "$count processors started by the first instruction" $((others * 2 + 1)) "" "$vmm" PROCESSORS.elf -c $count \
             --discovery none -a "$(printf "%${others}s" | tr ' ' x)"
     done
+    expect "a kernel without ACPI starts the other processor of the MP table" 3 "by an MP table" "$vmm" MP_TABLE.elf -c 2 --discovery cmdline -v
     expect "the MP table has every processor" 15 "" "$vmm" MP_TABLE.elf -c 8
     expect "and is there by both ways" 15 "and by an MP table" "$vmm" MP_TABLE.elf -c 8 --discovery both -v
     expect "but not with ACPI alone" 127 "" "$vmm" MP_TABLE.elf --discovery acpi
@@ -444,6 +445,11 @@ else
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
             strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=6 "$vmm" SPIN.elf -c 4
+        ioctls="strace -f -o ioctls -e trace=ioctl $vmm"
+        expect "the built-in guest has no timer that it does not use, and no stack that nobody asks for" 0 "" \
+            sh -c "$ioctls --suspend draft -a only=blk-flush && ! grep -E 'KVM_CREATE_PIT2|KVM_TRANSLATE' ioctls"
+        expect "a kernel without ACPI has that timer" 0 "" sh -c "$ioctls POWER_OFF.elf && grep KVM_CREATE_PIT2 ioctls"
+        expect "and one with ACPI has not" 0 "" sh -c "$ioctls POWER_OFF.elf --discovery acpi && ! grep KVM_CREATE_PIT2 ioctls"
     else
         skip "the host has no thread for the last vCPU" "there is no strace, or it may not trace"
     fi

@@ -32,6 +32,12 @@ says pvh "an ELF file with a PVH note" "booted as pvh, .*by ACPI"
 shows pvh "it ran" "end of messages"
 boot elf64 0 --boot elf64 /kernels/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 shows elf64 "it ran" "end of messages"
+# Linux without notes: what names their places as notes is made nothing.
+cp /kernels/vmlinux /tmp/vmlinux
+for place in $(cat /kernels/vmlinux.notes); do printf '\0\0\0\0' | dd of=/tmp/vmlinux bs=1 seek="$place" conv=notrunc 2> /dev/null; done
+boot bare 0 /tmp/vmlinux -i /kernels/cloud.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
+says bare "an ELF file without notes" "booted as elf64, because it has Linux's version in it .*by ACPI"
+rm /tmp/vmlinux
 boot verbose 0 $cloud --serial file=/tmp/verbose.serial -a "console=ttyS0 console=hvc0 earlyprintk=serial $flags test=messages"
 grep -aq "Linux version" /tmp/verbose.serial && grep -aq "Power down" /tmp/verbose.serial &&
     echo "ok - verbose: the serial port has it all" || fail verbose "no output on the serial port"
@@ -59,6 +65,32 @@ for kernel in cloud generic; do
     boot "com1-$kernel" 0 "/kernels/$kernel" -i "/kernels/$kernel.cpio" -m 256M -d /dev/vda $com1 -a "console=ttyS0 quiet $flags test=login"
     input=
     shows "com1-$kernel" "a login at the serial port" "logged in at /dev/ttyS0, $(date +%Y)"
+done
+# Linux without ACPI: processors and interrupts are the MP table's. It has no disk: this kernel does not read its place on the command
+# line.
+script="busybox mount -t proc proc /proc; echo processors: \$(busybox nproc); busybox sleep 1"
+script="$script; busybox grep -e ttyS0 -e LOC /proc/interrupts; busybox reboot -f"
+boot no-acpi 32 /kernels/generic -i /kernels/generic.cpio -m 256M -c 2 --discovery cmdline $com1 \
+    -a "console=ttyS0 quiet panic=-1 rdinit=/bin/busybox -- sh -c \"$script\""
+shows no-acpi "two processors" "processors: 2"
+shows no-acpi "the serial port's interrupt at the IOAPIC" "4: .*[1-9] +IO-APIC +4-edge +ttyS0"
+shows no-acpi "both processors' timers" "LOC: +[1-9][0-9]* +[1-9]"
+# until_printed NAME PATTERN ARGUMENT...: runs vmm until the pattern is there on the serial port.
+until_printed() {
+    name=$1 pattern=$2
+    shift 2
+    : > "/tmp/$name"
+    ./vmm run --timeout "$limit" --serial "file=/tmp/$name" --console null --discovery both "$@" 2> "/tmp/$name.err" < /dev/null &
+    vmm=$!
+    until grep -aqE "$pattern" "/tmp/$name" || ! kill -0 $vmm 2> /dev/null; do usleep 100000; done
+    kill $vmm 2> /dev/null
+    wait $vmm
+    shows "$name" "it prints on COM1" "$pattern"
+}
+# Kernels other than Linux: Xen's hypervisor by Multiboot, memtest86+ by Linux's 64-bit and 32-bit entries.
+until_printed xen "Xen version 4" /kernels/xen -a "xen no-real-mode com1=115200,8n1 console=com1"
+for bits in 64 32; do
+    until_printed memtest$bits "Memtest86\+ v[0-9].*Status: Testing" /kernels/memtest$bits -m 64M -a "console=ttyS0,115200"
 done
 boot generic 0 /kernels/generic -i /kernels/generic.cpio -m 256M -d /dev/vda -a "$hvc test=messages"
 shows generic "it ran" "end of messages"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds what the Linux tests boot, in DIR, from Debian's packages: both kernels (cloud, generic), the first as an ELF file too, an
-# initial RAM disk for each and for each form of guest/linux's transport, and the files of a root file system. Nothing is installed.
+# initial RAM disk for each and for each form of guest/linux's transport, Xen's hypervisor, both images of memtest86+, and the files of a
+# root file system. Nothing is installed.
 #
 # usage: build.sh DIR
 set -eu
@@ -72,6 +73,21 @@ sys.stdout.buffer.write(image[start : start + length - 4])
 END
 lz4 -dcq vmlinux.lz4 > vmlinux
 rm vmlinux.lz4
+# Where that file has the types of its notes, a program header's and a section's: without them it is a Linux without notes.
+python3 - vmlinux > vmlinux.notes << 'END'
+import struct, sys
+image = open(sys.argv[1], "rb").read()
+(headers, sections), (size, count, section_size, section_count) = struct.unpack_from("<QQ", image, 32), struct.unpack_from("<4H", image, 54)
+tables = [(headers + size * n, 0, 4) for n in range(count)] + [(sections + section_size * n, 4, 7) for n in range(section_count)]
+print(*(start + offset for start, offset, note in tables if struct.unpack_from("<I", image, start + offset) == (note,)))
+END
+
+# Kernels other than Linux.
+"$here/../nested/package.sh" xen-system-amd64 ../debian
+gzip -dc ../debian/xen-system-amd64/boot/xen-*.gz > xen
+"$here/../nested/package.sh" memtest86+ ../debian
+cp ../debian/memtest86+/boot/memtest86+x64.bin memtest64
+cp ../debian/memtest86+/boot/memtest86+ia32.bin memtest32
 
 # The root file system's files: busybox, fio with its libraries, and the tests.
 rm -rf root

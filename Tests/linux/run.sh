@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 # A disk with the kernels, and for each host a payload with some of the tests, and a root disk.
 mkdir "$work/kernels" "$work/payload"
-for file in cloud generic vmlinux "$dir"/*.cpio; do
+for file in cloud generic vmlinux vmlinux.notes xen memtest64 memtest32 "$dir"/*.cpio; do
     file=$dir/$(basename "$file")
     ln "$file" "$work/kernels/" 2> /dev/null || cp "$file" "$work/kernels/"
 done

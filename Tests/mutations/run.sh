@@ -1,10 +1,11 @@
 #!/bin/sh
-# Mutation test of the device model: applies each line of `list` (SUSPEND) and of `rings` (queues and devices), one at a time, and prints
-# the tests that fail. Fails if no test fails for a mutation. A line is `name<TAB>file under Sources/Virtio<TAB>sed script<TAB>effect`.
+# Mutation test: applies each line of `list` (SUSPEND), `rings` (queues and devices) and `boot` (what kernels are told), one at a time, and
+# prints the tests that fail. Fails if no test fails for a mutation. A line is `name<TAB>file<TAB>sed script<TAB>effect`; the file is under
+# Sources/Virtio, and of `boot` under Sources/Machine.
 #
 #     Tests/mutations/run.sh [NAME...]          all mutations, or those named; about 20 seconds each
 #
-# It works on copies, in a package of the model and the tests concerned. A run of all mutations writes the documentation's table for
+# It works on copies, in a package of the code and the tests concerned. A run of all mutations writes the documentation's table for
 # SUSPEND.
 set -eu
 
@@ -13,9 +14,12 @@ swift=${SWIFT:-swift}
 work=$(mktemp -d "${TMPDIR:-/tmp}/mutations.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 
-mkdir -p "$work/Sources" "$work/Tests/VirtioTests"
+mkdir -p "$work/Sources" "$work/Tests"
 cp -R "$root/Sources/VirtioABI" "$root/Sources/Virtio" "$work/Sources"
-cat > "$work/Package.swift" <<'PACKAGE'
+
+# Makes the package, of the model and of the TARGETS given.
+package() {
+    cat > "$work/Package.swift" << PACKAGE
 // swift-tools-version: 6.2
 import PackageDescription
 let house: [SwiftSetting] = [
@@ -26,11 +30,11 @@ let package = Package(
     targets: [
         .target(name: "VirtioABI", swiftSettings: house),
         .target(name: "Virtio", dependencies: ["VirtioABI"], swiftSettings: house),
-        .testTarget(
-            name: "VirtioTests", dependencies: ["Virtio"], exclude: ["Suspend/requirements.tsv"], swiftSettings: house),
+        $1
     ],
     swiftLanguageModes: [.v6])
 PACKAGE
+}
 cd "$work"
 
 # Short walks and races find the same mutations as long ones.
@@ -57,11 +61,13 @@ build() {
     }
 }
 
-# Copies the named test folders and those that all mutations need, and checks that the tests pass without a mutation.
+# Copies the tests NAME... of the test target TARGET, and checks that they pass without a mutation.
 prepare() {
-    rm -rf Tests/VirtioTests
-    mkdir Tests/VirtioTests
-    for folder in Support Suspend "$@"; do cp -R "$root/Tests/VirtioTests/$folder" Tests/VirtioTests; done
+    target=$1
+    shift
+    rm -rf Tests/*
+    mkdir "Tests/$target"
+    for name; do cp -R "$root/Tests/$target/$name" "Tests/$target"; done
     build || exit 2
     # shellcheck disable=SC2086
     unbroken=$(failures $first)
@@ -85,16 +91,16 @@ PAGE
 survivors=0
 tab=$(printf '\t')
 
-# Applies each mutation of the list $1. The tests that `$first` skips run only if no other test fails.
+# Applies each mutation of the list $1 to the files under $2. The tests that `$first` skips run only if no other test fails.
 mutate() {
     while IFS=$tab read -r name file script sentence; do
         case " $chosen " in
         "  " | *" $name "*) ;;
         *) continue ;;
         esac
-        cp "Sources/Virtio/$file" "$work/original"
-        sed "$script" "$work/original" > "Sources/Virtio/$file"
-        if cmp -s "$work/original" "Sources/Virtio/$file"; then
+        cp "$2/$file" "$work/original"
+        sed "$script" "$work/original" > "$2/$file"
+        if cmp -s "$work/original" "$2/$file"; then
             echo "$name: STALE, the sed script changes nothing in $file"
             survivors=$((survivors + 1))
             continue
@@ -112,7 +118,7 @@ mutate() {
             echo "        STALE, does not compile"
             survivors=$((survivors + 1))
         fi
-        cp "$work/original" "Sources/Virtio/$file"
+        cp "$work/original" "$2/$file"
     done < "$root/Tests/mutations/$1"
 }
 
@@ -124,15 +130,32 @@ wanted() {
 }
 
 chosen="$*"
+package '.testTarget(
+            name: "VirtioTests", dependencies: ["Virtio"], exclude: ["Suspend/requirements.tsv"], swiftSettings: house)'
 if wanted list; then
     first='--skip everySequence|everyWord|SuspendRaceTests'
-    prepare
-    mutate list
+    prepare VirtioTests Support Suspend
+    mutate list Sources/Virtio
 fi
 if wanted rings; then
     first='--skip Suspend|SmallRingTests|QueueSizeTests|BlockFramingTests'
-    prepare Queue Devices Transport
-    mutate rings
+    prepare VirtioTests Support Suspend Queue Devices Transport
+    mutate rings Sources/Virtio
+fi
+if wanted boot; then
+    cp -R "$root/guest" .
+    for name in CKVM CLinux KVM Machine; do cp -R "$root/Sources/$name" Sources; done
+    package '.systemLibrary(name: "CKVM"),
+        .target(name: "KVM", dependencies: ["CKVM"], swiftSettings: house),
+        .systemLibrary(name: "CLinux"),
+        .plugin(name: "BuildGuest", capability: .buildTool(), path: "guest/plugin"),
+        .target(name: "TestGuest", path: "guest/image", swiftSettings: house, plugins: ["BuildGuest"]),
+        .target(
+            name: "Machine", dependencies: ["CLinux", "KVM", "Virtio", "VirtioABI", "TestGuest"], swiftSettings: house),
+        .testTarget(name: "MachineTests", dependencies: ["Machine"], swiftSettings: house)'
+    first=
+    prepare MachineTests Executable.swift MultibootTests.swift MPTableTests.swift
+    mutate boot Sources/Machine
 fi
 
 echo

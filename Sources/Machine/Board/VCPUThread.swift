@@ -213,7 +213,8 @@ private final class Processor: @unchecked Sendable {
         return ProcessorState(
             activity: activity, rip: registers.rip, rsp: registers.rsp,
             interruptsEnabled: registers.rflags & 1 << 9 != 0,
-            accesses: counts.memory + counts.ports, frames: vm.stackFrames(of: vcpu, registers))
+            accesses: counts.memory + counts.ports,
+            frames: symbols.hasSource ? vm.stackFrames(of: vcpu, registers) : [])
     }
 
     // MARK: Exits

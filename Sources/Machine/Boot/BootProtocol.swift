@@ -21,7 +21,7 @@ enum KernelFormat {
     case pvh(ELF, entry: UInt32)
     case multiboot(Multiboot)
     case multiboot2(Multiboot)
-    case elf64(ELF)
+    case elf64(ELF, isLinux: Bool)
     case bzImage(BzImage)
     case flat
 
@@ -37,7 +37,7 @@ enum KernelFormat {
         case .elf64:
             let elf = try ELF(image)
             guard elf.is64Bit else { throw .not64Bit(name: image.name) }
-            return (.elf64(elf), chosen)
+            return (.elf64(elf, isLinux: try elf.isLinux(image)), chosen)
         case .pvh:
             let elf = try ELF(image)
             guard let entry = elf.notes.pvhEntry else { throw .noEntry(elf, image) }
@@ -63,8 +63,9 @@ enum KernelFormat {
             return (.multiboot(try Multiboot1.read(image, header: header)), "because of its Multiboot header")
         }
         guard let elf else { throw .notAKernel(image) }
-        guard elf.notes.isLinux, elf.is64Bit, elf.notes.fault == nil else { throw .noEntry(elf, image) }
-        return (.elf64(elf), "because it has Linux's ELF notes and no PVH note")
+        guard elf.is64Bit, elf.notes.fault == nil, try elf.isLinux(image) else { throw .noEntry(elf, image) }
+        let has = elf.notes.isLinux ? "Linux's ELF notes" : "Linux's version in it"
+        return (.elf64(elf, isLinux: true), "because it has \(has) and no PVH note")
     }
 
     var `protocol`: BootProtocol {
@@ -81,7 +82,8 @@ enum KernelFormat {
     /// Whether the kernel is Linux, which finds its devices by ACPI.
     var isLinux: Bool {
         switch self {
-        case .pvh(let elf, _), .elf64(let elf): elf.notes.isLinux
+        case .pvh(let elf, _): elf.notes.isLinux
+        case .elf64(_, let isLinux): isLinux
         case .bzImage: true
         case .multiboot, .multiboot2, .flat: false
         }
@@ -98,7 +100,7 @@ enum KernelFormat {
         switch self {
         case .bzImage(let image): image.commandLineSize
         // COMMAND_LINE_SIZE of x86, less the terminating zero.
-        case .pvh(let elf, _), .elf64(let elf): elf.notes.isLinux ? 2047 : nil
+        case .pvh, .elf64: isLinux ? 2047 : nil
         case .multiboot, .multiboot2, .flat: nil
         }
     }

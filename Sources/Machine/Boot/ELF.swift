@@ -74,6 +74,14 @@ struct ELF {
     /// EM_386 and EM_X86_64. Either may stand in a file of either class: PVH enters both in 32-bit mode.
     private static let machines: [UInt64] = [3, 62]
 
+    /// Whether it is Linux: its notes say so, or it is linked to the upper half of the address space, as Linux is, and has Linux's
+    /// version in it. `image` is its file.
+    func isLinux(_ image: borrowing Image) throws(LoaderError) -> Bool {
+        if notes.isLinux { return true }
+        guard segments.contains(where: { $0.virtual >> 63 == 1 }) else { return false }
+        return try image.contains(Array("Linux version ".utf8))
+    }
+
     /// Reads the headers and the notes of an image.
     init(_ image: borrowing Image) throws(LoaderError) {
         let layout = try Self.layout(of: image)

@@ -80,6 +80,19 @@ struct Image: ~Copyable {
         return bytes
     }
 
+    /// Whether `text` is in the image.
+    func contains(_ text: [UInt8]) throws(LoaderError) -> Bool {
+        let step = 1 << 20
+        for offset in stride(from: 0, to: size, by: step) {
+            // Steps overlap, so that no text is cut.
+            let bytes = try bytes(at: offset, count: Int(min(UInt64(step + text.count), size - offset)))
+            if bytes.indices.contains(where: { bytes[$0] == text[0] && bytes[$0...].starts(with: text) }) {
+                return true
+            }
+        }
+        return false
+    }
+
     /// Reads until `target` is full: the file may shrink meanwhile, and one call reads at most 2 GiB.
     private func readFile(
         _ descriptor: Int32, into target: UnsafeMutableRawBufferPointer, at offset: UInt64

@@ -60,6 +60,10 @@ struct BzImage {
         if is64Bit {
             (address, memorySize) = (preferred, needed)
             entry = address &+ 0x200
+            guard needed > 0x200 else { throw .truncated(name: image.name) }
+            guard preferred < (1 << 32) - 0x200 else {
+                throw .malformed(name: image.name, what: "its entry is above 4 GiB, where no boot protocol enters")
+            }
         } else {
             (address, entry) = (start32, start32)
             // A kernel that is loaded below its preferred address decompresses itself to that.
@@ -78,7 +82,8 @@ enum LinuxBoot {
     static let headerEnd = 0x290
     private static let mapOffset = 0x2d0
 
-    /// The bytes for `MemoryMap.startInfo`. `header` is a bzImage's setup header; an ELF file has none.
+    /// The bytes for `MemoryMap.startInfo`. `header` is a bzImage's setup header; an ELF file has none. Of a header only the fields change
+    /// that a boot loader writes (boot.rst, "Details of Header Fields").
     static func parameters(_ boot: BootInformation, header: [UInt8]?) -> [UInt8] {
         let initrd = boot.modules.first?.range
         var page = [UInt8](repeating: 0, count: 4096)
@@ -89,6 +94,7 @@ enum LinuxBoot {
             page.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
             page.put(UInt16(0x20c), at: 0x206)
             page.put(UInt32(0x100_0000), at: 0x230)  // kernel_alignment
+            page.put(UInt32(MemoryMap.commandLine.count - 1), at: 0x238)  // cmdline_size
         }
         page.put(boot.rsdp, at: 0x070)
         page.put(UInt8(0xff), at: 0x210)  // type_of_loader: no assigned ID
@@ -96,7 +102,6 @@ enum LinuxBoot {
         page.put(UInt32(initrd?.lowerBound ?? 0), at: 0x218)
         page.put(UInt32(initrd.map { $0.upperBound - $0.lowerBound } ?? 0), at: 0x21c)
         page.put(UInt32(MemoryMap.commandLine.lowerBound), at: 0x228)
-        page.put(UInt32(boot.commandLine.count - 1), at: 0x238)
         let map = boot.ram.map
         page.put(UInt8(map.count), at: 0x1e8)
         for (number, entry) in map.enumerated() {

@@ -1,5 +1,6 @@
-// Loads a kernel, its initrd and its command line into guest memory. ELF.swift, LinuxBoot.swift and
-// Multiboot*.swift read the kernel's format; PVH.swift, LinuxBoot.swift and Multiboot*.swift make the tables for it. A further protocol is a further such file and a case of `KernelFormat`.
+// Loads a kernel, its initrd and its command line into guest memory. ELF.swift, LinuxBoot.swift and Multiboot*.swift read the kernel's
+// format; PVH.swift, LinuxBoot.swift and Multiboot*.swift make the tables for it. A further protocol is a further such file and a case of
+// `KernelFormat`.
 
 import VirtioABI
 
@@ -83,7 +84,7 @@ public struct Loader: ~Copyable {
         case .multiboot2(let kernel):
             table = Multiboot2.information(boot, loadBase: kernel.loadBase)
             state = .multiboot(entry: UInt32(kernel.entry), magic: Multiboot2.entryMagic, information: start)
-        case .elf64(let elf):
+        case .elf64(let elf, _):
             table = LinuxBoot.parameters(boot, header: nil)
             state = .linux64(entry: elf.entry, parameters: UInt64(start))
         case .bzImage(let image):
@@ -120,7 +121,7 @@ public struct Loader: ~Copyable {
         case .pvh(let elf, let entry): try loadSegments(elf.segments, &layout, entry: UInt64(entry), "its PVH entry")
         case .multiboot(let kernel), .multiboot2(let kernel):
             try loadSegments(kernel.segments, &layout, entry: kernel.entry, "its entry")
-        case .elf64(let elf): try loadSegments(elf.segments, &layout, entry: elf.entry, "its entry")
+        case .elf64(let elf, _): try loadSegments(elf.segments, &layout, entry: elf.entry, "its entry")
         case .bzImage(let image):
             try layout.place(kernel.name, at: image.address, size: image.memorySize)
             try layout.fill(image.address, from: kernel, at: image.offset, count: kernel.size - image.offset)

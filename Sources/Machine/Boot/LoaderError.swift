@@ -28,7 +28,7 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
     case not64Bit(name: String)
     /// An ELF file for another machine.
     case wrongMachine(name: String)
-    /// An ELF file that contradicts itself or the ELF specification.
+    /// A kernel that contradicts itself or the specification of its format.
     case malformed(name: String, what: String)
     /// A file in another format, and what to do with it.
     case wrongFormat(name: String, format: String, advice: String)
@@ -77,12 +77,12 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
             "the Multiboot header of \(name) \(what); change the header and link it again"
         case .not64Bit(let name): "\(name) has no 64-bit entry; give a kernel for x86-64"
         case .wrongMachine(let name): "\(name) is not for x86; build it for x86-64"
-        case .malformed(let name, let what): "\(name) is a malformed ELF file (\(what)); link it again"
+        case .malformed(let name, let what): "\(name) is malformed (\(what)); link it again"
         case .wrongFormat(let name, let format, let advice): "\(name) is \(format), not a kernel; \(advice)"
         case .noPVHNote(let name, let is64Bit):
             "\(name) has no PVH entry note (owner Xen, type 18), no Multiboot header and no Linux notes; link a PVH note in "
                 + "(in Linux: CONFIG_PVH)"
-                + (is64Bit ? ", or boot it in 64-bit mode with --boot elf64 --discovery both" : "")
+                + (is64Bit ? ", or boot it in 64-bit mode with --boot elf64 --discovery cmdline" : "")
         case .badPVHNote(let name, let fault):
             "the PVH entry note (owner Xen, type 18) of \(name) \(fault); give it an address of 4 bytes and link it again"
         case .outsideMemory(let part, let needed, let memory):

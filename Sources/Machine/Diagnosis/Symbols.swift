@@ -25,6 +25,9 @@ final class Symbols: @unchecked Sendable {
     /// The symbols of the ELF file `source`, if it is one.
     init(_ source: ImageSource?) { self.source = source }
 
+    /// Whether there is a file that may have symbols.
+    var hasSource: Bool { source != nil }
+
     /// `<name+0x1b>` for an address in a symbol; nil if it is in none. A return address may be behind the last instruction of its caller.
     func place(of address: UInt64, isReturn: Bool = false) -> String? {
         let instruction = isReturn ? address &- 1 : address

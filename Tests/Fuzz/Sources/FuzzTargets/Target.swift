@@ -18,6 +18,10 @@ public enum Target: String, CaseIterable, Sendable {
     case entropy
     /// Kernel files, valid ELF files or not.
     case elf
+    /// Kernel files with a Multiboot header, of either version.
+    case multiboot
+    /// Kernel files with a setup header of Linux.
+    case bzImage = "bzimage"
     /// Lines of the qtest protocol.
     case qtest
 
@@ -32,6 +36,8 @@ public enum Target: String, CaseIterable, Sendable {
         case .console: fuzzConsole(&input)
         case .entropy: ring(Rig<Entropy>(Options(input.byte())), &input, input.flag())
         case .elf: fuzzELF(bytes)
+        case .multiboot: fuzzMultiboot(bytes)
+        case .bzImage: fuzzBzImage(bytes)
         case .qtest: fuzzQTest(bytes)
         }
     }

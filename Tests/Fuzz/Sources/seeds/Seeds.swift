@@ -34,10 +34,12 @@ struct Seeds {
 
     static func seeds(for target: Target) -> [[UInt8]] {
         switch target {
-        case .splitRing, .packedRing: rings()
+        case .splitRing, .packedRing, .entropy: rings()
         case .registers: rings().map { interleaved($0) }
         case .block, .console: noise()
         case .elf: kernels()
+        case .multiboot: multiboot()
+        case .bzImage: bzImages()
         case .qtest: [script(packed: false), script(packed: true)]
         }
     }
@@ -136,6 +138,43 @@ struct Seeds {
         file.segment(wide, type: 4, offset: code + 4, address: 0, fileSize: 20, memorySize: 20)
         file.add(0xf4f4_f4f4, 4)
         for value in [4, 4, 18, 0x006e_6558, 0x10_0000] { file.add(value, 4) }
+        return file.bytes
+    }
+
+    /// Kernels of both versions of Multiboot: with addresses in the header, relocatable, and an ELF file.
+    static func multiboot() -> [[UInt8]] {
+        let base = 0x10_0000
+        let first = words([0, 1 << 16 | 3, 0, base, base, 0, base + 0x2000, base]) + [0xf4]
+        // Tags: information, addresses, entry; and in the second a relocatable image. Magic number and checksum are the target's.
+        let tags = [1, 16, 4, 6, 2, 24, base, -1, 0, base + 0x2000, 3, 12, base, 0]
+        let second = words([0, 0, 16 + 4 * 16, 0] + tags + [0, 8])
+        let moved = words([0, 0, 16 + 4 * 22, 0] + tags + [10, 24, 0x11_0000, 0x1f_ffff, 0x1000, 2] + [0, 8])
+        // The code is 176 bytes behind the file's start; the header takes its place and that of the PVH note.
+        let elf = kernel(wide: true)
+        return [[0, 0] + first, [1, 0] + first, [2, 0] + second, [3, 0] + moved, [0, 22] + elf, [3, 22] + elf]
+    }
+
+    /// bzImages with a 64-bit entry, with a 32-bit one, of an old protocol, and for a BIOS. They begin at the setup header.
+    static func bzImages() -> [[UInt8]] {
+        [(0x20f, 1, 1), (0x20f, 0, 1), (0x203, 0, 1), (0x20f, 1, 0)].flatMap { version, flags, loadFlags in
+            var header = [UInt8](repeating: 0, count: 0x268 - 0x1f1)
+            for (offset, size, value) in [
+                (0x1f1, 1, 1), (0x201, 1, 0x66), (0x206, 2, version), (0x211, 1, loadFlags), (0x214, 4, 0x10_0000),
+                (0x22c, 4, 0x7f_ffff), (0x236, 2, flags), (0x238, 4, 255), (0x258, 8, 0x10_0000), (0x260, 4, 0x4000),
+            ] {
+                for index in 0..<size {
+                    header[offset - 0x1f1 + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+                }
+            }
+            // Six sectors, without and with an initial RAM disk.
+            return [[12] + header, [13] + header]
+        }
+    }
+
+    /// Words of 32 bits.
+    static func words(_ values: [Int]) -> [UInt8] {
+        var file = FileBuilder()
+        for value in values { file.add(value, 4) }
         return file.bytes
     }
 
