@@ -90,14 +90,16 @@ import VirtioABI
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
                 var whole = chain
                 try whole.add(table, &segments)
+                let popped = try whole.finish(id: descriptor.id, slots: 1, &segments)
                 start.advance(by: 1, size: size)
-                return try whole.finish(id: descriptor.id, slots: 1, &segments)
+                return popped
             }
             try chain.add(descriptor.address, descriptor.length, descriptor.flags, &segments)
             guard descriptor.flags.contains(.next) else {
-                start.advance(by: chain.length, size: size)
                 // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
-                return try chain.finish(id: descriptor.id, slots: chain.length, &segments)
+                let popped = try chain.finish(id: descriptor.id, slots: chain.length, &segments)
+                start.advance(by: chain.length, size: size)
+                return popped
             }
         }
     }
