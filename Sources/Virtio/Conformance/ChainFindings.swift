@@ -14,10 +14,9 @@ struct Digest {
     private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
     mutating func add(_ low: UInt64, _ high: UInt64) {
-        // A bijection of `value` for each word: a change of one word always shows. The rotation brings the upper bits of
-        // the product to where the next product spreads them.
-        let mixed = (value ^ low) &* 0x9e37_79b9_7f4a_7c15
-        value = (mixed &<< 32 | mixed &>> 32) ^ high
+        // A bijection of `value` for each word: a change of one word always shows. The swap brings the upper bits of the
+        // product to where the next product spreads them.
+        value = ((value ^ low) &* 0x9e37_79b9_7f4a_7c15).byteSwapped ^ high
     }
 }
 

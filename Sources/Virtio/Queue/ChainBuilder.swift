@@ -76,6 +76,7 @@ struct ChainBuilder {
     }
 
     /// Checks a chain that ends in an indirect table of a split ring.
+    @inline(always)
     private func checkLength(ringSize: UInt16) {
         let sizeMax = rules.value.sizeMax
         findings.markCovered(rules.value.everyTable)

@@ -20,7 +20,7 @@ import VirtioABI
     init(_ buffer: GuestBuffer, _ recorder: TraceRecorder) {
         unsafe base = buffer.base
         self.recorder = recorder
-        count = buffer.count / Int(SplitRing.descriptorSize)
+        count = Int(bitPattern: UInt(bitPattern: buffer.count) / UInt(SplitRing.descriptorSize))
         plainCount = unsafe UInt(bitPattern: buffer.base) % 8 == 0 && !recorder.isOn ? count : 0
     }
 
