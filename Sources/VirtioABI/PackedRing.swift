@@ -15,6 +15,8 @@ public enum PackedRing {
     /// AVAIL and USED flags. Compared with the wrap counter, they tell which side owns a descriptor (2.8.1).
     public static let availableBit: UInt16 = 1 << 7
     public static let usedBit: UInt16 = 1 << 15
+    /// AVAIL and USED.
+    public static var ownerBits: UInt16 { availableBit | usedBit }
 
     /// Size of an event suppression structure in bytes, and the offset of its flags, bits 0 and 1 of a le16.
     public static let eventSize: UInt64 = 4

@@ -40,10 +40,11 @@ struct ChainForm {
     /// A packed ring's descriptors, three for each request or a reference to its table, without their state.
     private var descriptors: [(low: UInt64, high: UInt64)] = []
     private let disk = [UInt8](repeating: 7, count: 64 << 10)
-    /// Split: the available index. Packed: the ring position, with its wrap counter.
+    /// Split: the available index. Packed: the ring position, and the flags that make its descriptor available, in bits 48
+    /// to 63.
     private var available: UInt16 = 0
     private var position = 0
-    private var wrap = true
+    private var state = UInt64(PackedRing.availableBit) << 48
     /// Requests completed.
     private(set) var completed = 0
 
@@ -137,30 +138,30 @@ struct ChainForm {
             queues = transport.take(queue: 0, into: &batch).queues
             for index in 0..<batch.count {
                 let work = batch[index]
-                let written = work.request.data.copy(from: disk.span, at: Int(work.request.offset))
-                queues.formUnion(transport.finish(work.token, .ok(written: UInt32(written))).queues)
-                completed += 1
+                let place = Int(truncatingIfNeeded: work.request.offset)
+                let written = UInt32(truncatingIfNeeded: work.request.data.copy(from: disk.span, at: place))
+                queues.formUnion(transport.finish(work.token, .ok(written: written)).queues)
             }
+            completed += batch.count
             batch.removeAll()
         }
         _ = write(.interruptACK, UInt32(transport.interruptStatus.rawValue))
     }
 
     private mutating func offerSplit(_ request: Int) {
-        let head = UInt16(form.isIndirect ? request : 3 * request)
-        store(head, 0x4004 + 2 * (Int(available) % Self.queueSize))
+        let head = UInt16(truncatingIfNeeded: form.isIndirect ? request : 3 &* request)
+        store(head, 0x4004 &+ 2 &* (Int(available) % Self.queueSize))
         available &+= 1
     }
 
     private mutating func offerPacked(_ request: Int) {
         let parts = form.isIndirect ? 1 : 3
-        for part in 0..<parts {
-            let state = wrap ? PackedRing.availableBit : PackedRing.usedBit
-            let descriptor = descriptors[parts * request + part]
-            store(descriptor.low, 16 * position)
-            store(descriptor.high | UInt64(state) << 48, 16 * position + 8)
-            position += 1
-            if position == Self.queueSize { (position, wrap) = (0, !wrap) }
+        for index in parts &* request..<parts &* (request &+ 1) {
+            let descriptor = descriptors[index]
+            store(descriptor.low, 16 &* position)
+            store(descriptor.high | state, 16 &* position &+ 8)
+            position &+= 1
+            if position == Self.queueSize { (position, state) = (0, state ^ UInt64(PackedRing.ownerBits) << 48) }
         }
     }
 

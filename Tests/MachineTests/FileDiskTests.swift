@@ -10,7 +10,7 @@ import Testing
 @safe final class SegmentedBuffer {
     private let base: UnsafeMutableRawPointer
     let size: Int
-    private var storage: SegmentStorage
+    private let storage: SegmentStorage
     let segments: Segments
 
     init(_ sizes: [Int]) {
@@ -18,12 +18,13 @@ import Testing
         unsafe base = .allocate(byteCount: size, alignment: 16)
         unsafe memset(base, 0, size)
         storage = SegmentStorage(capacity: sizes.count)
+        var cursor = storage.cursor
         var offset = 0
         for size in sizes {
-            unsafe storage.append(GuestBuffer(base: base + offset, count: size))
+            unsafe cursor.append(GuestBuffer(base: base + offset, count: size))
             offset += size
         }
-        segments = storage.part(0, count: sizes.count, byteCount: size)
+        segments = cursor.segments(since: storage.cursor, byteCount: size)
     }
 
     deinit { unsafe base.deallocate() }

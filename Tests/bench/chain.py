@@ -16,10 +16,10 @@ import tempfile
 
 # Instructions of a request, the driver's included, with the conformance checks and without.
 LIMITS = {
-    "": (1420, 1150),
-    "indirect": (1585, 1235),
-    "packed": (1625, 1460),
-    "packed indirect": (1745, 1450),
+    "": (1300, 1006),
+    "indirect": (1519, 1139),
+    "packed": (1374, 1175),
+    "packed indirect": (1530, 1228),
 }
 ALLOCATORS = "malloc calloc realloc free memalign posix_memalign aligned_alloc".split()
 

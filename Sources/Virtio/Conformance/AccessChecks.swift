@@ -212,17 +212,21 @@ extension MMIOTransport where Device: ~Copyable {
         while let check = broken.removeFirst() { violate(check, Evidence(queue: index, value: UInt64(id))) }
     }
 
-    /// Checks, before chain `id` is used, that its descriptors have not changed since it was popped.
+    /// Checks, before the chain that `queue` has parked as `name` is used, that its descriptors have not changed since it was
+    /// popped.
     @inline(always)
-    mutating func checkUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint, queue index: Int) {
-        let isPacked = driverFeatures.contains(.ringPacked)
-        let isUnchanged = queues[index].live?.value.isUnchanged(id, fingerprint) ?? true
-        let evidence = Evidence(queue: index, value: UInt64(id))
+    mutating func checkUnchanged(_ name: UInt16, in queue: LiveQueuePointer, queue index: Int) {
+        guard conformance.isOn else { return }
+        checkParked(name, in: queue, queue: index)
+    }
+
+    @inline(never)
+    private mutating func checkParked(_ name: UInt16, in queue: LiveQueuePointer, queue index: Int) {
+        guard let isUnchanged = queue.value.isUnchanged(name) else { return }
+        let kept: Check = queue.value.isPacked ? .packedDescriptorKept : .splitDescriptorKept
+        guard !isUnchanged || conformance.history.isDelivering else { return conformance.markCovered(kept) }
+        let evidence = Evidence(queue: index, value: UInt64(queue.value.parked.id(name)))
         if conformance.history.isDelivering { check(.draftBuffersKept, isUnchanged, evidence) }
-        if isPacked {
-            check(.packedDescriptorKept, isUnchanged, evidence)
-        } else {
-            check(.splitDescriptorKept, isUnchanged, evidence)
-        }
+        check(kept, isUnchanged, evidence)
     }
 }

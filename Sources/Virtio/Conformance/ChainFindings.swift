@@ -14,8 +14,9 @@ struct Digest {
     private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
     mutating func add(_ low: UInt64, _ high: UInt64) {
-        value = (value ^ low) &* 0x9e37_79b9_7f4a_7c15
-        value ^= value &>> 32 ^ high
+        // A bijection of `value` for each word: a change of one word always shows. The swap brings the upper bits of the
+        // product to where the next product spreads them.
+        value = ((value ^ low) &* 0x9e37_79b9_7f4a_7c15).byteSwapped ^ high
     }
 }
 
@@ -67,13 +68,13 @@ extension CheckSet {
     /// Checks on every chain of a split virtqueue.
     static let splitChain = CheckSet(
         .availableIndexAdvances, .headInTable, .headFree, .splitNoLoop, .splitNextInTable, .splitWritableLast,
-        .addressInMemory)
+        .addressInMemory, .bufferOutsideRings)
     /// Additional checks on a chain with an indirect table.
     static let splitTable = CheckSet(.splitIndirectNegotiated, .splitTableEndsChain, .tableWhole, .splitOneTable)
     /// Checks on every descriptor list of a packed virtqueue.
     static let packedList = CheckSet(
         .packedRoom, .packedWholeList, .packedNoLoop, .packedBytes, .packedLength, .packedWritableLast,
-        .addressInMemory)
+        .addressInMemory, .bufferOutsideRings)
     /// Additional checks on a list with an indirect table.
     static let packedTable = CheckSet(.packedIndirectNegotiated, .packedTableAlone, .tableWhole)
 }

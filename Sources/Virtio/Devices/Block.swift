@@ -211,7 +211,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> TakeResult<Request> {
         guard let reply = Reply(cutFrom: &chain) else { return .unanswerable }
-        guard let header: InlineArray<2, UInt64> = chain.readable.removeFirst() else {
+        guard let header: InlineArray<2, UInt64> = chain.removeFirst() else {
             chain.check(.requestFramed, false)
             return answer(.ioError, in: reply)
         }
@@ -260,13 +260,15 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         _ operation: Request.Operation, _ sector: UInt64, _ data: Segments, _ chain: inout DescriptorChain,
         _ configuration: Configuration, _ reply: Reply
     ) -> TakeResult<Request> {
-        let (sectors, rest) = data.byteCount.quotientAndRemainder(dividingBy: BlockRequest.sectorSize)
-        let offset = offset(of: sector, count: UInt64(sectors), configuration)
+        // A chain has at most 2^32 bytes.
+        let bytes = UInt64(truncatingIfNeeded: data.byteCount)
+        let (sectors, rest) = bytes.quotientAndRemainder(dividingBy: UInt64(BlockRequest.sectorSize))
+        let offset = offset(of: sector, count: sectors, configuration)
         chain.check(.dataDirection, chain.readable.byteCount + chain.writable.byteCount == data.byteCount)
         chain.check(.wholeSectors, rest == 0)
         chain.check(.requestOnDisk, offset != nil)
         guard rest == 0, let offset else { return answer(.ioError, in: reply) }
-        return work(operation, offset, UInt64(data.byteCount), data, reply)
+        return work(operation, offset, bytes, data, reply)
     }
 
     /// Takes a discard or write zeroes of one range: max_discard_seg and max_write_zeroes_seg are 1 (5.2.6).
@@ -280,7 +282,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         chain.check(.wholeRanges, length % Range.size == 0)
         chain.check(discards ? .discardRanges : .writeZeroesRanges, length / Range.size <= 1)
         guard length <= Range.size else { return answer(.unsupported, in: reply) }
-        guard let range: InlineArray<2, UInt64> = chain.readable.removeFirst() else {
+        guard let range: InlineArray<2, UInt64> = chain.removeFirst() else {
             return answer(.ioError, in: reply)
         }
         let flags = range.littleEndian(UInt32.self, at: Range.flagsOffset)
@@ -302,8 +304,8 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     private func offset(of sector: UInt64, count: UInt64, _ configuration: Configuration) -> UInt64? {
         guard sector <= configuration.capacity, count <= configuration.capacity - sector else { return nil }
         // The product overflows only for a sector from 2^55 on, beyond any real disk.
-        let (offset, overflow) = sector.multipliedReportingOverflow(by: UInt64(BlockRequest.sectorSize))
-        return overflow ? nil : offset
+        let size = UInt64(BlockRequest.sectorSize)
+        return sector <= .max / size ? sector &* size : nil
     }
 
     private func work(

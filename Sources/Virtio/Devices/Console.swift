@@ -158,7 +158,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         switch index {
         case ConsoleQueue.controlReceive: return .done(UsedLength(sendMessage(into: &chain.writable, configuration)))
         case ConsoleQueue.controlTransmit:
-            let isValid = receiveMessage(&chain.readable)
+            let isValid = receiveMessage(&chain)
             if multiport { chain.check(.controlMessageValid, isValid) }
             return .done(UsedLength())
         default: break
@@ -213,8 +213,8 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     }
 
     /// Handles a control message of the driver. Returns false if the message is invalid, and ignores it.
-    private mutating func receiveMessage(_ data: inout Segments) -> Bool {
-        guard multiport, let message: InlineArray<1, UInt64> = data.removeFirst() else { return false }
+    private mutating func receiveMessage(_ chain: inout DescriptorChain) -> Bool {
+        guard multiport, let message: InlineArray<1, UInt64> = chain.removeFirst() else { return false }
         let id = message.littleEndian(UInt32.self, at: 0)
         let value = message.littleEndian(UInt16.self, at: ConsoleControl.valueOffset)
         let event = ConsoleControl.Event(

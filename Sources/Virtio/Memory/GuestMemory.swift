@@ -34,7 +34,6 @@ import Synchronization
 
     /// The little-endian 64-bit word at `offset`, with any alignment: one load if it is aligned in the host, eight
     /// loads if not. No byte is fetched twice.
-    @inline(always)
     func loadWord(at offset: Int, _ recorder: TraceRecorder = TraceRecorder()) -> UInt64 {
         precondition(offset >= 0 && offset <= count - 8)
         let place = unsafe base + offset
@@ -43,6 +42,17 @@ import Synchronization
             return unsafe recorder.load(words.pointee.load(ordering: .relaxed), at: place)
         }
         return unsafe recorder.load(fetchBytes(at: offset), at: place)
+    }
+
+    /// The first `n` little-endian 64-bit words, each as `loadWord` loads it.
+    @inline(always)
+    func loadWords<let n: Int>(_ recorder: TraceRecorder) -> InlineArray<n, UInt64> {
+        guard unsafe UInt(bitPattern: base) % 8 == 0, !recorder.isOn else {
+            return InlineArray { loadWord(at: 8 * $0, recorder) }
+        }
+        precondition(count >= 8 * n)
+        let words = unsafe base.assumingMemoryBound(to: Atomic<UInt64>.self)
+        return InlineArray { unsafe words[$0].load(ordering: .relaxed) }
     }
 
     /// The little-endian 64-bit word at `offset`, byte by byte.

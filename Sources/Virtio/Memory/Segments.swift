@@ -11,13 +11,11 @@
     public private(set) var count: Int
     /// Total length in bytes.
     public private(set) var byteCount: Int
-    private let recorder: TraceRecorder
 
-    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int, recorder: TraceRecorder) {
+    init(base: UnsafeMutablePointer<GuestBuffer>, count: Int, byteCount: Int) {
         unsafe self.base = base
         self.count = count
         self.byteCount = byteCount
-        self.recorder = recorder
     }
 
     /// Calls `body` with each buffer, in order.
@@ -56,36 +54,31 @@
         precondition(offset >= 0 && offset <= source.count)
         return unsafe source.withUnsafeBytes { source in
             guard let start = source.baseAddress else { return 0 }
-            var place = offset
+            var left = source.count &- offset
             for index in 0..<count {
-                let part = unsafe min(base[index].count, source.count - place)
-                unsafe base[index].base.copyMemory(from: start + place, byteCount: part)
-                place += part
+                let part = unsafe min(base[index].count, left)
+                unsafe base[index].base.copyMemory(from: start + (source.count &- left), byteCount: part)
+                left &-= part
             }
-            return place - offset
+            return source.count &- offset &- left
         }
     }
 
     /// Cuts the first `8 * n` bytes off and returns them as little-endian words. If there are fewer, returns nil and
-    /// changes nothing.
+    /// changes nothing. `recorder` records the loads.
     @inline(always)
-    mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt64>? {
+    mutating func removeFirst<let n: Int>(_ recorder: TraceRecorder) -> InlineArray<n, UInt64>? {
         guard byteCount >= 8 * n else { return nil }
-        var words = InlineArray<n, UInt64>(repeating: 0)
         let first = unsafe base.pointee
-        if first.count >= 8 * n {
-            // The common case: all in one buffer.
-            for index in 0..<n { words[index] = first.loadWord(at: 8 * index, recorder) }
-            drop(8 * n)
-        } else {
-            for index in 0..<n { words[index] = removeWord() }
-        }
-        return words
+        guard first.count >= 8 * n else { return InlineArray { _ in removeWord(recorder) } }
+        // The common case: all in one buffer.
+        drop(8 * n)
+        return first.loadWords(recorder)
     }
 
     /// Cuts the first 8 bytes off, which are there, byte by byte.
     @inline(never)
-    private mutating func removeWord() -> UInt64 {
+    private mutating func removeWord(_ recorder: TraceRecorder) -> UInt64 {
         var word: UInt64 = 0
         for index in 0..<8 {
             unsafe word |= UInt64(base.pointee.loadByte(at: 0, recorder)) << UInt64(8 * index)
@@ -131,11 +124,15 @@
     private let base: UnsafeMutablePointer<GuestBuffer>
     private let capacity: Int
     private(set) var count = 0
+    /// The place of the first writable segment of the chain under construction, if it has one, and the number of bytes
+    /// before it. They change once in a chain, so its builder leaves them here.
+    private(set) var firstWritable: (cursor: SegmentCursor, bytes: Int)
     private let findings: UnsafeMutablePointer<ChainFindings>
 
     init(capacity: Int) {
         unsafe base = .allocate(capacity: capacity)
         self.capacity = capacity
+        unsafe firstWritable = (SegmentCursor(base, end: base), 0)
         unsafe findings = .allocate(capacity: 1)
         unsafe findings.initialize(to: ChainFindings())
     }
@@ -153,21 +150,54 @@
 
     mutating func removeAll() { count = 0 }
 
-    /// Adds a buffer of at least one byte. The caller has checked `free`.
-    mutating func append(_ buffer: GuestBuffer) {
-        precondition(count < capacity)
-        unsafe (base + count).initialize(to: buffer)
-        count += 1
-    }
+    /// The place of the next segment.
+    @inline(always)
+    var cursor: SegmentCursor { unsafe SegmentCursor(base + count, end: base + capacity) }
 
-    /// `count` segments from `start` on, which have been appended, `byteCount` bytes in all.
-    func part(_ start: Int, count: Int, byteCount: Int, _ recorder: TraceRecorder = TraceRecorder()) -> Segments {
-        unsafe Segments(base: base + start, count: count, byteCount: byteCount, recorder: recorder)
-    }
+    /// The segments from `cursor` on are writable, after `bytes` readable bytes.
+    @inline(always)
+    mutating func beginWritable(at cursor: SegmentCursor, bytes: Int) { firstWritable = (cursor, bytes) }
 
-    /// Removes the segments appended since there were `count`.
+    /// Counts the segments before `cursor`, which has moved on from this storage's.
+    @inline(always)
+    mutating func keep(upTo cursor: SegmentCursor) { count &+= cursor.count(since: self.cursor) }
+
+    /// Removes the segments added since there were `count`.
     mutating func truncate(to count: Int) {
         precondition(count <= self.count)
         self.count = count
+    }
+}
+
+/// The place of the next segment of a chain under construction. A `SegmentStorage` counts the segments when the chain is
+/// complete, so that a loop over descriptors keeps its place in a register.
+@safe struct SegmentCursor: @unchecked Sendable {
+    fileprivate private(set) var place: UnsafeMutablePointer<GuestBuffer>
+    private let end: UnsafeMutablePointer<GuestBuffer>
+
+    fileprivate init(_ place: UnsafeMutablePointer<GuestBuffer>, end: UnsafeMutablePointer<GuestBuffer>) {
+        unsafe self.place = place
+        unsafe self.end = end
+    }
+
+    /// Adds a buffer of at least one byte. The caller has checked that the storage has room for the chain.
+    @inline(always)
+    mutating func append(_ buffer: GuestBuffer) {
+        unsafe precondition(place < end)
+        unsafe place.initialize(to: buffer)
+        unsafe place += 1
+    }
+
+    /// The segments added since the cursor was `start`, `byteCount` bytes in all.
+    @inline(always)
+    func segments(since start: SegmentCursor, byteCount: Int) -> Segments {
+        unsafe Segments(base: start.place, count: count(since: start), byteCount: byteCount)
+    }
+
+    /// Number of segments added since the cursor was `start`. The distance is not negative.
+    @inline(always)
+    fileprivate func count(since start: SegmentCursor) -> Int {
+        let distance = unsafe UInt(bitPattern: place) &- UInt(bitPattern: start.place)
+        return Int(bitPattern: distance / UInt(MemoryLayout<GuestBuffer>.stride))
     }
 }

@@ -6,18 +6,17 @@ import VirtioABI
 struct ChainBuilder {
     let rules: ChainRulesPointer
     let findings: ChainFindingsPointer
-    /// Number of segments before the chain's first one.
-    private let start: Int
+    /// The place of the chain's next segment.
+    private var cursor: SegmentCursor
+    /// Bytes so far: fewer than 2^48, since a chain has fewer than 2^16 descriptors.
     private var bytes = 0
-    private var isWriting = false
-    /// Number of segments before the first writable one, and of bytes in the readable ones.
-    private var firstWritable = 0
-    private var readableBytes = 0
+    /// The flags of the last descriptor of a buffer.
+    private var last: Descriptor.Flags = []
     /// Number of descriptors of buffers, empty ones included.
     private(set) var length: UInt16 = 0
     private var digest = Digest()
     /// The indirect table in which the chain ends.
-    var indirectTable: GuestBuffer?
+    private var indirectTable: GuestBuffer?
 
     /// Starts a chain whose buffers are stored in `segments`.
     @inline(always)
@@ -25,7 +24,7 @@ struct ChainBuilder {
         self.rules = rules
         let checks = rules.value.checksDriver
         findings = checks ? segments.newFindings(covered: rules.value.everyChain) : ChainFindingsPointer()
-        start = segments.count
+        cursor = segments.cursor
     }
 
     /// Adds a fetched descriptor to the fingerprint.
@@ -34,24 +33,24 @@ struct ChainBuilder {
         if findings.isOn { digest.add(low, high) }
     }
 
-    /// Adds a buffer to the chain and to `segments`; an empty buffer is skipped. In a table the caller has checked the
-    /// chain's length; a ring has no more descriptors than a chain may have.
+    /// Adds a buffer to the chain; an empty buffer is skipped. In a table the caller has checked the chain's length; a ring
+    /// has no more descriptors than a chain may have.
     @inline(always)
     mutating func add(
-        _ address: UInt64, _ length: UInt32, writes: Bool, _ segments: inout SegmentStorage
+        _ address: UInt64, _ length: UInt32, _ flags: Descriptor.Flags, _ segments: inout SegmentStorage
     ) throws(QueueFault) {
         self.length &+= 1
-        if writes != isWriting {
-            if isWriting { throw .readableAfterWritable }
-            isWriting = true
-            (firstWritable, readableBytes) = (segments.count, bytes)
+        let changed = last.symmetricDifference(flags)
+        last = flags
+        if changed.contains(.write) {
+            guard flags.contains(.write) else { throw .readableAfterWritable }
+            segments.beginWritable(at: cursor, bytes: bytes)
         }
+        bytes &+= Int(length)
         if length == 0 { return }
         guard let buffer = rules.resolve(address, UInt64(length)) else { throw .bufferOutsideMemory }
-        bytes &+= buffer.count
-        guard bytes <= 1 << 32 else { throw .chainTooLarge }
-        segments.append(buffer)
-        findings.check(.bufferOutsideRings, !rules.overlapsRing(buffer))
+        cursor.append(buffer)
+        if findings.isOn, rules.overlapsRing(buffer) { findings.check(.bufferOutsideRings, false) }
     }
 
     /// Continues the chain in an indirect table of a split ring of `ringSize` entries, from the table's first descriptor.
@@ -62,19 +61,23 @@ struct ChainBuilder {
     ) throws(QueueFault) {
         indirectTable = buffer
         let table = DescriptorTable(buffer, rules.value.memory.recorder)
-        var index = 0
-        while true {
-            let descriptor = table.fetch(index)
+        var index: UInt16 = 0
+        // The table has at least one descriptor, so only `next` can be out of range.
+        while let descriptor = table.fetch(index) {
             note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) { throw .nestedTable }
             guard length < rules.value.longest else { throw .chainTooLong }
-            try add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else { break }
-            let next = Int(descriptor.next)
-            guard next < table.count else { throw .nextOutOfRange }
-            if rules.value.inOrder { findings.check(.tableInOrder, next == index + 1) }
-            index = next
+            try add(descriptor.address, descriptor.length, descriptor.flags, &segments)
+            guard descriptor.flags.contains(.next) else { return checkLength(ringSize: ringSize) }
+            if rules.value.inOrder { findings.check(.tableInOrder, descriptor.next == index &+ 1) }
+            index = descriptor.next
         }
+        throw .nextOutOfRange
+    }
+
+    /// Checks a chain that ends in an indirect table of a split ring.
+    @inline(always)
+    private func checkLength(ringSize: UInt16) {
         let sizeMax = rules.value.sizeMax
         findings.markCovered(rules.value.everyTable)
         findings.check(.splitLength, length <= sizeMax)
@@ -89,26 +92,28 @@ struct ChainBuilder {
         findings.markCovered(rules.value.everyTable)
         let table = DescriptorTable(buffer, rules.value.memory.recorder)
         for index in 0..<table.count {
-            let (low, high) = table.words(index)
+            guard let (low, high) = table.words(index) else { break }
             let descriptor = PackedDescriptor(low: low, high: high)
             note(low, high)
             findings.check(.packedTableFlags, descriptor.flags.subtracting(.write).isEmpty)
             guard length < rules.value.longest else { throw .chainTooLong }
-            try add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
+            try add(descriptor.address, descriptor.length, descriptor.flags, &segments)
         }
     }
 
-    /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers are the last ones of `segments`.
+    /// Ends the chain, which takes `slots` descriptors of the ring. Its buffers become the last ones of `segments`.
     @inline(always)
-    func finish(id: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage) -> DescriptorChain {
+    func finish(
+        id: UInt16, slots: UInt16, _ segments: inout SegmentStorage
+    ) throws(QueueFault) -> DescriptorChain {
+        guard bytes <= 1 << 32 else { throw .chainTooLarge }
         findings.set(ChainFingerprint(digest: digest.value, table: indirectTable))
-        let recorder = rules.value.memory.recorder
-        let (boundary, readableBytes) = isWriting ? (firstWritable, readableBytes) : (segments.count, bytes)
+        let (boundary, readableBytes) = last.contains(.write) ? segments.firstWritable : (cursor, bytes)
+        let readable = boundary.segments(since: segments.cursor, byteCount: readableBytes)
+        segments.keep(upTo: cursor)
         return DescriptorChain(
-            id: id, slots: slots,
-            readable: segments.part(start, count: boundary &- start, byteCount: readableBytes, recorder),
-            writable: segments.part(
-                boundary, count: segments.count &- boundary, byteCount: bytes &- readableBytes, recorder),
-            findings: findings)
+            id: id, slots: slots, readable: readable,
+            writable: cursor.segments(since: boundary, byteCount: bytes &- readableBytes),
+            findings: findings, recorder: rules.value.memory.recorder)
     }
 }

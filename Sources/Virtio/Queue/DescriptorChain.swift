@@ -2,21 +2,18 @@
 
 /// How much a device wrote into a chain.
 public struct UsedLength: Hashable, Sendable {
+    /// The length in bits 0 to 31, and bit 32 if the device wrote any byte: one word moves in a register.
+    private let word: UInt64
+
     /// The used length: bytes from the start of the writable part without a gap (2.7.8.2).
-    public let length: UInt32
+    public var length: UInt32 { UInt32(truncatingIfNeeded: word) }
     /// Whether the device wrote any byte, after a gap or not: VIRTQ_DESC_F_WRITE of a used descriptor (2.8.5).
-    public let wroteAnything: Bool
+    public var wroteAnything: Bool { word >> 32 != 0 }
 
     /// The device wrote the first `length` bytes, and no others.
-    public init(_ length: UInt32 = 0) {
-        self.length = length
-        wroteAnything = length > 0
-    }
+    public init(_ length: UInt32 = 0) { word = length > 0 ? UInt64(length) | 1 << 32 : 0 }
 
-    fileprivate init(answerAfter length: UInt32) {
-        self.length = length
-        wroteAnything = true
-    }
+    fileprivate init(answerAfter length: UInt32) { word = UInt64(length) | 1 << 32 }
 }
 
 /// The last writable byte of a chain, reserved for the device's answer: a status byte after the data.
@@ -65,14 +62,25 @@ public struct UsedLength: Hashable, Sendable {
     public var writable: Segments
     /// Conformance findings in this chain.
     let findings: ChainFindingsPointer
+    /// Records what the device reads of the chain.
+    private let recorder: TraceRecorder
 
-    init(id: UInt16, slots: UInt16, readable: Segments, writable: Segments, findings: ChainFindingsPointer) {
+    init(
+        id: UInt16, slots: UInt16, readable: Segments, writable: Segments, findings: ChainFindingsPointer,
+        recorder: TraceRecorder
+    ) {
         self.id = id
         self.slots = slots
         self.readable = readable
         self.writable = writable
         self.findings = findings
+        self.recorder = recorder
     }
+
+    /// Cuts the first `8 * n` bytes off the readable part and returns them as little-endian words. If there are fewer,
+    /// returns nil and changes nothing.
+    @inline(always)
+    mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt64>? { readable.removeFirst(recorder) }
 
     /// Records whether the driver obeyed the clause of `check` in this chain.
     func check(_ check: Check, _ holds: @autoclosure () -> Bool) { findings.check(check, holds()) }

@@ -16,11 +16,11 @@ struct RingPosition: Equatable, Sendable {
     /// Advances by `n` descriptors, at most `size`, in a packed ring.
     mutating func advance(by n: UInt16, size: UInt16) {
         count &+= n
-        let rest = size - slot
+        let rest = size &- slot
         if n < rest {
-            slot += n
+            slot &+= n
         } else {
-            slot = n - rest
+            slot = n &- rest
             wrap.toggle()
         }
     }
@@ -123,7 +123,7 @@ struct LiveQueue: ~Copyable {
     /// Pops the next chain and stores its buffers in `segments`, which has room for the longest chain. If the ring is
     /// empty, `requestsNotification` is set and VIRTIO_F_EVENT_IDX was negotiated, asks the driver to notify when it
     /// adds the next chain, and checks the ring once more.
-    @inline(always)
+    @inline(never)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
         var mayAsk = rules.value.eventIndex && requestsNotification
         do throws(QueueFault) {
@@ -155,7 +155,7 @@ struct LiveQueue: ~Copyable {
         return chain
     }
 
-    @inline(never)
+    @inline(always)
     private mutating func popPacked(_ segments: inout SegmentStorage) throws(QueueFault) -> DescriptorChain? {
         guard case .packed(let queue) = ring else { return nil }
         return try queue.next(at: &positions.available, rules, parked.slots, &segments)
@@ -182,11 +182,13 @@ struct LiveQueue: ~Copyable {
         if case .packed = ring { true } else { false }
     }
 
-    /// Whether the descriptors of a chain are unchanged since it was popped.
+    /// Whether the descriptors of the parked chain `name`, below the queue's size, are unchanged since it was popped; nil if
+    /// it has no fingerprint.
     @inline(always)
-    func isUnchanged(_ id: UInt16, _ fingerprint: ChainFingerprint) -> Bool {
-        switch ring {
-        case .split(let queue): queue.isUnchanged(id, fingerprint, longest: rules.value.longest)
+    func isUnchanged(_ name: UInt16) -> Bool? {
+        guard let fingerprint = parked.fingerprint(name) else { return nil }
+        return switch ring {
+        case .split(let queue): queue.isUnchanged(name, fingerprint, longest: rules.value.longest)
         case .packed(let queue): queue.isUnchanged(fingerprint)
         }
     }

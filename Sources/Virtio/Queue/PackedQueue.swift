@@ -48,14 +48,12 @@ import VirtioABI
     /// flags of a chain's first descriptor (2.8.21.2).
     func isAvailable(_ position: RingPosition) -> Bool {
         let flags = unsafe word(descriptor(position.slot) + PackedRing.flags)
-        return unsafe isAvailable(recorder.load(flags.pointee.load(ordering: .acquiring), at: flags), position)
+        let owner = unsafe recorder.load(flags.pointee.load(ordering: .acquiring), at: flags) & PackedRing.ownerBits
+        return owner == availableBits(position.wrap)
     }
 
-    /// Whether `flags`, of the descriptor at `position`, mark it available.
-    private func isAvailable(_ flags: UInt16, _ position: RingPosition) -> Bool {
-        let owner = flags & (PackedRing.availableBit | PackedRing.usedBit)
-        return owner == (position.wrap ? PackedRing.availableBit : PackedRing.usedBit)
-    }
+    /// The two bits of an available descriptor's flags in the lap of the wrap counter `wrap`.
+    private func availableBits(_ wrap: Bool) -> UInt16 { wrap ? PackedRing.availableBit : PackedRing.usedBit }
 
     /// Number of consecutive available descriptors from `start` on, one lap at most.
     func availableCount(from start: RingPosition) -> UInt16 {
@@ -75,30 +73,33 @@ import VirtioABI
     ) throws(QueueFault) -> DescriptorChain? {
         guard isAvailable(start) else { return nil }
         var chain = ChainBuilder(rules, segments)
-        var position = start
+        var (slot, owner) = (start.slot, availableBits(start.wrap))
         // A descriptor that the device has not returned cannot be available again.
-        let room = Int(size) - parked
+        let room = UInt16(truncatingIfNeeded: Int(size) &- parked)
         while true {
-            if chain.length >= room { throw parked == 0 ? .endlessChain : .headInFlight }
-            let descriptor = fetch(position.slot)
+            if chain.length == room { throw parked == 0 ? .endlessChain : .headInFlight }
             // Otherwise it is a used descriptor, or one that was never made available.
-            guard isAvailable(descriptor.flags.rawValue, position) else { throw .descriptorNotAvailable }
-            position.advance(by: 1, size: size)
+            guard let descriptor = fetch(slot), descriptor.flags.rawValue & PackedRing.ownerBits == owner else {
+                throw .descriptorNotAvailable
+            }
+            slot &+= 1
+            if slot == size { (slot, owner) = (0, owner ^ PackedRing.ownerBits) }
             if descriptor.flags.contains(.indirect) {
                 // A chain of direct descriptors does not end in a table (2.8.19).
                 guard chain.length == 0 else { throw .indirectMisplaced }
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
                 var whole = chain
                 try whole.add(table, &segments)
-                start = position
-                return whole.finish(id: descriptor.id, slots: 1, segments)
+                let popped = try whole.finish(id: descriptor.id, slots: 1, &segments)
+                start.advance(by: 1, size: size)
+                return popped
             }
-            let writes = descriptor.flags.contains(.write)
-            try chain.add(descriptor.address, descriptor.length, writes: writes, &segments)
+            try chain.add(descriptor.address, descriptor.length, descriptor.flags, &segments)
             guard descriptor.flags.contains(.next) else {
-                start = position
                 // The buffer id is in the last descriptor; the driver may choose any value (2.8.6).
-                return chain.finish(id: descriptor.id, slots: chain.length, segments)
+                let popped = try chain.finish(id: descriptor.id, slots: chain.length, &segments)
+                start.advance(by: chain.length, size: size)
+                return popped
             }
         }
     }
@@ -109,15 +110,16 @@ import VirtioABI
         guard let table = fingerprint.table.map({ DescriptorTable($0, recorder) }) else { return true }
         var digest = Digest()
         for index in 0..<table.count {
-            let (low, high) = table.words(index)
+            guard let (low, high) = table.words(index) else { break }
             digest.add(low, high)
         }
         return digest.value == fingerprint.digest
     }
 
     /// The descriptor in `slot`, below `size`: two loads, never repeated.
-    private func fetch(_ slot: UInt16) -> PackedDescriptor {
-        let (low, high) = descriptors.words(Int(slot))
+    @inline(always)
+    private func fetch(_ slot: UInt16) -> PackedDescriptor? {
+        guard let (low, high) = descriptors.words(Int(slot)) else { return nil }
         return PackedDescriptor(low: low, high: high)
     }
 
@@ -138,7 +140,7 @@ import VirtioABI
         unsafe (entry + PackedRing.length).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
             .store(written.length, ordering: .relaxed)
         unsafe word(entry + PackedRing.id).pointee.store(id, ordering: .relaxed)
-        var flags = position.wrap ? PackedRing.availableBit | PackedRing.usedBit : 0
+        var flags = position.wrap ? PackedRing.ownerBits : 0
         if written.wroteAnything { flags |= Descriptor.Flags.write.rawValue }
         // Release: data, status, length and id are visible before the flags that publish them. Pairs with the driver's
         // read barrier after it reads the flags (2.8.21.3).
@@ -148,6 +150,7 @@ import VirtioABI
 
     /// Whether the driver wants an interrupt for the descriptors used since the last decision (2.8.10): always, never
     /// or, with VIRTIO_F_EVENT_IDX, if the descriptor it names is among them.
+    @inline(always)
     func wantsInterrupt(_ positions: RingPositions, eventIndex: Bool) -> Bool {
         let event = driverEventWord
         switch UInt16(truncatingIfNeeded: event >> 16) & PackedRing.eventFlagsMask {

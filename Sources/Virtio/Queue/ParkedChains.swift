@@ -22,7 +22,6 @@
         var slots: UInt16 = 0
         /// Where the device's answer goes; nil for a device type without one.
         var reply: Reply?
-        var fingerprint: ChainFingerprint?
     }
 
     /// A finished chain, to be written to the used ring.
@@ -30,8 +29,6 @@
         let id: UInt16
         let slots: UInt16
         let reply: Reply?
-        /// Detects changes of the chain by the driver; nil without conformance checks.
-        var fingerprint: ChainFingerprint?
     }
 
     /// Chains in flight.
@@ -44,6 +41,9 @@
     private let size: UInt16
     /// `size` entries, indexed by name.
     private let parked: UnsafeMutablePointer<Parked>
+    /// By name too: they detect changes of a chain by the driver. Nil without conformance checks, and for a chain that was
+    /// restored.
+    private let fingerprints: UnsafeMutablePointer<ChainFingerprint?>
     /// Chains are used in the order in which they were made available (VIRTIO_F_IN_ORDER).
     let inOrder: Bool
     /// The names in that order; empty without VIRTIO_F_IN_ORDER.
@@ -59,11 +59,16 @@
         if !namedByHead { for name in 0..<size { freeNames.append(name) } }
         unsafe parked = .allocate(capacity: Int(size))
         unsafe parked.initialize(repeating: Parked(), count: Int(size))
+        unsafe fingerprints = .allocate(capacity: Int(size))
+        unsafe fingerprints.initialize(repeating: nil, count: Int(size))
         self.inOrder = inOrder
         order = NameQueue(size: inOrder ? size : 0)
     }
 
-    deinit { unsafe parked.deallocate() }
+    deinit {
+        unsafe parked.deallocate()
+        unsafe fingerprints.deallocate()
+    }
 
     /// Whether no parked chain has this name, below `size`.
     func isFree(_ name: UInt16) -> Bool {
@@ -74,8 +79,9 @@
     var mustQueue: Bool { inOrder && inFlight + finished > 0 }
 
     /// Parks a chain until the backend finishes it, and returns its name. The ring guarantees that a name is free.
+    @inline(always)
     mutating func park(_ chain: consuming DescriptorChain, reply: Reply?) -> UInt16 {
-        inFlight += 1
+        inFlight &+= 1
         return add(chain, .inFlight, reply: reply)
     }
 
@@ -85,15 +91,19 @@
         _ = add(chain, .finished(.written(written)), reply: nil)
     }
 
+    @inline(always)
     private mutating func add(_ chain: consuming DescriptorChain, _ state: State, reply: Reply?) -> UInt16 {
         let (id, count, fingerprint) = chain.close()
-        return add(Parked(state: state, id: id, slots: count, reply: reply, fingerprint: fingerprint))
+        let name = add(Parked(state: state, id: id, slots: count, reply: reply))
+        if let fingerprint { unsafe fingerprints[Int(name)] = fingerprint }
+        return name
     }
 
+    @inline(always)
     private mutating func add(_ chain: Parked) -> UInt16 {
         let name = namedByHead ? chain.id : freeNames.removeFirst()
         unsafe parked[Int(name)] = chain
-        slots += Int(chain.slots)
+        slots &+= Int(chain.slots)
         if inOrder { order.append(name) }
         return name
     }
@@ -108,7 +118,7 @@
     /// Removes and returns the chain `name`, which is in flight, to be used at once: without VIRTIO_F_IN_ORDER.
     @inline(always)
     mutating func remove(_ name: UInt16) -> Chain {
-        inFlight -= 1
+        inFlight &-= 1
         return free(name)
     }
 
@@ -119,32 +129,40 @@
         finished += 1
     }
 
-    /// Removes and returns the first finished chain at or after `cursor`, and moves `cursor` behind it; nil if there is
-    /// none. With VIRTIO_F_IN_ORDER it returns the oldest chain if that is finished, otherwise nil.
-    mutating func next(from cursor: inout UInt16) -> (chain: Chain, answer: Answer)? {
+    /// The id of the parked chain `name`, below `size`.
+    func id(_ name: UInt16) -> UInt16 { unsafe parked[Int(name)].id }
+
+    /// The fingerprint of the parked chain `name`, below `size`.
+    func fingerprint(_ name: UInt16) -> ChainFingerprint? { unsafe fingerprints[Int(name)] }
+
+    /// The name and the answer of the first finished chain at or after `cursor`, and moves `cursor` behind it; nil if there
+    /// is none. With VIRTIO_F_IN_ORDER it is the oldest chain if that is finished, otherwise nil.
+    func next(from cursor: inout UInt16) -> (name: UInt16, answer: Answer)? {
         if inOrder {
             guard let name = order.first, case .finished(let answer) = unsafe parked[Int(name)].state else {
                 return nil
             }
-            _ = order.removeFirst()
-            finished -= 1
-            return (free(name), answer)
+            return (name, answer)
         }
         while finished > 0, cursor < size {
             let name = cursor
             cursor += 1
-            if case .finished(let answer) = unsafe parked[Int(name)].state {
-                finished -= 1
-                return (free(name), answer)
-            }
+            if case .finished(let answer) = unsafe parked[Int(name)].state { return (name, answer) }
         }
         return nil
+    }
+
+    /// Removes and returns the finished chain `name`, which `next` returned, to be used at once.
+    mutating func removeFinished(_ name: UInt16) -> Chain {
+        if inOrder { _ = order.removeFirst() }
+        finished -= 1
+        return free(name)
     }
 
     @inline(always)
     private mutating func free(_ name: UInt16) -> Chain {
         let chain = chain(name)
-        slots -= Int(chain.slots)
+        slots &-= Int(chain.slots)
         unsafe parked[Int(name)].state = .free
         if !namedByHead { freeNames.append(name) }
         return chain
@@ -152,7 +170,7 @@
 
     private func chain(_ name: UInt16) -> Chain {
         let chain = unsafe parked[Int(name)]
-        return Chain(id: chain.id, slots: chain.slots, reply: chain.reply, fingerprint: chain.fingerprint)
+        return Chain(id: chain.id, slots: chain.slots, reply: chain.reply)
     }
 
     // MARK: Snapshots
@@ -192,20 +210,29 @@
 
     subscript(_ index: UInt16) -> UInt16 {
         precondition(index < count)
-        return unsafe names[(Int(start) + Int(index)) % Int(size)]
+        return unsafe names[place(index)]
     }
 
     /// There is always room: a name is in the queue at most once.
+    @inline(always)
     mutating func append(_ name: UInt16) {
         precondition(count < size)
-        unsafe names[(Int(start) + Int(count)) % Int(size)] = name
-        count += 1
+        unsafe names[place(count)] = name
+        count &+= 1
     }
 
+    @inline(always)
     mutating func removeFirst() -> UInt16 {
         let name = self[0]
-        start = UInt16((Int(start) + 1) % Int(size))
-        count -= 1
+        start = start &+ 1 == size ? 0 : start &+ 1
+        count &-= 1
         return name
+    }
+
+    /// Where name `index`, at most `count`, of the FIFO is stored. Neither `start` nor `count` is above 32768.
+    @inline(always)
+    private func place(_ index: UInt16) -> Int {
+        let place = Int(start) &+ Int(index)
+        return place < Int(size) ? place : place &- Int(size)
     }
 }

@@ -66,21 +66,19 @@ struct QueueSlot: ~Copyable {
     /// Chains of the live queue that are finished and not used.
     var finished: Int { live?.value.parked.finished ?? 0 }
 
-    /// Whether a chain that the device answers at once must wait for older ones.
-    var mustQueue: Bool { live?.value.parked.mustQueue ?? false }
-
     /// Pops the live queue's next chain; in a draft drain only what was available when the drain began.
     @inline(always)
     mutating func next(_ segments: inout SegmentStorage, requestsNotification: Bool) -> NextChain {
-        if drainLeft == 0 { return .empty }
         guard let live else { return .empty }
+        guard let left = drainLeft else {
+            return live.value.next(&segments, requestsNotification: requestsNotification)
+        }
+        if left == 0 { return .empty }
         let before = live.value.positions.available.count
         let next = live.value.next(&segments, requestsNotification: requestsNotification)
-        if let left = drainLeft {
-            // If the driver takes back what it made available, the drain of the queue ends.
-            let popped = live.value.positions.available.count &- before
-            drainLeft = popped > 0 ? left - min(left, popped) : 0
-        }
+        // If the driver takes back what it made available, the drain of the queue ends.
+        let popped = live.value.positions.available.count &- before
+        drainLeft = popped > 0 ? left - min(left, popped) : 0
         return next
     }
 

@@ -64,7 +64,7 @@ import VirtioABI
         let slot = UInt64(position.count & (size &- 1))
         let entry = SplitRing.ring + SplitRing.availableEntrySize * slot
         let head = unsafe load(driverArea, entry)
-        guard Int(head) < descriptors.count else { throw .headOutOfRange }
+        guard head < size else { throw .headOutOfRange }
         return head
     }
 
@@ -75,34 +75,34 @@ import VirtioABI
         from head: UInt16, _ rules: ChainRulesPointer, _ segments: inout SegmentStorage
     ) throws(QueueFault) -> DescriptorChain {
         var chain = ChainBuilder(rules, segments)
-        var index = Int(head)
-        while true {
-            let descriptor = descriptors.fetch(index)
+        var index = head
+        // The caller has checked `head`, so only `next` can be out of range.
+        while let descriptor = descriptors.fetch(index) {
             chain.note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 let table = try rules.table(descriptor.address, descriptor.length, descriptor.flags)
                 var whole = chain
                 try whole.follow(table, ringSize: size, &segments)
-                return finish(whole, from: head, slots: chain.length + 1, segments)
+                return try finish(whole, from: head, slots: chain.length + 1, &segments)
             }
-            try chain.add(descriptor.address, descriptor.length, writes: descriptor.flags.contains(.write), &segments)
-            guard descriptor.flags.contains(.next) else { break }
-            let next = Int(descriptor.next)
-            guard next < descriptors.count else { throw .nextOutOfRange }
+            try chain.add(descriptor.address, descriptor.length, descriptor.flags, &segments)
+            guard descriptor.flags.contains(.next) else {
+                return try finish(chain, from: head, slots: chain.length, &segments)
+            }
+            if chain.length == size { throw .endlessChain }
             if rules.value.inOrder {
-                chain.findings.check(.splitInOrder, next == (index + 1) & (descriptors.count - 1))
+                chain.findings.check(.splitInOrder, descriptor.next == (head &+ chain.length) & (size &- 1))
             }
-            if Int(chain.length) == descriptors.count { throw .endlessChain }
-            index = next
+            index = descriptor.next
         }
-        return finish(chain, from: head, slots: chain.length, segments)
+        throw .nextOutOfRange
     }
 
     /// Ends a chain, and checks the flags that the available ring has then.
     @inline(always)
     private func finish(
-        _ chain: ChainBuilder, from head: UInt16, slots: UInt16, _ segments: borrowing SegmentStorage
-    ) -> DescriptorChain {
+        _ chain: ChainBuilder, from head: UInt16, slots: UInt16, _ segments: inout SegmentStorage
+    ) throws(QueueFault) -> DescriptorChain {
         if chain.findings.isOn {
             let flags = availableFlags
             if chain.rules.value.eventIndex {
@@ -111,23 +111,22 @@ import VirtioABI
                 chain.findings.check(.availableFlags, flags <= SplitRing.noInterrupt)
             }
         }
-        return chain.finish(id: head, slots: slots, segments)
+        return try chain.finish(id: head, slots: slots, &segments)
     }
 
     /// Whether the chain from `head` on still matches `fingerprint`.
     @inline(always)
     func isUnchanged(_ head: UInt16, _ fingerprint: ChainFingerprint, longest: UInt16) -> Bool {
         var digest = Digest()
-        var (index, left) = (Int(head), size)
-        while true {
-            let descriptor = descriptors.fetch(index)
+        var (index, left) = (head, size)
+        while let descriptor = descriptors.fetch(index) {
             digest.add(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) {
                 fingerprint.table.map { DescriptorTable($0, recorder).digest(longest: longest, into: &digest) }
                 break
             }
-            (index, left) = (Int(descriptor.next), left &- 1)
-            guard descriptor.flags.contains(.next), index < descriptors.count, left > 0 else { break }
+            (index, left) = (descriptor.next, left &- 1)
+            guard descriptor.flags.contains(.next), left > 0 else { break }
         }
         return digest.value == fingerprint.digest
     }

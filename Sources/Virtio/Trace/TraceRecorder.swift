@@ -7,7 +7,7 @@
 import Synchronization
 
 /// Records a device's trace events, or nothing.
-@safe struct TraceRecorder: @unchecked Sendable {
+@usableFromInline @safe struct TraceRecorder: @unchecked Sendable {
     /// The recorded events and the state of a replay.
     @safe struct Storage: ~Copyable {
         /// Guest memory, to convert host pointers to guest addresses.

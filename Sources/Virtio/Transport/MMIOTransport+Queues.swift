@@ -59,8 +59,8 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
-        let mayTake = lifecycle.mayTake && queues[index].ending == .none
-        serving: while mayTake, device.wantsBuffer(queue: index) {
+        let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
+        serving: while let queue = live, device.wantsBuffer(queue: index) {
             guard answered < room, batch.hasRoom(longestChain: longest) else {
                 effects.queues = QueueSet(queue: index)
                 break
@@ -84,16 +84,16 @@ extension MMIOTransport where Device: ~Copyable {
                 case .done(let written):
                     batch.segments.truncate(to: mark)
                     answered += 1
-                    if queues[index].mustQueue {
-                        queues[index].live?.value.parked.park(chain, written: written)
+                    if queue.value.parked.mustQueue {
+                        queue.value.parked.park(chain, written: written)
                     } else {
                         let (id, slots, _) = chain.close()
-                        put(id, slots: slots, written: written, queue: index)
+                        put(id, slots: slots, written: written, in: queue, index)
                         used = true
                     }
                 case .work(let request, let reply):
-                    guard let name = queues[index].live?.value.parked.park(chain, reply: reply) else { break serving }
-                    let token = Token(queue: UInt16(index), name: name, epoch: queues[index].epoch)
+                    let name = queue.value.parked.park(chain, reply: reply)
+                    let token = Token(queue: UInt16(truncatingIfNeeded: index), name: name, epoch: queues[index].epoch)
                     memory.recorder.record(.request(token, Device.summary(of: request)))
                     batch.append(Work(token: token, request: request))
                 case .unanswerable:
@@ -104,7 +104,7 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
-        if used { notifyUsed(index) }
+        if used, let live { notifyUsed(live) }
         if answered > 0 { effects.queues.formUnion(device.queuesAffected(byQueue: index)) }
         effects.merge(broken.map { fault($0, queue: index) } ?? settle())
         return effects
@@ -137,8 +137,9 @@ extension MMIOTransport where Device: ~Copyable {
             return Effects()
         }
         if lifecycle.mayUse, queues[index].ending == .none, !queue.value.parked.inOrder {
-            use(queue.value.parked.remove(token.name), .outcome(outcome), queue: index)
-            notifyUsed(index)
+            checkUnchanged(token.name, in: queue, queue: index)
+            use(queue.value.parked.remove(token.name), .outcome(outcome), in: queue, index)
+            notifyUsed(queue)
             return settle()
         }
         queue.value.parked.finish(token.name, outcome)
@@ -168,38 +169,41 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Uses the finished chains of queue `index` that may be used now.
     mutating func useFinished(_ index: Int) {
+        guard let queue = queues[index].live else { return }
         var cursor: UInt16 = 0
         var used = false
-        while let (chain, answer) = queues[index].live?.value.parked.next(from: &cursor) {
-            use(chain, answer, queue: index)
+        while let (name, answer) = queue.value.parked.next(from: &cursor) {
+            checkUnchanged(name, in: queue, queue: index)
+            use(queue.value.parked.removeFinished(name), answer, in: queue, index)
             used = true
         }
-        if used { notifyUsed(index) }
+        if used { notifyUsed(queue) }
     }
 
     /// Completes a chain that was removed from the parked ones, and uses it.
     @inline(always)
-    private mutating func use(_ chain: ParkedChains.Chain, _ answer: ParkedChains.Answer, queue index: Int) {
-        if let fingerprint = chain.fingerprint { checkUnchanged(chain.id, fingerprint, queue: index) }
+    private mutating func use(
+        _ chain: ParkedChains.Chain, _ answer: ParkedChains.Answer, in queue: LiveQueuePointer, _ index: Int
+    ) {
         let written =
             switch answer {
             case .outcome(let outcome): device.finish(outcome, reply: chain.reply)
             case .written(let count): count
             }
-        put(chain.id, slots: chain.slots, written: written, queue: index)
+        put(chain.id, slots: chain.slots, written: written, in: queue, index)
     }
 
     @inline(always)
-    private mutating func put(_ id: UInt16, slots: UInt16, written: UsedLength, queue index: Int) {
-        queues[index].live?.value.put(id, slots: slots, written: written)
+    private func put(_ id: UInt16, slots: UInt16, written: UsedLength, in queue: LiveQueuePointer, _ index: Int) {
+        queue.value.put(id, slots: slots, written: written)
         memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
     /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
     /// already: the line follows the register, so no interrupt is lost.
     @inline(always)
-    mutating func notifyUsed(_ index: Int) {
-        if queues[index].live?.value.wantsInterrupt() == true { interruptStatus.insert(.usedBuffer) }
+    mutating func notifyUsed(_ queue: LiveQueuePointer) {
+        if queue.value.wantsInterrupt() { interruptStatus.insert(.usedBuffer) }
     }
 }
 

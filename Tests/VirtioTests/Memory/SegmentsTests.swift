@@ -18,11 +18,13 @@ struct SegmentsTests {
         memory.store(Array(0..<10), at: 0)
         var storage = SegmentStorage(capacity: 16)
         var address: UInt64 = 0
+        var cursor = storage.cursor
         for length in lengths {
-            storage.append(try #require(memory.guest.resolve(address, UInt64(length))))
+            cursor.append(try #require(memory.guest.resolve(address, UInt64(length))))
             address += UInt64(length)
         }
-        var segments = storage.part(0, count: lengths.count, byteCount: Int(address))
+        var segments = cursor.segments(since: storage.cursor, byteCount: Int(address))
+        storage.keep(upTo: cursor)
         try body(&segments, memory)
         #expect(storage.free == 16 - lengths.count)
     }
@@ -30,9 +32,9 @@ struct SegmentsTests {
     @Test("The first word, across any buffers", arguments: splits)
     func removeFirst(lengths: [Int]) throws {
         try withSegments(lengths) { segments, _ in
-            let tooMany: InlineArray<2, UInt64>? = segments.removeFirst()
+            let tooMany: InlineArray<2, UInt64>? = segments.removeFirst(TraceRecorder())
             #expect(tooMany == nil && segments.byteCount == 10)
-            let first: InlineArray<1, UInt64>? = segments.removeFirst()
+            let first: InlineArray<1, UInt64>? = segments.removeFirst(TraceRecorder())
             let word = try #require(first)
             #expect(word[0] == 0x0706_0504_0302_0100)
             #expect(segments.byteCount == 2)
@@ -88,10 +90,16 @@ struct SegmentsTests {
     func halves() throws {
         let memory = FakeMemory(low: 4096, high: 16)
         var storage = SegmentStorage(capacity: 8)
-        for address in UInt64(0)..<5 { storage.append(try #require(memory.guest.resolve(address, 1))) }
+        var cursors = [storage.cursor]
+        for address in UInt64(0)..<5 {
+            var cursor = cursors[Int(address)]
+            cursor.append(try #require(memory.guest.resolve(address, 1)))
+            cursors.append(cursor)
+        }
+        storage.keep(upTo: cursors[5])
         memory.store([0, 1, 2, 3, 4], at: 0)
-        let readable = storage.part(1, count: 2, byteCount: 2)
-        let writable = storage.part(3, count: 2, byteCount: 2)
+        let readable = cursors[3].segments(since: cursors[1], byteCount: 2)
+        let writable = cursors[5].segments(since: cursors[3], byteCount: 2)
         var bytes: [UInt8] = []
         readable.forEach { bytes.append($0.loadByte(at: 0)) }
         writable.forEach { bytes.append($0.loadByte(at: 0)) }
