@@ -81,6 +81,10 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     // MARK: The driver
 
+    // The register path is compiled for each device type: generic, it costs thousands of instructions an exit.
+    @_specialize(where Device == Console)
+    @_specialize(where Device == Block)
+    @_specialize(where Device == Entropy)
     final func read(at offset: UInt64, width: Int) -> UInt64 {
         withTransport {
             let value = transport.read(at: offset, width: width)
@@ -89,6 +93,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
+    @_specialize(where Device == Console)
+    @_specialize(where Device == Block)
+    @_specialize(where Device == Entropy)
     final func write(at offset: UInt64, width: Int, value: UInt64) {
         // Notifications by eventfd that precede a change of Status have to be reported before it.
         if offset == UInt64(Register.status.rawValue) { for worker in workers { drainEventFD(of: worker, by: nil) } }
@@ -114,13 +121,17 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// workers that have work, except `caller`, a worker that checks for work itself.
     @discardableResult
     final func withTransport<Result>(by caller: Worker? = nil, _ body: () -> Result) -> Result {
-        let (result, reports, wakes) = lock.locked {
+        // Variables, not a tuple of them as the result: generic code would look its metadata up in each call.
+        var reports: [String] = []
+        var wakes: UInt32 = 0
+        let result = lock.locked {
             let result = body()
             modelCalls &+= 1
             if transport.mustRefuse { apply(transport.refuse()) }
             traceEvents()
-            defer { workersToWake = 0 }
-            return (result, takeReports(), workersToWake)
+            reports = takeReports()
+            (wakes, workersToWake) = (workersToWake, 0)
+            return result
         }
         if wakes != 0 {
             for worker in workers where wakes & 1 << UInt32(worker.index) != 0 && worker !== caller {
