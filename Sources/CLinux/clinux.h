@@ -96,6 +96,14 @@ static inline void clinux_prepare(struct io_uring_sqe *entry, unsigned char oper
         .opcode = operation, .fd = fd, .addr = (unsigned long)address, .len = length, .off = offset, .user_data = name};
 }
 
+// The first and the last byte of the program's code, by the linker's names. Swift does not import symbols without a size.
+static inline void clinux_code(unsigned long *first, unsigned long *last)
+{
+    extern const char __executable_start[], etext[];
+    *first = (unsigned long)__executable_start;
+    *last = (unsigned long)etext;
+}
+
 // prctl() is variadic. `name` has room for 16 bytes.
 static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
 

@@ -134,7 +134,10 @@ public final class Machine: @unchecked Sendable {
         }
         try vcpus.start()
         try server?.start()
-        let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
+        let deadline = timeout.map { Instant.now.advanced(by: $0) }
+        let steady = Instant.now.advanced(by: StartupPages.delay)
+        if !completion.isReached(by: min(steady, deadline ?? steady)) { StartupPages.drop() }
+        let outcome = completion.wait(until: deadline)
         if outcome == .timedOut { sayStalls() }
         postEnd(outcome)
         if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }

@@ -11,7 +11,7 @@ extension Setup {
             var row = Row(
                 name: "random-\(depth)\(cache == .direct ? "-direct" : "")",
                 what: "random reads of 4 KiB, \(depth) in flight, \(cache.rawValue)", unit: "IOPS",
-                moreIsBetter: true, budget: .ratioAtLeast(depth == 1 ? 1 : 1.5, to: "qemu"),
+                moreIsBetter: true, budget: .ratioAtLeast(cache == .direct || depth == 1 ? 1.25 : 2, to: "qemu"),
                 candidates: [diskCandidate("blk-read", words, cache, value)])
             row.addQEMU("blk-read", words, cache, self, value)
             if depth > 1 && cache == .direct { row.candidates.append(fio("randread", disk, depth: depth)) }
