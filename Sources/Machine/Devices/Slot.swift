@@ -203,7 +203,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 freeze: transport.freezeScope, conform: transport.conformance.mode,
                 configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
                 queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
-                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes)
+                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes, network: network)
         }
     }
 
@@ -215,6 +215,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// The block sizes of a disk.
     var blockSizes: BlockSizes? { nil }
+
+    /// What is fixed of a network device.
+    var network: Network.Parameters? { nil }
 
     /// The number of the current suspension; nil if the device is not suspended. With the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }
