@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-network test-docs test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -41,6 +41,9 @@ test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in ea
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 	Tests/qtest/run.sh $(BUILD)/debug/vmm
+
+test-network: build ## the guest over a TAP interface, in a network namespace of its own
+	Tests/network/run.sh $(BUILD)/debug/vmm
 
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
@@ -119,7 +122,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build pure embedding chain test test-moved test-cli test-terminal test-qtest test-docs test-faults stress-burst grid cross-check \
+CHECKS := lint build pure embedding chain test test-moved test-cli test-terminal test-qtest test-network test-docs test-faults stress-burst grid cross-check \
 	fuzz-replay fuzz-burst bench-smoke test-nested test-linux
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
