@@ -78,7 +78,9 @@ private struct NetworkDriver {
 
     /// Writes the `count` lower bytes of `value`, the highest first.
     func put(_ value: UInt64, _ count: UInt64, at address: UInt64) {
-        for index in 0..<count { store8(address &+ index, UInt8(truncatingIfNeeded: value >> (8 &* (count &- 1 &- index)))) }
+        for index in 0..<count {
+            store8(address &+ index, UInt8(truncatingIfNeeded: value >> (8 &* (count &- 1 &- index))))
+        }
     }
 
     func get(_ count: UInt64, at address: UInt64) -> UInt64 {
@@ -165,7 +167,8 @@ private struct NetworkDriver {
         try sendARP()
         let (peer, own) = (peer, ownAddress)
         let tag = try waitFrame("an ARP reply") {
-            load16($0 &+ 12) == 0x0608 && load16($0 &+ 20) == 0x0200 && big32($0 &+ 28) == peer && big32($0 &+ 38) == own
+            load16($0 &+ 12) == 0x0608 && load16($0 &+ 20) == 0x0200 && big32($0 &+ 28) == peer
+                && big32($0 &+ 38) == own
         }
         peerMAC = get(6, at: received(tag) &+ 22)
         try expect(load16(received(tag) &- 2), 1, "num_buffers")
@@ -175,7 +178,9 @@ private struct NetworkDriver {
 
     /// Waits for the echo reply `sequence` in one buffer, checks its data, and posts the buffer again.
     mutating func expectReply(_ sequence: UInt64, _ count: UInt64) throws(Failure) {
-        let tag = try waitFrame("an echo reply") { load16($0 &+ 12) == 0x0008 && load8($0 &+ 23) == 1 && load8($0 &+ 34) == 0 }
+        let tag = try waitFrame("an echo reply") {
+            load16($0 &+ 12) == 0x0008 && load8($0 &+ 23) == 1 && load8($0 &+ 34) == 0
+        }
         let message = received(tag) &+ 34
         try expect(get(2, at: message &+ 6) as UInt64, sequence, "sequence number of the reply")
         for index in 0..<count {
@@ -219,7 +224,8 @@ private func networkControl(_ board: inout Board) throws(Failure) {
     var driver = try NetworkDriver(&board)
     for value in 0..<2 as Range<UInt8> {
         try expect(
-            driver.command(NetworkControl.Class.receive, NetworkControl.Receive.promiscuous, 1 &- value), 0, "the answer")
+            driver.command(NetworkControl.Class.receive, NetworkControl.Receive.promiscuous, 1 &- value), 0,
+            "the answer")
     }
     try expect(driver.command(0x7f, 0, 0), 1, "the answer to an unknown command")
 }

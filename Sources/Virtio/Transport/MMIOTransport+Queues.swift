@@ -126,7 +126,8 @@ extension MMIOTransport where Device: ~Copyable {
         }
         if !group.isEmpty {
             queues[index].putBack(to: group.start)
-            device.buffersEnded(queue: index, mayCome: group.slots + group.lastSlots <= queues[index].configuration.size)
+            device.buffersEnded(
+                queue: index, mayCome: group.slots + group.lastSlots <= queues[index].configuration.size)
         }
         if used { notifyUsed(index) }
         if answered > 0 { effects.queues.formUnion(device.queuesAffected(byQueue: index)) }

@@ -47,6 +47,8 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
     let offloads: Features
     private let queues: [Int32]
     private var isPermitted: Features?
+    /// The interface was deleted.
+    private var isGone = false
 
     /// Opens `pairs` queues of the interface `name`.
     init(name: String, pairs: Int) throws(MachineError) {
@@ -64,7 +66,8 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
         }
         self.queues = queues
         // UDP segmentation needs Linux 6.2.
-        let segmentsUDP = Self.set([NetworkFeature.guestUSO4, NetworkFeature.guestUSO6, NetworkFeature.guestChecksum], queues[0])
+        let segmentsUDP = Self.set(
+            [NetworkFeature.guestUSO4, NetworkFeature.guestUSO6, NetworkFeature.guestChecksum], queues[0])
         offloads =
             segmentsUDP
             ? Network.offloads
@@ -73,8 +76,8 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
 
     deinit { for queue in queues { close(queue) } }
 
-    func descriptor(pair: Int) -> Int32? { queues[pair] }
-    var isConnected: Bool { true }
+    func descriptor(pair: Int) -> Int32? { isGone ? nil : queues[pair] }
+    var isConnected: Bool { !isGone }
     func reconnect() {}
 
     func permit(_ features: Features) {
@@ -98,9 +101,13 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
     func read(pair: Int, into buffer: inout [UInt8]) -> Bool {
         let queue = queues[pair]
         let most = NetworkHeader.size + Network.maximumFrame
+        var number: Int32 = 0
         buffer = unsafe [UInt8](unsafeUninitializedCapacity: most) { bytes, count in
-            unsafe count = max(0, Glibc.read(queue, bytes.baseAddress, most))
+            let result = unsafe Glibc.read(queue, bytes.baseAddress, most)
+            if result < 0 { number = errno }
+            count = max(0, result)
         }
+        if number == EBADFD { isGone = true }
         return !buffer.isEmpty
     }
 
@@ -118,8 +125,9 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
     private static let lengthSize = 4
     private let path: String
     private var socket: Int32?
-    /// Bytes that were read and are no whole frame yet, and the rest of a frame that the socket took a part of.
+    /// Bytes that were read, of which the first `taken` were passed on, and the rest of a frame that the socket took a part of.
     private var input: [UInt8] = []
+    private var taken = 0
     private var rest: [UInt8] = []
 
     /// Connects to the socket at `path`.
@@ -129,7 +137,9 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
             throw .socket(path: path, problem: .nameTooLong)
         }
         let result = connect()
-        guard result == 0 else { throw .host("the network socket \(path) cannot be connected; is its server running?", errno: result) }
+        guard result == 0 else {
+            throw .host("the network socket \(path) cannot be connected; is its server running?", errno: result)
+        }
     }
 
     deinit { if let socket { close(socket) } }
@@ -142,7 +152,8 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
 
     /// Connects. Returns 0 or an errno.
     private func connect() -> Int32 {
-        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let descriptor = Glibc.socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return errno }
         guard unsafe UnixListener.withAddress(path, { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
             defer { close(descriptor) }
@@ -154,7 +165,7 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
 
     private func disconnect() {
         if let socket { close(socket) }
-        (socket, input, rest) = (nil, [], [])
+        (socket, input, taken, rest) = (nil, [], 0, [])
     }
 
     func read(pair: Int, into buffer: inout [UInt8]) -> Bool {
@@ -165,35 +176,43 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
             }
             guard let socket else { return false }
             let most = 128 << 10
+            // 0 for the end of the stream.
+            var number: Int32 = 0
             let bytes = unsafe [UInt8](unsafeUninitializedCapacity: most) { bytes, count in
-                unsafe count = max(0, recv(socket, bytes.baseAddress, most, 0))
+                let result = unsafe recv(socket, bytes.baseAddress, most, 0)
+                if result < 0 { number = errno }
+                count = max(0, result)
             }
             if bytes.isEmpty {
-                if errno != EAGAIN && errno != EINTR { disconnect() }
+                if number != EAGAIN && number != EINTR { disconnect() }
                 return false
             }
+            input.removeFirst(taken)
+            taken = 0
             input += bytes
         }
     }
 
     /// Removes the first frame of `input` if it is whole. A length that no frame has ends the connection.
     private func takeFrame() -> ArraySlice<UInt8>? {
-        guard input.count >= Self.lengthSize else { return nil }
-        let length = input.prefix(Self.lengthSize).reduce(0) { $0 << 8 | Int($1) }
+        guard input.count - taken >= Self.lengthSize else { return nil }
+        let start = taken + Self.lengthSize
+        let length = input[taken..<start].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Network.maximumFrame else {
             disconnect()
             return nil
         }
-        guard input.count >= Self.lengthSize + length else { return nil }
-        let frame = input[Self.lengthSize..<Self.lengthSize + length]
-        input.removeFirst(Self.lengthSize + length)
-        return frame
+        guard input.count >= start + length else { return nil }
+        taken = start + length
+        return input[start..<taken]
     }
 
     func send(_ queue: borrowing FrameQueue, pair: Int) -> FrameResult {
         guard let socket else { return .lost }
         if !rest.isEmpty {
-            let sent = unsafe rest.withUnsafeBytes { unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let sent = unsafe rest.withUnsafeBytes {
+                unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard sent >= 0 else { return failed() }
             rest.removeFirst(sent)
             guard rest.isEmpty else { return .wouldBlock }
@@ -204,7 +223,9 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
             unsafe bytes.append(contentsOf: first)
             unsafe bytes.append(contentsOf: second)
         }
-        let sent = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        let sent = unsafe bytes.withUnsafeBytes {
+            unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
         guard sent >= 0 else { return failed() }
         rest = Array(bytes[sent...])
         return .sent
@@ -224,7 +245,8 @@ extension Int32 {
             unsafe pieces.initializeElement(
                 at: 0, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: first.baseAddress), iov_len: first.count))
             unsafe pieces.initializeElement(
-                at: 1, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: second.baseAddress), iov_len: second.count))
+                at: 1, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: second.baseAddress), iov_len: second.count)
+            )
             return unsafe writev(self, pieces.baseAddress, second.count > 0 ? 2 : 1)
         }
     }

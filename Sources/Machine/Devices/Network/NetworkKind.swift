@@ -66,9 +66,11 @@ extension Machine.Configuration {
                 pairs = number
             }
             if let mode = option["wake"].flatMap({ Network.Wake(rawValue: $0) }) { wake = mode }
-            if case .unix = target, let name = DeviceKind.network.features.first(where: {
-                offer.features.adding.contains($0.feature) && Network.offloads.contains($0.feature)
-            })?.name {
+            if case .unix = target,
+                let name = DeviceKind.network.features.first(where: {
+                    offer.features.adding.contains($0.feature) && Network.offloads.contains($0.feature)
+                })?.name
+            {
                 throw OptionError("the feature \(name) needs tap=: frames of a socket have no virtio header")
             }
         }
@@ -144,7 +146,9 @@ extension Machine.Configuration.NetworkDevice {
     /// A MAC address of the locally administered ones that depends on the target and the slot, and not on the run.
     fileprivate func defaultMAC(slot: Int) -> UInt64 {
         // FNV-1a.
-        let hash = "\(target) \(slot)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        let hash = "\(target) \(slot)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+            ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+        }
         return 0x5254_0000_0000 | hash & 0xffff_ffff
     }
 }

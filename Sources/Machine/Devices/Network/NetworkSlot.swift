@@ -102,7 +102,10 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         let isUp = link.isConnected
         guard isUp != lastSeenUp else { return }
         lastSeenUp = isUp
-        Log.say(isUp ? "\(name): the link is up" : "\(name): the other end of the link has gone; the link is down until it is back")
+        Log.say(
+            isUp
+                ? "\(name): the link is up"
+                : "\(name): the other end of the link has gone; the link is down until it is back")
         setLink(isUp)
     }
     private var lastSeenUp = true

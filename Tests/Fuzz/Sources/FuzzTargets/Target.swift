@@ -16,6 +16,8 @@ public enum Target: String, CaseIterable, Sendable {
     case console
     /// An entropy device with split or packed rings, correct and broken.
     case entropy
+    /// A network device with split or packed rings, correct and broken, and frames from its link.
+    case network
     /// Kernel files, valid ELF files or not.
     case elf
     /// Lines of the qtest protocol.
@@ -31,6 +33,7 @@ public enum Target: String, CaseIterable, Sendable {
         case .block: fuzzBlock(&input)
         case .console: fuzzConsole(&input)
         case .entropy: ring(Rig<Entropy>(Options(input.byte())), &input, input.flag())
+        case .network: fuzzNetwork(&input)
         case .elf: fuzzELF(bytes)
         case .qtest: fuzzQTest(bytes)
         }
@@ -65,6 +68,26 @@ func fuzzRing(_ input: inout Input, packed: Bool) {
     } else {
         ring(Rig<Console>(options), &input, packed)
     }
+}
+
+/// A network device. One step in four is a frame, whose header and length are random. The draft is not for it (D-1).
+private func fuzzNetwork(_ input: inout Input) {
+    let byte = input.byte()
+    let rig = Rig<Network>(Options(byte & 3 == 1 ? byte | 2 : byte))
+    var driver = RandomDriver(rig: rig, packed: input.flag())
+    driver.restart(0, &input)
+    while !input.isEmpty {
+        guard input.byte() % 4 == 0 else {
+            driver.step(&input)
+            continue
+        }
+        var frame = (0..<14).map { _ in input.byte() }
+        frame += [UInt8](repeating: input.byte(), count: 16 << Int(input.byte() % 12))
+        var accepted = false
+        rig.call { $0.receive(frame.span, pair: Int(frame[0] & 1), accepted: &accepted) }
+        rig.serve()
+    }
+    rig.checkHealth(packed: driver.packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
 }
 
 private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input, _ packed: Bool) {
