@@ -2,7 +2,8 @@
 // fixed size for each receive queue until the driver has buffers for them, or the suspended device resumes; when it is full, the
 // host keeps the rest. So a drain never waits for receive buffers (D-12).
 //
-//   Network.swift           features, configuration, buffers
+//   Network.swift           features, configuration, snapshots
+//   NetworkBuffers.swift    frames both ways
 //   NetworkFrame.swift      the header in front of a frame
 //   NetworkFilter.swift     what the driver wants to receive
 //   NetworkControl.swift    the control queue
@@ -88,14 +89,14 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     var activePairs = 1
     /// VIRTIO_NET_S_ANNOUNCE: the driver is asked to announce itself.
     var asksForAnnouncement = false
-    private var isLinkUp = true
+    var isLinkUp = true
     public private(set) var configurationEdits: UInt32 = 0
     /// Frames that wait for receive buffers, by queue pair.
-    private var waiting = InlineArray<8, FrameQueue> { _ in FrameQueue() }
+    var waiting = InlineArray<8, FrameQueue> { _ in FrameQueue() }
     /// The frame that `take` is delivering: bytes in the buffers so far, their number, and where that number goes.
-    private var delivery = Delivery()
+    var delivery = Delivery()
     /// Frames so far.
-    public private(set) var counts = FrameCounts()
+    public internal(set) var counts = FrameCounts()
 
     /// Creates a device, whose link is up.
     public init(_ parameters: Parameters) {
@@ -261,116 +262,6 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         if !mayCome { dropFirst(index / 2) }
     }
 
-    private mutating func dropFirst(_ pair: Int) {
-        waiting[pair].removeFirst()
-        counts.dropped &+= 1
-    }
-
-    /// Takes a frame to transmit. One without meaning, by its length or its header, is dropped, as on a link that is down.
-    private mutating func transmit(_ chain: inout DescriptorChain, pair: Int) -> TakeResult<Request> {
-        chain.check(.frameDirection, chain.writable.byteCount == 0)
-        chain.check(.transmitPairEnabled, pair < activePairs)
-        let header = FrameHeader(cutFrom: &chain.readable)
-        let length = chain.readable.byteCount
-        chain.check(.frameWhole, header != nil && length >= NetworkFilter.headerSize)
-        guard let header, NetworkFilter.headerSize...Self.maximumFrame ~= length else { return dropped() }
-        header.check(in: &chain, length: length, accepted, mtu: parameters.mtu)
-        guard isLinkUp, pair < activePairs, let allowed = header.limited(to: accepted, receiving: false) else {
-            return dropped()
-        }
-        return .work(Request(pair: pair, header: allowed, data: chain.readable), reply: nil)
-    }
-
-    private mutating func dropped() -> TakeResult<Request> {
-        counts.dropped &+= 1
-        return .done(UsedLength())
-    }
-
-    /// Delivers the oldest frame that waits, or as much of it as the buffer has room for (5.1.6.4).
-    private mutating func deliver(into chain: inout DescriptorChain, pair: Int) -> TakeResult<Request> {
-        let (room, length) = (chain.writable.byteCount, waiting[pair].firstLength)
-        let merges = accepted.contains(NetworkFeature.mergeableBuffers)
-        chain.check(.frameDirection, chain.readable.byteCount == 0)
-        if merges {
-            chain.check(.mergeableBufferHoldsHeader, room >= NetworkHeader.size)
-        } else {
-            chain.check(.receiveBufferHoldsFrame, room >= requiredRoom)
-        }
-        if delivery.buffers == 0 {
-            // A buffer without room for the header receives nothing.
-            guard room >= NetworkHeader.size else { return .done(UsedLength()) }
-            delivery.countPlaces = [
-                chain.writable.location(of: NetworkHeader.bufferCountOffset),
-                chain.writable.location(of: NetworkHeader.bufferCountOffset + 1),
-            ]
-            guard merges || room >= length else {
-                dropFirst(pair)
-                return .putBack
-            }
-        }
-        let written = waiting[pair].copyFirst(from: delivery.written, to: chain.writable)
-        delivery.written += written
-        delivery.buffers += 1
-        guard delivery.written == length else { return .continued(UsedLength(UInt32(written))) }
-        delivery.storeCount()
-        delivery = Delivery()
-        waiting[pair].removeFirst()
-        counts.received &+= 1
-        return .done(UsedLength(UInt32(written)))
-    }
-
-    /// The size of a receive buffer for every frame that the driver may receive (5.1.6.3.1).
-    private var requiredRoom: Int {
-        let isLarge = !accepted.isDisjoint(with: [
-            NetworkFeature.guestTSO4, NetworkFeature.guestTSO6, NetworkFeature.guestUFO, NetworkFeature.guestUSO4,
-            NetworkFeature.guestUSO6,
-        ])
-        return isLarge ? 65601 : 1526
-    }
-
-    // MARK: Host interface
-
-    /// Frames that wait for receive buffers.
-    var waitingFrames: Int { waiting.indices.reduce(0) { $0 + waiting[$1].count } }
-
-    /// What became of a frame from the host.
-    enum Reception { case waits, dropped, noRoom }
-
-    /// Handles a frame behind its header, of queue pair `pair`.
-    mutating func receive(_ frame: Span<UInt8>, pair: Int) -> Reception {
-        let pair = pair < activePairs ? pair : 0
-        guard frame.count >= NetworkHeader.size + NetworkFilter.headerSize,
-            frame.count <= NetworkHeader.size + Self.maximumFrame,
-            let header = FrameHeader(frame).limited(to: accepted, receiving: true)
-        else { return drop() }
-        let bytes = frame.extracting(NetworkHeader.size...)
-        guard isLinkUp, filter.accepts(bytes), header.isSegmented || bytes.count <= longestFrame(bytes) else {
-            return drop()
-        }
-        return waiting[pair].append(header.bytes.span, bytes) ? .waits : .noRoom
-    }
-
-    /// Counts a frame that the device does not pass on.
-    mutating func drop() -> Reception {
-        counts.dropped &+= 1
-        return .dropped
-    }
-
-    /// The longest frame that the driver has to receive unsegmented: it may have a VLAN tag beside the MTU (5.1.4.1).
-    private func longestFrame(_ frame: Span<UInt8>) -> Int {
-        guard let mtu = parameters.mtu, accepted.contains(NetworkFeature.mtu) else { return Self.maximumFrame }
-        return Int(mtu) + NetworkFilter.headerSize + (NetworkFilter.vlan(of: frame) == nil ? 0 : 4)
-    }
-
-    /// Whether a frame behind its header may wake the guest.
-    func wakes(_ frame: Span<UInt8>) -> Bool {
-        switch parameters.wake {
-        case .any: true
-        case .magic: filter.isMagic(frame)
-        case .none: false
-        }
-    }
-
     // MARK: Snapshots
 
     public var savedState: [UInt8] {
@@ -409,20 +300,6 @@ public struct FrameCounts: Equatable, Sendable {
     public internal(set) var transmitted: UInt64 = 0
     /// Of either direction: filtered, of a form that was not negotiated, without a buffer, or lost by the backend.
     public internal(set) var dropped: UInt64 = 0
-}
-
-/// The delivery of a frame into several buffers.
-private struct Delivery {
-    /// Bytes in the buffers so far, the header's included, and the number of buffers.
-    var written = 0
-    var buffers = 0
-    /// The two bytes of the header that give the number of buffers; nil before the first buffer.
-    var countPlaces: InlineArray<2, GuestBuffer>?
-
-    func storeCount() {
-        guard let countPlaces else { return }
-        for index in 0..<2 { countPlaces[index].storeByte(UInt8(truncatingIfNeeded: buffers >> (8 * index)), at: 0) }
-    }
 }
 
 extension UInt64 {

@@ -25,6 +25,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private var backlog: [[UInt8]]
     /// The link took no frame of that pair: it is polled.
     private var isBlocked: [Bool]
+    /// Whether the other end of the link was there when this was last looked at.
+    private var isUp = true
 
     // Under the lock:
     /// Requests, of which those before `next` are finished.
@@ -99,16 +101,14 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     /// Reports to the driver whether the other end is there.
     private func followLink() {
         link.reconnect()
-        let isUp = link.isConnected
-        guard isUp != lastSeenUp else { return }
-        lastSeenUp = isUp
+        guard isUp != link.isConnected else { return }
+        isUp.toggle()
         Log.say(
             isUp
                 ? "\(name): the link is up"
                 : "\(name): the other end of the link has gone; the link is down until it is back")
         setLink(isUp)
     }
-    private var lastSeenUp = true
 
     private func setLink(_ isUp: Bool) { withTransport { apply(transport.change { $0.isLinkUp = isUp }) } }
 
@@ -207,10 +207,10 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     }
 
     override func cancel() {
-        while next < batch.count, !transport.isWanted(batch[next].token) {
-            apply(transport.finish(batch[next].token, .ioError))
-            next += 1
+        for index in next..<batch.count where !transport.isWanted(batch[index].token) {
+            apply(transport.finish(batch[index].token, .ioError))
         }
+        while next < batch.count, !transport.isWanted(batch[next].token) { next += 1 }
         if next == batch.count { clear() }
     }
 
