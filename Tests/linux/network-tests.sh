@@ -2,7 +2,7 @@
 
 mib=4
 # link: a TAP interface with the address 10.9.0.1.
-tunctl -b -t tap0 > /dev/null
+tunctl -t tap0 > /dev/null
 ip addr add 10.9.0.1/24 dev tap0
 ip link set tap0 mtu 9000 up
 sequence() { yes "0123456789abcdefghijklmnopqrstuvwxyz" | head -c $((mib * 1048576)); }

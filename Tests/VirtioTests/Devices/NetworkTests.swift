@@ -190,6 +190,23 @@ import VirtioABI
         #expect(driver.takeUsed(0).count == 1 && driver.answer(chain)[0] == 0, driver.state)
     }
 
+    @Test("Each kind of segmentation needs its own feature to be received")
+    func kinds() {
+        let kinds: [(UInt8, Features)] = [
+            (1, NetworkFeature.guestTSO4), (4, NetworkFeature.guestTSO6), (3, NetworkFeature.guestUFO),
+            (5, [NetworkFeature.guestUSO4, NetworkFeature.guestUSO6]),
+        ]
+        for (kind, feature) in kinds {
+            for isOffered in [true, false] {
+                let driver = driver(withholding: isOffered ? [] : feature)
+                driver.arrive(
+                    NetworkDriver.frame(4000),
+                    header: NetworkDriver.header { ($0.flags, $0.segmentation, $0.segmentSize) = (1, kind, 1400) })
+                #expect(driver.backend.transport.waitingFrames == (isOffered ? 1 : 0), "\(kind)")
+            }
+        }
+    }
+
     @Test("A feature that requires another which the driver did not accept is not in use")
     func requirements() {
         let driver = NetworkDriver()
@@ -255,7 +272,9 @@ import VirtioABI
         driver.arrive(NetworkDriver.frame())
         driver.command(NetworkControl.Class.mac, 1, [2, 0, 0, 0, 0, 9])
         #expect(driver.configuration(5, width: 1) == 9 && driver.backend.transport.waitingFrames == 1, driver.state)
+        let generation = driver.read(.configGeneration)
         driver.bringUp()
+        #expect(driver.read(.configGeneration) != generation, driver.state)
         #expect(driver.configuration(5, width: 1) == 0x56 && driver.backend.transport.waitingFrames == 0, driver.state)
     }
 }
