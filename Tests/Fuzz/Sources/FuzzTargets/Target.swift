@@ -77,7 +77,24 @@ private func fuzzNetwork(_ input: inout Input) {
     var driver = RandomDriver(rig: rig, packed: input.flag())
     driver.restart(0, &input)
     while !input.isEmpty {
-        guard input.byte() % 4 == 0 else {
+        let choice = input.byte()
+        if choice % 4 == 1, let control = driver.rings.indices.last, control % 2 == 0 {
+            // A command, at most 16 bytes of it, where its class and command exist.
+            let buffer: UInt64 = 0x4000
+            let bytes =
+                [input.byte() % 6, input.byte() % 3] + (0..<Int(input.byte() % 15)).map { _ in input.byte() % 3 }
+            for (index, byte) in bytes.enumerated() { rig.ram.fill(byte, at: buffer + 16 + UInt64(index), count: 1) }
+            let parts = [
+                Part(address: buffer + 16, count: UInt32(bytes.count), writable: false),
+                Part(address: buffer, count: 1, writable: true),
+            ]
+            if driver.rings[control].add(parts) != nil {
+                rig.notify(control, next: driver.rings[control].nextAvailable)
+                rig.serve()
+            }
+            continue
+        }
+        guard choice % 4 == 0 else {
             driver.step(&input)
             continue
         }
