@@ -20,8 +20,10 @@ protocol NetworkBackend: AnyObject, Sendable {
     var offloads: Features { get }
     /// Its descriptor for queue pair `pair`; nil if it is down, and for a link that takes every frame and has none.
     func descriptor(pair: Int) -> Int32?
-    /// Whether the other end is there. One that is not may come back: `reconnect` tries it.
+    /// Whether the other end is there.
     var isConnected: Bool { get }
+    /// Whether the other end may come back, so that `reconnect` is worth trying.
+    var mayReturn: Bool { get }
     func reconnect()
     /// Frames from the link may have the offloads of `features`.
     func permit(_ features: Features)
@@ -31,12 +33,16 @@ protocol NetworkBackend: AnyObject, Sendable {
     func send(_ queue: borrowing FrameQueue, pair: Int) -> FrameResult
 }
 
+extension NetworkBackend {
+    var mayReturn: Bool { false }
+    func reconnect() {}
+}
+
 /// A link without another end: every frame is lost.
 final class NullLink: NetworkBackend {
     var offloads: Features { Network.offloads }
     func descriptor(pair: Int) -> Int32? { nil }
     var isConnected: Bool { true }
-    func reconnect() {}
     func permit(_ features: Features) {}
     func read(pair: Int, into buffer: inout [UInt8]) -> Bool { false }
     func send(_ queue: borrowing FrameQueue, pair: Int) -> FrameResult { .sent }
@@ -78,7 +84,6 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
 
     func descriptor(pair: Int) -> Int32? { isGone ? nil : queues[pair] }
     var isConnected: Bool { !isGone }
-    func reconnect() {}
 
     func permit(_ features: Features) {
         let features = features.intersection(offloads)
@@ -147,6 +152,7 @@ final class StreamLink: NetworkBackend, @unchecked Sendable {
     var offloads: Features { [] }
     func descriptor(pair: Int) -> Int32? { socket }
     var isConnected: Bool { socket != nil }
+    var mayReturn: Bool { true }
     func reconnect() { if socket == nil { _ = connect() } }
     func permit(_ features: Features) {}
 

@@ -87,7 +87,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         let milliseconds: Int32 = lock.locked {
             mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
         }
-        let isWaiting = !link.isConnected && (milliseconds < 0 || milliseconds > Self.reconnectInterval)
+        let isWaiting =
+            link.mayReturn && !link.isConnected && (milliseconds < 0 || milliseconds > Self.reconnectInterval)
         sleep(on: &descriptors, isWaiting ? Self.reconnectInterval : milliseconds)
         var readable: QueueSet = []
         for pair in 0..<pairs {
@@ -106,7 +107,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         Log.say(
             isUp
                 ? "\(name): the link is up"
-                : "\(name): the other end of the link has gone; the link is down until it is back")
+                : "\(name): the other end of the link has gone; the link is down"
+                    + (link.mayReturn ? " until it is back" : ""))
         setLink(isUp)
     }
 
