@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-control test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-control test-network test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -44,6 +44,9 @@ test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 
 test-control: build ## a running machine controlled by QEMU's machine protocol and from a shell
 	Tests/control/run.sh $(BUILD)/debug/vmm
+
+test-network: build ## the guest over a TAP interface, in a network namespace of its own
+	Tests/network/run.sh $(BUILD)/debug/vmm
 
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
@@ -122,7 +125,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build pure embedding chain test test-moved test-cli test-terminal test-qtest test-control test-docs test-faults stress-burst grid cross-check \
+CHECKS := lint build pure embedding chain test test-moved test-cli test-terminal test-qtest test-control test-network test-docs test-faults stress-burst grid cross-check \
 	fuzz-replay fuzz-burst bench-smoke test-nested test-linux
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests

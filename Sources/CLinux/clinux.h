@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -21,6 +23,22 @@ static const int CLINUX_O_DIRECT = 040000;
 static inline int clinux_fallocate(int fd, int mode, long offset, long length)
 {
     return syscall(SYS_fallocate, fd, mode, offset, length) == 0 ? 0 : -errno;
+}
+
+// Makes `fd`, /dev/net/tun, a queue of the TAP interface `name`, whose frames have a virtio header of `header` bytes in front.
+// ioctl() is variadic. The headers of struct ifreq, 40 bytes, define types that Glibc has too.
+static inline int clinux_tap(int fd, const char *name, int header, int multiqueue)
+{
+    struct { char name[16]; short flags; char rest[22]; } request = {0};
+    strncpy(request.name, name, sizeof request.name - 1);
+    request.flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multiqueue ? IFF_MULTI_QUEUE : 0);
+    return ioctl(fd, TUNSETIFF, &request) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ? -errno : 0;
+}
+
+// Lets the kernel send frames with these offloads, TUN_F_.
+static inline int clinux_tap_offloads(int fd, unsigned offloads)
+{
+    return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0 ? -errno : 0;
 }
 
 // The logical and the physical block size of a block device, in bytes. ioctl() is variadic.

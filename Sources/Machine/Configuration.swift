@@ -140,6 +140,8 @@ extension Machine {
         public var disks: [Disk] = []
         /// Entropy devices, in the order of their slots.
         public var entropy: [EntropyDevice] = []
+        /// Network devices, in the order of their slots.
+        public var networks: [NetworkDevice] = []
         /// The host end of the console's port 0.
         public var console = ConsoleTarget.stdio
         /// The SUSPEND dialect and features that the console offers.

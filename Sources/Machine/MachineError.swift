@@ -16,6 +16,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case notATrace(path: String)
     case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
+    /// The TAP interface cannot be used with so many queue pairs.
+    case network(name: String, errno: Int32, pairs: Int)
     /// An output would overwrite `other`.
     case sameFile(output: String, other: String)
     case outputInUse(path: String)
@@ -82,6 +84,9 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "\(path) exists and is not a trace, which --trace would overwrite; delete it or choose another file for the trace"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
+        case .network(let name, let number, let pairs):
+            "the TAP interface \(name) cannot be used: \(reason(number)); make it with: sudo ip tuntap add dev \(name) mode tap user $USER"
+                + (pairs > 1 ? " multi_queue" : "")
         case .sameFile(let output, let other):
             "\(output) and \(other) are the same file, which would be overwritten; choose another file for the output"
         case .outputInUse(let path):

@@ -116,6 +116,15 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            A network device: null, tap=NAME or unix=PATH (passt, or QEMU's -netdev stream), then \(DeviceKind.network.optionHelp). \
+            Repeatable. The features are \(DeviceKind.network.featureNames).
+            """,
+            valueName: "net"), transform: { try Machine.Configuration.NetworkDevice(option: $0) })
+    var net: [Machine.Configuration.NetworkDevice] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
             A 16550A at port 0x3f8, COM1: off, stdio (shares standard output with the console; input is the console's, unless that \
             is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
             which can wake a guest.
@@ -391,6 +400,7 @@ struct Run: ParsableCommand {
         configuration.memory = memory.bytes
         configuration.disks = disk
         configuration.entropy = [rng].compactMap { try? $0?.device.get() }
+        configuration.networks = net
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
         configuration.conform = conform ?? .report

@@ -20,7 +20,7 @@ private struct SplitMix64: RandomNumberGenerator {
 @Suite struct QTestProtocolTests {
     private let client: QTestClient
 
-    init() throws { client = try QTestClient() }
+    init() throws { client = try QTestClient { $0.networks = [Machine.Configuration.NetworkDevice(.null)] } }
 
     @Test(
         "numbers have C's syntax",
@@ -141,7 +141,7 @@ private struct SplitMix64: RandomNumberGenerator {
     func commandsOfTheRegistry() {
         let verbs = [
             "x-hold": "", "x-release": "", "x-fail": " EIO 0", "x-input": " 0x 0", "x-open": " 1 1", "x-size": " 80 25",
-            "x-capacity": " 32768", "x-hold-resume": "", "x-ready": "", "x-deadline": "", "x-fatal": "",
+            "x-capacity": " 32768", "x-link": " 1", "x-hold-resume": "", "x-ready": "", "x-deadline": "", "x-fatal": "",
         ]
         for kind in DeviceKind.all {
             let all = kind.commands + TestCommand.common

@@ -11,6 +11,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 enum {
@@ -79,6 +80,22 @@ enum {
     UAPI_CONSOLE_CONTROL_ID = offsetof(struct virtio_console_control, id),
     UAPI_CONSOLE_CONTROL_EVENT = offsetof(struct virtio_console_control, event),
     UAPI_CONSOLE_CONTROL_VALUE = offsetof(struct virtio_console_control, value),
+
+    UAPI_NET_MAC = offsetof(struct virtio_net_config, mac),
+    UAPI_NET_STATUS = offsetof(struct virtio_net_config, status),
+    UAPI_NET_MAX_PAIRS = offsetof(struct virtio_net_config, max_virtqueue_pairs),
+    UAPI_NET_MTU = offsetof(struct virtio_net_config, mtu),
+    UAPI_NET_SPEED = offsetof(struct virtio_net_config, speed),
+    UAPI_NET_DUPLEX = offsetof(struct virtio_net_config, duplex),
+    UAPI_NET_RSS_KEY = offsetof(struct virtio_net_config, rss_max_key_size),
+    UAPI_NET_HDR_SIZE = sizeof(struct virtio_net_hdr_v1),
+    UAPI_NET_HDR_FLAGS = offsetof(struct virtio_net_hdr_v1, flags),
+    UAPI_NET_HDR_GSO_TYPE = offsetof(struct virtio_net_hdr_v1, gso_type),
+    UAPI_NET_HDR_HDR_LEN = offsetof(struct virtio_net_hdr_v1, hdr_len),
+    UAPI_NET_HDR_GSO_SIZE = offsetof(struct virtio_net_hdr_v1, gso_size),
+    UAPI_NET_HDR_CSUM_START = offsetof(struct virtio_net_hdr_v1, csum_start),
+    UAPI_NET_HDR_CSUM_OFFSET = offsetof(struct virtio_net_hdr_v1, csum_offset),
+    UAPI_NET_HDR_NUM_BUFFERS = offsetof(struct virtio_net_hdr_v1, num_buffers),
 };
 
 #endif

@@ -17,12 +17,12 @@ func lines(of path: String) -> [Substring] {
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
 }
 
-/// The macros of the headers that define virtio-mmio, its rings, the block device and the console.
+/// The macros of the headers that define virtio-mmio, its rings, and the block, console and network devices.
 enum KernelHeaders {
     /// Value by name; nil for a macro that is not a number, such as one with parameters or an alias of such a macro.
     static let macros: [String: UInt64?] = {
         var macros: [String: UInt64?] = [:]
-        for header in ["config", "ring", "mmio", "blk", "console", "ids"] {
+        for header in ["config", "ring", "mmio", "blk", "console", "net", "ids"] {
             for line in lines(of: "/usr/include/linux/virtio_\(header).h") {
                 let words = line.split(whereSeparator: \.isWhitespace)
                 // An include guard has no value.

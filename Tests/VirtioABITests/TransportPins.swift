@@ -107,6 +107,7 @@ extension UAPITests {
         Pin("PackedRing.flags", PackedRing.flags, layout: UAPI_PACKED_DESC_FLAGS),
         Pin("PackedRing.availableBit", PackedRing.availableBit, .bit("VRING_PACKED_DESC_F_AVAIL")),
         Pin("PackedRing.usedBit", PackedRing.usedBit, .bit("VRING_PACKED_DESC_F_USED")),
+        Pin("PackedRing.ownerBits", PackedRing.ownerBits, .specification(0x8080)),
         Pin("PackedRing.eventSize", PackedRing.eventSize, layout: UAPI_PACKED_EVENT_SIZE),
         Pin("PackedRing.eventFlags", PackedRing.eventFlags, layout: UAPI_PACKED_EVENT_FLAGS),
         // 2.8.14: two bits of flags.

@@ -10,7 +10,7 @@ import VirtioABI
 struct UAPITests {
     static let pins =
         transportPins + registersPins + ringsPins + packedRingPins + blockPins + blockConfigurationPins + consolePins
-        + consoleEventPins
+        + consoleEventPins + networkPins + networkControlPins
 
     @Test("Transport", arguments: transportPins + registersPins)
     func transport(pin: Pin) { #expect(pin.ours == pin.expected) }
@@ -21,11 +21,14 @@ struct UAPITests {
     @Test("Devices", arguments: blockPins + blockConfigurationPins + consolePins + consoleEventPins)
     func devices(pin: Pin) { #expect(pin.ours == pin.expected) }
 
+    @Test("The network device", arguments: networkPins + networkControlPins)
+    func network(pin: Pin) { #expect(pin.ours == pin.expected) }
+
     @Test("Every constant of VirtioABI is pinned, and once")
     func complete() {
         // Ports and TestDevice have numbers of this board, not of virtio.
         let files = [
-            "Block", "Console", "DeviceStatus", "Features", "PackedRing", "Register", "SplitRing",
+            "Block", "Console", "DeviceStatus", "Features", "Network", "PackedRing", "Register", "SplitRing",
         ]
         let constants = Set(Constants.names(files: files)).subtracting(Self.notNumbers)
         let names = Self.pins.map(\.name)
@@ -76,7 +79,7 @@ struct UAPITests {
             "legacy devices only",
             [
                 "VIRTIO_F_NOTIFY_ON_EMPTY", "VIRTIO_F_ANY_LAYOUT", "VIRTIO_BLK_F_BARRIER", "VIRTIO_BLK_F_SCSI",
-                "VIRTIO_BLK_T_SCSI_CMD", "VIRTIO_BLK_T_BARRIER",
+                "VIRTIO_BLK_T_SCSI_CMD", "VIRTIO_BLK_T_BARRIER", "VIRTIO_NET_F_GSO",
             ]
         ),
         (
@@ -86,6 +89,27 @@ struct UAPITests {
         ("PCI only", ["VIRTIO_F_SR_IOV", "VIRTIO_F_NOTIF_CONFIG_DATA", "VIRTIO_F_ADMIN_VQ"]),
         ("a range of bits, not a bit", ["VIRTIO_TRANSPORT_F_START", "VIRTIO_TRANSPORT_F_END"]),
         ("Linux's own, not the specification's", ["VIRTIO_CONSOLE_BAD_ID"]),
+        (
+            "network features that are not offered",
+            [
+                "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS", "VIRTIO_NET_F_NOTF_COAL", "VIRTIO_NET_F_HASH_REPORT",
+                "VIRTIO_NET_F_RSS", "VIRTIO_NET_F_RSC_EXT", "VIRTIO_NET_F_STANDBY",
+                "VIRTIO_NET_RSS_HASH_TYPE_IPv4", "VIRTIO_NET_RSS_HASH_TYPE_TCPv4",
+                "VIRTIO_NET_RSS_HASH_TYPE_UDPv4", "VIRTIO_NET_RSS_HASH_TYPE_IPv6",
+                "VIRTIO_NET_RSS_HASH_TYPE_TCPv6", "VIRTIO_NET_RSS_HASH_TYPE_UDPv6",
+                "VIRTIO_NET_RSS_HASH_TYPE_IP_EX", "VIRTIO_NET_RSS_HASH_TYPE_TCP_EX",
+                "VIRTIO_NET_RSS_HASH_TYPE_UDP_EX", "VIRTIO_NET_HASH_REPORT_NONE", "VIRTIO_NET_HASH_REPORT_IPv4",
+                "VIRTIO_NET_HASH_REPORT_TCPv4", "VIRTIO_NET_HASH_REPORT_UDPv4", "VIRTIO_NET_HASH_REPORT_IPv6",
+                "VIRTIO_NET_HASH_REPORT_TCPv6", "VIRTIO_NET_HASH_REPORT_UDPv6", "VIRTIO_NET_HASH_REPORT_IPv6_EX",
+                "VIRTIO_NET_HASH_REPORT_TCPv6_EX", "VIRTIO_NET_HASH_REPORT_UDPv6_EX",
+                "VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN", "VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX",
+                "VIRTIO_NET_CTRL_MQ_RSS_CONFIG", "VIRTIO_NET_CTRL_MQ_HASH_CONFIG",
+                "VIRTIO_NET_CTRL_GUEST_OFFLOADS", "VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET",
+                "VIRTIO_NET_CTRL_NOTF_COAL", "VIRTIO_NET_CTRL_NOTF_COAL_TX_SET",
+                "VIRTIO_NET_CTRL_NOTF_COAL_RX_SET", "VIRTIO_NET_F_DEVICE_STATS", "VIRTIO_NET_F_HASH_TUNNEL",
+                "VIRTIO_NET_F_VQ_NOTF_COAL",
+            ]
+        ),
         (
             "zoned disks",
             [

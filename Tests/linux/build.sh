@@ -19,11 +19,12 @@ virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_m
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
 # initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, with TRANSPORT in place of virtio_mmio.
+# That of the name network has a program of its own.
 initrd() {
     rm -rf "initrd.$1"
     mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/modules"
     cp "$(command -v busybox)" "initrd.$1/bin/"
-    cp "$here/init" "initrd.$1/init"
+    if [ "$1" = network ]; then cp "$here/network-init" "initrd.$1/init"; else cp "$here/init" "initrd.$1/init"; fi
     number=10
     for module in $3; do
         cp "../debian/$2"/lib/modules/*/kernel/"$module.ko" "initrd.$1/modules/$number-$(basename "$module").ko"
@@ -49,6 +50,7 @@ release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
 "$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
+initrd network linux-image-cloud-amd64 "$virtio net/core/failover drivers/net/net_failover drivers/net/virtio_net"
 for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status broken_reset late_notify; do
     initrd $transport linux-image-cloud-amd64 "$virtio" $transport
 done
@@ -58,7 +60,7 @@ rm -rf host-modules
 mkdir host-modules
 number=10
 for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev \
-    drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci drivers/block/virtio_blk; do
+    drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci drivers/block/virtio_blk drivers/net/tun; do
     cp ../debian/linux-image-cloud-amd64/lib/modules/*/kernel/$module.ko "host-modules/$number-$(basename $module).ko"
     number=$((number + 1))
 done

@@ -40,6 +40,9 @@ struct KnownWord: Sendable {
         // All devices suspended during N reads of each Status (LatencyCheck.swift).
         KnownWord("quiet=", .number),
 
+        // The network device's checks, with the host at IPv4 address N as the peer (NetworkChecks.swift).
+        KnownWord("peer=", .number),
+
         // Options of the load checks.
         // Seed of the random numbers and of the data; default 1.
         KnownWord("seed=", .number),

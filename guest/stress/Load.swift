@@ -6,6 +6,8 @@ struct LoadOptions {
     let records: UInt64?
     let latency: UInt64?
     let quiet: UInt64?
+    /// The IPv4 address of the network device's peer.
+    let peer: UInt64?
     let seed: UInt64
     let queues: UInt64
     let depth: UInt64
@@ -17,6 +19,7 @@ struct LoadOptions {
         records = commandLine.number("records=")
         latency = commandLine.number("latency=")
         quiet = commandLine.number("quiet=")
+        peer = commandLine.number("peer=")
         seed = commandLine.number("seed=") ?? 1
         queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.maximumQueues))
         depth = max(commandLine.number("depth=") ?? .max, 1)
@@ -25,7 +28,7 @@ struct LoadOptions {
     }
 
     /// Whether a load check runs in place of the others.
-    var isWanted: Bool { requests != nil || records != nil || latency != nil || quiet != nil }
+    var isWanted: Bool { requests != nil || records != nil || latency != nil || quiet != nil || peer != nil }
 }
 
 /// Calls `body` with the load checks that the command line selects.
@@ -34,6 +37,7 @@ func forEachCheck(of load: LoadOptions, _ body: (Check) -> Void) {
     if load.records != nil { body(Check("records", records)) }
     if load.latency != nil { body(Check("suspend-latency", suspendLatency)) }
     if load.quiet != nil { body(Check("suspend-quiet", suspendQuiet)) }
+    if load.peer != nil { for index in networkChecks.indices { body(networkChecks[index]) } }
 }
 
 /// Pseudo-random numbers (xorshift), reproducible from the seed.

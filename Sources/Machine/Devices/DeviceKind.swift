@@ -41,7 +41,7 @@ public struct DeviceKind: Sendable {
     let replay: @Sendable (TracedDevice, GuestMemory) -> (any ReplayedDevice)?
 
     /// Every device type.
-    public static let all = [console, block, entropy]
+    public static let all = [console, block, entropy, network]
 
     /// The features that `features=` knows for this type: those of the rings, then its own.
     public var selectableFeatures: [(name: String, feature: Features)] { Self.ringFeatures + features }

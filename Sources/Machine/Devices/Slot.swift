@@ -85,6 +85,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     @_specialize(where Device == Console)
     @_specialize(where Device == Block)
     @_specialize(where Device == Entropy)
+    @_specialize(where Device == Network)
     final func read(at offset: UInt64, width: Int) -> UInt64 {
         withTransport {
             let value = transport.read(at: offset, width: width)
@@ -96,6 +97,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     @_specialize(where Device == Console)
     @_specialize(where Device == Block)
     @_specialize(where Device == Entropy)
+    @_specialize(where Device == Network)
     final func write(at offset: UInt64, width: Int, value: UInt64) {
         // Notifications by eventfd that precede a change of Status have to be reported before it.
         if offset == UInt64(Register.status.rawValue) { for worker in workers { drainEventFD(of: worker, by: nil) } }
@@ -214,7 +216,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
                 freeze: transport.freezeScope, conform: transport.conformance.mode,
                 configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
                 queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
-                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes)
+                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes, network: network)
         }
     }
 
@@ -226,6 +228,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// The block sizes of a disk.
     var blockSizes: BlockSizes? { nil }
+
+    /// What is fixed of a network device.
+    var network: Network.Parameters? { nil }
 
     /// The number of the current suspension; nil if the device is not suspended. With the lock held.
     private var suspension: Int? { transport.lifecycle.phase == .suspended ? counts.suspensions : nil }

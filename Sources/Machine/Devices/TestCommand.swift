@@ -25,6 +25,8 @@ enum TestCommand: Equatable, Sendable {
     case open(port: Int, Bool)
     /// The console's terminal changes its size, in characters.
     case resize(columns: UInt16, rows: UInt16)
+    /// The network device's link comes up or goes down.
+    case link(Bool)
     /// The disk changes its size, in sectors of 512 bytes.
     case capacity(sectors: UInt64)
 

@@ -117,6 +117,10 @@ extension DeviceState {
                 return Stall(
                     .outstanding, "the driver notified queue \(index), which is not ready: the notification is ignored")
             }
+            if backend.frames > 0, queue.isWanted, queue.waiting == 0, index % 2 == 0 {
+                let frames = "\(counted(backend.frames, "frame")) \(backend.frames == 1 ? "waits" : "wait")"
+                return Stall(.outstanding, "the driver has no receive buffers posted in queue \(index): \(frames)")
+            }
             guard let waiting = queue.waiting, waiting > 0, queue.isWanted, !queue.isEnding else { continue }
             let buffers = "the driver made \(counted(Int(waiting), "buffer")) available in queue \(index)"
             return Stall(

@@ -15,6 +15,8 @@ struct BackendState: Equatable, Sendable {
     /// Bytes of output not yet taken by the host, and of input not yet taken by the device.
     var output = 0
     var input = 0
+    /// Frames that wait for receive buffers or for the resume.
+    var frames = 0
 }
 
 /// The complete state of a device.
@@ -72,7 +74,7 @@ extension BackendState {
     fileprivate var json: JSON {
         [
             "holding": .bool(holding), "waiting": .count(waiting), "failing": .count(failing), "output": .count(output),
-            "input": .count(input),
+            "input": .count(input), "frames": .count(frames),
         ]
     }
 }

@@ -159,6 +159,7 @@ enum QTestCommand: Equatable {
         "x-open": perform("DEV PORT 0|1", 3...3) { (words) throws(QTestRefusal) in
             .open(port: try words.port(1), try words.number(2) != 0)
         },
+        "x-link": perform("DEV 0|1", 2...2) { (words) throws(QTestRefusal) in .link(try words.number(1) != 0) },
         "x-size": perform("DEV COLS ROWS", 3...3) { (words) throws(QTestRefusal) in
             .resize(columns: try words.fitting(1), rows: try words.fitting(2))
         },

@@ -24,6 +24,8 @@ struct TracedDevice: Sendable {
     let writeZeroesMayUnmap: Bool?
     /// A disk's block sizes; nil for 512 and 4096 in traces from before they depended on the backend.
     let blockSizes: BlockSizes?
+    /// What is fixed of a network device, except its queues; nil for others.
+    var network: Network.Parameters?
 }
 
 /// A line of a trace: its head, a device, an event, or its end. A member that does not apply is nil.
@@ -52,6 +54,9 @@ struct TraceLine: Decodable, Sendable {
     var writeZeroesMayUnmap: Bool?
     var blockSize: UInt32?
     var physicalBlockSize: UInt32?
+    var mac: String?
+    var mtu: UInt16?
+    var wake: String?
     // An event: nanoseconds, thread, index of the device, what.
     var t: UInt64?
     var by: String?
@@ -109,6 +114,9 @@ struct TraceLine: Decodable, Sendable {
         writeZeroesMayUnmap = device.writeZeroesMayUnmap
         blockSize = device.blockSizes?.logical
         physicalBlockSize = device.blockSizes?.physical
+        mac = device.network.map { Self.bits($0.mac) }
+        mtu = device.network?.mtu
+        wake = device.network?.wake.rawValue
     }
 
     private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
@@ -146,6 +154,9 @@ struct TraceLine: Decodable, Sendable {
         add("writeZeroesMayUnmap", writeZeroesMayUnmap.map { .bool($0) })
         number("blockSize", blockSize)
         number("physicalBlockSize", physicalBlockSize)
+        text("mac", mac)
+        number("mtu", mtu)
+        text("wake", wake)
         return .object(members)
     }
 
@@ -237,6 +248,11 @@ struct TraceLine: Decodable, Sendable {
             ports: ports ?? [], writeZeroesMayUnmap: writeZeroesMayUnmap,
             blockSizes: blockSize.flatMap { logical in
                 physicalBlockSize.flatMap { BlockSizes(logical: logical, physical: $0) }
+            },
+            network: Self.number(mac).map {
+                var parameters = Network.Parameters(mac: $0, mtu: mtu)
+                parameters.wake = wake.flatMap { Network.Wake(rawValue: $0) } ?? .any
+                return parameters
             })
     }
 }

@@ -30,6 +30,11 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case receiveWritable, transmitReadable, controlMessageValid
     // Entropy
     case entropyBufferWritable
+    // Network
+    case frameWithinMTU, frameDirection, frameWhole, bufferCountZero, frameFlagsZero, segmentationNegotiated
+    case checksumInFrame, segmentationNeedsChecksum, segmentSizeGiven, receiveFlagsUnused, receiveBufferHoldsFrame
+    case mergeableBufferHoldsHeader, commandFramed, receiveModeNegotiated, extraModeNegotiated, macCommandNegotiated
+    case macTableWhole, queuePairsExist, transmitPairEnabled
     // SUSPEND, the draft
     case draftBitKept, draftNegotiated, draftAfterDriverOK, draftAwaited, draftConfigurationLeftAlone
     case draftBuffersKept, draftNoNewBuffers, draftNoNotification, draftNoReadModifyWrite
@@ -252,7 +257,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
                 "The driver should notify only queues that are ready: the device discards other notifications.",
                 cause: "a notification that races with the queue being stopped",
                 remedy: "Set QueueReady before notifying, and stop notifying before stopping the queue.")
-        default: ringClause ?? deviceTypeClause ?? entropyClause ?? suspendClause
+        default: ringClause ?? deviceTypeClause ?? entropyClause ?? networkClause ?? suspendClause
         }
     }
 }

@@ -4,7 +4,8 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + deviceStatements
+        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + networkDeviceClauses
+            + deviceStatements
             + deviceSuspendClauses + suspendStatements + suspendDecisions
     }
 

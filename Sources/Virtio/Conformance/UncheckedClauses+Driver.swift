@@ -2,7 +2,9 @@
 
 extension Clause {
     /// All unchecked clauses on drivers.
-    static var otherDriverClauses: [Clause] { baseDriverClauses + entropyDriverClauses + driverSuspendClauses }
+    static var otherDriverClauses: [Clause] {
+        baseDriverClauses + entropyDriverClauses + networkDriverClauses + driverSuspendClauses
+    }
 
     /// VIRTIO 1.4, except SUSPEND.
     static var baseDriverClauses: [Clause] {

@@ -121,7 +121,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     }
 
     /// With VIRTIO_CONSOLE_F_MULTIPORT, a new size is also announced by a control message.
-    public mutating func configurationChanged() -> QueueSet {
+    public mutating func configurationChanged(to new: Configuration) -> QueueSet {
         guard multiport, acceptedSize else { return [] }
         return ports[0].owe(.resize) ? QueueSet(queue: ConsoleQueue.controlReceive) : []
     }

@@ -9,6 +9,10 @@ public enum TakeResult<Request: Sendable>: Sendable {
     case done(UsedLength)
     /// The backend performs a request. The device writes its status to `reply`, if the device type has one.
     case work(Request, reply: Reply?)
+    /// The device has filled the chain, and its data continue in the next one: the driver sees both used at once.
+    case continued(UsedLength)
+    /// The device does not use the chain now: it stays available.
+    case putBack
     /// The chain has no space for a status: the device needs a reset.
     case unanswerable
 }
@@ -42,8 +46,10 @@ public protocol VirtioDevice: ~Copyable {
     mutating func negotiated(_ features: Features)
     /// Returns to the state after creation, except what the host has configured.
     mutating func reset()
-    /// Called when the driver can read a new configuration. Returns the queues on which the device reports the change.
-    mutating func configurationChanged() -> QueueSet
+    /// Called when the driver can read the configuration `new`. Returns the queues on which the device reports the change.
+    mutating func configurationChanged(to new: Configuration) -> QueueSet
+    /// Number of changes that the device made to the configuration space for its driver. ConfigGeneration includes it.
+    var configurationEdits: UInt32 { get }
 
     /// Whether the device needs a buffer of queue `index` now. A receive queue without input does not (D-12).
     func wantsBuffer(queue index: Int) -> Bool
@@ -51,6 +57,9 @@ public protocol VirtioDevice: ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> TakeResult<Request>
+    /// Called when queue `index` has no chain for what `take` began with `continued`: the chains stay available. `mayCome` is
+    /// false if the ring has no room for another like the last.
+    mutating func buffersEnded(queue index: Int, mayCome: Bool)
     /// Returns the queues that may have work after a buffer of queue `index` was used.
     func queuesAffected(byQueue index: Int) -> QueueSet
     /// Completes a request of the backend: writes its status to `reply` and returns the used length.
@@ -86,7 +95,10 @@ extension VirtioDevice where Self: ~Copyable {
     /// Offers all of `wanted`.
     public mutating func offer(_ wanted: Features) -> Features { wanted }
     public mutating func negotiated(_ features: Features) {}
-    public mutating func configurationChanged() -> QueueSet { [] }
+    public mutating func configurationChanged(to new: Configuration) -> QueueSet { [] }
+    /// None.
+    public var configurationEdits: UInt32 { 0 }
+    public mutating func buffersEnded(queue index: Int, mayCome: Bool) {}
     public func queuesAffected(byQueue index: Int) -> QueueSet { [] }
     /// No fields.
     public static func field(at offset: Int) -> ConfigurationField? { nil }

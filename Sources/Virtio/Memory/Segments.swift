@@ -98,6 +98,25 @@
         return byte
     }
 
+    /// Cuts the first byte off and returns it, or nil if there is none. `recorder` records the load.
+    mutating func removeByte(_ recorder: TraceRecorder) -> UInt8? {
+        guard byteCount > 0 else { return nil }
+        let byte = unsafe base.pointee.loadByte(at: 0, recorder)
+        drop(1)
+        return byte
+    }
+
+    /// The location of the byte at `offset`, which exists.
+    func location(of offset: Int) -> GuestBuffer {
+        precondition(offset >= 0 && offset < byteCount)
+        var (index, rest) = (0, offset)
+        while unsafe rest >= base[index].count {
+            unsafe rest -= base[index].count
+            index += 1
+        }
+        return unsafe GuestBuffer(base: base[index].base + rest, count: 1)
+    }
+
     /// Writes `byte` to the front and cuts it off; false if there is no room.
     mutating func write(_ byte: UInt8) -> Bool {
         guard byteCount > 0 else { return false }

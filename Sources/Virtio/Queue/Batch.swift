@@ -87,6 +87,7 @@ public struct Work<Request: Sendable>: Sendable {
     @_specialize(exported:true,where Request == Block.Request)
     @_specialize(exported:true,where Request == Console.Request)
     @_specialize(exported:true,where Request == Entropy.Request)
+    @_specialize(exported:true,where Request == Network.Request)
     public mutating func removeAll() {
         unsafe works.deinitialize(count: count)
         count = 0

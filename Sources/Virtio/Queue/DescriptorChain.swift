@@ -82,6 +82,9 @@ public struct UsedLength: Hashable, Sendable {
     @inline(always)
     mutating func removeFirst<let n: Int>() -> InlineArray<n, UInt64>? { readable.removeFirst(recorder) }
 
+    /// Cuts the first byte off the readable part and returns it, or nil if there is none.
+    mutating func removeByte() -> UInt8? { readable.removeByte(recorder) }
+
     /// Records whether the driver obeyed the clause of `check` in this chain.
     func check(_ check: Check, _ holds: @autoclosure () -> Bool) { findings.check(check, holds()) }
 

@@ -36,6 +36,14 @@ struct RingPositions: Equatable, Sendable {
     var notified = RingPosition()
 }
 
+/// A chain that the device has answered, to be used together with others.
+struct UsedChain {
+    let id: UInt16
+    /// Ring entries that the chain takes.
+    let slots: UInt16
+    let written: UsedLength
+}
+
 /// Result of popping a queue.
 enum NextChain: ~Copyable {
     case empty
@@ -199,6 +207,14 @@ struct LiveQueue: ~Copyable {
         switch ring {
         case .split(let queue): queue.put(id, written: written.length, at: &positions.used)
         case .packed(let queue): queue.put(id, slots: slots, written: written, at: &positions.used)
+        }
+    }
+
+    /// Writes the used entries of several chains, of which the driver sees all or none.
+    mutating func put(_ chains: [UsedChain]) {
+        switch ring {
+        case .split(let queue): queue.put(chains, at: &positions.used)
+        case .packed(let queue): queue.put(chains, at: &positions.used)
         }
     }
 

@@ -148,6 +148,16 @@ import VirtioABI
         position.advance(by: slots, size: size)
     }
 
+    /// Writes the used descriptors of several chains. The driver reads them in order, so it sees none before the first
+    /// one, which is written last.
+    func put(_ chains: [UsedChain], at position: inout RingPosition) {
+        guard let first = chains.first else { return }
+        var start = position
+        position.advance(by: first.slots, size: size)
+        for chain in chains.dropFirst() { put(chain.id, slots: chain.slots, written: chain.written, at: &position) }
+        put(first.id, slots: first.slots, written: first.written, at: &start)
+    }
+
     /// Whether the driver wants an interrupt for the descriptors used since the last decision (2.8.10): always, never
     /// or, with VIRTIO_F_EVENT_IDX, if the descriptor it names is among them.
     @inline(always)

@@ -82,6 +82,12 @@ struct QueueSlot: ~Copyable {
         return next
     }
 
+    /// Puts the chains popped since `position` back: they are available again. The drain has no more to expect of the queue.
+    mutating func putBack(to position: RingPosition) {
+        live?.value.positions.available = position
+        if drainLeft != nil { drainLeft = 0 }
+    }
+
     /// Entries or descriptors of the live queue that are available and not popped; nil for a queue that is not live.
     var availableCount: UInt16? { live?.value.availableCount }
 

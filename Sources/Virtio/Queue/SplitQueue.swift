@@ -142,13 +142,29 @@ import VirtioABI
     /// Writes the used entry of a chain, with `written` bytes from the start of its writable part (2.7.8).
     @inline(always)
     func put(_ head: UInt16, written: UInt32, at position: inout RingPosition) {
+        store(head, written, at: &position)
+        publish(position)
+    }
+
+    /// Writes the used entries of several chains, of which the driver sees all or none.
+    func put(_ chains: [UsedChain], at position: inout RingPosition) {
+        for chain in chains { store(chain.id, chain.written.length, at: &position) }
+        publish(position)
+    }
+
+    @inline(always)
+    private func store(_ head: UInt16, _ written: UInt32, at position: inout RingPosition) {
         let slot = UInt64(position.count & (size &- 1))
         let entry = unsafe deviceArea + Int(SplitRing.ring + SplitRing.usedEntrySize * slot)
         let fields = unsafe entry.assumingMemoryBound(to: Atomic<UInt32>.self)
         unsafe fields[0].store(UInt32(head), ordering: .relaxed)
         unsafe fields[1].store(written, ordering: .relaxed)
         position.count &+= 1
-        // Release: the element, the data and the status byte are visible before the index (2.7.8.2). Pairs with the
+    }
+
+    @inline(always)
+    private func publish(_ position: RingPosition) {
+        // Release: the elements, the data and the status byte are visible before the index (2.7.8.2). Pairs with the
         // driver's read barrier after it reads the index.
         unsafe word(deviceArea, SplitRing.index).pointee.store(position.count, ordering: .releasing)
     }

@@ -100,7 +100,7 @@ extension MMIOTransport where Device: ~Copyable {
         return Inspection(
             deviceID: Device.deviceID, lifecycle: lifecycle, offered: offered, driverFeatures: driverFeatures,
             interruptStatus: interruptStatus, acknowledged: acknowledged, acknowledgements: acknowledgements,
-            generation: generation, deviceFeaturesSel: deviceFeaturesSel,
+            generation: generation &+ device.configurationEdits, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel,
             configuration: device.bytes(of: configuration), staged: stagedBytes, deviceState: device.savedState,
             hasDeferred: lifecycle.isFrozen && reportedDeferred, lastFault: lastFault,

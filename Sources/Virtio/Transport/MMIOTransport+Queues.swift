@@ -22,6 +22,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public mutating func notified(_ queues: QueueSet) -> Effects {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
@@ -42,6 +43,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public mutating func take(
         queue index: Int, into batch: inout Batch<Device.Request>, requestsNotification: Bool = true
     ) -> Effects {
@@ -59,6 +61,7 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
+        var group = ChainGroup()
         let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
         serving: while let queue = live, device.wantsBuffer(queue: index) {
             guard answered < room, batch.hasRoom(longestChain: longest) else {
@@ -66,6 +69,7 @@ extension MMIOTransport where Device: ~Copyable {
                 break
             }
             let mark = batch.segments.count
+            if group.isEmpty { group.start = queue.value.positions.available }
             switch queues[index].next(&batch.segments, requestsNotification: requestsNotification) {
             case .empty: break serving
             case .fault(let fault):
@@ -81,6 +85,22 @@ extension MMIOTransport where Device: ~Copyable {
                 let taken = device.take(&chain, queue: index, configuration)
                 check(chain.findings, chain.id, queue: index)
                 switch taken {
+                case .continued(let written):
+                    batch.segments.truncate(to: mark)
+                    group.add(chain, written)
+                case .putBack:
+                    batch.segments.truncate(to: mark)
+                    _ = chain.close()
+                    queues[index].putBack(to: group.start)
+                    group.removeAll()
+                    answered += 1
+                case .done(let written) where !group.isEmpty:
+                    batch.segments.truncate(to: mark)
+                    group.add(chain, written)
+                    put(group.chains, queue: index)
+                    group.removeAll()
+                    answered += 1
+                    used = true
                 case .done(let written):
                     batch.segments.truncate(to: mark)
                     answered += 1
@@ -104,6 +124,11 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
+        if !group.isEmpty {
+            queues[index].putBack(to: group.start)
+            device.buffersEnded(
+                queue: index, mayCome: group.slots + group.lastSlots <= queues[index].configuration.size)
+        }
         if used, let live { notifyUsed(live) }
         if answered > 0 { effects.queues.formUnion(device.queuesAffected(byQueue: index)) }
         effects.merge(broken.map { fault($0, queue: index) } ?? settle())
@@ -121,6 +146,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public func isWanted(_ token: Token) -> Bool { isCurrent(token) && queues[Int(token.queue)].ending == .none }
 
     /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
@@ -129,6 +155,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         memory.recorder.record(.finish(token, outcome))
         defer { closeCall() }
@@ -199,12 +226,40 @@ extension MMIOTransport where Device: ~Copyable {
         memory.recorder.record(.used(queue: UInt16(index), id: id, length: written.length))
     }
 
+    private mutating func put(_ chains: [UsedChain], queue index: Int) {
+        queues[index].live?.value.put(chains)
+        for chain in chains {
+            memory.recorder.record(.used(queue: UInt16(index), id: chain.id, length: chain.written.length))
+        }
+    }
+
     /// Sets InterruptStatus for a used buffer notification, unless the driver suppressed it. The bit may be set
     /// already: the line follows the register, so no interrupt is lost.
     @inline(always)
     mutating func notifyUsed(_ queue: LiveQueuePointer) {
         if queue.value.wantsInterrupt() { interruptStatus.insert(.usedBuffer) }
     }
+}
+
+/// Chains of a queue that the driver sees used at once: `take` collects them until the last is answered.
+private struct ChainGroup {
+    private(set) var chains: [UsedChain] = []
+    /// The position of the first one in its ring.
+    var start = RingPosition()
+    /// Ring entries that all of them take, and the last one.
+    private(set) var slots: UInt32 = 0
+    private(set) var lastSlots: UInt32 = 0
+
+    var isEmpty: Bool { chains.isEmpty }
+
+    mutating func add(_ chain: consuming DescriptorChain, _ written: UsedLength) {
+        let (id, slots, _) = chain.close()
+        chains.append(UsedChain(id: id, slots: slots, written: written))
+        lastSlots = UInt32(slots)
+        self.slots += lastSlots
+    }
+
+    mutating func removeAll() { self = ChainGroup() }
 }
 
 extension MMIOTransport where Device == Block {

@@ -9,6 +9,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         let mark = memory.recorder.mark
         let value = readWindow(at: offset, width: width)
@@ -45,7 +46,7 @@ extension MMIOTransport where Device: ~Copyable {
         // No shared memory region: length and base read all ones (4.2.2, SHMLen).
         case .shmLenLow, .shmLenHigh, .shmBaseLow, .shmBaseHigh: return .max
         case .queueReset: return selectedQueue.map { queues[$0].isResetting ? 1 : 0 } ?? 0
-        case .configGeneration: return generation
+        case .configGeneration: return generation &+ device.configurationEdits
         case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
             .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh, .shmSel:
@@ -57,6 +58,7 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Block)
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
+    @_specialize(exported:true,where Device == Network)
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
         memory.recorder.record(
             .write(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))

@@ -202,7 +202,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         configuration = new
         staged = nil
         generation &+= 1
-        return device.configurationChanged()
+        return device.configurationChanged(to: new)
     }
 
     // MARK: Failure

@@ -11,7 +11,7 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
 
     /// The files of the documentation that name clauses.
     static let documentation: [RepositoryFile] =
-        ["Benchmarks", "Conformance", "Embedding", "HostileDrivers", "QTest"].map { .page($0) }
+        ["Benchmarks", "Conformance", "Embedding", "HostileDrivers", "Network", "QTest"].map { .page($0) }
         + ["Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
         + [RepositoryFile(testDescription: "README.md")]
 

@@ -60,7 +60,8 @@ struct ViolationCase: Sendable, CustomTestStringConvertible {
 
     /// At least one case for each check.
     static let plain =
-        status + registers + configuration + rings + packedRings + blocks + consoles + entropy + drafts + ratified
+        status + registers + configuration + rings + packedRings + blocks + consoles + entropy + network + drafts
+        + ratified
     /// The same checks in other places and at the boundaries of what is legal.
     static let edges =
         statusEdges + registerEdges + ringPlaces + buffersAtRings + splitEdges + packedEdges + blockEdges + consoleEdges

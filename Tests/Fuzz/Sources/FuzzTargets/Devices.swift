@@ -41,6 +41,24 @@ extension Console: FuzzedDevice {
     static func returnsEveryBuffer(queue: Int) -> Bool { queue % 2 == 1 }
 }
 
+extension Network: FuzzedDevice {
+    /// Bit 0: two pairs of queues. Bit 1: an MTU. Bit 2: only magic frames wake.
+    static func make(_ options: UInt8) -> Network {
+        var parameters = Parameters(
+            mac: 0x5254_0012_3456, mtu: options & 2 != 0 ? 1500 : nil, pairs: options & 1 != 0 ? 2 : 1)
+        parameters.wake = options & 4 != 0 ? .magic : .any
+        parameters.queueSize = 32
+        return Network(parameters)
+    }
+
+    static func buffers(of request: Request) -> (data: Segments, filled: Bool)? { (request.data, false) }
+
+    static func edit(_ configuration: inout Configuration, _ value: UInt8) { configuration.isLinkUp = value % 2 == 0 }
+
+    /// Transmit buffers and commands are used at once; receive buffers only when there are frames.
+    static func returnsEveryBuffer(queue: Int) -> Bool { queue % 2 == 1 }
+}
+
 extension Entropy: FuzzedDevice {
     static func make(_ options: UInt8) -> Entropy { Entropy(queueSize: 32) }
 

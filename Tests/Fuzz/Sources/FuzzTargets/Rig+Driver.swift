@@ -15,6 +15,13 @@ extension Rig where Device: ~Copyable {
             BlockFeature.writeZeroes, ConsoleFeature.size, ConsoleFeature.emergencyWrite,
         ]
         for (bit, feature) in optional.enumerated() where choice & 1 << UInt16(bit) != 0 { features.formUnion(feature) }
+        if Device.deviceID == DeviceID.network {
+            // Bit 13: no control queue and no queue pairs. Bit 14: no merged buffers and no offloads.
+            var own = Device.features
+            if choice & 1 << 13 != 0 { own.subtract([NetworkFeature.controlQueue, NetworkFeature.multiqueue]) }
+            if choice & 1 << 14 != 0 { own.subtract(Network.offloads.union(NetworkFeature.mergeableBuffers)) }
+            features.formUnion(own)
+        }
         if packed { features.insert(.ringPacked) }
         if choice & 0x8000 == 0, let dialect = options.dialect { features.insert(dialect.feature) }
         return features.intersection(transport.offered)

@@ -16,6 +16,8 @@ public enum Target: String, CaseIterable, Sendable {
     case console
     /// An entropy device with split or packed rings, correct and broken.
     case entropy
+    /// A network device with split or packed rings, correct and broken, and frames from its link.
+    case network
     /// Kernel files, valid ELF files or not.
     case elf
     /// Kernel files with a Multiboot header, of either version.
@@ -35,6 +37,7 @@ public enum Target: String, CaseIterable, Sendable {
         case .block: fuzzBlock(&input)
         case .console: fuzzConsole(&input)
         case .entropy: ring(Rig<Entropy>(Options(input.byte())), &input, input.flag())
+        case .network: fuzzNetwork(&input)
         case .elf: fuzzELF(bytes)
         case .multiboot: fuzzMultiboot(bytes)
         case .bzImage: fuzzBzImage(bytes)
@@ -71,6 +74,43 @@ func fuzzRing(_ input: inout Input, packed: Bool) {
     } else {
         ring(Rig<Console>(options), &input, packed)
     }
+}
+
+/// A network device. One step in four is a frame, whose header and length are random. The draft is not for it (D-1).
+private func fuzzNetwork(_ input: inout Input) {
+    let byte = input.byte()
+    let rig = Rig<Network>(Options(byte & 3 == 1 ? byte | 2 : byte))
+    var driver = RandomDriver(rig: rig, packed: input.flag())
+    driver.restart(0, &input)
+    while !input.isEmpty {
+        let choice = input.byte()
+        if choice % 4 == 1, let control = driver.rings.indices.last, control % 2 == 0 {
+            // A command, at most 16 bytes of it, where its class and command exist.
+            let buffer: UInt64 = 0x4000
+            let bytes =
+                [input.byte() % 6, input.byte() % 3] + (0..<Int(input.byte() % 15)).map { _ in input.byte() % 3 }
+            for (index, byte) in bytes.enumerated() { rig.ram.fill(byte, at: buffer + 16 + UInt64(index), count: 1) }
+            let parts = [
+                Part(address: buffer + 16, count: UInt32(bytes.count), writable: false),
+                Part(address: buffer, count: 1, writable: true),
+            ]
+            if driver.rings[control].add(parts) != nil {
+                rig.notify(control, next: driver.rings[control].nextAvailable)
+                rig.serve()
+            }
+            continue
+        }
+        guard choice % 4 == 0 else {
+            driver.step(&input)
+            continue
+        }
+        var frame = (0..<14).map { _ in input.byte() }
+        frame += [UInt8](repeating: input.byte(), count: 16 << Int(input.byte() % 12))
+        var accepted = false
+        rig.call { $0.receive(frame.span, pair: Int(frame[0] & 1), accepted: &accepted) }
+        rig.serve()
+    }
+    rig.checkHealth(packed: driver.packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
 }
 
 private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input, _ packed: Bool) {

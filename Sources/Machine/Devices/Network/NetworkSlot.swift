@@ -1,0 +1,261 @@
+// A network device on the bus: the model, a link, and the thread between them. Frames to transmit are copied into a buffer of fixed size
+// under the lock, so no I/O ever uses guest memory, and a reset waits for nothing. When the buffer is full, requests wait.
+//
+//   guest --> take, copy, finish (locked) --> output --> link           link --> frame --> receive (locked) --> guest
+
+import Glibc
+import KVM
+import Virtio
+import VirtioABI
+
+/// A network device with its link.
+final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
+    /// Frames read from the link before the queues are served: the driver is interrupted once for them.
+    private static let burst = 64
+    /// Milliseconds between attempts to reach a peer that has gone.
+    private static let reconnectInterval: Int32 = 200
+
+    private let link: any NetworkBackend
+    private let pairs: Int
+    /// Frames are kept for the test command `takeOutput`.
+    private let keepsOutput: Bool
+
+    // Used by the device's thread alone:
+    /// Frames that the model had no room for, by queue pair; empty for none.
+    private var backlog: [[UInt8]]
+    /// The link took no frame of that pair: it is polled.
+    private var isBlocked: [Bool]
+    /// Whether the other end of the link was there when this was last looked at.
+    private var isUp = true
+
+    // Under the lock:
+    /// Requests, of which those before `next` are finished.
+    private var batch: Batch<Network.Request>
+    private var next = 0
+    /// For the queues whose chains the model completes in `take`: stays empty.
+    private var unusedBatch: Batch<Network.Request>
+    /// Frames behind their headers on their way to the link, by queue pair.
+    private var output = InlineArray<8, FrameQueue> { _ in FrameQueue() }
+    /// Frames that the link lost.
+    private var lost: UInt64 = 0
+    /// The test command `hold`, and the number of held requests to be transmitted.
+    private var isHolding = false
+    private var released = 0
+
+    init(
+        name: String, transport: consuming MMIOTransport<Network>, context: SlotContext, link: any NetworkBackend,
+        keepsOutput: Bool
+    ) throws(MachineError) {
+        self.link = link
+        self.keepsOutput = keepsOutput
+        pairs = transport.parameters.pairs
+        backlog = Array(repeating: [], count: pairs)
+        isBlocked = Array(repeating: false, count: pairs)
+        batch = Batch(longestChain: transport.longestChain)
+        unusedBatch = Batch(longestChain: transport.longestChain)
+        try super.init(name: name, transport: transport, context: context)
+    }
+
+    // MARK: The thread
+
+    override func serve(_ worker: Worker) {
+        while !lock.locked({ stopping }) {
+            let readable = wait()
+            drainEventFD(of: worker, by: worker)
+            link.permit(lock.locked { transport.acceptedFeatures })
+            for pair in 0..<pairs where readable.contains(QueueSet(queue: pair)) { read(pair) }
+            _ = advance(mayPoll: true)
+            transmit()
+            followLink()
+        }
+        // What the guest was told is transmitted goes out while the link takes it.
+        _ = step()
+        transmit()
+    }
+
+    override func step() -> Bool { advance(mayPoll: false) }
+
+    /// Sleeps until there is work. Returns the pairs that have a frame to read.
+    private func wait() -> QueueSet {
+        var descriptors: [9 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
+        descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
+        for pair in 0..<pairs {
+            let events = (backlog[pair].isEmpty ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
+            descriptors[pair + 1] = pollfd(
+                fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
+        }
+        let milliseconds: Int32 = lock.locked {
+            mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
+        }
+        let isWaiting =
+            link.mayReturn && !link.isConnected && (milliseconds < 0 || milliseconds > Self.reconnectInterval)
+        sleep(on: &descriptors, isWaiting ? Self.reconnectInterval : milliseconds)
+        var readable: QueueSet = []
+        for pair in 0..<pairs {
+            if descriptors[pair + 1].revents & Int16(POLLOUT) != 0 { isBlocked[pair] = false }
+            // The end of a stream is read too.
+            if descriptors[pair + 1].revents & ~Int16(POLLOUT) != 0 { readable.insert(QueueSet(queue: pair)) }
+        }
+        return readable
+    }
+
+    /// Reports to the driver whether the other end is there.
+    private func followLink() {
+        link.reconnect()
+        guard isUp != link.isConnected else { return }
+        isUp.toggle()
+        Log.say(
+            isUp
+                ? "\(name): the link is up"
+                : "\(name): the other end of the link has gone; the link is down"
+                    + (link.mayReturn ? " until it is back" : ""))
+        setLink(isUp)
+    }
+
+    private func setLink(_ isUp: Bool) { withTransport { apply(transport.change { $0.isLinkUp = isUp }) } }
+
+    // MARK: Receiving
+
+    private func read(_ pair: Int) {
+        for _ in 0..<Self.burst {
+            if backlog[pair].isEmpty, !link.read(pair: pair, into: &backlog[pair]) { return }
+            guard withTransport(by: workers[0], { receive(&backlog[pair], pair) }) else { return }
+        }
+    }
+
+    /// Passes `frame` to the model and empties it; false if the model has no room for it. With the lock held.
+    private func receive(_ frame: inout [UInt8], _ pair: Int) -> Bool {
+        var accepted = false
+        apply(transport.receive(frame.span, pair: pair, accepted: &accepted))
+        if accepted { frame.removeAll() }
+        return accepted
+    }
+
+    // MARK: Transmitting
+
+    /// Does the work that needs no waiting; true if more can be done at once. With `mayPoll` the thread may poll if the queues are
+    /// empty.
+    private func advance(mayPoll: Bool) -> Bool {
+        checkDrainDeadline()
+        return withTransport(by: workers[0]) {
+            for pair in 0..<pairs where !backlog[pair].isEmpty { _ = receive(&backlog[pair], pair) }
+            copyRequests()
+            serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in
+                guard isTransmit(queue) else {
+                    apply(transport.take(queue: queue, into: &unusedBatch, requestsNotification: requestsNotification))
+                    return false
+                }
+                apply(transport.take(queue: queue, into: &batch, requestsNotification: requestsNotification))
+                return batch.count > 0
+            }
+            copyRequests()
+            return mustServe(servable) || mayCopy
+        }
+    }
+
+    private func isTransmit(_ queue: Int) -> Bool { queue % 2 == 1 }
+
+    /// Queues that can be served now: the transmit queues only once their last batch is copied. With the lock held.
+    private var servable: QueueSet {
+        guard batch.count > 0 else { return transport.readyQueues }
+        var receiving: QueueSet = []
+        transport.readyQueues.forEach { if !isTransmit($0) { receiving.insert(QueueSet(queue: $0)) } }
+        return receiving
+    }
+
+    /// Whether a request can be copied now; with the lock held.
+    private var mayCopy: Bool {
+        guard next < batch.count, !isHolding || released > 0 else { return false }
+        let request = batch[next].request
+        return output[request.pair].hasRoom(for: NetworkHeader.size + request.data.byteCount)
+    }
+
+    /// Copies requests to the output as far as there is room, and finishes them; with the lock held.
+    private func copyRequests() {
+        while mayCopy {
+            let work = batch[next]
+            next += 1
+            released = max(0, released - 1)
+            let isWanted = transport.isWanted(work.token)
+            let header = work.request.header.bytes
+            let isCopied = isWanted && output[work.request.pair].append(header.span, work.request.data)
+            apply(transport.finish(work.token, isCopied ? .ok() : .ioError))
+        }
+        if next == batch.count { clear() }
+    }
+
+    private func clear() {
+        batch.removeAll()
+        (next, released) = (0, 0)
+    }
+
+    /// Passes the output to the link as far as that takes it. Only this thread changes the output, under the lock, so it reads it
+    /// without.
+    private func transmit() {
+        guard !keepsOutput else { return }
+        for pair in 0..<pairs {
+            while !isBlocked[pair], !output[pair].isEmpty {
+                let result = link.send(output[pair], pair: pair)
+                guard result != .wouldBlock else {
+                    isBlocked[pair] = true
+                    break
+                }
+                lock.locked {
+                    if result == .lost { lost += 1 }
+                    output[pair].removeFirst()
+                }
+            }
+        }
+    }
+
+    override func cancel() {
+        for index in next..<batch.count where !transport.isWanted(batch[index].token) {
+            apply(transport.finish(batch[index].token, .ioError))
+        }
+        while next < batch.count, !transport.isWanted(batch[next].token) { next += 1 }
+        if next == batch.count { clear() }
+    }
+
+    // MARK: Tests
+
+    override func perform(_ command: TestCommand) throws(TestCommandError) {
+        switch command {
+        case .hold: lock.locked { isHolding = true }
+        case .release(let count):
+            lock.locked {
+                isHolding = isHolding && count != nil
+                released = min(batch.count - next, released + (count ?? 0))
+            }
+            workers[0].signal()
+        case .input(let bytes, let pair):
+            guard pair < pairs else { throw .noPort }
+            var frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
+            guard withTransport({ receive(&frame, pair) }) else { throw .noRoom }
+        case .link(let isUp): setLink(isUp)
+        default: try super.perform(command)
+        }
+    }
+
+    /// Takes the oldest transmitted frame of a queue pair, without its header; empty if there is none.
+    override func takeOutput(port pair: Int) -> [UInt8]? {
+        lock.locked {
+            guard pair < pairs else { return nil }
+            guard !output[pair].isEmpty else { return [] }
+            var frame: [UInt8] = []
+            unsafe output[pair].withFirst(from: NetworkHeader.size) { first, second in
+                unsafe frame = Array(first) + Array(second)
+            }
+            output[pair].removeFirst()
+            return frame
+        }
+    }
+
+    override var network: Network.Parameters? { transport.parameters }
+
+    override var backendState: BackendState {
+        var frames = 0
+        for pair in 0..<pairs { frames += output[pair].count }
+        return BackendState(
+            holding: isHolding, waiting: batch.count - next, output: frames, frames: transport.waitingFrames)
+    }
+}

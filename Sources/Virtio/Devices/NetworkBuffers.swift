@@ -1,0 +1,131 @@
+// Frames of the network device, both ways (VIRTIO 1.4, 5.1.6.2 to 5.1.6.4).
+
+import VirtioABI
+
+extension Network {
+    // MARK: Buffers
+
+    mutating func dropFirst(_ pair: Int) {
+        waiting[pair].removeFirst()
+        counts.dropped &+= 1
+    }
+
+    /// Takes a frame to transmit. One without meaning, by its length or its header, is dropped, as on a link that is down.
+    mutating func transmit(_ chain: inout DescriptorChain, pair: Int) -> TakeResult<Request> {
+        chain.check(.frameDirection, chain.writable.byteCount == 0)
+        chain.check(.transmitPairEnabled, pair < activePairs)
+        let header = FrameHeader(cutFrom: &chain)
+        let length = chain.readable.byteCount
+        chain.check(.frameWhole, header != nil && length >= NetworkFilter.headerSize)
+        guard let header, NetworkFilter.headerSize...Self.maximumFrame ~= length else { return dropped() }
+        header.check(in: &chain, length: length, accepted, mtu: parameters.mtu)
+        guard isLinkUp, pair < activePairs, let allowed = header.limited(to: accepted, receiving: false) else {
+            return dropped()
+        }
+        return .work(Request(pair: pair, header: allowed, data: chain.readable), reply: nil)
+    }
+
+    private mutating func dropped() -> TakeResult<Request> {
+        counts.dropped &+= 1
+        return .done(UsedLength())
+    }
+
+    /// Delivers the oldest frame that waits, or as much of it as the buffer has room for (5.1.6.4).
+    mutating func deliver(into chain: inout DescriptorChain, pair: Int) -> TakeResult<Request> {
+        let (room, length) = (chain.writable.byteCount, waiting[pair].firstLength)
+        let merges = accepted.contains(NetworkFeature.mergeableBuffers)
+        chain.check(.frameDirection, chain.readable.byteCount == 0)
+        if merges {
+            chain.check(.mergeableBufferHoldsHeader, room >= NetworkHeader.size)
+        } else {
+            chain.check(.receiveBufferHoldsFrame, room >= requiredRoom)
+        }
+        if delivery.buffers == 0 {
+            // A buffer without room for the header receives nothing.
+            guard room >= NetworkHeader.size else { return .done(UsedLength()) }
+            delivery.countPlaces = [
+                chain.writable.location(of: NetworkHeader.bufferCountOffset),
+                chain.writable.location(of: NetworkHeader.bufferCountOffset + 1),
+            ]
+            guard merges || room >= length else {
+                dropFirst(pair)
+                return .putBack
+            }
+        }
+        let written = waiting[pair].copyFirst(from: delivery.written, to: chain.writable)
+        delivery.written += written
+        delivery.buffers += 1
+        guard delivery.written == length else { return .continued(UsedLength(UInt32(written))) }
+        delivery.storeCount()
+        delivery = Delivery()
+        waiting[pair].removeFirst()
+        counts.received &+= 1
+        return .done(UsedLength(UInt32(written)))
+    }
+
+    /// The size of a receive buffer for every frame that the driver may receive (5.1.6.3.1).
+    private var requiredRoom: Int {
+        let isLarge = !accepted.isDisjoint(with: [
+            NetworkFeature.guestTSO4, NetworkFeature.guestTSO6, NetworkFeature.guestUFO, NetworkFeature.guestUSO4,
+            NetworkFeature.guestUSO6,
+        ])
+        return isLarge ? 65601 : 1526
+    }
+
+    // MARK: Host interface
+
+    /// Frames that wait for receive buffers.
+    var waitingFrames: Int { waiting.indices.reduce(0) { $0 + waiting[$1].count } }
+
+    /// What became of a frame from the host.
+    enum Reception { case waits, dropped, noRoom }
+
+    /// Handles a frame behind its header, of queue pair `pair`.
+    mutating func receive(_ frame: Span<UInt8>, pair: Int) -> Reception {
+        let pair = pair < activePairs ? pair : 0
+        guard frame.count >= NetworkHeader.size + NetworkFilter.headerSize,
+            frame.count <= NetworkHeader.size + Self.maximumFrame,
+            let header = FrameHeader(frame).limited(to: accepted, receiving: true)
+        else { return drop() }
+        let bytes = frame.extracting(NetworkHeader.size...)
+        guard isLinkUp, filter.accepts(bytes), header.isSegmented || bytes.count <= longestFrame(bytes) else {
+            return drop()
+        }
+        return waiting[pair].append(header.bytes.span, bytes) ? .waits : .noRoom
+    }
+
+    /// Counts a frame that the device does not pass on.
+    mutating func drop() -> Reception {
+        counts.dropped &+= 1
+        return .dropped
+    }
+
+    /// The longest frame that the driver has to receive unsegmented: it may have a VLAN tag beside the MTU (5.1.4.1).
+    private func longestFrame(_ frame: Span<UInt8>) -> Int {
+        guard let mtu = parameters.mtu, accepted.contains(NetworkFeature.mtu) else { return Self.maximumFrame }
+        return Int(mtu) + NetworkFilter.headerSize + (NetworkFilter.vlan(of: frame) == nil ? 0 : 4)
+    }
+
+    /// Whether a frame behind its header may wake the guest.
+    func wakes(_ frame: Span<UInt8>) -> Bool {
+        switch parameters.wake {
+        case .any: true
+        case .magic: filter.isMagic(frame)
+        case .none: false
+        }
+    }
+}
+
+/// The delivery of a frame into several buffers.
+struct Delivery {
+    /// Bytes in the buffers so far, the header's included, and the number of buffers.
+    var written = 0
+    var buffers = 0
+    /// The two bytes of the header that give the number of buffers; nil before the first buffer.
+    var countPlaces: InlineArray<2, GuestBuffer>?
+
+    func storeCount() {
+        guard let countPlaces else { return }
+        for index in 0..<2 { countPlaces[index].storeByte(UInt8(truncatingIfNeeded: buffers >> (8 * index)), at: 0) }
+    }
+}
