@@ -257,6 +257,8 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     }
 
     /// A frame that fits in no buffers that the driver could still add is dropped.
+    public static var mergesBuffers: Bool { true }
+
     public mutating func buffersEnded(queue index: Int, mayCome: Bool) {
         delivery = Delivery()
         if !mayCome { dropFirst(index / 2) }

@@ -57,6 +57,8 @@ public protocol VirtioDevice: ~Copyable {
     mutating func take(
         _ chain: inout DescriptorChain, queue index: Int, _ configuration: Configuration
     ) -> TakeResult<Request>
+    /// Whether `take` may return `continued` or `putBack`.
+    static var mergesBuffers: Bool { get }
     /// Called when queue `index` has no chain for what `take` began with `continued`: the chains stay available. `mayCome` is
     /// false if the ring has no room for another like the last.
     mutating func buffersEnded(queue index: Int, mayCome: Bool)
@@ -98,6 +100,8 @@ extension VirtioDevice where Self: ~Copyable {
     public mutating func configurationChanged(to new: Configuration) -> QueueSet { [] }
     /// None.
     public var configurationEdits: UInt32 { 0 }
+    /// False.
+    public static var mergesBuffers: Bool { false }
     public mutating func buffersEnded(queue index: Int, mayCome: Bool) {}
     public func queuesAffected(byQueue index: Int) -> QueueSet { [] }
     /// No fields.

@@ -61,7 +61,6 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
-        var group = ChainGroup()
         let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
         serving: while let queue = live, device.wantsBuffer(queue: index) {
             guard answered < room, batch.hasRoom(longestChain: longest) else {
@@ -69,7 +68,7 @@ extension MMIOTransport where Device: ~Copyable {
                 break
             }
             let mark = batch.segments.count
-            if group.isEmpty { group.start = queue.value.positions.available }
+            if Device.mergesBuffers, group.isEmpty { group.start = queue.value.positions.available }
             switch queues[index].next(&batch.segments, requestsNotification: requestsNotification) {
             case .empty: break serving
             case .fault(let fault):
@@ -94,7 +93,7 @@ extension MMIOTransport where Device: ~Copyable {
                     queues[index].putBack(to: group.start)
                     group.removeAll()
                     answered += 1
-                case .done(let written) where !group.isEmpty:
+                case .done(let written) where Device.mergesBuffers && !group.isEmpty:
                     batch.segments.truncate(to: mark)
                     group.add(chain, written)
                     put(group.chains, queue: index)
@@ -124,10 +123,11 @@ extension MMIOTransport where Device: ~Copyable {
                 }
             }
         }
-        if !group.isEmpty {
+        if Device.mergesBuffers, !group.isEmpty {
             queues[index].putBack(to: group.start)
             device.buffersEnded(
                 queue: index, mayCome: group.slots + group.lastSlots <= queues[index].configuration.size)
+            group.removeAll()
         }
         if used, let live { notifyUsed(live) }
         if answered > 0 { effects.queues.formUnion(device.queuesAffected(byQueue: index)) }
@@ -242,7 +242,7 @@ extension MMIOTransport where Device: ~Copyable {
 }
 
 /// Chains of a queue that the driver sees used at once: `take` collects them until the last is answered.
-private struct ChainGroup {
+struct ChainGroup {
     private(set) var chains: [UsedChain] = []
     /// The position of the first one in its ring.
     var start = RingPosition()
@@ -259,7 +259,10 @@ private struct ChainGroup {
         self.slots += lastSlots
     }
 
-    mutating func removeAll() { self = ChainGroup() }
+    mutating func removeAll() {
+        chains.removeAll(keepingCapacity: true)
+        (slots, lastSlots) = (0, 0)
+    }
 }
 
 extension MMIOTransport where Device == Block {

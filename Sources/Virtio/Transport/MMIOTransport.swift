@@ -74,6 +74,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The configuration the driver reads, and the staged one, which it reads after the resume or reset.
     public internal(set) var configuration: Device.Configuration
     var staged: Device.Configuration?
+    /// What `take` collects; empty between two calls, and kept for its memory.
+    var group = ChainGroup()
     var generation: UInt32 = 0
 
     /// The host was told, in this suspension, that something is deferred.
