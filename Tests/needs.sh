@@ -26,6 +26,7 @@ busybox busybox-static
 cpio cpio
 fio fio
 iasl acpica-tools
+ip iproute2
 lz4 lz4
 mke2fs e2fsprogs
 strace strace

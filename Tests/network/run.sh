@@ -4,21 +4,22 @@
 # usage: run.sh VMM
 set -eu
 vmm=$1
+kvm=$(cd "$(dirname "$0")/.." && pwd)/kvm.sh
 
 if [ -z "${IN_NAMESPACE:-}" ]; then
-    if ! unshare -n true 2>/dev/null || ! [ -w /dev/net/tun ]; then
-        echo "network: skipped: no network namespace or no /dev/net/tun for this user"
-        exit 0
-    fi
-    if ! [ -w /dev/kvm ]; then
-        echo "network: skipped: no /dev/kvm"
-        exit 0
-    fi
+    "$kvm" needed "the guest over a TAP interface" || exit 0
+    why=
+    unshare -n true 2> /dev/null || why="this user can make no network namespace"
+    [ -w /dev/net/tun ] || why="/dev/net/tun cannot be opened"
+    [ -z "$why" ] || { echo "skipped - the guest over a TAP interface: $why"; exit 0; }
     exec env IN_NAMESPACE=1 unshare -n "$0" "$vmm"
 fi
 
 ip link set lo up
-ip tuntap add dev tap0 mode tap
+if ! ip tuntap add dev tap0 mode tap; then
+    echo "skipped - the guest over a TAP interface: this host's kernel makes none"
+    exit 0
+fi
 ip addr add 10.9.0.1/24 dev tap0
 ip link set tap0 up
 # The guest answers no ARP request, by which the host would look for it again during a long check.
@@ -33,6 +34,7 @@ run() {
     if "$vmm" --net "tap=tap0,mac=52:54:00:12:34:56,suspend=1.4,features=+packed,+in_order$2" --suspend 1.4 --conform strict --timeout 120s \
         -a "peer=0x0a090001 $3" >"$log" 2>&1 && [ "$(grep -c '^ok' "$log")" -ge 6 ] && ! grep -q 'SKIP\|broke' "$log"; then
         echo "network: $name: passed"
+        "$kvm" ran 1 "runs over a TAP interface"
     else
         echo "network: $name: FAILED"
         cat "$log"
