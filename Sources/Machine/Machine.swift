@@ -58,7 +58,8 @@ public final class Machine: @unchecked Sendable {
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         processors = configuration.processors
         try Self.checkProcessors(processors, hypervisor)
-        // 50 us of the start, for kernels that measure their clocks by it: not the built-in guest, nor those that use ACPI alone.
+        // For kernels that measure their clocks by it: not the built-in guest, nor those that use ACPI alone. KVM takes 15 ms at the
+        // end of the process to destroy it.
         vm = try SharedVM(hypervisor, ram, hasPIT: configuration.kernel != nil && kernel.discovery != .acpi)
         let keys = EscapeKeyTarget()
         let onKey: @Sendable (EscapeKeys.Action) -> Void = { [completion] action in
@@ -128,16 +129,14 @@ public final class Machine: @unchecked Sendable {
         stallWatch = try stallAfter.map { (silence) throws(MachineError) in
             try StallWatch(devices, vcpus, after: silence) { [unowned self] in runState == .paused }
         }
+        StartupPages.drop()
         if configuration.startsPaused {
             isPaused = true
             vcpus.requestPause()
         }
         try vcpus.start()
         try server?.start()
-        let deadline = timeout.map { Instant.now.advanced(by: $0) }
-        let steady = Instant.now.advanced(by: StartupPages.delay)
-        if !completion.isReached(by: min(steady, deadline ?? steady)) { StartupPages.drop() }
-        let outcome = completion.wait(until: deadline)
+        let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
         postEnd(outcome)
         if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }

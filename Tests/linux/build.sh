@@ -22,7 +22,7 @@ ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 # That of the name network has a program of its own.
 initrd() {
     rm -rf "initrd.$1"
-    mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/modules"
+    mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/tmp" "initrd.$1/modules"
     cp "$(command -v busybox)" "initrd.$1/bin/"
     if [ "$1" = network ]; then cp "$here/network-init" "initrd.$1/init"; else cp "$here/init" "initrd.$1/init"; fi
     number=10

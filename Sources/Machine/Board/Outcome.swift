@@ -75,14 +75,6 @@ final class RunCompletion: @unchecked Sendable {
     /// Whether the run has ended.
     var isReached: Bool { lock.locked { outcome != nil } }
 
-    /// Waits for the end of the run until `deadline`; whether it has ended.
-    func isReached(by deadline: Instant) -> Bool {
-        lock.locked {
-            while outcome == nil { guard lock.wait(until: deadline) else { break } }
-            return outcome != nil
-        }
-    }
-
     /// Waits for the end of the run, which is `.timedOut` if `deadline` passes first.
     func wait(until deadline: Instant?) -> Machine.Outcome {
         lock.locked {

@@ -6,9 +6,6 @@ import Glibc
 
 /// The code's pages.
 enum StartupPages {
-    /// How long after the guest's start they are dropped. A shorter run needs no memory.
-    static let delay = Duration.milliseconds(200)
-
     /// Takes the code's pages out of this process; those that are executed again come back from the page cache, without I/O. Not under a
     /// debugger, whose breakpoints are in them.
     static func drop() {
