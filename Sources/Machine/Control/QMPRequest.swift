@@ -18,10 +18,8 @@ struct QMPError: Error, Equatable {
 struct QMPRequest {
     let command: String
     let arguments: Arguments
-    /// Returned with the answer.
-    let id: JSON?
 
-    /// Reads an object. An error has the object's id, if that can be read.
+    /// Reads an object. Its id, if that can be read, is returned with the answer.
     static func read(_ object: [UInt8]) -> (request: Result<QMPRequest, QMPError>, id: JSON?) {
         guard case .object(let members)? = try? JSONDecoder().decode(JSON.self, from: Data(object)) else {
             return (.failure(.generic("this is not valid JSON; numbers have to be integers")), nil)
@@ -36,7 +34,7 @@ struct QMPRequest {
         }
         switch members.first(where: { $0.name == "arguments" })?.value ?? [:] {
         case .object(let arguments):
-            return (.success(QMPRequest(command: command, arguments: Arguments(members: arguments), id: id)), id)
+            return (.success(QMPRequest(command: command, arguments: Arguments(members: arguments))), id)
         default: return (.failure(.generic("QMP input member 'arguments' must be an object")), id)
         }
     }

@@ -121,7 +121,7 @@ extension Clause {
         Clause(
             "5.1.4.2-6", .driver, .should,
             "With VIRTIO_NET_F_STATUS, the driver should read the link's state from the lowest bit of status.",
-            cause: "a link that is up for ever",
+            cause: "a link that never goes down",
             remedy: "Read status at the start and after each configuration change notification."),
         Clause(
             "5.1.4.2-8", .driver, .must,

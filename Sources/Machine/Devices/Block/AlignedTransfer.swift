@@ -28,25 +28,26 @@ import Virtio
 
     /// Writes the first `count` bytes to `file`; 0 or an errno.
     func write(_ count: Int, to file: Int32, at offset: UInt64) -> Int32 {
-        move(count) { unsafe pwrite(file, base + $0, count - $0, off_t(offset) + $0) }
+        moveAll(count) { unsafe pwrite(file, base + $0, count - $0, off_t(offset) + $0) }
     }
 
     /// Reads `count` bytes of `file`; 0 or an errno. Reaching the end of the file is an error.
     func read(_ count: Int, from file: Int32, at offset: UInt64) -> Int32 {
-        move(count) { unsafe pread(file, base + $0, count - $0, off_t(offset) + $0) }
+        moveAll(count) { unsafe pread(file, base + $0, count - $0, off_t(offset) + $0) }
     }
+}
 
-    /// Moves `count` bytes. `call` is given the number of bytes already moved, and is repeated until all are.
-    private func move(_ count: Int, _ call: (Int) -> Int) -> Int32 {
-        var done = 0
-        while done < count {
-            let moved = call(done)
-            if moved < 0 && errno == EINTR { continue }
-            guard moved > 0 else { return moved < 0 ? errno : EIO }
-            done += moved
-        }
-        return 0
+/// Moves `count` bytes between memory and a file: 0 or an errno. `call` is given the number of bytes already moved, and is repeated until
+/// all are. Reaching the end of the file is an error.
+func moveAll(_ count: Int, _ call: (Int) -> Int) -> Int32 {
+    var done = 0
+    while done < count {
+        let moved = call(done)
+        if moved < 0 && errno == EINTR { continue }
+        guard moved > 0 else { return moved < 0 ? errno : EIO }
+        done += moved
     }
+    return 0
 }
 
 extension Block.Request {

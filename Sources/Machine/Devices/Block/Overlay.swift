@@ -121,15 +121,10 @@ final class Overlay: @unchecked Sendable {
     /// Writes all of `bytes`: 0 or an errno.
     private func write(_ bytes: [UInt8], at offset: Int) -> Int32 {
         unsafe bytes.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
+            moveAll(bytes.count) { done in
                 let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
-                let count = unsafe pwrite(file.descriptor, rest.baseAddress, rest.count, off_t(offset + done))
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return count < 0 ? errno : EIO }
-                done += count
+                return unsafe pwrite(file.descriptor, rest.baseAddress, rest.count, off_t(offset + done))
             }
-            return 0
         }
     }
 }
