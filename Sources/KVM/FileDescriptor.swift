@@ -51,6 +51,8 @@ struct Request {
     static let setIdentityMapAddress = Request(CKVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR")
     static let createIRQChip = Request(CKVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP")
     static let createPIT = Request(CKVM_CREATE_PIT2, "KVM_CREATE_PIT2")
+    static let getPIT = Request(CKVM_GET_PIT2, "KVM_GET_PIT2")
+    static let setPIT = Request(CKVM_SET_PIT2, "KVM_SET_PIT2")
     static let setMemoryRegion = Request(CKVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION")
     static let irqLine = Request(CKVM_IRQ_LINE, "KVM_IRQ_LINE")
     static let getIRQChip = Request(CKVM_GET_IRQCHIP, "KVM_GET_IRQCHIP")

@@ -27,11 +27,24 @@ public struct VirtualMachine: ~Copyable, Sendable {
         runSize = hypervisor.runSize
     }
 
-    /// Adds the in-kernel 8254, which interrupts by GSI 0, with a PC's port 0x61. Before the first vCPU.
+    /// Adds the in-kernel 8254, which interrupts by GSI 0, with a PC's port 0x61. Once.
     public borrowing func addPIT() throws(KVMError) {
         var configuration = kvm_pit_config()
         configuration.flags = UInt32(KVM_PIT_SPEAKER_DUMMY)
         unsafe try descriptor.control(.createPIT, at: &configuration)
+    }
+
+    /// The state of the 8254, which `addPIT` added.
+    public borrowing func pit() throws(KVMError) -> kvm_pit_state2 {
+        var state = kvm_pit_state2()
+        unsafe try descriptor.control(.getPIT, at: &state)
+        return state
+    }
+
+    /// Sets the state of the 8254, and starts its counters.
+    public borrowing func setPIT(_ state: kvm_pit_state2) throws(KVMError) {
+        var state = state
+        unsafe try descriptor.control(.setPIT, at: &state)
     }
 
     /// Maps `size` bytes at `host` as guest memory at `guestAddress`. All three are multiples of 4096.

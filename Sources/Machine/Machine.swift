@@ -58,9 +58,7 @@ public final class Machine: @unchecked Sendable {
         do throws(KVMError) { hypervisor = try Hypervisor() } catch { throw .opening(error) }
         processors = configuration.processors
         try Self.checkProcessors(processors, hypervisor)
-        // For kernels that measure their clocks by it: not the built-in guest, nor those that use ACPI alone. KVM takes 15 ms at the
-        // end of the process to destroy it.
-        vm = try SharedVM(hypervisor, ram, hasPIT: configuration.kernel != nil && kernel.discovery != .acpi)
+        vm = try SharedVM(hypervisor, ram)
         let keys = EscapeKeyTarget()
         let onKey: @Sendable (EscapeKeys.Action) -> Void = { [completion] action in
             switch action {
@@ -103,7 +101,7 @@ public final class Machine: @unchecked Sendable {
         board = Board(
             regions: devices.enumerated().map { hooks.region($0.offset, $0.element) },
             testDevice: configuration.kernel == nil || configuration.testDevice ? devices : nil,
-            serial: serial)
+            serial: serial, timer: IntervalTimer(vm))
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
         server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }

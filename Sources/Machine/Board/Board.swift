@@ -11,13 +11,18 @@ final class Board: Sendable {
     private let testDevice: [any DeviceControl]?
     private let serial: SerialPort?
     private let clock = RealTimeClock()
+    private let timer: IntervalTimer?
 
     /// A board with `regions` in its slots. With `testDevice`, that has a port whose commands go to those devices.
-    init(regions: [any MMIORegion], testDevice: [any DeviceControl]?, serial: SerialPort? = nil) {
+    init(
+        regions: [any MMIORegion], testDevice: [any DeviceControl]?, serial: SerialPort? = nil,
+        timer: IntervalTimer? = nil
+    ) {
         precondition(regions.count <= MemoryMap.maximumSlots)
         self.regions = regions
         self.testDevice = testDevice
         self.serial = serial
+        self.timer = timer
     }
 
     /// The guest reads `width` bytes of memory space without RAM; nil for an unclaimed address, which reads as all ones.
@@ -50,6 +55,8 @@ final class Board: Sendable {
         case Ports.keyboard: 0
         case Ports.panic where width == 1: UInt64(Ports.panicked | Ports.crashLoaded)
         case RealTimeClock.ports where width == 1: clock.read(port).map { UInt64($0) }
+        case IntervalTimer.ports where width == 1, IntervalTimer.controlPort where width == 1:
+            timer?.read(port).map { UInt64($0) }
         case SerialPort.ports where width == 1: serial.map { UInt64($0.read(port)) }
         case TestDevice.port where testDevice != nil && width == 4: UInt64(TestDevice.signature)
         default: nil
@@ -76,6 +83,8 @@ final class Board: Sendable {
         case Ports.debugExit: return .end(.debugExit(value))
         case Ports.panic where width == 1: return byte & Ports.panicked != 0 ? .end(.panicked) : .taken
         case RealTimeClock.ports where width == 1: clock.write(port, byte)
+        case IntervalTimer.ports where width == 1, IntervalTimer.controlPort where width == 1:
+            return timer?.write(port, byte) == true ? .taken : .unanswered
         case SerialPort.ports where width == 1 && serial != nil: serial?.write(port, byte)
         case TestDevice.port where width == 4 && testDevice != nil: perform(value)
         default: return .unanswered

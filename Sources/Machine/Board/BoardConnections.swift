@@ -54,10 +54,9 @@ final class SharedVM: BoardConnections {
     let machine: VirtualMachine
     private let ram: RAM
 
-    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM, hasPIT: Bool) throws(MachineError) {
+    init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
         do throws(KVMError) {
             machine = try VirtualMachine(hypervisor, reserved: MemoryMap.hypervisorPages)
-            if hasPIT { try machine.addPIT() }
             for (slot, region) in ram.regions.enumerated() {
                 unsafe try machine.mapMemory(
                     slot: UInt32(slot), guestAddress: region.guestAddress, host: region.host, size: region.size)
