@@ -5,19 +5,26 @@
 #define CLINUX_H
 
 #include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/falloc.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 // <asm-generic/fcntl.h>; <fcntl.h> defines it only with _GNU_SOURCE.
 static const int CLINUX_O_DIRECT = 040000;
+static const int CLINUX_O_PATH = 010000000;
 
 // syscall() is variadic.
 static inline int clinux_fallocate(int fd, int mode, long offset, long length)
@@ -57,6 +64,9 @@ static inline int clinux_signalfd(const void *set, int flags)
     int fd = (int)syscall(SYS_signalfd4, -1, set, 8L, flags);
     return fd < 0 ? -errno : fd;
 }
+
+// accept4() is declared only with _GNU_SOURCE. `flags` are SOCK_NONBLOCK and SOCK_CLOEXEC.
+static inline int clinux_accept(int fd, int flags) { return (int)syscall(SYS_accept4, fd, 0L, 0L, flags); }
 
 // Unlocks the slave of the pseudo-terminal whose master is `fd`, and returns the slave's number. Swift does not import
 // _IOW and _IOR requests.
@@ -124,6 +134,79 @@ static inline void clinux_code(unsigned long *first, unsigned long *last)
 
 // prctl() is variadic. `name` has room for 16 bytes.
 static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
+static inline void clinux_set_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
+
+// prctl() is variadic; options that take a number.
+static inline int clinux_prctl(int option, unsigned long value) { return prctl(option, value, 0L, 0L, 0L) < 0 ? -errno : 0; }
+
+// Gives the calling thread those of its capabilities, bit n for number n, that are in `kept`. Neither libc has capset().
+static inline int clinux_keep_capabilities(unsigned kept)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {0};
+    if (syscall(SYS_capget, &header, data) < 0) return -errno;
+    data[0].effective = data[0].permitted = data[0].permitted & kept;
+    data[0].inheritable = data[1].effective = data[1].permitted = data[1].inheritable = 0;
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+// Landlock. <linux/landlock.h> of older systems lacks newer rights, so `attributes` and `rule` are theirs by layout.
+static inline int clinux_landlock_version(void)
+{
+    int version = (int)syscall(SYS_landlock_create_ruleset, (void *)0, 0L, 1L);  // LANDLOCK_CREATE_RULESET_VERSION
+    return version < 0 ? -errno : version;
+}
+
+static inline int clinux_landlock_create(const unsigned long long *attributes, unsigned long size)
+{
+    int fd = (int)syscall(SYS_landlock_create_ruleset, attributes, size, 0L);
+    return fd < 0 ? -errno : fd;
+}
+
+// Permits `rights` beneath the folder `folder`.
+static inline int clinux_landlock_permit(int fd, unsigned long long rights, int folder)
+{
+    struct { unsigned long long rights; int folder; } __attribute__((packed)) rule = {rights, folder};
+    return syscall(SYS_landlock_add_rule, fd, 1L, &rule, 0L) < 0 ? -errno : 0;  // LANDLOCK_RULE_PATH_BENEATH
+}
+
+static inline int clinux_landlock_restrict(int fd)
+{
+    return syscall(SYS_landlock_restrict_self, fd, 0L) < 0 ? -errno : 0;
+}
+
+// Makes the calling thread's system calls pass `program`; with 0 instructions only asks whether the kernel could.
+static inline int clinux_filter(const struct sock_filter *program, unsigned short count)
+{
+    struct sock_fprog filter = {count, (struct sock_filter *)program};
+    unsigned action = SECCOMP_RET_TRAP;
+    long result = count ? syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0L, &filter)
+                        : syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0L, &action);
+    return result < 0 ? -errno : 0;
+}
+
+// Swift does not import these, which have casts. Of SIGSYS: the call that a filter trapped, -1 for another cause; of the machine state
+// `context` its first three arguments and the instruction's address.
+static const unsigned CLINUX_ARCHITECTURE = AUDIT_ARCH_X86_64;
+static inline int clinux_trapped_call(const siginfo_t *information)
+{
+    return information->si_signo == SIGSYS && information->si_code == 1 /* SYS_SECCOMP */ ? information->si_syscall : -1;
+}
+
+// Writes a sentence about a trapped call, or about a fault if `call` is null. Async-signal-safe, as snprintf allocates nothing for these.
+static inline int clinux_describe_end(char *text, unsigned long size, const char *thread, const char *call, int call_length, int number,
+                                      const void *context)
+{
+    enum { RDI = 8, RSI = 9, RDX = 12, RIP = 16 };  // REG_ of <sys/ucontext.h>, which defines them only with _GNU_SOURCE
+    const greg_t *r = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    return call ? snprintf(text, size,
+                           "vmm: the sandbox ends vmm: its thread %s made the system call %.*s (%d; arguments 0x%llx, 0x%llx, 0x%llx), "
+                           "which is not permitted; report it, and use --sandbox off if you trust the guest\n",
+                           thread, call_length, call, number, r[RDI], r[RSI], r[RDX])
+                : snprintf(text, size,
+                           "vmm: the thread %s crashed by signal %d at 0x%llx; report it, with the backtrace that --sandbox off prints\n",
+                           thread, number, r[RIP]);
+}
 
 // Swift 6 does not let `stdout` be named. Writes out what stdio holds for it: 0, or an errno if a write failed, now or before.
 static inline int clinux_finish_stdout(void)

@@ -58,6 +58,7 @@ struct Request {
     static let getIRQChip = Request(CKVM_GET_IRQCHIP, "KVM_GET_IRQCHIP")
     static let ioEventFD = Request(CKVM_IOEVENTFD, "KVM_IOEVENTFD")
 
+    static let run = Request(CKVM_RUN, "KVM_RUN")
     static let createVCPU = Request(CKVM_CREATE_VCPU, "KVM_CREATE_VCPU")
     static let setCPUID = Request(CKVM_SET_CPUID2, "KVM_SET_CPUID2")
     static let getRegisters = Request(CKVM_GET_REGS, "KVM_GET_REGS")

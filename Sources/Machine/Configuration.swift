@@ -176,11 +176,23 @@ extension Machine {
         /// call the machine.
         public var onDeferredEvent: @Sendable (String) -> Void = { _ in }
 
+        /// The sandbox that the process gets when all is open. It is for a process that runs one machine: it also restricts the thread
+        /// that makes the machine.
+        public var sandbox = Sandbox.Mode.off
+
         /// The built-in guest on a machine of 128 MiB.
         public init() {}
 
         /// Whether the configuration names no device besides the console, which every board has.
         var hasNoDevices: Bool { disks.isEmpty }
+
+        /// The folders of the sockets that the machine makes, and removes at its end.
+        var socketFolders: [String] {
+            var paths: [String] = []
+            if case .unix(let path) = control { paths.append(path) }
+            for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) { paths.append(path) }
+            return paths.map { UnixListener.folder(of: $0) }
+        }
 
         /// The kernel's command line: a parameter for each of `devices` devices if the discovery says so, then `append`.
         ///

@@ -26,6 +26,10 @@ public final class Machine: @unchecked Sendable {
     private let symbols: Symbols
     let vcpus: VCPUSet
     let configuration: Configuration
+    /// What the sandbox is made of: a sentence.
+    public private(set) var sandbox = ""
+    /// Nothing needs the pages of the program's start to stay as they are.
+    private let dropsStartupPages = !StartupPages.areTraced
 
     /// Held while the guest is stopped or set going.
     let control = Lock()
@@ -102,9 +106,11 @@ public final class Machine: @unchecked Sendable {
             regions: devices.enumerated().map { hooks.region($0.offset, $0.element) },
             testDevice: configuration.kernel == nil || configuration.testDevice ? devices : nil,
             serial: serial, timer: IntervalTimer(vm))
+        server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }
+        // All is open, and the trace's thread is the machine's first.
+        sandbox = try Sandbox.enter(configuration.sandbox, removingIn: configuration.socketFolders)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
-        server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }
     }
 
     /// Runs the guest until it ends, something stops it, or `timeout` has passed. Once in a machine's life.
@@ -127,13 +133,14 @@ public final class Machine: @unchecked Sendable {
         stallWatch = try stallAfter.map { (silence) throws(MachineError) in
             try StallWatch(devices, vcpus, after: silence) { [unowned self] in runState == .paused }
         }
-        StartupPages.drop()
+        if dropsStartupPages { StartupPages.drop() }
         if configuration.startsPaused {
             isPaused = true
             vcpus.requestPause()
         }
         try vcpus.start()
         try server?.start()
+        Sandbox.confine(.main)
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
         postEnd(outcome)

@@ -23,6 +23,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case outputInUse(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
+    /// A layer of the sandbox is missing; the text says what that means.
+    case sandbox(String, errno: Int32)
     /// A control client's request was not carried out; the text says why.
     case control(String)
     /// A call to the host failed; the text says what for.
@@ -94,6 +96,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
+        case .sandbox(let what, let number):
+            "this host lacks a layer of the sandbox: \(what) (\(reason(number))); use --sandbox auto to run with the others"
         case .control(let text): text
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }

@@ -115,6 +115,8 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
 
 extension ConformanceMode: ExpressibleByArgument {}
 
+extension Sandbox.Mode: ExpressibleByArgument {}
+
 /// The value of `--rng`, or why it is none, which `validate` says: swift-argument-parser takes an option with a value that its
 /// `transform` refuses as one without.
 struct EntropyOption: CustomStringConvertible {

@@ -199,6 +199,15 @@ struct Run: ParsableCommand {
     var stallAfter: TimeSpan?
 
     @Option(
+        help: ArgumentHelp(
+            """
+            What vmm gives up before the guest runs: files, network, other processes, system calls. auto, as much as the host's kernel \
+            can (-v says what it lacks); on, all, or no run; off. The environment's VMM_SANDBOX has the same values. (default: auto)
+            """,
+            valueName: "mode"))
+    var sandbox: Sandbox.Mode?
+
+    @Option(
         help: ArgumentHelp("Stop the guest after this time: 500ms, 30s, 2m, 1h.", valueName: "duration"),
         transform: { try TimeSpan($0) })
     var timeout: TimeSpan?
@@ -219,6 +228,9 @@ struct Run: ParsableCommand {
         }
         if kernel != nil && kernelOption != nil {
             throw ValidationError("Name the kernel once, as an argument or with --kernel.")
+        }
+        if sandbox == nil, let mode = Sandbox.environment, Sandbox.Mode(rawValue: mode) == nil {
+            throw ValidationError("Give VMM_SANDBOX one of the values auto, on and off, not '\(mode)'.")
         }
         guard 1...254 ~= cpus else {
             throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
@@ -281,11 +293,20 @@ struct Run: ParsableCommand {
         if let qtest { return try serve(qtest, signals) }
         if suspend != nil || !builtIn { return try boot(suspend ?? SuspendOption(dialect: .draft), signals) }
         for dialect in SuspendDialect.allCases {
-            let code = try boot(
-                SuspendOption(dialect: dialect), signals, isFirst: dialect == .draft, isLast: dialect == .ratified)
+            let run = { @Sendable () throws(MachineError) in
+                try boot(
+                    SuspendOption(dialect: dialect), signals, isFirst: dialect == .draft, isLast: dialect == .ratified)
+            }
+            // The sandbox of the first run would not let the second begin.
+            let code = dialect == .draft && sandboxMode != .off ? try Sandbox.callApart(run) : try run()
             if code != 0 { return code }
         }
         return 0
+    }
+
+    /// The option's value, or the environment's.
+    private var sandboxMode: Sandbox.Mode {
+        sandbox ?? Sandbox.environment.flatMap { Sandbox.Mode(rawValue: $0) } ?? .auto
     }
 
     /// Makes the machine, runs it to its end, and prints the outcome. The last machine is not deallocated: the kernel does that with
@@ -297,14 +318,15 @@ struct Run: ParsableCommand {
         configuration.appendsOutput = !isFirst
         let machine = try Machine(configuration)
         if isLast { _ = unsafe Unmanaged.passRetained(machine) }
-        signals.act(on: machine)
+        try signals.act(on: machine)
         if configuration.escapeKeys { Terminal.makeRaw() }
         defer {
             Terminal.restore()
-            signals.act(on: nil)
+            try? signals.act(on: nil)
         }
         if verbose {
             Log.say(machine.boot)
+            Log.say(machine.sandbox)
             sayFeatureBit(suspend.dialect)
             Log.say("kernel command line: \(machine.commandLine)")
         }
@@ -364,11 +386,15 @@ struct Run: ParsableCommand {
         let reports = verbose || conform == .strict || conform == .report
         configuration.reportsViolations = reports
         let machine = try QTestMachine(configuration)
-        if verbose { sayFeatureBit(configuration.suspend) }
-        signals.act(on: machine)
+        let sandbox = try machine.open(target)
+        if verbose {
+            sayFeatureBit(configuration.suspend)
+            Log.say(sandbox)
+        }
+        try signals.act(on: machine)
         let start = ContinuousClock.now
-        let outcome = try machine.run(on: target, timeout: timeout?.duration)
-        signals.act(on: nil)
+        let outcome = machine.run(timeout: timeout?.duration)
+        try signals.act(on: nil)
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
         if reports, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
@@ -409,6 +435,7 @@ struct Run: ParsableCommand {
         configuration.startsPaused = paused
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
+        configuration.sandbox = sandboxMode
         configuration.console = console?.target ?? (qtest == nil || qtest == .stdio ? .stdio : .null)
         configuration.consoleOffer = console?.offer ?? Machine.Configuration.Offer()
         configuration.ports = port

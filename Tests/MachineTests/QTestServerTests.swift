@@ -63,8 +63,9 @@ private final class TestServer: Sendable {
         var configuration = Machine.Configuration()
         configuration.reportsViolations = false
         machine = try QTestMachine(configuration)
+        try machine.open(.unix(path))
         try Thread("qtest server") { [self] in
-            let end = try? machine.run(on: .unix(path), timeout: timeout)
+            let end = machine.run(timeout: timeout)
             outcome.withLock { $0 = end }
         }.detach()
     }

@@ -14,13 +14,12 @@ final class VCPUSet: @unchecked Sendable {
     /// Adds a vCPU that does not run yet; its number is the count of those before it.
     func add(_ vcpu: VCPUThread) { lock.locked { vcpus.append(vcpu) } }
 
-    /// Starts the threads. vCPU 0 executes instructions at once, so it is started when the threads of the others are about to
-    /// wait in KVM_RUN until the guest starts them.
+    /// Starts the threads. vCPU 0 executes instructions at once, so it waits for the threads of the others, which wait in KVM_RUN until
+    /// the guest starts them.
     func start() throws(MachineError) {
-        let others = all.dropFirst()
+        let others = Array(all.dropFirst())
         for vcpu in others { try vcpu.start() }
-        for vcpu in others { vcpu.waitUntilRunning() }
-        try all.first?.start()
+        try all.first?.start(after: others)
     }
 
     /// Ends the threads and waits for that.

@@ -16,13 +16,14 @@ final class VCPUThread {
         processor = Processor(vcpu, id, vm, board, completion, symbols)
     }
 
-    /// Starts the thread.
-    func start() throws(MachineError) {
-        thread = try Thread("vcpu\(id)") { [processor] in processor.runToTheEnd() }
+    /// Starts the thread, which runs the vCPU when the sandbox is closed and the threads of `others` are about to enter KVM_RUN.
+    func start(after others: [VCPUThread] = []) throws(MachineError) {
+        thread = try Thread("vcpu\(id)", .vcpu) { [processor, others = others.map(\.processor)] in
+            Sandbox.awaitOthers()
+            for other in others { other.waitUntilRunning() }
+            processor.runToTheEnd()
+        }
     }
-
-    /// Waits until the started thread is about to enter KVM_RUN.
-    func waitUntilRunning() { processor.waitUntilRunning() }
 
     /// Makes KVM_RUN return and the thread end. Any thread may call this.
     func requestStop() {

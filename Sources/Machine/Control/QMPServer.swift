@@ -53,7 +53,7 @@ final class QMPServer: @unchecked Sendable {
         }
     }
 
-    func start() throws(MachineError) { thread = try Thread("control") { [self] in serve() } }
+    func start() throws(MachineError) { thread = try Thread("control", .control) { [self] in serve() } }
 
     /// Tells the client of an event. Any thread may call this.
     func post(_ name: String, _ data: JSON? = nil) {

@@ -309,7 +309,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Starts the device's threads.
     func start() throws(MachineError) {
         for worker in workers {
-            try worker.start(worker.index == 0 ? name : "\(name)-\(worker.index)") { [self] in serve(worker) }
+            try worker.start(worker.index == 0 ? name : "\(name)-\(worker.index)", threadKind) { [self] in serve(worker) }
         }
     }
 
@@ -330,6 +330,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// The body of a worker's thread: serves its queues until the device is stopped.
     func serve(_ worker: Worker) {}
+
+    /// What its threads are.
+    var threadKind: ThreadKind { .disk }
 
     /// Does the work that needs no waiting, in place of the threads of a machine that has none; true if more can be done at once.
     func step() -> Bool {

@@ -29,8 +29,8 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Starts the thread, named `name`.
-    func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(MachineError) {
-        thread = try Thread(name, body)
+    func start(_ name: String, _ kind: ThreadKind, _ body: @escaping @Sendable () -> Void) throws(MachineError) {
+        thread = try Thread(name, kind, body)
     }
 
     /// Waits for the end of the thread.

@@ -23,7 +23,7 @@ final class StallWatch: @unchecked Sendable {
         self.processors = processors
         self.silence = silence
         self.isPaused = isPaused
-        thread = try Thread("stall-watch") { [self] in watch() }
+        thread = try Thread("stall-watch", .watch) { [self] in watch() }
     }
 
     /// Ends the thread and waits for that.

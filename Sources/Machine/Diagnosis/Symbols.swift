@@ -14,19 +14,21 @@ final class Symbols: @unchecked Sendable {
     private static let limit: UInt64 = 256 << 20
 
     private let lock = Lock()
-    private let source: ImageSource?
+    /// Whether there is a file that may have symbols.
+    let hasSource: Bool
 
     // Under the lock:
-    private var isRead = false
+    /// Open from the start, as no file can be opened in the sandbox; nil once it is read.
+    private var image: Image?
     /// By ascending address.
     private var symbols: [Symbol] = []
     private var names: [UInt8] = []
 
     /// The symbols of the ELF file `source`, if it is one.
-    init(_ source: ImageSource?) { self.source = source }
-
-    /// Whether there is a file that may have symbols.
-    var hasSource: Bool { source != nil }
+    init(_ source: ImageSource?) {
+        hasSource = source != nil
+        image = source.flatMap { try? Image($0) }
+    }
 
     /// `<name+0x1b>` for an address in a symbol; nil if it is in none. A return address may be behind the last instruction of its caller.
     func place(of address: UInt64, isReturn: Bool = false) -> String? {
@@ -37,7 +39,7 @@ final class Symbols: @unchecked Sendable {
     /// The address and the name of the symbol that an address is in.
     private func find(_ address: UInt64) -> (address: UInt64, name: String)? {
         lock.locked {
-            if !isRead { read() }
+            read()
             // The last symbol at or before the address.
             var (low, high) = (0, symbols.count)
             while low < high {
@@ -65,8 +67,7 @@ final class Symbols: @unchecked Sendable {
     }
 
     private func read() {
-        isRead = true
-        guard let source, let image = try? Image(source) else { return }
+        guard let image = image.take() else { return }
         let sections = ELF.sections(of: image)
         // SHT_SYMTAB is 2.
         guard let table = sections.first(where: { $0.type == 2 }), table.link < sections.count,

@@ -35,6 +35,11 @@ enum CrashHandler {
         _ number: Int32, _ information: UnsafeMutablePointer<siginfo_t>?, _ context: UnsafeMutableRawPointer?
     ) {
         Terminal.putBack()
+        // The runtime's backtracer is a program, which the sandbox does not start.
+        if unsafe Sandbox.describeEnd(number, information, context) {
+            _ = signal(number, SIG_DFL)
+            raise(number)
+        }
         detachTerminal()
         let found = unsafe previous[Int(number)]
         if found.sa_flags & SA_SIGINFO != 0 {

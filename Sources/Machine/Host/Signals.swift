@@ -35,6 +35,11 @@ public final class Signals: @unchecked Sendable {
     private var machine: (any SignalReceiver)?
     /// Readable while a signal is pending.
     private let descriptor: Int32
+    /// Ends the thread.
+    private let end: EventFD
+    private var thread: Thread?
+    /// Only the thread uses it: this job is in the background of its terminal.
+    private var isBackground: Bool
 
     /// Takes the signals over. Without a machine, those that stop one end the process.
     public init() throws(MachineError) {
@@ -49,13 +54,23 @@ public final class Signals: @unchecked Sendable {
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // Writes to a pipe without a reader, and beyond the limit of a file's size, fail instead.
         for number in [SIGPIPE, SIGXFSZ] { _ = signal(number, SIG_IGN) }
+        do throws(KVMError) { end = try EventFD() } catch { throw .kvm(error) }
         // Looked at before any other thread does: what that finds in the background, this one sees return.
-        let isBackground = Terminal.isBackground
-        try Thread("signals") { [self] in serve(isBackground) }.detach()
+        isBackground = Terminal.isBackground
+        try start()
     }
 
-    /// From now on signals act on `machine`, or on none.
-    public func act(on machine: (any SignalReceiver)?) { lock.locked { self.machine = machine } }
+    private func start() throws(MachineError) { thread = try Thread("signals", .signals) { [self] in serve() } }
+
+    /// From now on signals act on `machine`, or on none. The thread that serves them has the sandbox of the caller.
+    public func act(on machine: (any SignalReceiver)?) throws(MachineError) {
+        lock.locked { self.machine = machine }
+        guard machine != nil, Sandbox.isOn else { return }
+        end.signal()
+        thread.take()?.join()
+        end.take()
+        try start()
+    }
 
     private static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
@@ -65,11 +80,9 @@ public final class Signals: @unchecked Sendable {
 
     /// Serves signals until the process ends. A signal that arrives while the machine is stopping, over a second after another that
     /// did, ends the process at once; within the second it may be one keystroke that arrived twice.
-    private func serve(_ startsInBackground: Bool) {
-        var isBackground = startsInBackground
+    private func serve() {
         var killDeadline: Instant?
-        while true {
-            let number = next(&isBackground)
+        while let number = next() {
             let machine = lock.locked { self.machine }
             switch number {
             case SIGUSR1: machine?.hostChanged()
@@ -77,10 +90,10 @@ public final class Signals: @unchecked Sendable {
             case SIGTSTP:
                 Terminal.whilePutBack { stopProcess() }
                 machine?.hostChanged()
-            case SIGWINCH, SIGCONT, nil:
+            case SIGWINCH, SIGCONT:
                 Terminal.refresh()
                 machine?.hostChanged()
-            case let number?:
+            default:
                 if let machine {
                     if machine.stop(signal: number) { continue }
                     let deadline = killDeadline ?? Instant.now.advanced(by: .seconds(1))
@@ -93,14 +106,23 @@ public final class Signals: @unchecked Sendable {
         }
     }
 
-    /// Waits for a signal; nil if this job came to the foreground of its terminal first, or since the last call.
-    private func next(_ isBackground: inout Bool) -> Int32? {
+    /// Waits for a signal; nil at the end of the thread. SIGCONT, too, if this job came to the foreground of its terminal, which no
+    /// signal tells, first or since the last call.
+    private func next() -> Int32? {
         while true {
             let wasBackground = isBackground
             isBackground = Terminal.isBackground
-            if wasBackground && !isBackground { return nil }
-            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard unsafe poll(&state, 1, isBackground ? Self.foregroundPeriod : -1) > 0 else { continue }
+            if wasBackground && !isBackground { return SIGCONT }
+            var ready: [2 of pollfd] = [
+                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: end.descriptor, events: Int16(POLLIN), revents: 0),
+            ]
+            var span = ready.mutableSpan
+            unsafe span.withUnsafeMutableBufferPointer {
+                _ = unsafe poll($0.baseAddress, 2, isBackground ? Self.foregroundPeriod : -1)
+            }
+            if ready[1].revents != 0 { return nil }
+            guard ready[0].revents != 0 else { continue }
             // A signalfd_siginfo, which begins with the signal's number.
             var record: [32 of UInt32] = .init(repeating: 0)
             let size = MemoryLayout.size(ofValue: record)

@@ -6,10 +6,8 @@ import Glibc
 
 /// The code's pages.
 enum StartupPages {
-    /// Takes the code's pages out of this process; those that are executed again come back from the page cache, without I/O. Not under a
-    /// debugger, whose breakpoints are in them.
+    /// Takes the code's pages out of this process; those that are executed again come back from the page cache, without I/O.
     static func drop() {
-        guard !isTraced else { return }
         var (first, last): (UInt, UInt) = (0, 0)
         unsafe clinux_code(&first, &last)
         let page: UInt = 4096
@@ -17,7 +15,8 @@ enum StartupPages {
         unsafe madvise(start, Int(last / page * page - first / page * page), MADV_DONTNEED)
     }
 
-    private static var isTraced: Bool {
+    /// Whether a debugger's breakpoints may be in the pages, which must then stay.
+    static var areTraced: Bool {
         let file = unsafe open("/proc/self/status", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }

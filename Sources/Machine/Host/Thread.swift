@@ -8,8 +8,9 @@ import Glibc
 struct Thread: ~Copyable {
     private let handle: pthread_t
 
-    /// Starts `body` in a thread that shows as `name` (15 bytes at most) in ps and gdb.
-    init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(MachineError) {
+    /// Starts `body` in a thread that shows as `name` (15 bytes at most) in ps and gdb. In the sandbox it is confined as `kind`: before
+    /// `body`, or by it if the kind `confinesItself`. Without a kind it has the confinement of the thread that starts it.
+    init(_ name: String, _ kind: ThreadKind? = nil, _ body: @escaping @Sendable () -> Void) throws(MachineError) {
         var everything = sigset_t()
         var before = sigset_t()
         unsafe sigfillset(&everything)
@@ -23,9 +24,11 @@ struct Thread: ~Copyable {
 
         let start = unsafe Unmanaged.passRetained(
             Body {
-                Self.setName(name)
+                unsafe clinux_set_thread_name(name)
+                if let kind, !kind.confinesItself { Sandbox.confine(kind) }
                 body()
             })
+        if kind != nil { Sandbox.expectThread() }
         var handle = pthread_t()
         let result = unsafe pthread_create(
             &handle, nil,
@@ -39,15 +42,6 @@ struct Thread: ~Copyable {
             throw .host("no thread for \(name)", errno: result)
         }
         self.handle = handle
-    }
-
-    /// Names the calling thread for ps and gdb. A failure is ignored.
-    private static func setName(_ name: String) {
-        let file = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        var bytes = Array(name.utf8)
-        unsafe write(file, &bytes, bytes.count)
-        close(file)
     }
 
     /// The calling thread's name.

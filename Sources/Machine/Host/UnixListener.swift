@@ -1,11 +1,12 @@
 // A stream socket with a name in the file system: bound, one client accepted, others refused, removed at the end.
 
+import CLinux
 import Glibc
 
 /// A listening Unix stream socket.
 final class UnixListener: Sendable {
     let descriptor: Int32
-    private let path: String
+    let path: String
     /// The socket's file: by the time of its removal the name may be another file's.
     private let identity: (device: dev_t, inode: ino_t)
 
@@ -15,6 +16,8 @@ final class UnixListener: Sendable {
         if let problem = Self.clear(path) { throw fail(problem) }
         let descriptor = socket(AF_UNIX, Self.stream | Self.flags, 0)
         guard descriptor >= 0 else { throw fail(.failed(errno: errno)) }
+        // The mode of the name, less the umask.
+        fchmod(descriptor, 0o600)
         let bound = unsafe Self.withAddress(path) { unsafe bind(descriptor, $0, $1) == 0 ? 0 : errno }
         var status = stat()
         let listens = unsafe bound == 0 && listen(descriptor, 4) == 0 && lstat(path, &status) == 0
@@ -37,11 +40,8 @@ final class UnixListener: Sendable {
 
     /// Accepts the client that waits; nil if it has disconnected.
     func accept() -> Int32? {
-        let client = Glibc.accept(descriptor, nil, nil)
-        guard client >= 0 else { return nil }
-        _ = fcntl(client, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(client, F_SETFL, O_NONBLOCK)
-        return client
+        let client = clinux_accept(descriptor, Self.flags)
+        return client >= 0 ? client : nil
     }
 
     /// Refuses the client that waits: another is connected.
@@ -65,6 +65,9 @@ final class UnixListener: Sendable {
     }
 
     // MARK: Names
+
+    /// The folder that the name `path` is in.
+    static func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
 
     /// Bytes of a name, and its NUL.
     private static let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)

@@ -16,6 +16,9 @@ public final class QTestMachine: @unchecked Sendable {
     let completion = RunCompletion()
     /// Signalled when a signal ends the run, or the terminal's foreground may have changed.
     let wake: EventFD
+    private let sandbox: Sandbox.Mode
+    /// Where the client connects; nil for standard input and output.
+    private(set) var listener: UnixListener?
 
     /// Rounds over all devices for one command; the largest queue needs half as many. A driver can make a disk write its own ring,
     /// and so give it work without end: what is left after the last round is done with the next command.
@@ -29,6 +32,7 @@ public final class QTestMachine: @unchecked Sendable {
         do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         connections = QTestConnections(ram)
+        sandbox = configuration.sandbox
         trace = try configuration.trace.map { [time] (path) throws(MachineError) in
             try TraceWriter(path: path, time: time)
         }
@@ -38,8 +42,21 @@ public final class QTestMachine: @unchecked Sendable {
         board = Board(regions: devices, testDevice: devices)
     }
 
-    /// Begins the trace, once all that the run needs is open and before a line is carried out.
-    func begin() throws(MachineError) { try trace?.begin(devices.map(\.traced), memory: ram.size) }
+    /// Opens the client's end, and with it all that the run needs, enters the sandbox, and begins the trace. Returns what the sandbox
+    /// is made of: a sentence.
+    @discardableResult
+    public func open(_ target: ClientTarget) throws(MachineError) -> String {
+        var folders: [String] = []
+        if case .unix(let path) = target {
+            listener = try UnixListener(path: path)
+            folders = [UnixListener.folder(of: path)]
+        }
+        let sentence = try Sandbox.enter(sandbox, removingIn: folders)
+        try trace?.begin(devices.map(\.traced), memory: ram.size)
+        return sentence
+    }
+
+    func removeSocket() { listener = nil }
 
     /// Ends the run, from any thread, as `signal` would; false if it had already ended.
     @discardableResult

@@ -5,33 +5,30 @@ import Glibc
 import KVM
 
 extension QTestMachine {
-    /// Serves one client until the run ends. May be called once.
-    public func run(on target: ClientTarget, timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
+    /// Serves one client, at the target that was opened, until the run ends. May be called once.
+    public func run(timeout: Duration? = nil) -> Machine.Outcome {
+        Sandbox.confine(.qtest)
         // Stopping the devices flushes the disks.
         defer {
             for device in devices { device.stop() }
             trace?.close()
+            removeSocket()
         }
         let deadline = timeout.map { Instant.now.advanced(by: $0) }
-        switch target {
-        case .stdio:
-            try begin()
+        guard let listener else {
             var server = QTestServer(self, input: 0, output: 1, listener: nil, deadline: deadline)
             return server.run()
-        case .unix(let path):
-            let listener = try UnixListener(path: path)
-            try begin()
-            Log.say("waiting for a qtest client at \(path)")
-            var client: Int32?
-            while client == nil {
-                guard QTestServer.wait(for: listener.descriptor, self, deadline) else { break }
-                client = listener.accept()
-            }
-            guard let client else { return completion.isReached ? completion.wait(until: nil) : .timedOut }
-            defer { close(client) }
-            var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
-            return server.run()
         }
+        Log.say("waiting for a qtest client at \(listener.path)")
+        var client: Int32?
+        while client == nil {
+            guard QTestServer.wait(for: listener.descriptor, self, deadline) else { break }
+            client = listener.accept()
+        }
+        guard let client else { return completion.isReached ? completion.wait(until: nil) : .timedOut }
+        defer { close(client) }
+        var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
+        return server.run()
     }
 }
 

@@ -100,7 +100,7 @@ final class TraceWriter: @unchecked Sendable {
         guard writeAll(text, to: file) else { throw .trace(path: path, errno: errno) }
         headLines = 1 + devices.count
         dropped = Array(repeating: 0, count: devices.count)
-        thread = try Thread("trace") { [self] in serve() }
+        thread = try Thread("trace", .trace) { [self] in serve() }
     }
 
     /// Takes the events of a call of `device` that `drain` passes on; with the lock of the device held.

@@ -82,12 +82,14 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         if mode != .threads, let file = backend as? FileDisk {
             do throws(RingError) {
                 var loop = RingLoop(self, worker, file, try Ring(size: 256))
+                Sandbox.confine(.disk)
                 lock.locked { counts.engine = "io_uring" }
                 return loop.run()
             } catch { engine = "threads, because the host refuses io_uring (\(reason(error.errno)))" }
         } else {
             engine = mode == .threads ? "threads, because of io=threads" : "memory"
         }
+        Sandbox.confine(.disk)
         lock.locked { counts.engine = engine }
         while let sleep = sleepTime(of: worker) {
             var eventFDs: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]

@@ -66,6 +66,8 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
+    override var threadKind: ThreadKind { .console }
+
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let ready = wait()

@@ -33,6 +33,8 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
+    override var threadKind: ThreadKind { .entropy }
+
     override func serve(_ worker: Worker) {
         while let milliseconds = lock.locked({ stopping ? nil : mayFill ? 0 : millisecondsToDrainDeadline }) {
             var descriptors: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]

@@ -58,6 +58,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
+    override var threadKind: ThreadKind { .network }
+
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let readable = wait()

@@ -50,7 +50,7 @@ final class SerialPort: @unchecked Sendable {
 
     func start() throws(MachineError) {
         end.begin()
-        thread = try Thread("serial") { [self] in serve() }
+        thread = try Thread("serial", .console) { [self] in serve() }
     }
 
     /// Writes the buffered output, for a second at most, and ends the thread.
