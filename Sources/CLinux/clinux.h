@@ -13,6 +13,7 @@
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,6 +105,18 @@ static inline int clinux_uring_setup(unsigned entries, struct io_uring_params *p
 {
     int fd = (int)syscall(SYS_io_uring_setup, entries, params);
     return fd < 0 ? -errno : fd;
+}
+
+// Lets the disabled ring `fd` have entries with `operations` alone and no registration any more, and enables it.
+static inline int clinux_uring_enable(int fd, const unsigned char *operations, unsigned count)
+{
+    struct io_uring_restriction restrictions[8] = {{0}};
+    for (unsigned i = 0; i < count && i < 8; i++) {
+        restrictions[i].opcode = IORING_RESTRICTION_SQE_OP;
+        restrictions[i].sqe_op = operations[i];
+    }
+    return syscall(SYS_io_uring_register, fd, IORING_REGISTER_RESTRICTIONS, restrictions, count) < 0
+                   || syscall(SYS_io_uring_register, fd, IORING_REGISTER_ENABLE_RINGS, (void *)0, 0) < 0 ? -errno : 0;
 }
 
 // Submits entries and waits for `complete` completions, for at most `nanoseconds`; without a limit if that is negative.

@@ -118,6 +118,7 @@ public final class Machine: @unchecked Sendable {
         var stallWatch: StallWatch?
         // Output is written and disks are flushed when this is left.
         defer {
+            Sandbox.giveUp()
             vcpus.stop()
             server?.stop()
             stallWatch?.stop()

@@ -28,7 +28,7 @@ final class QTestClient {
         configuration.reportsViolations = false
         edit(&configuration)
         machine = try QTestMachine(configuration)
-        try machine.begin()
+        try machine.open(.stdio)
         session = QTestSession(machine)
     }
 

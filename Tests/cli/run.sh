@@ -441,10 +441,10 @@ else
     expect "the timer counts" 0 "powered off" "$vmm" PIT.elf
     expect "a panic" 34 "the guest panicked" "$vmm" PANIC.elf
     expect "and the output before it" 0 "" sh -c '[ "$("$1" PANIC.elf)" = ! ]' sh "$vmm"
-    # The main thread's clone3 calls: signals, console0, then the vCPUs, of which 0 is the last.
+    # The main thread's clone3 calls: signals, the same in the sandbox, console0, then the vCPUs, of which 0 is the last.
     if strace -o /dev/null true 2> /dev/null; then
         expect "the host has no thread for the last vCPU" 1 "no thread for vcpu0: Resource temporarily unavailable" \
-            strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=6 "$vmm" SPIN.elf -c 4
+            strace -f -o /dev/null -e trace=clone3 -e inject=clone3:error=EAGAIN:when=7 "$vmm" SPIN.elf -c 4 --sandbox auto
         ioctls="strace -f -o ioctls -e trace=ioctl $vmm"
         expect "the built-in guest has no timer that it does not use, and no stack that nobody asks for" 0 "" \
             sh -c "$ioctls --suspend draft -a only=blk-flush && ! grep -E 'KVM_CREATE_PIT2|KVM_TRANSLATE' ioctls"

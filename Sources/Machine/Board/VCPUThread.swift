@@ -19,7 +19,7 @@ final class VCPUThread {
     /// Starts the thread, which runs the vCPU when the sandbox is closed and the threads of `others` are about to enter KVM_RUN.
     func start(after others: [VCPUThread] = []) throws(MachineError) {
         thread = try Thread("vcpu\(id)", .vcpu) { [processor, others = others.map(\.processor)] in
-            Sandbox.awaitOthers()
+            guard Sandbox.awaitOthers() else { return }
             for other in others { other.waitUntilRunning() }
             processor.runToTheEnd()
         }

@@ -41,11 +41,12 @@ import Synchronization
         var parameters = io_uring_params()
         // DEFER_TASKRUN posts completions only when they are asked for, and so in batches. It needs Linux 6.1; an older kernel
         // refuses the flag.
-        parameters.flags = UInt32(IORING_SETUP_CLAMP) | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
+        let flags = UInt32(IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED)
+        parameters.flags = flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
         var descriptor = unsafe clinux_uring_setup(size, &parameters)
         if descriptor == -EINVAL {
             parameters = io_uring_params()
-            parameters.flags = UInt32(IORING_SETUP_CLAMP)
+            parameters.flags = flags
             descriptor = unsafe clinux_uring_setup(size, &parameters)
         }
         guard descriptor >= 0 else { throw RingError(errno: -descriptor) }
@@ -55,6 +56,14 @@ import Synchronization
         guard parameters.features & needed == needed else {
             close(descriptor)
             throw RingError(errno: ENOSYS)
+        }
+        // A ring makes system calls that no filter sees, so it is held to these.
+        let operations = [IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_POLL_ADD]
+        let enabled = unsafe clinux_uring_enable(
+            descriptor, operations.map { UInt8($0.rawValue) }, UInt32(operations.count))
+        guard enabled == 0 else {
+            close(descriptor)
+            throw RingError(errno: -enabled)
         }
         let (submission, completion) = (parameters.sq_off, parameters.cq_off)
         let ringsSize = max(
@@ -124,7 +133,8 @@ import Synchronization
         return true
     }
 
-    private mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
+    /// The next entry, to be prepared; nil if the ring is full.
+    mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
         let size = unsafe UInt32(entries.count)
         // Acquire: the kernel has read the entries before its head.
         guard unsafe tail &- submissionHead.pointee.load(ordering: .acquiring) < size else { return nil }

@@ -27,8 +27,8 @@ public enum Sandbox {
 
     private static let isEntered = Atomic(false)
     private static let lock = Lock()
-    /// Under the lock: threads that are to have a filter and have none yet.
-    private nonisolated(unsafe) static var unconfined = 0
+    /// Under the lock: threads that are to have a filter and have none yet; they will not all have one.
+    private nonisolated(unsafe) static var (unconfined, isGivenUp) = (0, false)
     /// Written by `enter`: the kernel has filters; without them the run ends.
     private nonisolated(unsafe) static var (filters, needsFilters) = (false, false)
 
@@ -44,6 +44,8 @@ public enum Sandbox {
             guard mode == .auto else { throw .sandbox(what, errno: abs(result)) }
             return "\(what) (\(reason(abs(result))))"
         }
+        // With the ninth thread that allocates memory the C library would look into /sys how many processors there are.
+        mallopt(M_ARENA_MAX, 8)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
         let kept: UInt32 = folders.isEmpty ? 0 : 1 << 1
         let version = Landlock.version
@@ -61,7 +63,7 @@ public enum Sandbox {
         missing += Landlock.additions.filter { version > 0 && version < $0.version }.map {
             "Landlock here does not restrict \($0.what)"
         }
-        lock.locked { unsafe unconfined = 1 }
+        lock.locked { unsafe (unconfined, isGivenUp) = (1, false) }
         isEntered.store(true, ordering: .releasing)
         return "the sandbox is on" + (missing.isEmpty ? "" : ", but \(missing.joined(separator: ", "))")
     }
@@ -85,10 +87,21 @@ public enum Sandbox {
         }
     }
 
-    /// Waits until every thread so far, the main thread included, is confined.
-    static func awaitOthers() {
-        guard isOn else { return }
-        lock.locked { while unsafe unconfined > 0 { lock.wait() } }
+    /// Waits until every thread so far, the main thread included, is confined; false if the machine is given up before.
+    static func awaitOthers() -> Bool {
+        guard isOn else { return true }
+        return lock.locked {
+            while unsafe unconfined > 0 && !isGivenUp { lock.wait() }
+            return unsafe !isGivenUp
+        }
+    }
+
+    /// Ends the waits of `awaitOthers`: a thread could not be started, or the run is over.
+    static func giveUp() {
+        lock.locked {
+            unsafe isGivenUp = true
+            lock.broadcast()
+        }
     }
 
     /// Calls `body` in a thread of its own, which can enter the sandbox while the caller stays out of it.

@@ -29,7 +29,7 @@ struct SeccompFilter {
 
     init(_ rules: [Rule]) {
         var program: [sock_filter] = [
-            .load(4), .jump(ifEqual: CLINUX_ARCHITECTURE, past: 1), .end(.killProcess), .load(0),
+            .load(4), .jump(ifEqual: CLINUX_ARCHITECTURE, past: 1), .end(.trap), .load(0),
         ]
         for rule in rules {
             let block = Self.block(rule.condition)
@@ -59,13 +59,12 @@ struct SeccompFilter {
 
     /// The end of a program: SECCOMP_RET_.
     enum Verdict {
-        case allow, trap, killProcess, errno(Int32)
+        case allow, trap, errno(Int32)
 
         var value: UInt32 {
             switch self {
             case .allow: 0x7fff_0000
             case .trap: 0x0003_0000
-            case .killProcess: 0x8000_0000
             case .errno(let number): 0x0005_0000 | UInt32(number)
             }
         }

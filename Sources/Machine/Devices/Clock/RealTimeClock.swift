@@ -29,6 +29,16 @@ final class RealTimeClock: @unchecked Sendable {
         if port == Self.ports.lowerBound { lock.locked { index = value & 0x7f } }
     }
 
+    /// The date that is `days` after 1 January 1970, in the Gregorian calendar. Not gmtime(3), which opens the time zone's file. Years are
+    /// counted from March, so that the leap day is their last, in eras of 400 years.
+    private static func date(_ days: Int) -> (year: Int, month: Int, day: Int) {
+        let (era, rest) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)
+        let year = (rest - rest / 1460 + rest / 36_524 - rest / 146_096) / 365
+        let day = rest - (365 * year + year / 4 - year / 100)
+        let month = (5 * day + 2) / 153
+        return (400 * era + year + (month >= 10 ? 1 : 0), month < 10 ? month + 3 : month - 9, day - (153 * month + 2) / 5 + 1)
+    }
+
     private func register(_ index: UInt8) -> UInt8 {
         switch index {
         // Register A: no update is in progress, for a read takes the time of its instant; the usual divider and rate.
@@ -39,13 +49,11 @@ final class RealTimeClock: @unchecked Sendable {
         case 0x0d: return 0x80
         default: break
         }
-        var seconds = now()
-        var date = unsafe tm()
-        unsafe gmtime_r(&seconds, &date)
-        let (year, month) = unsafe (1900 + date.tm_year, date.tm_mon + 1)
-        let (second, minute, hour, day, weekday) = unsafe (
-            date.tm_sec, date.tm_min, date.tm_hour, date.tm_mday, date.tm_wday + 1
-        )
+        let seconds = now()
+        let (second, minute, hour) = (seconds % 60, seconds / 60 % 60, seconds / 3600 % 24)
+        let (year, month, day) = Self.date(seconds / 86400)
+        // 1 January 1970 was a Thursday; Sunday is 1.
+        let weekday = (seconds / 86400 + 4) % 7 + 1
         return switch index {
         case 0: Self.decimal(second)
         case 2: Self.decimal(minute)
@@ -60,5 +68,5 @@ final class RealTimeClock: @unchecked Sendable {
     }
 
     /// A number below 100 as two decimal digits.
-    private static func decimal(_ value: Int32) -> UInt8 { UInt8((value / 10) << 4 | value % 10) }
+    private static func decimal(_ value: Int) -> UInt8 { UInt8((value / 10) << 4 | value % 10) }
 }

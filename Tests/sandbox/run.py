@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# The sandbox of a running vmm: every thread is tried for what it must not do (walls.c), each ends vmm by a sentence when it does it, and
+# /proc shows no descriptor, thread and mapping that the page "Security" does not explain.
+#
+# usage: run.py VMM
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE.parent / "docs"), str(HERE.parent / "terminal"), str(HERE.parent / "stress")]
+from documents import Document  # noqa: E402
+from machine import needs_kvm, ran_on_kvm  # noqa: E402
+from layers import without  # noqa: E402
+
+VMM = os.path.realpath(sys.argv[1])
+DEADLINE = 30
+NOBODY = 65534
+failed = passed = 0
+
+
+def check(name, problem=None):
+    """Counts a check, which has a problem or none."""
+    global failed, passed
+    if problem:
+        failed += 1
+        print(f"not ok - {name}: {problem}")
+    else:
+        passed += 1
+
+
+def skip(name, reason):
+    print(f"skipped - {name}: {reason}")
+
+
+def threads(process):
+    """Of each thread of vmm's, not KVM's, its name and the fields of its status."""
+    found = []
+    for task in os.listdir(f"/proc/{process}/task"):
+        try:
+            with open(f"/proc/{process}/task/{task}/status") as file:
+                fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if not fields["Name"].startswith("kvm-"):
+            found.append((fields["Name"], fields))
+    return found
+
+
+class Running:
+    """A vmm that is in its sandbox, or without one in the state that `ready` tells. `with` leaves no process behind."""
+
+    def __init__(self, *arguments, ready="vcpu0", mode="on", **popen):
+        self.errors = tempfile.TemporaryFile()
+        popen.setdefault("stdin", subprocess.PIPE)
+        self.process = subprocess.Popen([VMM, *arguments, "--sandbox", mode], stdout=subprocess.DEVNULL, stderr=self.errors, **popen)
+        self.pid = self.process.pid
+        self.await_(lambda: self.process.poll() is not None or self.is_ready(ready, mode))
+
+    def is_ready(self, ready, mode):
+        found = threads(self.pid)
+        return ready in [name for name, _ in found] and all(mode == "off" or fields["Seccomp"] == "2" for _, fields in found)
+
+    def await_(self, condition):
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            if time.monotonic() > end:
+                raise SystemExit(f"waited {DEADLINE} s for vmm; it said: {self.said()}")
+            time.sleep(0.002)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
+
+    def end(self):
+        self.process.wait(DEADLINE)
+        return self.process.returncode
+
+
+def walls(pid, *thread):
+    done = subprocess.run(["./walls", str(pid), *thread], capture_output=True, text=True, timeout=DEADLINE)
+    return done.returncode, done.stdout + done.stderr
+
+
+# MARK: What a thread may not do
+
+def refuses(name, machine):
+    code, output = walls(machine.pid)
+    print(f"{name}: {output.strip()}")
+    check(name, code and output)
+    for thread, fields in threads(machine.pid):
+        got = fields["NoNewPrivs"], int(fields["CapEff"], 16) | int(fields["CapPrm"], 16) | int(fields["CapInh"], 16)
+        check(f"{name}: the rights of {thread}", got != ("1", 0) and f"no_new_privs and capabilities are {got}")
+    machine.process.send_signal(signal.SIGTERM)
+    code = machine.end()
+    check(f"{name}: vmm still ends", code != 128 + signal.SIGTERM and f"it ended with {code}; {machine.said()}")
+
+
+def ends(thread, *arguments, **options):
+    """One forbidden call of `thread` ends vmm, by a sentence that names it."""
+    with Running(*arguments, **options) as machine:
+        walls(machine.pid, thread)
+        code, said = machine.end(), machine.said()
+        wanted = f"vmm: the sandbox ends vmm: its thread {thread} made the system call execve (59; arguments"
+        check(f"execve in {thread} ends vmm", (code != -signal.SIGSYS or wanted not in said) and f"ended with {code}; {said}")
+
+
+# MARK: What a running vmm has
+
+def kinds(machine):
+    """What /proc shows of a vmm, in the words of the page's tables."""
+    pid, cwd = machine.pid, os.getcwd()
+    descriptors, mappings = set(), set()
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        target = os.readlink(f"/proc/{pid}/fd/{number}")
+        if int(number) < 3:
+            descriptors.add("0, 1, 2")
+        else:
+            target = re.sub(r"(?<=/var/tmp/vmm-overlay-)\w+", "N", target).replace("/dev/pts/ptmx", "/dev/ptmx")
+            descriptors.add(os.path.relpath(target, cwd) if target.startswith(cwd) else re.sub(r"vcpu:\d+", "vcpu:N", target))
+    with open(f"/proc/{pid}/maps") as file:
+        for line in file:
+            rights, name = re.match(r"\S+ (\S+) \S+ \S+ \d+\s*(.*)", line).groups()
+            name = "the program" if name == VMM else "a library" if ".so" in name else re.sub(r"vcpu:\d+", "vcpu:N", name)
+            if "w" in rights and "x" in rights:
+                check("no memory is writable and code", line)
+            mappings.add(f"{rights} {name or 'anonymous'}")
+    return descriptors, {re.sub(r"\d+$", "N", name) for name, _ in threads(pid)}, mappings
+
+
+def audit(page, machine):
+    descriptors, found_threads, mappings = kinds(machine)
+    linked = any("a library" in mapping for mapping in mappings)
+    for title, found in ("descriptor", descriptors), ("thread", found_threads), ("mapping", mappings):
+        rows = {re.sub("`", "", row[0]): row for row in page.table(title)}
+        for kind in sorted(found - set(rows)):
+            check(f"the page explains each {title}", f"it lacks {kind}")
+        for kind in sorted(set(rows) - found):
+            # A static vmm has no libraries; what the kernel maps for clocks and old programs is its own choice.
+            if not (title == "mapping" and (not linked and "library" in kind or "[v" in kind)):
+                check(f"each {title} of the page is there", f"there is no {kind}")
+        check(f"each {title} was looked at", not found and "there is none")
+
+
+def main():
+    needs_kvm("the sandbox")
+    subprocess.run(["clang", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror", "-static", "-O1",
+                    HERE / "walls.c", "-o", "walls"], check=True)
+    subprocess.run([HERE.parent / "cli/kernel.sh", "SPIN", "."], check=True)
+    for name in ("disk.img", "overlay.img"):
+        with open(name, "wb") as file:
+            file.truncate(1 << 20)
+    every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null",
+                    "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json"]
+
+    with Running(*every_device) as machine:
+        names = sorted(name for name, _ in threads(machine.pid))
+        audit(Document(HERE.parents[1], HERE.parents[1] / "Sources/Virtio/Documentation.docc/Security.md"), machine)
+        refuses("a machine with every device", machine)
+    with Running("--qtest", "stdio", "-d", "disk.img", ready="vmm") as machine:
+        refuses("a run without processors", machine)
+    for name in names:
+        ends(name, *every_device)
+    ends("vmm", "--qtest", "stdio", ready="vmm")
+
+    # The same walls do not stand without the sandbox.
+    with Running("--qtest", "stdio", ready="vmm", mode="off") as machine:
+        code, output = walls(machine.pid)
+        check("the attempts succeed without a sandbox", "open a file: returned" not in output and output)
+
+    if os.geteuid() == 0:
+        with Running("--qtest", "stdio", ready="vmm", user=NOBODY, group=NOBODY, extra_groups=[]) as machine:
+            check("a user's vmm is not dumpable", os.stat(f"/proc/{machine.pid}/maps").st_uid != 0 and "its /proc is the user's")
+            refuses("a user's run", machine)
+        # The sockets of a user's folder are removed by a vmm of root's, and nothing else there is.
+        os.mkdir("folder")
+        os.chown("folder", NOBODY, NOBODY)
+        with Running("SPIN.elf", "--qmp", "unix=folder/socket") as machine:
+            mode = os.stat("folder/socket").st_mode & 0o777
+            check("a socket is its user's", mode != 0o600 and f"its mode is {mode:o}")
+            machine.process.send_signal(signal.SIGTERM)
+            machine.end()
+            check("a socket goes with vmm", os.listdir("folder"))
+    else:
+        skip("a user's vmm, and root's socket in a user's folder", "only root can make them")
+    missing_layers()
+    print(f"sandbox: {passed} checks passed, {failed} failed")
+    ran_on_kvm(passed, "checks of the sandbox")
+    return failed > 0
+
+
+def missing_layers():
+    """A kernel without a layer: `on` refuses to run, and `auto` runs and says it."""
+    for layer, sentence in ("landlock", "there is no Landlock"), ("seccomp", "there are no filters of system calls"):
+        def run(mode):
+            done = subprocess.run([VMM, "--qtest", "stdio", "-v", "--sandbox", mode], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=DEADLINE, preexec_fn=lambda: without(layer))
+            return done.returncode, done.stderr
+        code, said = run("on")
+        check(f"without {layer}, on refuses", (code != 1 or sentence not in said or "--sandbox auto" not in said) and f"{code}: {said}")
+        code, said = run("auto")
+        check(f"without {layer}, auto runs", (code != 0 or f"the sandbox is on, but {sentence}" not in said) and f"{code}: {said}")
+
+
+with tempfile.TemporaryDirectory() as work:
+    os.chmod(work, 0o755)
+    os.chdir(work)
+    code = main()
+    os.chdir("/")
+sys.exit(code)
