@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-control test-network test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-control test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -48,10 +48,14 @@ test-control: build ## a running machine controlled by QEMU's machine protocol a
 test-network: build ## the guest over a TAP interface, in a network namespace of its own
 	Tests/network/run.sh $(BUILD)/debug/vmm
 
+test-sandbox: build ## what a thread of vmm may not do once the guest runs, and what a running vmm has
+	Tests/sandbox/run.py $(BUILD)/debug/vmm
+
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
 
-test-nested: release ## the guest under kvm_amd, in a host made from Debian packages
+test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
+	Tests/sandbox/run.py $(STATIC)/release/vmm
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
 
 test-linux: release ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
@@ -125,12 +129,13 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved test-cli test-terminal test-qtest test-control test-network test-docs test-faults stress-burst grid \
+CHECKS := lint build test test-moved test-cli test-terminal test-qtest test-control test-network test-sandbox test-docs test-faults stress-burst grid \
 	cross-check bench-smoke
 # Builds of other kinds, and what runs in machines that QEMU emulates.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested test-linux
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
+check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)
 check: preflight ## all of it, and how many tests ran on KVM, and where
 	mkdir -p $(BUILD)
 	: > $(KVM_TESTS)

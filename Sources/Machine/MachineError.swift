@@ -21,6 +21,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     /// An output would overwrite `other`.
     case sameFile(output: String, other: String)
     case outputInUse(path: String)
+    /// An output is a symbolic link of another user's.
+    case foreignLink(path: String)
     case tooManyDevices
     case tooManyProcessors(most: Int)
     /// A layer of the sandbox is missing; the text says what that means.
@@ -93,6 +95,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "\(output) and \(other) are the same file, which would be overwritten; choose another file for the output"
         case .outputInUse(let path):
             "\(path) is in use, as a disk image or for another output, and would be overwritten; choose another file"
+        case .foreignLink(let path):
+            "\(path) is a symbolic link of another user's, and vmm does not write where it leads; name the file itself"
         case .tooManyDevices:
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"

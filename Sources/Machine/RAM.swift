@@ -44,14 +44,19 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
     /// Huge pages need host and guest addresses to be equal modulo this.
     private static let alignment = 2 << 20
 
+    /// Address space, in bytes, that the process still has to get after guest memory: for stacks, and what is allocated. A machine
+    /// without it would trap where it ends as well with a sentence.
+    private static let headroom = 192 << 20
+
     /// Maps `size` bytes of memory, a multiple of 4096.
     public init(size: UInt64) throws(RAMError) {
         guard size >= MemoryMap.minimumRAM, size % 4096 == 0 else { throw .badSize(size) }
         guard size <= MemoryMap.maximumRAM else { throw .refused(size: size, errno: ENOMEM) }
         let length = Int(size) + Self.alignment
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        let mapped = unsafe mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0)
+        let mapped = unsafe mmap(nil, length + Self.headroom, PROT_READ | PROT_WRITE, flags, -1, 0)
         guard unsafe mapped != MAP_FAILED, let mapped = unsafe mapped else { throw .refused(size: size, errno: errno) }
+        unsafe munmap(mapped + length, Self.headroom)
         unsafe mapping = UnsafeMutableRawBufferPointer(start: mapped, count: length)
         let base = unsafe mapped.alignedUp(toMultipleOf: Self.alignment)
         // A hint: a host without huge pages uses small ones.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND, then
-# kernels of a few instructions: one that starts its processors at once, ten times each number, and one that crashes.
+# kernels of a few instructions: one that starts its processors at once, ten times each number, one that crashes, and one that runs while
+# each thread of vmm is tried for what it must not do (Tests/sandbox).
 #
 # usage: guest.sh VMM DIR
 set -eu
@@ -8,7 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 payload=$(mktemp -d)
 trap 'rm -rf "$payload"' EXIT
 cp "$1" "$payload/vmm"
-for kernel in PROCESSORS TRIPLE_FAULT; do "$here/../cli/kernel.sh" $kernel "$payload"; done
+for kernel in PROCESSORS TRIPLE_FAULT SPIN; do "$here/../cli/kernel.sh" $kernel "$payload"; done
+clang -static -O1 "$here/../sandbox/walls.c" -o "$payload/walls"
 cat > "$payload/run.sh" << 'RUN'
 failed=0
 for dialect in draft 1.4 off; do
@@ -40,6 +42,18 @@ done
     ! grep -q "rip " /tmp/errors && grep -q "write of 0x5a to port 0x80" /tmp/errors &&
     ok "a triple fault is reported without the registers after the reset, and with the last exits" ||
     fail "a triple fault" "$(cat /tmp/errors)"
+dd if=/dev/zero of=/tmp/disk bs=1M count=1 2> /dev/null
+sleep 300 | ./vmm SPIN.elf -c 2 -d /tmp/disk --rng host --net null --serial null --console file=/tmp/console --qmp stdio \
+    --stall-after 60m --trace /tmp/trace -v > /tmp/answers 2> /tmp/errors &
+count=0
+until grep -q vcpu1 /proc/[0-9]*/task/*/comm 2> /dev/null || [ $count = 300 ]; do sleep 0.1; count=$((count + 1)); done
+for process in /proc/[0-9]*; do
+    grep -q '^vcpu0$' "$process"/task/*/comm 2> /dev/null && ./walls "${process#/proc/}" > /tmp/walls && code=0 && break
+    code=$?
+done
+cat /tmp/walls
+name="no thread of vmm may do what the sandbox forbids"
+[ $code = 0 ] && grep -q "^vmm: the sandbox is on" /tmp/errors && ok "$name" || fail "$name" "$(cat /tmp/errors)"
 exit $failed
 RUN
 "$here/host.sh" "$2"

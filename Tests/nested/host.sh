@@ -33,6 +33,7 @@ insmod /lib/irqbypass.ko
 insmod /lib/kvm.ko tdp_mmu=0
 insmod /lib/kvm-amd.ko
 while sleep 20; do echo "nested host: alive"; done &
+export VMM_SANDBOX=on
 sh /payload/run.sh
 echo "nested host: payload exited with $?"
 poweroff -f

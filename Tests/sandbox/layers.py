@@ -1,4 +1,7 @@
+#!/usr/bin/env python3
 # A kernel that lacks a layer of the sandbox, for programs that the caller starts: a filter refuses the system calls of that layer.
+#
+# usage: layers.py     prints the --sandbox of the tests: on, or auto on a host that lacks a layer
 
 import ctypes
 import errno
@@ -21,3 +24,10 @@ def without(layer):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0):
         raise OSError(ctypes.get_errno(), "no seccomp filter")
+
+
+if __name__ == "__main__":
+    # LANDLOCK_CREATE_RULESET_VERSION
+    has_landlock = ctypes.CDLL(None).syscall(CALLS["landlock"], None, ctypes.c_size_t(0), 1) > 0
+    with open("/proc/self/status") as file:
+        print("on" if has_landlock and "\nSeccomp:" in file.read() else "auto")

@@ -7,6 +7,7 @@
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -200,9 +201,44 @@ def main():
     else:
         skip("a user's vmm, and root's socket in a user's folder", "only root can make them")
     missing_layers()
+    files()
+    limits(every_device)
     print(f"sandbox: {passed} checks passed, {failed} failed")
     ran_on_kvm(passed, "checks of the sandbox")
     return failed > 0
+
+
+def limits(arguments):
+    """Under limits of the host that are too low vmm ends with a sentence, and does not crash."""
+    ends = {}
+    for name, limit, values in (("ulimit -n", resource.RLIMIT_NOFILE, range(4, 44)),
+                                ("ulimit -v", resource.RLIMIT_AS, range(160 << 20, 1200 << 20, 40 << 20))):
+        for value in values:
+            done = subprocess.run([VMM, *arguments, "--timeout", "50ms"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=DEADLINE, preexec_fn=lambda: resource.setrlimit(limit, (value, value)))
+            ends.setdefault(name, set()).add(done.returncode)
+            # A limit that the dynamic linker does not get along with is its own to report, with 127.
+            is_told = done.returncode in (124, 127) or done.returncode == 1 and re.match(r"vmm: .*[;:]", done.stderr)
+            check(f"{name} {value}", not is_told and f"ended with {done.returncode}: {done.stderr}")
+        check(f"{name} was too low, and was not", not {1, 124} <= ends[name] and f"the ends are {ends[name]}")
+
+
+def files():
+    """What vmm makes is its user's, and another user's link is not followed."""
+    for name, arguments in ("new.json", ["--trace", "new.json"]), ("new.overlay", ["-d", "disk.img,overlay=new.overlay"]):
+        subprocess.run([VMM, "--qtest", "stdio", *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE)
+        mode = os.stat(name).st_mode & 0o777
+        check(f"{name} is its user's", mode != 0o600 and f"its mode is {mode:o}")
+    os.symlink("target", "link")
+    for owner, code in (0, 0), (NOBODY, 1):
+        if os.geteuid() == 0:
+            os.lchown("link", owner, owner)
+        elif owner:
+            continue
+        done = subprocess.run([VMM, "--qtest", "stdio", "--trace", "link"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=DEADLINE)
+        check(f"a link of user {owner}", (done.returncode != code or code and "of another user's" not in done.stderr) and
+              f"ended with {done.returncode}: {done.stderr}")
 
 
 def missing_layers():

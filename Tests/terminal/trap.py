@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A crash of vmm, in each of its threads in turn: the process ends by the signal, with a backtrace where the Swift runtime finds its
-# backtracer, and a terminal is as before. The crash is an illegal instruction of vmm's own, to which a debugger's call sends the thread.
+# A crash of vmm, in each of its threads in turn: the process ends by the signal, and a terminal is as before. In the sandbox a sentence
+# names the thread; without it there is a backtrace where the Swift runtime finds its backtracer. The crash is an illegal instruction of vmm's own, to which a debugger's call sends the thread.
 #
 # usage: trap.py VMM [THREAD...]
 
@@ -73,8 +73,10 @@ def ended(process, said):
         raise Failure(f"vmm ended with {code:#x}, not by SIGILL; {said()}")
 
 
-def has_backtrace(text, crashed, names):
+def has_report(text, crashed, names, arguments):
     """Of the threads `names`. The backtracer tells of all threads, and of a program at a terminal of the crashed one."""
+    if "off" not in arguments:
+        return f"vmm: the thread {crashed} crashed by signal {int(signal.SIGILL)} at 0x".encode() in text
     return all(f'"{name}"{" crashed" * (name == crashed)}:'.encode() in text for name in names)
 
 
@@ -89,8 +91,8 @@ def without_a_terminal(name, backtraces, arguments):
             runs(child.pid)
             trap(child.pid, threads(child.pid)[name])
             ended(child.pid, said)
-            if backtraces and not has_backtrace(said(), name, backtraces):
-                raise Failure(f"no backtrace: {said()}")
+            if not has_report(said(), name, backtraces, arguments):
+                raise Failure(f"no report: {said()}")
         finally:
             child.returncode = 0  # it was waited for
             if not has_ended(child.pid):
@@ -117,8 +119,8 @@ def at_a_terminal(name, backtraces, arguments, background=""):
             raise Failure(f"vmm ended with {code}, not by SIGILL; {session.transcript}")
         if session.mode != before:
             raise Failure(f"the mode is {session.mode}, and was {before}")
-        if backtraces and not has_backtrace(session.transcript, name, [name]):
-            raise Failure(f"no backtrace: {session.transcript}")
+        if not has_report(session.transcript, name, backtraces and [name], arguments):
+            raise Failure(f"no report: {session.transcript}")
 
 
 def main():
@@ -139,14 +141,15 @@ def main():
         # A vmm that is linked to the toolchain's runtime has its backtracer.
         linked = b"libswiftCore.so" in subprocess.run(["ldd", VMM], capture_output=True).stdout
         backtraces = names if linked else []
-        cases = [(without_a_terminal, name, ()) for name in names]
-        cases += [(at_a_terminal, name, ()) for name in names if name in ("vmm", "vcpu0", "signals")]
-        cases += [(at_a_terminal, "vcpu0", (" &",))]
-        for run, name, rest in cases:
+        outside = [*arguments, "--sandbox", "off"]
+        cases = [(without_a_terminal, name, mode) for name in names for mode in (arguments, outside)]
+        cases += [(at_a_terminal, name, outside) for name in names if name in ("vmm", "vcpu0", "signals")]
+        cases += [(at_a_terminal, "vcpu0", arguments), (at_a_terminal, "vcpu0", outside, " &")]
+        for run, name, mode, *rest in cases:
             if sys.argv[2:] and name not in sys.argv[2:]:
                 continue
             try:
-                run(name, backtraces, arguments, *rest)
+                run(name, backtraces, mode, *rest)
                 passed += 1
             except Failure as failure:
                 failed += 1

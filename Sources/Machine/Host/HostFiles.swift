@@ -123,11 +123,24 @@ struct HostFiles {
 
     // MARK: Opening
 
+    /// Opens the file at `path`, or creates it with `mode`, less the umask. A symbolic link is followed if it is this user's or root's:
+    /// another user's could lead anywhere. Returns a descriptor, or -1 with `errno` set.
+    static func create(_ path: String, _ access: Int32, mode: mode_t) throws(MachineError) -> Int32 {
+        // A pipe without a reader is an error; without O_NONBLOCK this would wait for one.
+        let flags = access | O_CREAT | O_CLOEXEC | O_NONBLOCK
+        let descriptor = unsafe open(path, flags | O_NOFOLLOW, mode)
+        guard descriptor < 0, errno == ELOOP else { return descriptor }
+        var link = stat()
+        guard unsafe lstat(path, &link) == 0, [0, geteuid()].contains(link.st_uid) else { throw .foreignLink(path: path) }
+        return unsafe open(path, flags, mode)
+    }
+
     /// Opens the file at `path` for output and locks it, so that no vmm has it as a disk image or another output. It is created if it is
     /// missing; otherwise it keeps its content until the caller truncates it.
-    static func openOutput(_ path: String, _ failure: (Int32) -> MachineError) throws(MachineError) -> Int32 {
-        // A pipe without a reader is an error; without O_NONBLOCK this would wait for one.
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
+    static func openOutput(
+        _ path: String, mode: mode_t = 0o644, _ failure: (Int32) -> MachineError
+    ) throws(MachineError) -> Int32 {
+        let descriptor = try create(path, O_WRONLY, mode: mode)
         guard descriptor >= 0 else { throw failure(errno) }
         guard FileIdentity(descriptor: descriptor) == nil || lock(descriptor, F_WRLCK) != EAGAIN else {
             close(descriptor)

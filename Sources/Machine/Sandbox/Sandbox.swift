@@ -44,7 +44,7 @@ public enum Sandbox {
             guard mode == .auto else { throw .sandbox(what, errno: abs(result)) }
             return "\(what) (\(reason(abs(result))))"
         }
-        // With the ninth thread that allocates memory the C library would look into /sys how many processors there are.
+        // With the ninth thread that allocates memory the C library would ask how many processors there are.
         mallopt(M_ARENA_MAX, 8)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
         let kept: UInt32 = folders.isEmpty ? 0 : 1 << 1

@@ -110,6 +110,8 @@ enum ThreadKind: String, CaseIterable {
         [
             // PROT_EXEC
             .init(SYS_mmap, .lacksBits(4, ofArgument: 2)), .init(SYS_mprotect, .lacksBits(4, ofArgument: 2)),
+            // The C library does without the files that it looks for, such as /proc/sys/vm/overcommit_memory.
+            .init(SYS_openat, .refused(EACCES)),
             .init(SYS_tgkill, .argument(0, among: [process])),
             .init(SYS_prctl, .argument(0, among: [UInt32(PR_GET_NAME), UInt32(PR_SET_NAME)])),
         ]

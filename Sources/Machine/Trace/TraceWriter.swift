@@ -84,7 +84,7 @@ final class TraceWriter: @unchecked Sendable {
 
     /// Opens the file at `path`, or creates it. What is in it stays until `begin`.
     init(path: String, time: any TimeSource) throws(MachineError) {
-        file = try HostFiles.openOutput(path) { .trace(path: path, errno: $0) }
+        file = try HostFiles.openOutput(path, mode: 0o600) { .trace(path: path, errno: $0) }
         _ = fcntl(file, F_SETFL, 0)
         self.path = path
         self.time = time

@@ -81,7 +81,7 @@ extension Overlay {
 
     /// The locked file `path`: empty if there was none, else the overlay of this image. `force`: the image may have changed since.
     private static func named(_ path: String, _ image: ImageIdentity, force: Bool) throws(MachineError) -> Int32 {
-        let descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
+        let descriptor = try HostFiles.create(path, O_RDWR, mode: 0o600)
         guard descriptor >= 0 else {
             throw .disk(path: path, problem: DiskImage.problem(opening: errno, readOnly: false))
         }
