@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants test-cli test-terminal test-qtest test-docs test-control test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -50,6 +50,9 @@ test-network: build ## the guest over a TAP interface, in a network namespace of
 
 test-sandbox: build ## what a thread of vmm may not do once the guest runs, and what a running vmm has
 	Tests/sandbox/run.py $(BUILD)/debug/vmm
+
+mutants-sandbox: ## takes each layer of the sandbox away in turn, and shows which checks notice
+	Tests/sandbox/mutants.sh
 
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm

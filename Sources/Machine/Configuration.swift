@@ -190,7 +190,9 @@ extension Machine {
         var socketFolders: [String] {
             var paths: [String] = []
             if case .unix(let path) = control { paths.append(path) }
-            for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) { paths.append(path) }
+            for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) {
+                paths.append(path)
+            }
             return paths.map { UnixListener.folder(of: $0) }
         }
 

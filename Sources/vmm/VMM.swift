@@ -30,7 +30,7 @@ struct Run: ParsableCommand {
             Other commands: vmm ctl, explain, check and trace-view; vmm COMMAND --help shows theirs.
 
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
-            64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; \
+            64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; 159 ended by its sandbox; \
             (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
             In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A i says where its devices \

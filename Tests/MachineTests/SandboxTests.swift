@@ -60,16 +60,20 @@ struct SandboxTests {
             (7, [], Self.allow), (8, [], Self.trap), (0, [], Self.trap), (0x4000_0007, [], Self.trap),
             (16, [0, 0xae80], Self.allow), (16, [0, 9], Self.allow), (16, [0, 0xffff_ffff_0000_5401], Self.allow),
             (16, [0, 0x5412], Self.trap), (16, [0xae80, 0], Self.trap), (16, [0, 0], Self.trap),
-            (9, [0, 0, 3], Self.allow), (9, [0, 0, 0], Self.allow), (9, [0, 0, 7], Self.trap), (9, [0, 0, 4], Self.trap),
+            (9, [0, 0, 3], Self.allow), (9, [0, 0, 0], Self.allow), (9, [0, 0, 7], Self.trap),
+            (9, [0, 0, 4], Self.trap),
             (435, [], 0x5_0000 | 38), (41, [1], Self.allow), (41, [2], Self.trap),
         ]
         for (number, arguments, expected) in cases {
-            #expect(try verdict(program, Call(number: number, arguments: arguments)) == expected, "\(number) \(arguments)")
+            #expect(
+                try verdict(program, Call(number: number, arguments: arguments)) == expected, "\(number) \(arguments)")
         }
         #expect(try verdict(program, Call(number: 7, architecture: 0x4000_0003)) == Self.trap)
     }
 
-    @Test("The filter of each kind of thread permits its rules, and nothing else by number", arguments: ThreadKind.allCases)
+    @Test(
+        "The filter of each kind of thread permits its rules, and nothing else by number",
+        arguments: ThreadKind.allCases)
     func kinds(kind: ThreadKind) throws {
         let rules = kind.rules(process: 77)
         let program = SeccompFilter(rules).instructions
@@ -116,7 +120,8 @@ struct SandboxTests {
                     case .argument(let index, among: [77]): "argument \(index) is this process"
                     case .argument(let index, let values):
                         "argument \(index) is " + values.map { "0x\(String($0, radix: 16))" }.joined(separator: ", ")
-                    case .lacksBits(let mask, ofArgument: let index): "argument \(index) has none of 0x\(String(mask, radix: 16))"
+                    case .lacksBits(let mask, ofArgument: let index):
+                        "argument \(index) has none of 0x\(String(mask, radix: 16))"
                     }
                 calls["| `\(name)` | \(condition) |", default: []].append(kind)
             }
@@ -127,7 +132,9 @@ struct SandboxTests {
             table.map { "\($0.key) \(Self.names($0.value)) |" }.sorted()
         }
         let tables =
-            ["| call | condition | threads |", "|---|---|---|"] + rows(calls) + ["", "| request | threads |", "|---|---|"]
+            ["| call | condition | threads |", "|---|---|---|"] + rows(calls) + [
+                "", "| request | threads |", "|---|---|",
+            ]
             + rows(requests) + ["", "| kind of thread | calls | requests |", "|---|---|---|"] + counts
         let text = tables.joined(separator: "\n")
         let root = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
@@ -138,7 +145,9 @@ struct SandboxTests {
 
     @Test("A number's name")
     func names() {
-        func name(_ number: Int32) -> String { unsafe String(decoding: SystemCallNames.name(of: number), as: UTF8.self) }
+        func name(_ number: Int32) -> String {
+            unsafe String(decoding: SystemCallNames.name(of: number), as: UTF8.self)
+        }
         #expect(name(SYS_read) == "read" && name(SYS_execve) == "execve" && name(SYS_rseq) == "rseq")
         #expect(name(SYS_pidfd_send_signal) == "pidfd_send_signal" && name(SYS_futex_waitv) == "futex_waitv")
         #expect(name(350) == "?" && name(4000) == "?" && name(-1) == "?")

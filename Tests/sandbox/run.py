@@ -9,6 +9,7 @@ import pathlib
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,7 @@ def kinds(machine):
         if int(number) < 3:
             descriptors.add("0, 1, 2")
         else:
+            target = re.sub(r"^socket:.*", "socket", target)
             target = re.sub(r"(?<=/var/tmp/vmm-overlay-)\w+", "N", target).replace("/dev/pts/ptmx", "/dev/ptmx")
             descriptors.add(os.path.relpath(target, cwd) if target.startswith(cwd) else re.sub(r"vcpu:\d+", "vcpu:N", target))
     with open(f"/proc/{pid}/maps") as file:
@@ -167,9 +169,12 @@ def main():
     for name in ("disk.img", "overlay.img"):
         with open(name, "wb") as file:
             file.truncate(1 << 20)
-    every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null",
+    every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null", "--net", "unix=peer",
                     "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json"]
 
+    peer = socket.socket(socket.AF_UNIX)
+    peer.bind("peer")
+    peer.listen(64)
     with Running(*every_device) as machine:
         names = sorted(name for name, _ in threads(machine.pid))
         audit(Document(HERE.parents[1], HERE.parents[1] / "Sources/Virtio/Documentation.docc/Security.md"), machine)

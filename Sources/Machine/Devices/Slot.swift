@@ -309,7 +309,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Starts the device's threads.
     func start() throws(MachineError) {
         for worker in workers {
-            try worker.start(worker.index == 0 ? name : "\(name)-\(worker.index)", threadKind) { [self] in serve(worker) }
+            try worker.start(worker.index == 0 ? name : "\(name)-\(worker.index)", threadKind) { [self] in serve(worker)
+            }
         }
     }
 

@@ -131,7 +131,9 @@ struct HostFiles {
         let descriptor = unsafe open(path, flags | O_NOFOLLOW, mode)
         guard descriptor < 0, errno == ELOOP else { return descriptor }
         var link = stat()
-        guard unsafe lstat(path, &link) == 0, [0, geteuid()].contains(link.st_uid) else { throw .foreignLink(path: path) }
+        guard unsafe lstat(path, &link) == 0, [0, geteuid()].contains(link.st_uid) else {
+            throw .foreignLink(path: path)
+        }
         return unsafe open(path, flags, mode)
     }
 

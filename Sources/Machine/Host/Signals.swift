@@ -100,6 +100,7 @@ public final class Signals: @unchecked Sendable {
                     killDeadline = deadline
                     if Instant.now < deadline { continue }
                 }
+                UnixListener.removeAll()
                 Terminal.restore()
                 _exit(128 + number)
             }

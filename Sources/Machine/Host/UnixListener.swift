@@ -29,10 +29,23 @@ final class UnixListener: Sendable {
         self.descriptor = descriptor
         self.path = path
         identity = (status.st_dev, status.st_ino)
+        Self.lock.locked { unsafe Self.names[path] = identity }
     }
 
     deinit {
         close(descriptor)
+        Self.lock.locked { Self.remove(path, identity) }
+    }
+
+    private static let lock = Lock()
+    /// Under the lock: what there is to be removed, by name.
+    private nonisolated(unsafe) static var names: [String: (device: dev_t, inode: ino_t)] = [:]
+
+    /// Removes the names of all sockets, before the process ends without its machine.
+    static func removeAll() { lock.locked { for (path, identity) in unsafe names { remove(path, identity) } } }
+
+    private static func remove(_ path: String, _ identity: (device: dev_t, inode: ino_t)) {
+        unsafe names[path] = nil
         var status = stat()
         guard unsafe lstat(path, &status) == 0, (status.st_dev, status.st_ino) == identity else { return }
         unsafe unlink(path)

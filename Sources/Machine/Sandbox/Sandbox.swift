@@ -60,8 +60,9 @@ public enum Sandbox {
         ].compactMap(\.self)
         unsafe filters = filterResult == 0
         unsafe needsFilters = mode == .on
-        missing += Landlock.additions.filter { version > 0 && version < $0.version }.map {
-            "Landlock here does not restrict \($0.what)"
+        let unrestricted = Landlock.additions.filter { version > 0 && version < $0.version }.map(\.what)
+        if !unrestricted.isEmpty {
+            missing.append("Landlock here does not restrict \(unrestricted.joined(separator: ", "))")
         }
         lock.locked { unsafe (unconfined, isGivenUp) = (1, false) }
         isEntered.store(true, ordering: .releasing)
@@ -77,7 +78,9 @@ public enum Sandbox {
         if unsafe filters {
             let number = SeccompFilter(kind.rules(process: UInt32(getpid()))).install()
             if unsafe number != 0 && needsFilters {
-                Log.say("the thread \(Thread.currentName) has no filter of system calls (\(reason(number))); use --sandbox auto")
+                Log.say(
+                    "the thread \(Thread.currentName) has no filter of system calls (\(reason(number))); use --sandbox auto"
+                )
                 exit(1)
             }
         }

@@ -16,7 +16,10 @@ enum ThreadKind: String, CaseIterable {
     case disk
     /// A console with its ports, or the serial port.
     case console
+    /// Of a network device that reads and writes a descriptor which is there.
     case network
+    /// Of a network device at a socket, which it connects to again.
+    case networkSocket = "network at a socket"
     case entropy
     /// Serves control clients.
     case control
@@ -34,7 +37,7 @@ enum ThreadKind: String, CaseIterable {
         let special: [SeccompFilter.Rule] =
             switch self {
             case .disk: Self.threads
-            case .network, .qtest: [.init(SYS_socket, .argument(0, among: [UInt32(AF_UNIX)]))]
+            case .networkSocket, .qtest: [.init(SYS_socket, .argument(0, among: [UInt32(AF_UNIX)]))]
             default: []
             }
         return own + special + Self.common(process) + Self.allowed(Self.commonCalls)
@@ -54,9 +57,12 @@ enum ThreadKind: String, CaseIterable {
         // It flushes disks, and removes sockets.
         case .main: [SYS_pwrite64, SYS_fsync, SYS_fdatasync, SYS_unlink]
         case .qtest: Self.files + Self.link + [SYS_accept4, SYS_unlink]
-        case .vcpu, .watch, .entropy, .trace, .signals: []
+        case .vcpu, .watch, .entropy, .trace: []
+        // It removes sockets where the machine does not end.
+        case .signals: [SYS_unlink]
         case .disk: [SYS_io_uring_enter] + Self.files
-        case .network: Self.link
+        case .network: [SYS_writev]
+        case .networkSocket: Self.link
         // Peers come and go.
         case .console, .control: [SYS_accept4]
         }
@@ -84,7 +90,7 @@ enum ThreadKind: String, CaseIterable {
     private var ownRequests: [Request] {
         switch self {
         case .vcpu: RunningRequests.vcpu + RunningRequests.machine
-        case .disk, .console, .network, .entropy: RunningRequests.interrupts
+        case .disk, .console, .network, .networkSocket, .entropy: RunningRequests.interrupts
         case .main, .control, .signals, .watch: RunningRequests.interrupts + RunningRequests.inspection
         case .qtest, .trace: []
         }
@@ -118,7 +124,8 @@ enum ThreadKind: String, CaseIterable {
     }
 
     private static let commonCalls = [
-        SYS_futex, SYS_read, SYS_pread64, SYS_write, SYS_poll, SYS_lseek, SYS_close, SYS_clock_gettime, SYS_restart_syscall, SYS_munmap, SYS_mremap,
+        SYS_futex, SYS_read, SYS_pread64, SYS_write, SYS_poll, SYS_lseek, SYS_close, SYS_clock_gettime,
+        SYS_restart_syscall, SYS_munmap, SYS_mremap,
         SYS_madvise, SYS_brk, SYS_getrandom, SYS_sched_yield, SYS_fstat, SYS_newfstatat, SYS_rt_sigprocmask,
         SYS_rt_sigaction, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_getpgrp, SYS_getsid, SYS_exit, SYS_exit_group,
     ]

@@ -36,7 +36,10 @@ final class RealTimeClock: @unchecked Sendable {
         let year = (rest - rest / 1460 + rest / 36_524 - rest / 146_096) / 365
         let day = rest - (365 * year + year / 4 - year / 100)
         let month = (5 * day + 2) / 153
-        return (400 * era + year + (month >= 10 ? 1 : 0), month < 10 ? month + 3 : month - 9, day - (153 * month + 2) / 5 + 1)
+        return (
+            400 * era + year + (month >= 10 ? 1 : 0), month < 10 ? month + 3 : month - 9,
+            day - (153 * month + 2) / 5 + 1
+        )
     }
 
     private func register(_ index: UInt8) -> UInt8 {

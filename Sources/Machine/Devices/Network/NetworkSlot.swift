@@ -58,7 +58,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     // MARK: The thread
 
-    override var threadKind: ThreadKind { .network }
+    override var threadKind: ThreadKind { link.mayReturn ? .networkSocket : .network }
 
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
