@@ -52,9 +52,9 @@ struct SandboxTests {
     @Test("Each condition permits what it says, by the lower half of the argument, and the rest is trapped")
     func conditions() throws {
         let program = SeccompFilter([
-            .init(call: 7, condition: .always), .init(call: 16, condition: .argument(1, among: [0xae80, 0x5401, 9])),
-            .init(call: 9, condition: .lacksBits(4, ofArgument: 2)), .init(call: 435, condition: .refused(38)),
-            .init(call: 41, condition: .argument(0, among: [1])),
+            .init(7, .always), .init(16, .argument(1, among: [0xae80, 0x5401, 9])),
+            .init(9, .lacksBits(4, ofArgument: 2)), .init(435, .refused(38)),
+            .init(41, .argument(0, among: [1])),
         ]).instructions
         let cases: [(UInt32, [UInt64], UInt32)] = [
             (7, [], Self.allow), (8, [], Self.trap), (0, [], Self.trap), (0x4000_0007, [], Self.trap),

@@ -107,22 +107,15 @@ public enum Sandbox {
         }
     }
 
-    /// Calls `body` in a thread of its own, which can enter the sandbox while the caller stays out of it.
-    public static func callApart<Result: Sendable>(
-        _ body: @escaping @Sendable () throws(MachineError) -> Result
-    ) throws(MachineError) -> Result {
-        let box = ResultBox<Result>()
-        try Thread("vmm") {
-            box.result = .init { () throws(MachineError) in try body() }
-        }.join()
+    /// Calls `body`, the run of a machine, in a thread of its own, which can enter the sandbox while the caller stays out of it.
+    public static func callApart(
+        _ body: @escaping @Sendable () throws(MachineError) -> Int32
+    ) throws(MachineError) -> Int32 {
+        nonisolated(unsafe) var result = Result<Int32, MachineError>.success(1)
+        try Thread("vmm") { unsafe result = .init { () throws(MachineError) in try body() } }.join()
         isEntered.store(false, ordering: .releasing)
         _ = clinux_prctl(PR_SET_DUMPABLE, 1)
-        guard let result = box.result else { throw .host("a thread ended early", errno: 0) }
-        return try result.get()
-    }
-
-    private final class ResultBox<Value>: @unchecked Sendable {
-        var result: Result<Value, MachineError>?
+        return try unsafe result.get()
     }
 
     // MARK: Ends

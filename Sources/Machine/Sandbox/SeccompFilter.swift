@@ -23,52 +23,46 @@ struct SeccompFilter {
     struct Rule: Equatable {
         let call: Int32
         let condition: Condition
+
+        init(_ call: Int32, _ condition: Condition = .always) {
+            (self.call, self.condition) = (call, condition)
+        }
     }
+
+    /// Ends of a program: SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO.
+    static let (allow, trap, errno): (UInt32, UInt32, UInt32) = (0x7fff_0000, 0x3_0000, 0x5_0000)
 
     let instructions: [sock_filter]
 
     init(_ rules: [Rule]) {
         var program: [sock_filter] = [
-            .load(4), .jump(ifEqual: CLINUX_ARCHITECTURE, past: 1), .end(.trap), .load(0),
+            .load(4), .jump(ifEqual: CLINUX_ARCHITECTURE, 1, else: 0), .end(Self.trap), .load(0),
         ]
         for rule in rules {
             let block = Self.block(rule.condition)
-            program.append(.jump(unlessEqual: UInt32(rule.call), past: block.count))
+            program.append(.jump(ifEqual: UInt32(rule.call), 0, else: block.count))
             program += block
         }
-        instructions = program + [.end(.trap)]
+        instructions = program + [.end(Self.trap)]
     }
 
     /// Ends the program, with the call's condition met or not.
     private static func block(_ condition: Condition) -> [sock_filter] {
         switch condition {
-        case .always: return [.end(.allow)]
-        case .refused(let number): return [.end(.errno(number))]
+        case .always: return [.end(allow)]
+        case .refused(let number): return [.end(errno | UInt32(number))]
         case .argument(let index, among: let values):
-            let tests = values.enumerated().map { offset, value in
-                sock_filter.jump(ifEqual: value, past: values.count - offset)
+            let tests = values.enumerated().map {
+                sock_filter.jump(ifEqual: $1, values.count - $0, else: 0)
             }
-            return [.load(argument(index))] + tests + [.end(.trap), .end(.allow)]
+            return [.load(argument(index))] + tests + [.end(trap), .end(allow)]
         case .lacksBits(let mask, ofArgument: let index):
-            return [.load(argument(index)), .jump(ifAnyOf: mask, past: 1), .end(.allow), .end(.trap)]
+            return [.load(argument(index)), .jump(ifAnyOf: mask, 1, else: 0), .end(allow), .end(trap)]
         }
     }
 
     /// The offset of the lower half of an argument in struct seccomp_data.
     private static func argument(_ index: Int) -> UInt32 { UInt32(16 + 8 * index) }
-
-    /// The end of a program: SECCOMP_RET_.
-    enum Verdict {
-        case allow, trap, errno(Int32)
-
-        var value: UInt32 {
-            switch self {
-            case .allow: 0x7fff_0000
-            case .trap: 0x0003_0000
-            case .errno(let number): 0x0005_0000 | UInt32(number)
-            }
-        }
-    }
 
     /// Makes the calling thread's calls pass the filter, besides those it has: 0 or an errno.
     func install() -> Int32 {
@@ -80,21 +74,19 @@ struct SeccompFilter {
 
 extension sock_filter {
     /// A = the word at `offset` of struct seccomp_data.
-    fileprivate static func load(_ offset: UInt32) -> sock_filter { sock_filter(code: 0x20, jt: 0, jf: 0, k: offset) }
-
-    fileprivate static func jump(ifEqual value: UInt32, past count: Int) -> sock_filter {
-        sock_filter(code: 0x15, jt: UInt8(count), jf: 0, k: value)
+    fileprivate static func load(_ offset: UInt32) -> Self {
+        Self(code: 0x20, jt: 0, jf: 0, k: offset)
     }
 
-    fileprivate static func jump(unlessEqual value: UInt32, past count: Int) -> sock_filter {
-        sock_filter(code: 0x15, jt: 0, jf: UInt8(count), k: value)
+    /// Skips `yes` instructions if A is `value`, else `no`.
+    fileprivate static func jump(ifEqual value: UInt32, _ yes: Int, else no: Int) -> Self {
+        Self(code: 0x15, jt: UInt8(yes), jf: UInt8(no), k: value)
     }
 
-    fileprivate static func jump(ifAnyOf mask: UInt32, past count: Int) -> sock_filter {
-        sock_filter(code: 0x45, jt: UInt8(count), jf: 0, k: mask)
+    /// The same, if A has one of these bits.
+    fileprivate static func jump(ifAnyOf mask: UInt32, _ yes: Int, else no: Int) -> Self {
+        Self(code: 0x45, jt: UInt8(yes), jf: UInt8(no), k: mask)
     }
 
-    fileprivate static func end(_ verdict: SeccompFilter.Verdict) -> sock_filter {
-        sock_filter(code: 0x06, jt: 0, jf: 0, k: verdict.value)
-    }
+    fileprivate static func end(_ value: UInt32) -> Self { Self(code: 0x06, jt: 0, jf: 0, k: value) }
 }
