@@ -58,12 +58,10 @@ public enum Sandbox {
                 version < 0 ? version : Landlock.restrict(version, removingIn: folders), "there is no Landlock"),
             try isDone(filterResult, "there are no filters of system calls"),
         ].compactMap(\.self)
-        unsafe filters = filterResult == 0
-        unsafe needsFilters = mode == .on
+        unsafe (filters, needsFilters) = (filterResult == 0, mode == .on)
         let unrestricted = Landlock.additions.filter { version > 0 && version < $0.version }.map(\.what)
-        if !unrestricted.isEmpty {
-            missing.append("Landlock here does not restrict \(unrestricted.joined(separator: ", "))")
-        }
+        missing +=
+            unrestricted.isEmpty ? [] : ["Landlock here does not restrict \(unrestricted.joined(separator: ", "))"]
         lock.locked { unsafe (unconfined, isGivenUp) = (1, false) }
         isEntered.store(true, ordering: .releasing)
         return "the sandbox is on" + (missing.isEmpty ? "" : ", but \(missing.joined(separator: ", "))")
