@@ -29,7 +29,9 @@ iasl acpica-tools
 ip iproute2
 lz4 lz4
 mke2fs e2fsprogs
+passt passt
 strace strace
+tcpdump tcpdump
 valgrind valgrind
 /usr/lib/x86_64-linux-gnu/libcurl.so.4 libcurl4
 /lib/x86_64-linux-gnu/libncurses.so.6 libncurses6

@@ -13,7 +13,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case disk(path: String, problem: DiskProblem)
     case console(path: String, errno: Int32)
     case trace(path: String, errno: Int32)
-    case notATrace(path: String)
+    /// The file is not of the kind that would overwrite it.
+    case not(String, path: String)
     case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
     /// The TAP interface cannot be used with so many queue pairs.
@@ -84,8 +85,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "console \(path) cannot be opened: \(reason(number)); check the path, or give another target"
         case .trace(let path, let number):
             "trace \(path) cannot be used: \(reason(number)); check the path and its file system"
-        case .notATrace(let path):
-            "\(path) exists and is not a trace, which --trace would overwrite; delete it or choose another file for the trace"
+        case .not(let kind, let path):
+            "\(path) exists and is not a \(kind), and would be overwritten; delete it or choose another file for the \(kind)"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .network(let name, let number, let pairs):

@@ -116,7 +116,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            A network device: null, tap=NAME or unix=PATH (passt, or QEMU's -netdev stream), then \(DeviceKind.network.optionHelp). \
+            A network device: null, tap=NAME, unix=PATH (passt, or QEMU's -netdev stream) or unix-dgram=PATH, then \(DeviceKind.network.optionHelp). \
             Repeatable. The features are \(DeviceKind.network.featureNames).
             """,
             valueName: "net"), transform: { try Machine.Configuration.NetworkDevice(option: $0) })

@@ -1,6 +1,5 @@
-// A network device on a qtest machine, whose client is the other end of the link; and a link over a Unix socket.
+// A network device on a qtest machine, whose client is the other end of the link.
 
-import Glibc
 import Testing
 import Virtio
 import VirtioABI
@@ -53,6 +52,23 @@ struct NetworkDeviceTests {
         #expect(client.say("x-input net0 \(text(frame(3)))") == "OK" && client.used(Self.slot, 0) == 1)
         #expect(bytes(client, 0) == "OK \(text(frame(3)))")
         #expect(client.say("x-input net0 0x00 1").hasPrefix("FAIL"))
+    }
+
+    @Test("Frames are counted, those that are dropped too")
+    func counts() throws {
+        let client = try client()
+        client.say("x-input net0 \(text(frame(1, 13)))")
+        client.say("x-input net0 \(text(frame(2)))")
+        post(client, 0)
+        client.notify(Self.slot, 0)
+        for length in [20, 72] {
+            client.offer(Self.slot, 1, first: 0, [(0x5_0000, length, false)])
+            client.notify(Self.slot, 1)
+        }
+        let frames = try #require(client.devices.first { $0.name == "net0" }?.statistics.frames)
+        #expect(frames.received == 1 && frames.droppedReceiving == 1)
+        #expect(frames.transmitted == 1 && frames.droppedTransmitting == 1)
+        #expect(frames.lacking(1).transmitted == 0 && frames.lacking(1).droppedTransmitting == 2)
     }
 
     @Test("Frames without buffers wait, and the stall report says so")
@@ -134,86 +150,13 @@ struct NetworkDeviceTests {
             ("tap=", "tap needs a value"), ("tap=a/b", "15 bytes at most"), ("null,mac=1", "six bytes"),
             ("null,mac=01:00:00:00:00:00", "one interface"), ("null,mtu=67", "68 to 65535"),
             ("null,queues=9", "1 to 8"), ("unix=/x,queues=2", "needs tap="), ("null,suspend=draft", "GUEST_RSC6"),
-            ("unix=/x,features=+csum", "needs tap="), ("null,wake=all", "wake="),
+            ("unix=/x,features=+csum", "needs tap="), ("unix-dgram=/x,queues=2", "needs tap="),
+            ("unix=/x,local=/y", "unix-dgram="), ("null,wake=all", "wake="),
         ])
     func options(option: String, problem: String) {
         do throws(OptionError) {
             _ = try Machine.Configuration.NetworkDevice(option: option)
             Issue.record("\(option) is accepted")
         } catch { #expect(error.description.contains(problem), "\(error.description)") }
-    }
-
-    // MARK: The link over a socket
-
-    @Test("A stream carries frames behind their lengths; a peer that leaves may come back")
-    func stream() throws {
-        let path = "/tmp/vmm-net-\(getpid())"
-        let listener = try UnixListener(path: path)
-        let link = try StreamLink(path: path)
-        var peer = try #require(listener.accept())
-        let bytes = frame(5)
-        let queue = queue(of: bytes)
-        var result = link.send(queue, pair: 0)
-        #expect(result == .sent && receive(peer, 64) == [0, 0, 0, 60] + bytes)
-        // In two parts, and two in one.
-        send(peer, [0, 0, 0])
-        var frame: [UInt8] = []
-        var isRead = link.read(pair: 0, into: &frame)
-        #expect(!isRead)
-        send(peer, [60] + bytes + [0, 0, 0, 60] + bytes)
-        for _ in 0..<2 {
-            isRead = link.read(pair: 0, into: &frame)
-            #expect(isRead && Array(frame.dropFirst(12)) == bytes)
-        }
-        close(peer)
-        isRead = link.read(pair: 0, into: &frame)
-        result = link.send(queue, pair: 0)
-        #expect(!isRead && !link.isConnected && result == .lost)
-        link.reconnect()
-        peer = try #require(listener.accept())
-        result = link.send(queue, pair: 0)
-        #expect(link.isConnected && result == .sent)
-        send(peer, [255, 255, 255, 255])
-        isRead = link.read(pair: 0, into: &frame)
-        #expect(!isRead && !link.isConnected)
-        close(peer)
-    }
-
-    @Test("A peer that does not read makes the device wait; no frame is lost or cut")
-    func backPressure() throws {
-        let path = "/tmp/vmm-net-full-\(getpid())"
-        let listener = try UnixListener(path: path)
-        let link = try StreamLink(path: path)
-        let peer = try #require(listener.accept())
-        let bytes = frame(5, 60_000)
-        let queue = queue(of: bytes)
-        var (sent, received): (Int, [UInt8]) = (0, [])
-        while sent < 100, link.send(queue, pair: 0) == .sent { sent += 1 }
-        #expect(sent < 100)
-        let total = sent + 3
-        while received.count < total * 60_004 {
-            received += receive(peer, 100_000)
-            if sent < total, link.send(queue, pair: 0) == .sent { sent += 1 }
-        }
-        let one = [0, 0, 0xea, 0x60] + bytes
-        #expect(received == (0..<total).flatMap { _ in one })
-        close(peer)
-    }
-
-    private func queue(of frame: [UInt8]) -> FrameQueue {
-        var queue = FrameQueue()
-        let isTaken = queue.append([UInt8](repeating: 0, count: 12).span, frame.span)
-        #expect(isTaken)
-        return queue
-    }
-
-    private func send(_ socket: Int32, _ bytes: [UInt8]) {
-        #expect(unsafe bytes.withUnsafeBytes { unsafe write(socket, $0.baseAddress, $0.count) } == bytes.count)
-    }
-
-    private func receive(_ socket: Int32, _ most: Int) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: most) { bytes, count in
-            unsafe count = max(0, read(socket, bytes.baseAddress, most))
-        }
     }
 }

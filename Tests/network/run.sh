@@ -26,7 +26,8 @@ ip link set tap0 up
 ip neigh add 10.9.0.77 lladdr 52:54:00:12:34:56 dev tap0 nud permanent
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+capture=$(mktemp)
+trap 'rm -f "$log" "$capture"' EXIT
 failed=0
 # run NAME OPTIONS WORDS: all six checks pass, and no clause is broken.
 run() {
@@ -42,7 +43,17 @@ run() {
     fi
 }
 
-run "split" "" ""
+run "split" ",pcap=$capture" ""
+# What tcpdump reads in the capture: the guest's requests, and the replies.
+tcpdump -nn -r "$capture" icmp 2>"$log" >>"$log" || true
+requests=$(grep -c 'ICMP echo request' "$log") replies=$(grep -c 'ICMP echo reply' "$log")
+if [ "$requests" -ge 40 ] && [ "$requests" = "$replies" ] && ! grep -q 'truncated\|error' "$log"; then
+    echo "network: capture: tcpdump reads $requests requests and as many replies"
+else
+    echo "network: capture: FAILED: $requests requests, $replies replies"
+    tail -n 20 "$log"
+    failed=1
+fi
 run "packed, indirect, event index" "" "features=packed+indirect+event_idx"
 run "split, in order, event index" "" "features=in_order+event_idx"
 run "packed, in order" "" "features=packed+in_order"

@@ -121,6 +121,13 @@ struct QMPCommand: Sendable {
                         "device": .string(device), "suspensions": .count(counts.suspensions),
                         "wakeUps": .count(counts.wakeUps),
                         "wakeUpsWhileSuspended": .count(counts.wakeUpsWhileSuspended),
+                        "frames": counts.frames.map {
+                            [
+                                "received": .count($0.received), "droppedReceiving": .count($0.droppedReceiving),
+                                "transmitted": .count($0.transmitted),
+                                "droppedTransmitting": .count($0.droppedTransmitting),
+                            ]
+                        } ?? .null,
                     ]
                 })
         },

@@ -2,7 +2,7 @@
 
 import Virtio
 
-/// Statistics of a device's threads.
+/// Statistics of a device and its threads.
 public struct DeviceStatistics: Equatable, Sendable {
     /// Wake-ups of the threads.
     public internal(set) var wakeUps = 0
@@ -12,6 +12,8 @@ public struct DeviceStatistics: Equatable, Sendable {
     public internal(set) var suspensions = 0
     /// A disk's I/O engine, and the reason if it is not io_uring; nil for other devices.
     public internal(set) var engine: String?
+    /// The frames of a network device; nil for other devices.
+    public internal(set) var frames: FrameCounts?
 }
 
 /// The host's interface to a device.

@@ -191,7 +191,13 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     // MARK: The device's threads
 
-    final var statistics: DeviceStatistics { lock.locked { counts } }
+    final var statistics: DeviceStatistics {
+        lock.locked {
+            var statistics = counts
+            statistics.frames = frames
+            return statistics
+        }
+    }
 
     final var state: DeviceState {
         let isMasked = context.line.isMasked
@@ -225,6 +231,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// What write_zeroes_may_unmap reads, of a disk.
     var writeZeroesMayUnmap: Bool? { nil }
+
+    /// The frames of a network device so far; with the lock held.
+    var frames: FrameCounts? { nil }
 
     /// The block sizes of a disk.
     var blockSizes: BlockSizes? { nil }

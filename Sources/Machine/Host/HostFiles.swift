@@ -46,7 +46,8 @@ struct HostFiles {
     /// Outputs named by a path, and where descriptors lead, which can share a file.
     private var outputs: [File] = []
     private var streams: [File] = []
-    private var traces: [String] = []
+    /// Outputs that replace a file of their own kind, which begins with `head`, and no other.
+    private var replacements: [(path: String, kind: String, head: [UInt8])] = []
 
     init() {}
 
@@ -59,7 +60,10 @@ struct HostFiles {
             reads(disk.path, as: "the disk image")
             if case .kept(let path) = disk.overlay { writes(path, as: "the overlay") }
         }
-        if let trace = configuration.trace { writesTrace(trace) }
+        if let trace = configuration.trace { replaces(trace, "trace", head: Array("{\"trace\":".utf8)) }
+        for capture in configuration.networks.compactMap(\.capture) {
+            replaces(capture, "capture", head: [0x0a, 0x0d, 0x0d, 0x0a])
+        }
         writes(configuration.console, as: "the console's output")
         if isQTest { return }
         for port in configuration.ports { writes(port.target, as: "the port's output") }
@@ -81,9 +85,9 @@ struct HostFiles {
         streams.append(File(use: use, identity: identity))
     }
 
-    private mutating func writesTrace(_ path: String) {
-        traces.append(path)
-        writes(path, as: "the trace")
+    private mutating func replaces(_ path: String, _ kind: String, head: [UInt8]) {
+        replacements.append((path, kind, head))
+        writes(path, as: "the \(kind)")
     }
 
     private mutating func writes(_ target: ConsoleTarget, as use: String) {
@@ -99,13 +103,24 @@ struct HostFiles {
         }
     }
 
-    /// Throws if an output is an input or another output, or a trace would replace a file that is none.
+    /// Throws if an output is an input or another output, or a trace or a capture would replace a file that is none.
     func check() throws(MachineError) {
         for (index, output) in outputs.enumerated() {
             try Self.check(output, against: inputs + streams + outputs[..<index])
         }
         for stream in streams { try Self.check(stream, against: inputs) }
-        for path in traces where !TraceReader.canReplace(path) { throw .notATrace(path: path) }
+        for file in replacements where !Self.canReplace(file.path, file.head) { throw .not(file.kind, path: file.path) }
+    }
+
+    /// Whether the file at `path` is missing or empty, or begins with `head`: no other is overwritten. Pipes and devices have nothing to lose.
+    private static func canReplace(_ path: String, _ head: [UInt8]) -> Bool {
+        guard FileIdentity(path: path) != nil else { return true }
+        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: head.count)
+        let count = unsafe read(file, &bytes, bytes.count)
+        return count == 0 || bytes == head
     }
 
     private static func check(_ output: File, against others: [File]) throws(MachineError) {

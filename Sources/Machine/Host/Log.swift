@@ -2,6 +2,7 @@
 
 import Glibc
 import Synchronization
+import Virtio
 
 /// Messages to the user.
 public enum Log {
@@ -49,6 +50,10 @@ public enum Log {
         say(
             "\(device): \(counts.suspensions) suspensions; its thread woke \(counts.wakeUps) times, "
                 + "\(counts.wakeUpsWhileSuspended) of them while suspended"
-                + (counts.engine.map { "; transfers: \($0)" } ?? ""))
+                + (counts.engine.map { "; transfers: \($0)" } ?? "")
+                + (counts.frames.map {
+                    "; frames: \($0.received) received and \($0.droppedReceiving) dropped, \($0.transmitted) transmitted and "
+                        + "\($0.droppedTransmitting) dropped"
+                } ?? ""))
     }
 }

@@ -67,7 +67,7 @@ final class UnixListener: Sendable {
 
     /// Connects to the socket at `path`, as a client.
     static func connect(to path: String) throws(MachineError) -> Int32 {
-        guard path.utf8.count < capacity else { throw .socket(path: path, problem: .nameTooLong) }
+        guard fits(path) else { throw .socket(path: path, problem: .nameTooLong) }
         let descriptor = socket(AF_UNIX, stream | Int32(SOCK_CLOEXEC.rawValue), 0)
         let number = unsafe withAddress(path) { unsafe Glibc.connect(descriptor, $0, $1) == 0 ? 0 : errno }
         guard number == 0 else {
@@ -85,12 +85,15 @@ final class UnixListener: Sendable {
     /// Bytes of a name, and its NUL.
     private static let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
 
+    /// Whether `path` can be the name of a socket.
+    static func fits(_ path: String) -> Bool { path.utf8.count < capacity }
+
     private static let stream = Int32(SOCK_STREAM.rawValue)
     private static let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
     /// Makes the name free, or returns what prevents that.
-    private static func clear(_ path: String) -> MachineError.SocketProblem? {
-        guard path.utf8.count < capacity else { return .nameTooLong }
+    static func clear(_ path: String) -> MachineError.SocketProblem? {
+        guard fits(path) else { return .nameTooLong }
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return errno == ENOENT ? nil : .failed(errno: errno) }
         guard status.st_mode & S_IFMT == S_IFSOCK else { return .notASocket }

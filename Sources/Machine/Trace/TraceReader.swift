@@ -49,18 +49,6 @@ struct TraceReader {
         self.lines = lines
     }
 
-    /// Whether a new trace may replace the file at `path`: it is missing, empty, a trace, or no regular file.
-    static func canReplace(_ path: String) -> Bool {
-        guard FileIdentity(path: path) != nil else { return true }
-        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        let head = Array("{\"trace\":".utf8)
-        var bytes = [UInt8](repeating: 0, count: head.count)
-        let count = unsafe read(file, &bytes, bytes.count)
-        return count == 0 || bytes == head
-    }
-
     /// The number of the line of the last event, from 1.
     var line: Int { lines.number }
     /// Why the rest of the trace is not known, as a sentence; nil if it was read to its end, as far as that can be told.

@@ -231,7 +231,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
 
     /// Drops the frames that wait for receive queue `pair`.
     mutating func dropWaiting(_ pair: Int) {
-        counts.dropped &+= UInt64(waiting[pair].count)
+        counts.droppedReceiving &+= UInt64(waiting[pair].count)
         waiting[pair].removeAll()
     }
 
@@ -252,7 +252,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     }
 
     public mutating func finish(_ outcome: Outcome, reply: Reply?) -> UsedLength {
-        if outcome.result == .ok { counts.transmitted &+= 1 } else { counts.dropped &+= 1 }
+        if outcome.result == .ok { counts.transmitted &+= 1 } else { counts.droppedTransmitting &+= 1 }
         return UsedLength()
     }
 
@@ -300,8 +300,18 @@ public struct FrameCounts: Equatable, Sendable {
     public internal(set) var received: UInt64 = 0
     /// Passed to the backend.
     public internal(set) var transmitted: UInt64 = 0
-    /// Of either direction: filtered, of a form that was not negotiated, without a buffer, or lost by the backend.
-    public internal(set) var dropped: UInt64 = 0
+    /// Not delivered: filtered, of a form that was not negotiated, without a buffer, or the driver is not ready.
+    public internal(set) var droppedReceiving: UInt64 = 0
+    /// Not transmitted: malformed, of a queue pair that is not enabled, with the link down, or cancelled.
+    public internal(set) var droppedTransmitting: UInt64 = 0
+
+    /// The same when the backend lost `lost` of the transmitted frames.
+    public func lacking(_ lost: UInt64) -> FrameCounts {
+        var counts = self
+        counts.transmitted &-= lost
+        counts.droppedTransmitting &+= lost
+        return counts
+    }
 }
 
 extension UInt64 {

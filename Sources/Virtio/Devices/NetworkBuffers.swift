@@ -7,7 +7,7 @@ extension Network {
 
     mutating func dropFirst(_ pair: Int) {
         waiting[pair].removeFirst()
-        counts.dropped &+= 1
+        counts.droppedReceiving &+= 1
     }
 
     /// Takes a frame to transmit. One without meaning, by its length or its header, is dropped, as on a link that is down.
@@ -26,7 +26,7 @@ extension Network {
     }
 
     private mutating func dropped() -> TakeResult<Request> {
-        counts.dropped &+= 1
+        counts.droppedTransmitting &+= 1
         return .done(UsedLength())
     }
 
@@ -96,7 +96,7 @@ extension Network {
 
     /// Counts a frame that the device does not pass on.
     mutating func drop() -> Reception {
-        counts.dropped &+= 1
+        counts.droppedReceiving &+= 1
         return .dropped
     }
 

@@ -14,6 +14,8 @@ extension Machine.Configuration {
             case tap(String)
             /// A server at a Unix stream socket, such as passt.
             case unix(String)
+            /// A Unix datagram socket; `local` is the name of this end, nil for one that the kernel chooses.
+            case datagram(String, local: String?)
         }
 
         public var target: Target
@@ -25,6 +27,8 @@ extension Machine.Configuration {
         public var pairs = 1
         /// The frames that may wake a suspended guest.
         public var wake = Network.Wake.any
+        /// The file of a capture of its frames; nil for none.
+        public var capture: String?
         /// What it offers.
         public var offer = Offer()
 
@@ -38,6 +42,7 @@ extension Machine.Configuration {
             switch (word.key, word.value) {
             case ("tap", let name?): target = .tap(name)
             case ("unix", let path?): target = .unix(path)
+            case ("unix-dgram", let path?): target = .datagram(path, local: option["local"])
             default: target = .null
             }
             if case .tap(let name) = target, name.utf8.count >= 16 || name.contains("/") {
@@ -60,13 +65,17 @@ extension Machine.Configuration {
                 guard let number = Int(text), 1...Network.maximumPairs ~= number else {
                     throw OptionError("queues= takes 1 to \(Network.maximumPairs) pairs of queues, not '\(text)'")
                 }
-                if number > 1, case .unix = target {
+                if number > 1, isSocket {
                     throw OptionError("queues=\(number) needs tap=: a socket has one stream of frames")
                 }
                 pairs = number
             }
             if let mode = option["wake"].flatMap({ Network.Wake(rawValue: $0) }) { wake = mode }
-            if case .unix = target,
+            capture = option["pcap"]
+            if option.has("local"), option["local"] != local {
+                throw OptionError("local= needs unix-dgram=: it is the name of this end of a datagram socket")
+            }
+            if isSocket,
                 let name = DeviceKind.network.features.first(where: {
                     offer.features.adding.contains($0.feature) && Network.offloads.contains($0.feature)
                 })?.name
@@ -76,7 +85,17 @@ extension Machine.Configuration {
         }
 
         /// The forms of the target.
-        static let forms = ["null", "tap=NAME", "unix=PATH"]
+        static let forms = ["null", "tap=NAME", "unix=PATH", "unix-dgram=PATH"]
+
+        /// Whether frames have no virtio header, and one stream.
+        private var isSocket: Bool {
+            switch target {
+            case .unix, .datagram: true
+            case .null, .tap: false
+            }
+        }
+
+        private var local: String? { if case .datagram(_, let local) = target { local } else { nil } }
 
         /// Reads six bytes in hexadecimal, separated by colons, that are the address of one interface.
         private static func mac(_ text: String) throws(OptionError) -> UInt64 {
@@ -99,6 +118,7 @@ extension DeviceKind {
         id: DeviceID.network, name: "net", option: "net",
         words: [
             "mac=MAC", "mtu=N", "queues=N", "wake=\(Network.Wake.allCases.map(\.rawValue).joined(separator: "|"))",
+            "pcap=FILE", "local=PATH",
         ],
         features: [
             ("csum", NetworkFeature.checksum), ("guest_csum", NetworkFeature.guestChecksum),
@@ -140,6 +160,7 @@ extension Machine.Configuration.NetworkDevice {
         case .null: return NullLink()
         case .tap(let name): return try TAPLink(name: name, pairs: pairs)
         case .unix(let path): return try StreamLink(path: path)
+        case .datagram(let path, let local): return try DatagramLink(path: path, local: local)
         }
     }
 
@@ -169,6 +190,7 @@ private struct OpenedNetwork: OpenedDevice {
         parameters.wake = device.wake
         return try NetworkSlot(
             name: name, transport: factory.transport(Network(parameters), offer), context: factory.context(slot),
-            link: link, keepsOutput: isQTest)
+            link: link, keepsOutput: isQTest,
+            capture: try device.capture.map { path throws(MachineError) in try FrameCapture(path: path, name: name) })
     }
 }

@@ -1,7 +1,7 @@
 // A network device on the bus: the model, a link, and the thread between them. Frames to transmit are copied into a buffer of fixed size
 // under the lock, so no I/O ever uses guest memory, and a reset waits for nothing. When the buffer is full, requests wait.
 //
-//   guest --> take, copy, finish (locked) --> output --> link           link --> frame --> receive (locked) --> guest
+//   guest --> take, copy, finish (locked) --> output --> link           link --> input --> receive (locked) --> guest
 
 import Glibc
 import KVM
@@ -19,12 +19,15 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private let pairs: Int
     /// Frames are kept for the test command `takeOutput`.
     private let keepsOutput: Bool
+    private let capture: FrameCapture?
 
     // Used by the device's thread alone:
-    /// Frames that the model had no room for, by queue pair; empty for none.
-    private var backlog: [[UInt8]]
+    /// Frames from the link that the model has not taken yet, by queue pair.
+    private var input = InlineArray<8, FrameQueue> { _ in FrameQueue() }
     /// The link took no frame of that pair: it is polled.
     private var isBlocked: [Bool]
+    /// The eventfd was signalled when the thread slept last.
+    private var isSignalled = false
     /// Whether the other end of the link was there when this was last looked at.
     private var isUp = true
 
@@ -44,12 +47,12 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     init(
         name: String, transport: consuming MMIOTransport<Network>, context: SlotContext, link: any NetworkBackend,
-        keepsOutput: Bool
+        keepsOutput: Bool, capture: FrameCapture?
     ) throws(MachineError) {
         self.link = link
         self.keepsOutput = keepsOutput
+        self.capture = capture
         pairs = transport.parameters.pairs
-        backlog = Array(repeating: [], count: pairs)
         isBlocked = Array(repeating: false, count: pairs)
         batch = Batch(longestChain: transport.longestChain)
         unusedBatch = Batch(longestChain: transport.longestChain)
@@ -63,7 +66,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     override func serve(_ worker: Worker) {
         while !lock.locked({ stopping }) {
             let readable = wait()
-            drainEventFD(of: worker, by: worker)
+            if isSignalled { drainEventFD(of: worker, by: worker) }
             link.permit(lock.locked { transport.acceptedFeatures })
             for pair in 0..<pairs where readable.contains(QueueSet(queue: pair)) { read(pair) }
             _ = advance(mayPoll: true)
@@ -73,6 +76,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         // What the guest was told is transmitted goes out while the link takes it.
         _ = step()
         transmit()
+        capture?.flush()
     }
 
     override func step() -> Bool { advance(mayPoll: false) }
@@ -82,16 +86,18 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         var descriptors: [9 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
         descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
         for pair in 0..<pairs {
-            let events = (backlog[pair].isEmpty ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
+            let events = (input[pair].isEmpty ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
             descriptors[pair + 1] = pollfd(
                 fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
         }
         let milliseconds: Int32 = lock.locked {
             mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
         }
+        if milliseconds != 0 { capture?.flush() }
         let isWaiting =
             link.mayReturn && !link.isConnected && (milliseconds < 0 || milliseconds > Self.reconnectInterval)
         sleep(on: &descriptors, isWaiting ? Self.reconnectInterval : milliseconds)
+        isSignalled = descriptors[0].revents != 0
         var readable: QueueSet = []
         for pair in 0..<pairs {
             if descriptors[pair + 1].revents & Int16(POLLOUT) != 0 { isBlocked[pair] = false }
@@ -118,18 +124,27 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     // MARK: Receiving
 
+    /// Reads frames from the link.
     private func read(_ pair: Int) {
-        for _ in 0..<Self.burst {
-            if backlog[pair].isEmpty, !link.read(pair: pair, into: &backlog[pair]) { return }
-            guard withTransport(by: workers[0], { receive(&backlog[pair], pair) }) else { return }
+        while input[pair].count < Self.burst, input[pair].hasRoom(for: FrameQueue.longest),
+            unsafe input[pair].append({ unsafe link.read(pair: pair, into: $0) })
+        {
+            guard let capture else { continue }
+            input[pair].withLast { capture.add($0.extracting(NetworkHeader.size...), .received) }
         }
     }
 
-    /// Passes `frame` to the model and empties it; false if the model has no room for it. With the lock held.
-    private func receive(_ frame: inout [UInt8], _ pair: Int) -> Bool {
+    /// Passes the frames of `input` to the model as far as it has room. With the lock held.
+    private func receive() {
+        for pair in 0..<pairs {
+            while !input[pair].isEmpty, input[pair].withFirst({ receive($0, pair) }) { input[pair].removeFirst() }
+        }
+    }
+
+    /// Passes a frame to the model; false if the model has no room for it. With the lock held.
+    private func receive(_ frame: Span<UInt8>, _ pair: Int) -> Bool {
         var accepted = false
-        apply(transport.receive(frame.span, pair: pair, accepted: &accepted))
-        if accepted { frame.removeAll() }
+        apply(transport.receive(frame, pair: pair, accepted: &accepted))
         return accepted
     }
 
@@ -140,7 +155,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private func advance(mayPoll: Bool) -> Bool {
         checkDrainDeadline()
         return withTransport(by: workers[0]) {
-            for pair in 0..<pairs where !backlog[pair].isEmpty { _ = receive(&backlog[pair], pair) }
+            receive()
             copyRequests()
             serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in
                 guard isTransmit(queue) else {
@@ -151,6 +166,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
                 return batch.count > 0
             }
             copyRequests()
+            receive()
             return mustServe(servable) || mayCopy
         }
     }
@@ -197,7 +213,11 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         guard !keepsOutput else { return }
         for pair in 0..<pairs {
             while !isBlocked[pair], !output[pair].isEmpty {
-                let result = link.send(output[pair], pair: pair)
+                let result = output[pair].withFirst { frame in
+                    let result = link.send(frame, pair: pair)
+                    if result == .sent { capture?.add(frame.extracting(NetworkHeader.size...), .transmitted) }
+                    return result
+                }
                 guard result != .wouldBlock else {
                     isBlocked[pair] = true
                     break
@@ -231,8 +251,10 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
             workers[0].signal()
         case .input(let bytes, let pair):
             guard pair < pairs else { throw .noPort }
-            var frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
-            guard withTransport({ receive(&frame, pair) }) else { throw .noRoom }
+            let frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
+            guard withTransport({ receive(frame.span, pair) }) else { throw .noRoom }
+            capture?.add(bytes.span, .received)
+            capture?.flush()
         case .link(let isUp): setLink(isUp)
         default: try super.perform(command)
         }
@@ -243,16 +265,20 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         lock.locked {
             guard pair < pairs else { return nil }
             guard !output[pair].isEmpty else { return [] }
-            var frame: [UInt8] = []
-            unsafe output[pair].withFirst(from: NetworkHeader.size) { first, second in
-                unsafe frame = Array(first) + Array(second)
+            defer {
+                output[pair].removeFirst()
+                capture?.flush()
             }
-            output[pair].removeFirst()
-            return frame
+            return output[pair].withFirst { frame in
+                capture?.add(frame.extracting(NetworkHeader.size...), .transmitted)
+                return (NetworkHeader.size..<frame.count).map { frame[$0] }
+            }
         }
     }
 
     override var network: Network.Parameters? { transport.parameters }
+
+    override var frames: FrameCounts? { transport.frameCounts.lacking(lost) }
 
     override var backendState: BackendState {
         var frames = 0
