@@ -32,6 +32,7 @@ private let groups = [
     Group("write-32", WriteForm.rowNames("write-32")) { $0.randomWriteRows(depth: 32) },
     Group("write-sequential", WriteForm.rowNames("write-sequential")) { $0.sequentialWriteRows() },
     Group("console") { $0.consoleRows() },
+    Group("net", Setup.networkRowNames) { $0.networkRows() },
     Group("suspend", ["suspend-cycle", "suspend-time"]) { $0.suspendRows() },
     Group("chain", ChainForm.all.map(\.rowName)) { $0.chainRows() },
     Group("cost", ["chain-instructions", "chain-allocations"]) { $0.costRows() },
@@ -50,8 +51,9 @@ struct Run: ParsableCommand {
     @Option(help: "The guest's ELF file.") var guest = ".build/guest/guest.elf"
     @Option(help: "The disk image, which is only read.") var disk = ".build/bench/disk"
     @Option(help: "The image that the rows of writes overwrite.") var scratch = ".build/bench/scratch"
-    @Option(help: "The directory of the programs loop, transfer and write.") var peers = ".build/bench"
+    @Option(help: "The directory of the programs loop, transfer, write and frames.") var peers = ".build/bench"
     @Option(help: "The QEMU to measure.") var qemu = "qemu-system-x86_64"
+    @Option(help: "The TAP interface for the rows of the network; without one they are left out.") var tap: String?
     @Option(help: "Added to vmm's disk option.") var diskOptions = ""
     @Option(help: "What the guest's processor does while it waits for a disk: halt or pause.") var wait = "halt"
     @Flag(help: "Disks with packed rings, with vmm and with QEMU.") var packed = false
@@ -70,7 +72,7 @@ struct Run: ParsableCommand {
     func run() throws {
         var setup = Setup(vmm: vmm, qemu: qemu, guest: guest, disk: disk, scratch: scratch, peers: peers)
         (setup.diskOptions, setup.wait, setup.runs, setup.isQuick) = (diskOptions, wait, runs, quick)
-        setup.isPacked = packed
+        (setup.isPacked, setup.tap) = (packed, tap)
         var report = Report(host: Host(setup))
         print("\(report.host.processor), \(report.host.processors) processors, load \(Host.load)")
         print(report.host.kernel)

@@ -45,6 +45,11 @@ struct Report {
                     + left(ratio.map { fixed($0, 2) + "x" } ?? "", 7) + "  "
                     + pad(index == 0 ? row.budgetText : "", 18) + verdict)
         }
+        for candidate in row.candidates {
+            if let bytes = row.operationBytes, let line = candidate.bytesLine(bytes) {
+                lines.append(pad("", 24) + line)
+            }
+        }
         for note in row.notes where note.name == "note" {
             if case .string(let text) = note.value { lines.append(pad("", 24) + text) }
         }
@@ -92,5 +97,15 @@ struct Report {
             ("samples", .array(candidate.samples.map { .double($0) })),
         ]
         return .members(members)
+    }
+}
+
+extension Candidate {
+    /// The rate in bytes, and the processor time of a number of them, for operations of `size` bytes.
+    fileprivate func bytesLine(_ size: Int) -> String? {
+        guard missing == nil, !samples.isEmpty else { return nil }
+        let bytes = "\(name): \(Report.number(samples.median * Double(size) / 1e6)) MB/s"
+        guard !processorSamples.isEmpty else { return bytes }
+        return bytes + ", \(Report.number(processorSamples.median * 1e3 / Double(size))) CPU s/GB"
     }
 }

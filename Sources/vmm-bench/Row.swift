@@ -61,6 +61,8 @@ struct Row {
     let budget: Budget
     /// Multiplies the number of samples, for samples that take little time.
     var runsFactor = 1
+    /// Bytes of an operation, whose rate is shown too.
+    var operationBytes: Int?
     /// Whether all candidates are forms of vmm; then the worst of them has to meet the budget.
     var comparesForms = false
     /// vmm is the first.

@@ -29,6 +29,8 @@ struct Setup {
     /// The image that the write rows overwrite.
     var scratch: String
     var peers: String
+    /// A TAP interface for the rows of the network; nil for none.
+    var tap: String?
     /// Added to vmm's disk option.
     var diskOptions = ""
     /// What the guest's processor executes while it waits: "halt" or "pause".

@@ -8,7 +8,7 @@ bench=$1 vmm=$2 guest=$3 out=$4
 shift 4
 mkdir -p "$out"
 cc=${CC:-$(command -v cc || command -v clang)}
-for peer in loop transfer write; do
+for peer in loop transfer write frames; do
     "$cc" -O2 -Wall -Wextra -o "$out/$peer" "$here/../../Sources/vmm-bench/peers/$peer.c"
 done
 # 256 MiB without holes that do not compress, to read and to write; read once, so that they are in the page cache for the buffered rows.
@@ -19,4 +19,10 @@ for image in disk scratch; do
     fi
     cat "$out/$image" >/dev/null
 done
+# For the rows of the network a TAP interface in a namespace of its own, in which nothing but the frames of the benchmark is on it.
+interface='ip tuntap add dev tap0 mode tap && echo 1 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6 && ip link set tap0 up'
+if [ -w /dev/net/tun ] && unshare -n sh -c "$interface" 2>/dev/null; then
+    exec unshare -n sh -c "$interface"' && exec "$0" "$@" --tap tap0' \
+        "$bench" run --vmm "$vmm" --guest "$guest" --disk "$out/disk" --scratch "$out/scratch" --peers "$out" "$@"
+fi
 exec "$bench" run --vmm "$vmm" --guest "$guest" --disk "$out/disk" --scratch "$out/scratch" --peers "$out" "$@"

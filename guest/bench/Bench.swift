@@ -24,6 +24,8 @@ struct Bench {
         if benchmark.name.equals(Text("blk-write")) { return try useDisk(sequentially: false, writes: true) }
         if benchmark.name.equals(Text("blk-seq-write")) { return try useDisk(sequentially: true, writes: true) }
         if benchmark.name.equals(Text("console")) { return try writeConsole() }
+        if benchmark.name.equals(Text("net-send")) { return try useNetwork(receives: false) }
+        if benchmark.name.equals(Text("net-receive")) { return try useNetwork(receives: true) }
         if benchmark.name.equals(Text("suspend")) { return try suspendDisk() }
         if benchmark.name.equals(Text("idle")) { return try idle() }
         throw .skipped("no benchmark of this name")

@@ -9,6 +9,7 @@
 //   blk-seq     the same with sequential reads from the disk's start, repeated
 //   blk-write, blk-seq-write   the same with writes; with flush=1 a flush follows each, and counts with it as one operation
 //   console     `count` bytes of output in buffers of `size` bytes, `depth` in flight
+//   net-send, net-receive      `count` frames of `size` bytes, `depth` buffers, completion by interrupt
 //   suspend     `count` suspends and resumes of the idle disk
 //   idle        halts until the host stops the machine
 //

@@ -33,11 +33,7 @@ private struct NetworkDriver {
 
     /// Initialises the board's network device, and posts all receive buffers, of `room` bytes.
     init(_ board: inout Board, room: UInt64 = 1526) throws(Failure) {
-        var found: MMIODevice?
-        for slot in 0..<board.slots.count where board.slots[slot].isPresent {
-            if board.slots[slot].read(.deviceID) == DeviceID.network { found = board.slots[slot] }
-        }
-        guard let found else { throw .skipped("no network device") }
+        guard let found = board.network else { throw .skipped("no network device") }
         disableInterrupts()
         device = found
         board.subject = found

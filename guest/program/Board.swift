@@ -7,6 +7,7 @@ struct Board {
     /// The writable disk under test, and the first read-only disk.
     private(set) var disk: MMIODevice?
     private(set) var readOnlyDisk: MMIODevice?
+    private(set) var network: MMIODevice?
     let hasTestDevice: Bool
     /// Input that the host sends to the console, from the command line; empty if none.
     private(set) var hostInput = Text("")
@@ -54,6 +55,7 @@ struct Board {
                 disk = device
                 sectors = capacity(device)
             }
+        case DeviceID.network: network = device
         default: return
         }
         Interrupts.route(device)
