@@ -119,6 +119,15 @@
     /// Calls `body` with the oldest frame; with nothing if there is none.
     public func withFirst<Result>(_ body: (Span<UInt8>) -> Result) -> Result { withFrame(at: head, body) }
 
+    /// Calls `body` with each frame, the oldest first, until it returns false.
+    public func forEach(_ body: (Span<UInt8>) -> Bool) {
+        var position = head
+        for _ in 0..<count {
+            guard withFrame(at: position, body) else { return }
+            position = next(position, length(at: position))
+        }
+    }
+
     /// Calls `body` with the youngest frame; with nothing if there is none.
     public func withLast<Result>(_ body: (Span<UInt8>) -> Result) -> Result { withFrame(at: last, body) }
 
@@ -143,11 +152,10 @@
     /// All bytes, each frame behind its length, for a snapshot.
     public var contents: [UInt8] {
         var bytes: [UInt8] = []
-        var position = head
-        for _ in 0..<count {
-            bytes.append(littleEndian: UInt32(length(at: position)))
-            withFrame(at: position) { frame in for index in frame.indices { bytes.append(frame[index]) } }
-            position = next(position, length(at: position))
+        forEach { frame in
+            bytes.append(littleEndian: UInt32(frame.count))
+            for index in frame.indices { bytes.append(frame[index]) }
+            return true
         }
         return bytes
     }

@@ -31,6 +31,10 @@ protocol NetworkBackend: AnyObject, Sendable {
     func read(pair: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int
     /// Sends a frame, which stands behind its header.
     func send(_ frame: Span<UInt8>, pair: Int) -> FrameResult
+    /// Whether it can send frames from guest memory.
+    var sendsDirectly: Bool { get }
+    /// Sends a frame from guest memory; only if `sendsDirectly`.
+    func send(_ header: InlineArray<12, UInt8>, _ data: Segments, pair: Int) -> FrameResult
 }
 
 extension NetworkBackend {
@@ -38,6 +42,8 @@ extension NetworkBackend {
     var mayReturn: Bool { false }
     func reconnect() {}
     func permit(_ features: Features) {}
+    var sendsDirectly: Bool { false }
+    func send(_ header: InlineArray<12, UInt8>, _ data: Segments, pair: Int) -> FrameResult { .lost }
 }
 
 /// A link without another end: every frame is lost.
@@ -111,7 +117,25 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
     }
 
     func send(_ frame: Span<UInt8>, pair: Int) -> FrameResult {
-        let count = unsafe frame.withUnsafeBytes { unsafe write(queues[pair], $0.baseAddress, $0.count) }
-        return count >= 0 ? .sent : errno == EAGAIN ? .wouldBlock : .lost
+        result(unsafe frame.withUnsafeBytes { unsafe write(queues[pair], $0.baseAddress, $0.count) })
     }
+
+    var sendsDirectly: Bool { true }
+
+    func send(_ header: InlineArray<12, UInt8>, _ data: Segments, pair: Int) -> FrameResult {
+        var header = header
+        return unsafe withUnsafeMutableBytes(of: &header) { header in
+            unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: data.count + 1) { pieces in
+                unsafe pieces.initializeElement(at: 0, to: iovec(iov_base: header.baseAddress, iov_len: header.count))
+                var count = 1
+                data.forEach {
+                    unsafe pieces.initializeElement(at: count, to: iovec(iov_base: $0.base, iov_len: $0.count))
+                    count += 1
+                }
+                return result(unsafe writev(queues[pair], pieces.baseAddress, Int32(count)))
+            }
+        }
+    }
+
+    private func result(_ count: Int) -> FrameResult { count >= 0 ? .sent : errno == EAGAIN ? .wouldBlock : .lost }
 }

@@ -1,7 +1,8 @@
 // A network device on the bus: the model, a link, and the thread between them. Frames to transmit are copied into a buffer of fixed size
-// under the lock, so no I/O ever uses guest memory, and a reset waits for nothing. When the buffer is full, requests wait.
+// under the lock, and finished; when it is full, requests wait. Long ones are sent straight from guest memory while the link takes them.
 //
 //   guest --> take, copy, finish (locked) --> output --> link           link --> input --> receive (locked) --> guest
+//         \-- take (locked) --> link, finish (locked)
 
 import Glibc
 import KVM
@@ -11,7 +12,9 @@ import VirtioABI
 /// A network device with its link.
 final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     /// Frames read from the link before the queues are served: the driver is interrupted once for them.
-    private static let burst = 64
+    private static let burst = 256
+    /// Bytes of a frame that is sent from guest memory, and such frames that are sent before they are finished.
+    private static let (directSize, directBurst) = (4096, 16)
     /// Milliseconds between attempts to reach a peer that has gone.
     private static let reconnectInterval: Int32 = 200
 
@@ -35,6 +38,10 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     /// Requests, of which those before `next` are finished.
     private var batch: Batch<Network.Request>
     private var next = 0
+    /// Requests from `next` on that are being sent from guest memory.
+    private var sending = 0
+    /// How often frames were sent so.
+    private var directRuns: UInt64 = 0
     /// For the queues whose chains the model completes in `take`: stays empty.
     private var unusedBatch: Batch<Network.Request>
     /// Frames behind their headers on their way to the link, by queue pair.
@@ -54,7 +61,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         self.capture = capture
         pairs = transport.parameters.pairs
         isBlocked = Array(repeating: false, count: pairs)
-        batch = Batch(longestChain: transport.longestChain)
+        batch = Batch(capacity: Self.burst, longestChain: transport.longestChain)
         unusedBatch = Batch(longestChain: transport.longestChain)
         try super.init(name: name, transport: transport, context: context)
     }
@@ -136,15 +143,19 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     /// Passes the frames of `input` to the model as far as it has room. With the lock held.
     private func receive() {
+        var effects = Effects()
         for pair in 0..<pairs {
-            while !input[pair].isEmpty, input[pair].withFirst({ receive($0, pair) }) { input[pair].removeFirst() }
+            while !input[pair].isEmpty, input[pair].withFirst({ receive($0, pair, &effects) }) {
+                input[pair].removeFirst()
+            }
         }
+        apply(effects)
     }
 
     /// Passes a frame to the model; false if the model has no room for it. With the lock held.
-    private func receive(_ frame: Span<UInt8>, _ pair: Int) -> Bool {
+    private func receive(_ frame: Span<UInt8>, _ pair: Int, _ effects: inout Effects) -> Bool {
         var accepted = false
-        apply(transport.receive(frame, pair: pair, accepted: &accepted))
+        effects.merge(transport.receive(frame, pair: pair, accepted: &accepted))
         return accepted
     }
 
@@ -183,23 +194,35 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     /// Whether a request can be copied now; with the lock held.
     private var mayCopy: Bool {
-        guard next < batch.count, !isHolding || released > 0 else { return false }
+        guard isReleased, !goesDirectly(batch[next].request) else { return false }
         let request = batch[next].request
         return output[request.pair].hasRoom(for: NetworkHeader.size + request.data.byteCount)
     }
 
-    /// Copies requests to the output as far as there is room, and finishes them; with the lock held.
+    /// Whether there is a request that is not held back; with the lock held.
+    private var isReleased: Bool { next < batch.count && (!isHolding || released > 0) }
+
+    /// Whether a request is to be sent from guest memory, which it is once the output is empty.
+    private func goesDirectly(_ request: Network.Request) -> Bool {
+        link.sendsDirectly && request.data.byteCount >= Self.directSize && !isBlocked[request.pair] && !isHolding
+            && !keepsOutput && capture == nil
+    }
+
+    /// Copies requests to the output as far as there is room, and finishes them; with the lock held. The driver is interrupted once for
+    /// all of them.
     private func copyRequests() {
+        var effects = Effects()
         while mayCopy {
             let work = batch[next]
             next += 1
             released = max(0, released - 1)
-            let isWanted = transport.isWanted(work.token)
             let header = work.request.header.bytes
-            let isCopied = isWanted && output[work.request.pair].append(header.span, work.request.data)
-            apply(transport.finish(work.token, isCopied ? .ok() : .ioError))
+            let isCopied =
+                transport.isWanted(work.token) && output[work.request.pair].append(header.span, work.request.data)
+            effects.merge(transport.finish(work.token, isCopied ? .ok() : .ioError))
         }
         if next == batch.count { clear() }
+        apply(effects)
     }
 
     private func clear() {
@@ -207,33 +230,83 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         (next, released) = (0, 0)
     }
 
-    /// Passes the output to the link as far as that takes it. Only this thread changes the output, under the lock, so it reads it
-    /// without.
+    /// Passes frames to the link as far as it takes them: the output, then requests of long frames.
     private func transmit() {
         guard !keepsOutput else { return }
-        for pair in 0..<pairs {
-            while !isBlocked[pair], !output[pair].isEmpty {
-                let result = output[pair].withFirst { frame in
-                    let result = link.send(frame, pair: pair)
-                    if result == .sent { capture?.add(frame.extracting(NetworkHeader.size...), .transmitted) }
-                    return result
-                }
-                guard result != .wouldBlock else {
-                    isBlocked[pair] = true
-                    break
-                }
-                lock.locked {
-                    if result == .lost { lost += 1 }
-                    output[pair].removeFirst()
-                }
+        for pair in 0..<pairs where !output[pair].isEmpty { transmitOutput(pair) }
+        while sendDirectly() {}
+    }
+
+    /// Passes the output of a pair to the link. Only this thread changes the output, under the lock, so it reads it without.
+    private func transmitOutput(_ pair: Int) {
+        var (sent, gone): (Int, UInt64) = (0, 0)
+        guard !isBlocked[pair] else { return }
+        output[pair].forEach { frame in
+            let result = link.send(frame, pair: pair)
+            isBlocked[pair] = result == .wouldBlock
+            guard result != .wouldBlock else { return false }
+            if result == .lost {
+                gone += 1
+            } else {
+                capture?.add(frame.extracting(NetworkHeader.size...), .transmitted)
             }
+            sent += 1
+            return true
+        }
+        lock.locked {
+            lost += gone
+            for _ in 0..<sent { output[pair].removeFirst() }
         }
     }
 
+    /// Sends requests of long frames from guest memory, and finishes them. Returns whether there may be more.
+    private func sendDirectly() -> Bool {
+        let run = lock.locked {
+            while next + sending < batch.count, sending < Self.directBurst {
+                let work = batch[next + sending]
+                let isReady = goesDirectly(work.request) && output[work.request.pair].isEmpty
+                guard isReady, transport.isWanted(work.token) else { break }
+                sending += 1
+            }
+            return next..<(next + sending)
+        }
+        guard !run.isEmpty else { return false }
+        var (sent, gone): (Int, UInt64) = (0, 0)
+        // The batch and `next` stay as they are while `sending` is not 0.
+        for index in run {
+            let request = batch[index].request
+            let result = link.send(request.header.bytes, request.data, pair: request.pair)
+            isBlocked[request.pair] = result == .wouldBlock
+            guard result != .wouldBlock else { break }
+            if result == .lost { gone += 1 }
+            sent += 1
+        }
+        withTransport(by: workers[0]) {
+            var effects = Effects()
+            for _ in 0..<sent {
+                effects.merge(transport.finish(batch[next].token, .ok()))
+                next += 1
+            }
+            lost += gone
+            (sending, directRuns) = (0, directRuns &+ 1)
+            lock.broadcast()
+            if next == batch.count { clear() }
+            apply(effects)
+        }
+        return sent == run.count
+    }
+
+    /// Waits until the frames that are being sent from guest memory are sent; with the lock held.
+    override func quiesce() {
+        let run = directRuns
+        while sending > 0, directRuns == run { lock.wait() }
+    }
+
     override func cancel() {
-        for index in next..<batch.count where !transport.isWanted(batch[index].token) {
+        for index in (next + sending)..<batch.count where !transport.isWanted(batch[index].token) {
             apply(transport.finish(batch[index].token, .ioError))
         }
+        guard sending == 0 else { return }
         while next < batch.count, !transport.isWanted(batch[next].token) { next += 1 }
         if next == batch.count { clear() }
     }
@@ -252,7 +325,12 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         case .input(let bytes, let pair):
             guard pair < pairs else { throw .noPort }
             let frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
-            guard withTransport({ receive(frame.span, pair) }) else { throw .noRoom }
+            let isTaken = withTransport {
+                var effects = Effects()
+                defer { apply(effects) }
+                return receive(frame.span, pair, &effects)
+            }
+            guard isTaken else { throw .noRoom }
             capture?.add(bytes.span, .received)
             capture?.flush()
         case .link(let isUp): setLink(isUp)
