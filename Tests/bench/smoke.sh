@@ -8,6 +8,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rows="mmio random-1 random-32-direct sequential write-1 write-32 write-sequential console suspend"
+if [ -w /dev/net/tun ] && unshare -n true 2>/dev/null; then
+    rows="$rows net-send-64k net-receive-1500"
+else
+    echo "skipped - bench rows of the network: this user can make no network namespace, or there is no /dev/net/tun"
+fi
 "$here/../kvm.sh" needed "bench rows with a guest" || rows=
 
 # With a name that is not installed, QEMU has to be reported as missing.
