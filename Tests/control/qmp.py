@@ -189,6 +189,22 @@ def queries():
 
 
 @test
+def link():
+    with VM("CHATTER", "--net", "null,mac=52:54:00:12:34:56") as machine, machine.client() as client:
+        status = lambda: client.ask("x-vmm-state", path="net0")["configuration"][14:16]
+        check("up", status(), "01")
+        client.ask("set_link", name="net0", up=False)
+        check("down", status(), "00")
+        client.ask("set_link", name="net0", up=True)
+        check("up again", status(), "01")
+        check("no network device", "no network device 'console0'" in client.refusal("set_link", name="console0", up=True), True)
+        check("no boolean", client.refusal("set_link", name="net0", up=1), "Parameter 'up' expects a boolean")
+        frames = {device["device"]: device["frames"] for device in client.ask("x-vmm-statistics")}
+        check("frames", frames, {"console0": None,
+              "net0": {"received": 0, "droppedReceiving": 0, "transmitted": 0, "droppedTransmitting": 0}})
+
+
+@test
 def stop_and_go():
     size = lambda: os.path.getsize("out")
     with VM("CHATTER", "-c", "2", "--stall-after", "300ms") as machine, machine.client() as client:

@@ -25,7 +25,9 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/netdevice.h>
 #include <linux/platform_device.h>
+#include <linux/rtnetlink.h>
 #include <linux/stop_machine.h>
 #include <linux/suspend.h>
 #include <linux/version.h>
@@ -59,6 +61,9 @@ struct vms_device {
 	bool suspended;
 	/* The disk whose request queue is quiesced. */
 	struct gendisk *disk;
+	/* The network interface that is detached, and whether its polling is disabled too. */
+	struct net_device *netdev;
+	bool is_polling_disabled;
 	/* Orders notifications against the write of SUSPEND, and against a reset. */
 	spinlock_t lock;
 	bool parked;
@@ -91,7 +96,14 @@ static bool is_ratified(struct vms_device *vms)
 /* The device types whose driver vms_hold() can hold. */
 static bool vms_can_hold(struct vms_device *vms)
 {
-	return vms->vdev.id.device == VIRTIO_ID_BLOCK || vms->vdev.id.device == VIRTIO_ID_CONSOLE;
+	switch (vms->vdev.id.device) {
+	case VIRTIO_ID_BLOCK:
+	case VIRTIO_ID_CONSOLE:
+	case VIRTIO_ID_NET:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* The configuration space: by its fields' widths, 64-bit ones in two halves (4.2.2.2). */
@@ -481,6 +493,58 @@ static int vms_is_disk(struct device *dev, void *unused)
 	return dev->class && !strcmp(dev->class->name, "block");
 }
 
+static void vms_set_polling(struct vms_device *vms, bool enabled)
+{
+	struct napi_struct *napi;
+
+	/* One without a weight is not used. */
+	list_for_each_entry(napi, &vms->netdev->napi_list, dev_list) {
+		if (!napi->weight)
+			continue;
+		if (enabled)
+			napi_enable(napi);
+		else
+			napi_disable(napi);
+	}
+}
+
+static void vms_detach(struct vms_device *vms)
+{
+	struct net_device *dev;
+
+	rtnl_lock();
+	for_each_netdev(&init_net, dev) {
+		if (dev->dev.parent != &vms->vdev.dev)
+			continue;
+		dev_hold(dev);
+		vms->netdev = dev;
+		vms->is_polling_disabled = netif_running(dev);
+		/* Polling would wake a transmit queue. */
+		if (vms->is_polling_disabled)
+			vms_set_polling(vms, false);
+		netif_addr_lock_bh(dev);
+		netif_tx_lock(dev);
+		netif_device_detach(dev);
+		netif_tx_unlock(dev);
+		netif_addr_unlock_bh(dev);
+		break;
+	}
+	rtnl_unlock();
+}
+
+static void vms_attach(struct vms_device *vms)
+{
+	if (!vms->netdev)
+		return;
+	rtnl_lock();
+	if (vms->is_polling_disabled)
+		vms_set_polling(vms, true);
+	netif_device_attach(vms->netdev);
+	rtnl_unlock();
+	dev_put(vms->netdev);
+	vms->netdev = NULL;
+}
+
 /*
  * Holds the driver: until vms_unhold() no thread, worker or interrupt handler makes a buffer available or sends a notification.
  * Parking notifications is not enough: virtqueue_add() writes the ring without calling the transport.
@@ -488,6 +552,9 @@ static int vms_is_disk(struct device *dev, void *unused)
  * Block: the disk's request queue is quiesced. Requests in flight complete, later ones wait in the block layer. The request
  * queue is not frozen: that would wait for the requests in flight, however long the device takes. The queues are not marked
  * broken: a request that virtqueue_add() refuses fails.
+ *
+ * Network: polling is disabled, and the interface detached, as virtio_net does in its freeze. Receive buffers stay in the ring. Used
+ * buffers of both kinds wait for the polling, and commands are not sent through a detached interface.
  *
  * Console: the queues are marked broken. Nothing is added, no callback is called, and used buffers stay in the ring. hvc keeps
  * the characters that virtqueue_add() refuses and sends them later. They cannot be left in the ring for the resume: virtio_console
@@ -510,6 +577,8 @@ static int vms_hold(struct vms_device *vms)
 			vms->disk = dev_to_disk(dev);
 			blk_mq_quiesce_queue(vms->disk->queue);
 		}
+	} else if (vms->vdev.id.device == VIRTIO_ID_NET) {
+		vms_detach(vms);
 	} else {
 		while (stop_machine(vms_break_queues, vms, NULL)) {
 			if (time_after(jiffies, end) || pm_wakeup_pending())
@@ -538,8 +607,9 @@ static void vms_unhold(struct vms_device *vms)
 
 	/* Before anything can be added: a notification that is still parked would not end virtio_console's polling. */
 	vms_park(vms, false);
-	if (vms->vdev.id.device != VIRTIO_ID_BLOCK)
+	if (vms->vdev.id.device == VIRTIO_ID_CONSOLE)
 		__virtio_unbreak_device(&vms->vdev);
+	vms_attach(vms);
 	virtio_device_for_each_vq((&vms->vdev), vq) {
 		vms_notify(vq);
 		local_irq_save(flags);
@@ -558,6 +628,8 @@ static int vms_recover(struct vms_device *vms, const char *what, int error)
 	struct request_queue *queue = vms->disk ? vms->disk->queue : NULL;
 	bool idle = true;
 
+	/* virtio_net's freeze disables its polling itself. */
+	vms_attach(vms);
 	if (queue) {
 		blk_freeze_queue_start(queue);
 		idle = blk_mq_freeze_queue_wait_timeout(queue, HZ) > 0;

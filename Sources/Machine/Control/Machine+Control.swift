@@ -77,6 +77,12 @@ extension Machine {
         }
     }
 
+    /// The link of the network device `name` is up or down. Returns whether there is such a device.
+    func setLink(_ name: String, _ isUp: Bool) -> Bool {
+        guard let device = devices.first(where: { $0.name == name }) else { return false }
+        return (try? device.perform(.link(isUp))) != nil
+    }
+
     /// Tells a control client how the run ended.
     func postEnd(_ outcome: Outcome) {
         let (isGuest, reason) = outcome.shutdownCause

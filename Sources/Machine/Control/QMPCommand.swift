@@ -131,6 +131,13 @@ struct QMPCommand: Sendable {
                     ]
                 })
         },
+        QMPCommand(name: "set_link", parameters: ["name", "up"]) { machine, arguments throws(QMPError) in
+            let (name, isUp) = (try arguments.string("name"), try arguments.bool("up"))
+            guard machine.setLink(name, isUp) else {
+                throw .generic("there is no network device '\(name)'; x-query-virtio lists the devices")
+            }
+            return [:]
+        },
         QMPCommand(name: "x-vmm-disk-resize") { machine, _ in
             machine.hostChanged()
             return [:]

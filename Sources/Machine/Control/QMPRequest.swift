@@ -55,6 +55,12 @@ struct QMPRequest {
             return text
         }
 
+        /// Throws if it is missing or neither true nor false.
+        func bool(_ name: String) throws(QMPError) -> Bool {
+            guard case .bool(let value)? = value(name) else { throw invalid(name, "a boolean") }
+            return value
+        }
+
         /// Throws if it is missing or not in `range`.
         func integer(_ name: String, in range: ClosedRange<Int>) throws(QMPError) -> Int {
             guard case .number(let number)? = value(name), range.contains(number) else {
