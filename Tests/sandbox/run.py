@@ -64,6 +64,8 @@ class Running:
         self.process = subprocess.Popen([VMM, *arguments, "--sandbox", mode], stdout=subprocess.DEVNULL, stderr=self.errors, **popen)
         self.pid = self.process.pid
         self.await_(lambda: self.process.poll() is not None or self.is_ready(ready, mode))
+        if self.process.returncode is not None:
+            raise SystemExit(f"{arguments} ended with {self.process.returncode}: {self.said()}")
 
     def is_ready(self, ready, mode):
         found = threads(self.pid)
