@@ -39,13 +39,13 @@ enum ThreadKind: String, CaseIterable {
     /// Calls besides those of every thread.
     private var calls: [SeccompFilter.Rule] {
         switch self {
-        // It flushes disks, and removes sockets; the signals' thread does where the machine does not end.
-        case .main: Self.flush + [.init(SYS_unlink)]
+        // It flushes disks, ends captures of frames, and removes sockets; the signals' thread does where the machine does not end.
+        case .main: Self.flush + [.init(SYS_unlink), .init(SYS_ftruncate)]
         case .signals: [.init(SYS_unlink)]
         case .qtest: Self.files + Self.link + [.init(SYS_accept4), .init(SYS_unlink)]
         case .vcpu, .watch, .entropy, .trace: []
         case .disk: [.init(SYS_io_uring_enter)] + Self.files + Self.threads
-        case .network: [.init(SYS_writev)]
+        case .network: [.init(SYS_writev), .init(SYS_ftruncate)]
         case .networkSocket: Self.link
         // Peers come and go.
         case .console, .control: [.init(SYS_accept4)]
@@ -58,7 +58,7 @@ enum ThreadKind: String, CaseIterable {
             SeccompFilter.Rule($0)
         } + flush
     private static let link: [SeccompFilter.Rule] = [
-        .init(SYS_writev), .init(SYS_recvfrom), .init(SYS_sendto), .init(SYS_connect),
+        .init(SYS_ftruncate), .init(SYS_writev), .init(SYS_recvfrom), .init(SYS_sendto), .init(SYS_connect),
         .init(SYS_socket, .argument(0, among: [UInt32(AF_UNIX)])),
     ]
     /// The C library makes threads by `clone` where `clone3`, whose flags a filter cannot see, does not exist. These are its flags:

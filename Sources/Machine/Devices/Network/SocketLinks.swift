@@ -195,10 +195,8 @@ extension Int32 {
             }
             unsafe set(0, first)
             unsafe set(1, second)
-            var message = unsafe msghdr()
-            unsafe message.msg_iov = pieces.baseAddress
-            unsafe message.msg_iovlen = 2
-            return unsafe sendmsg(self, &message, Int32(MSG_NOSIGNAL))
+            // Not `sendmsg`, which the sandbox forbids: it passes descriptors, too. `vmm` ignores SIGPIPE.
+            return unsafe writev(self, pieces.baseAddress, 2)
         }
     }
 }
