@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
 
 all: build
 
@@ -44,6 +44,14 @@ test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 
 test-control: build ## a running machine controlled by QEMU's machine protocol and from a shell
 	Tests/control/run.sh $(BUILD)/debug/vmm
+
+test-snapshot: build ## machines stopped, written down and started again, and what comes between
+	Tests/snapshot/points.py $(BUILD)/debug/vmm 10
+	Tests/snapshot/faults.py $(BUILD)/debug/vmm 10
+
+snapshots: release ## the same at POINTS random moments, 500 if not said, and with 50 kills
+	Tests/snapshot/points.py $(STATIC)/release/vmm $(or $(POINTS),500)
+	Tests/snapshot/faults.py $(STATIC)/release/vmm 50
 
 test-network: build ## the guest over a TAP interface, in a network namespace of its own
 	Tests/network/run.sh $(BUILD)/debug/vmm
@@ -132,7 +140,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved test-cli test-terminal test-qtest test-control test-network test-sandbox test-docs test-faults stress-burst grid \
+CHECKS := lint build test test-moved test-cli test-terminal test-qtest test-control test-snapshot test-network test-sandbox test-docs test-faults stress-burst grid \
 	cross-check bench-smoke
 # Builds of other kinds, and what runs in machines that QEMU emulates.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested test-linux

@@ -145,6 +145,13 @@ static inline void clinux_code(unsigned long *first, unsigned long *last)
     *last = (unsigned long)etext;
 }
 
+// Exchanges two names of the file system; <stdio.h> declares renameat2 only with _GNU_SOURCE.
+static inline int clinux_exchange(const char *first, const char *second)
+{
+    const int at_fdcwd = -100, exchange = 2;  // AT_FDCWD, RENAME_EXCHANGE
+    return syscall(SYS_renameat2, at_fdcwd, first, at_fdcwd, second, exchange) < 0 ? -errno : 0;
+}
+
 // prctl() is variadic. `name` has room for 16 bytes.
 static inline int clinux_thread_name(char *name) { return prctl(PR_GET_NAME, name) < 0 ? -errno : 0; }
 static inline void clinux_set_thread_name(const char *name) { prctl(PR_SET_NAME, name); }

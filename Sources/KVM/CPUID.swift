@@ -13,6 +13,38 @@ public struct CPUID: Sendable {
 
     init() {}
 
+    /// The entries in the kernel's layout, 40 bytes each.
+    public var bytes: [UInt8] { kernelBytes(entries) }
+
+    /// The table with these `bytes`, at most as many entries as the kernel takes.
+    public init(bytes: [UInt8]) { entries = Array(kernelStructs(bytes).prefix(Self.capacity)) }
+
+    /// The table of the first of `count` vCPUs: without what depends on the processor that reads it.
+    public func forFirstVCPU(of count: Int) -> CPUID { forVCPU(apicID: 0, of: UInt32(count)) }
+
+    /// The leaf, as `0x1`, of the first thing that a guest with this table may use and a processor with `host` lacks; nil if there is
+    /// none. Compared are the vendor and the leaves of feature bits.
+    public func missing(from host: CPUID) -> String? {
+        for entry in entries {
+            let (leaf, index) = (entry.function, entry.index)
+            let other = host.entries.first { $0.function == leaf && $0.index == index } ?? kvm_cpuid_entry2()
+            let fits =
+                switch (leaf, index) {
+                case (0, _): (entry.ebx, entry.ecx, entry.edx) == (other.ebx, other.ecx, other.edx)
+                case (1, _), (0x8000_0001, _): (entry.ecx & ~other.ecx, entry.edx & ~other.edx) == (0, 0)
+                case (7, 0): (entry.ebx & ~other.ebx, entry.ecx & ~other.ecx, entry.edx & ~other.edx) == (0, 0, 0)
+                case (7, _), (0xd, 1): entry.eax & ~other.eax == 0
+                case (0xd, 0): (entry.eax & ~other.eax, entry.edx & ~other.edx) == (0, 0)
+                case (0x8000_0008, _): entry.ebx & ~other.ebx == 0
+                // What KVM itself offers its guests.
+                case (0x4000_0001, _): entry.eax & ~other.eax == 0
+                default: true
+                }
+            if !fits { return "0x" + String(leaf, radix: 16) }
+        }
+        return nil
+    }
+
     /// Changes all subleaves of the leaf with this number.
     private mutating func update(_ leaf: UInt32, _ change: (inout kvm_cpuid_entry2) -> Void) {
         for index in entries.indices where entries[index].function == leaf { change(&entries[index]) }

@@ -45,6 +45,16 @@ public struct Hypervisor: ~Copyable, Sendable {
         return 4
     }
 
+    /// The numbers of the model-specific registers that make up a guest's state (KVM_GET_MSR_INDEX_LIST).
+    public borrowing func modelSpecificRegisters() throws(KVMError) -> [UInt32] {
+        let capacity = 4096
+        let table = UnsafeMutablePointer<UInt32>.allocate(capacity: capacity + 1)
+        defer { unsafe table.deallocate() }
+        unsafe table[0] = UInt32(capacity)
+        unsafe try descriptor.control(.msrList, at: table)
+        return unsafe (0..<Int(table[0])).map { unsafe table[$0 + 1] }
+    }
+
     /// The processor features that this host supports in a guest (KVM_GET_SUPPORTED_CPUID).
     public borrowing func supportedCPUID() throws(KVMError) -> CPUID {
         var cpuid = CPUID()

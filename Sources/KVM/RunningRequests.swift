@@ -15,6 +15,12 @@ public enum RunningRequests {
     public static let interrupts = entries([.irqLine])
     /// Of a thread that reports the machine's state.
     public static let inspection = entries([.getIRQChip])
+    /// Of the thread that takes snapshots.
+    public static let snapshot = entries(
+        VCPU.Part.allCases.map(\.requests.get) + [
+            .getXSave2, .msrList, .getMSRs, .getTSCFrequency, .getIRQChip, .getPIT, .getClock, .supportedCPUID,
+            .checkExtension,
+        ])
 
     private static func entries(_ requests: [Request]) -> [Entry] {
         requests.map { (UInt32(truncatingIfNeeded: $0.number), $0.name) }

@@ -12,8 +12,10 @@ import Glibc
 
 /// A virtual processor. It may move to another thread between two calls.
 public struct VCPU: ~Copyable, Sendable {
-    private let descriptor: FileDescriptor
+    let descriptor: FileDescriptor
     private let id: UInt32
+    /// Bytes of the state of `Part.xsave`.
+    let xsaveSize: Int
     /// Stops this vCPU from any thread. It owns the area shared with the kernel, and may outlive the vCPU.
     public let stopHandle: StopHandle
     /// `pthread_self` of the thread that called `run` last. Comparing it needs no system call.
@@ -24,11 +26,13 @@ public struct VCPU: ~Copyable, Sendable {
     /// Creates the vCPU `id` of a machine; its local APIC has the same id. vCPU 0 runs at once, the others wait until
     /// the guest starts them.
     public init(_ machine: borrowing VirtualMachine, id: UInt32) throws(KVMError) {
+        let xsaveSize = Int(try machine.descriptor.control(.checkExtension, UInt(KVM_CAP_XSAVE2)))
         let vcpu = try FileDescriptor(
             owning: try machine.descriptor.control(.createVCPU, UInt(id)), from: "KVM_CREATE_VCPU")
         stopHandle = try StopHandle(mapping: vcpu, size: machine.runSize)
         descriptor = vcpu
         self.id = id
+        self.xsaveSize = xsaveSize
     }
 
     deinit { stopHandle.abandon() }

@@ -44,6 +44,18 @@ extension Machine {
             public init(path: String) { self.path = path }
         }
 
+        /// A snapshot to continue.
+        public struct Restore: Equatable, Sendable {
+            /// Its folder.
+            public var folder: String
+            /// It is continued although a disk image was changed since, or the processor is another.
+            public var force = false
+            /// All of its memory is read first, and compared with its digest.
+            public var verifies = false
+
+            public init(folder: String) { self.folder = folder }
+        }
+
         /// A further port of the console.
         public struct Port: Equatable, Sendable {
             /// The host end.
@@ -169,6 +181,13 @@ extension Machine {
         public var control: ClientTarget?
         /// Whether the guest does not run before a control client lets it.
         public var startsPaused = false
+        /// The snapshot that the machine continues; nil to boot a kernel.
+        public var restore: Restore?
+        /// The folder of snapshots that a key or `snapshotText` asks for. In the sandbox there are no snapshots without it, and others only
+        /// beside it.
+        public var snapshotFolder: String?
+        /// Text of the console or the serial port at which a snapshot is taken, once; nil for none.
+        public var snapshotText: String?
         /// The file for a trace of all device events; nil for none.
         public var trace: String?
         /// Called with a device's name when it first defers an event to the end of its suspension. A suspended device must not
@@ -194,6 +213,16 @@ extension Machine {
                 paths.append(path)
             }
             return paths.map { UnixListener.folder(of: $0) }
+        }
+
+        /// Snapshots may be asked for, and can be taken.
+        var takesSnapshots: Bool { snapshotFolder != nil || sandbox == .off && (control != nil || escapeKeys) }
+
+        /// The folder in which snapshots are made; nil for none.
+        var folderOfSnapshots: String? {
+            snapshotFolder.map { folder in
+                UnixListener.folder(of: String(folder.reversed().drop { $0 == "/" }.reversed()))
+            }
         }
 
         /// The kernel's command line: a parameter for each of `devices` devices if the discovery says so, then `append`.

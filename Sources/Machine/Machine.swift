@@ -7,21 +7,24 @@ import VirtioABI
 
 /// One virtual machine and its guest.
 public final class Machine: @unchecked Sendable {
-    private let hypervisor: Hypervisor
+    let hypervisor: Hypervisor
     let vm: SharedVM
-    private let entry: EntryState
+    /// The state of the first vCPU; nil for a machine that continues a snapshot.
+    private let entry: EntryState?
+    private let restored: RestoredMachine?
     /// The boot protocol, the reason for it, and how the kernel finds its devices: a sentence.
     public let boot: String
     /// The kernel's command line.
     public let commandLine: String
     private let isLinux: Bool
     private let processors: Int
-    private let serial: SerialPort?
-    private let board: Board
+    let serial: SerialPort?
+    let board: Board
     /// In the order of their slots.
     let devices: [BoardDevice]
     private let trace: TraceWriter?
     private let stallAfter: Duration?
+    private let wantedText: WantedText?
     let completion = RunCompletion()
     private let symbols: Symbols
     let vcpus: VCPUSet
@@ -35,15 +38,21 @@ public final class Machine: @unchecked Sendable {
     let control = Lock()
     /// Under the lock: a control client has stopped the guest.
     var isPaused = false
+    /// Under the lock: the run has ended, and the vCPUs are released.
+    private(set) var isEnding = false
     /// Serves control clients; nil without one.
     private(set) var server: QMPServer?
+    /// Takes snapshots; nil if none can be taken.
+    private(set) var snapshots: SnapshotThread?
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
         try self.init(configuration, hooks: TestHooks())
     }
 
-    init(_ configuration: Configuration, hooks: TestHooks) throws(MachineError) {
+    init(_ given: Configuration, hooks: TestHooks) throws(MachineError) {
+        restored = try given.restore.map { (request) throws(MachineError) in try RestoredMachine(request) }
+        var configuration = try restored?.applied(to: given) ?? given
         // Mistakes of the user come first: they are found without KVM.
         try HostFiles(configuration, isQTest: false).check()
         self.configuration = configuration
@@ -52,8 +61,15 @@ public final class Machine: @unchecked Sendable {
         symbols = Symbols(configuration.kernel.map { .path($0) })
         vcpus = VCPUSet(symbols: symbols)
         let ram: RAM
-        do throws(RAMError) { ram = try RAM(size: configuration.memory) } catch { throw .memory(error) }
-        let kernel = try Self.load(configuration, devices: plan.count, into: ram)
+        do throws(RAMError) {
+            if let restored { ram = try restored.makeRAM() } else { ram = try RAM(size: configuration.memory) }
+        } catch { throw .memory(error) }
+        let kernel: LoadedKernel
+        if let restored {
+            kernel = LoadedKernel(restored)
+        } else {
+            kernel = try Self.load(configuration, devices: plan.count, into: ram)
+        }
         (commandLine, entry, boot, isLinux) = (kernel.commandLine, kernel.entry, kernel.boot, kernel.isLinux)
         let serialEnd = try configuration.serial.map { (target) throws(MachineError) in
             try ConsolePort(target, name: "the serial port", appends: configuration.appendsOutput)
@@ -69,17 +85,19 @@ public final class Machine: @unchecked Sendable {
             case .quit: completion.report(.quit)
             case .help: Log.say(EscapeKeys.text)
             case .inform: keys.machine?.diagnose()
+            case .snapshot: keys.machine?.requestSnapshot()
             }
         }
+        let wantedText = configuration.snapshotText.map { WantedText($0) { onKey(.snapshot) } }
+        self.wantedText = wantedText
         let serial = try serialEnd.map { [vm] (end) throws(MachineError) in
             try SerialPort(
                 end, line: vm.line(gsi: SerialPort.gsi),
                 escapeKeys: configuration.escapeKeys && configuration.serial == .stdio,
-                onKey: onKey)
+                wantedText: wantedText, onKey: onKey)
         }
         self.serial = serial
         stallAfter = configuration.stallAfter
-        var configuration = configuration
         let onDeferred = configuration.onDeferredEvent
         // A suspended device must not notify its driver (D-20); the serial port's ring indicator may wake the guest.
         configuration.onDeferredEvent = { device in
@@ -92,6 +110,7 @@ public final class Machine: @unchecked Sendable {
         var factory = DeviceFactory(
             configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
             trace: trace, hooks: hooks, onEscapeKey: onKey)
+        factory.wantedText = wantedText
         // The built-in guest wakes by itself.
         if configuration.kernel != nil {
             factory.onWaitingInput = { device in
@@ -107,8 +126,10 @@ public final class Machine: @unchecked Sendable {
             testDevice: configuration.kernel == nil || configuration.testDevice ? devices : nil,
             serial: serial, timer: IntervalTimer(vm))
         server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }
+        if configuration.takesSnapshots { snapshots = SnapshotThread(self) }
         // All is open, and the trace's thread is the machine's first.
-        sandbox = try Sandbox.enter(configuration.sandbox, removingIn: configuration.socketFolders)
+        sandbox = try Sandbox.enter(
+            configuration.sandbox, removingIn: configuration.socketFolders, making: configuration.folderOfSnapshots)
         try trace?.begin(devices.map(\.traced), memory: configuration.memory)
         keys.machine = self
     }
@@ -118,6 +139,9 @@ public final class Machine: @unchecked Sendable {
         var stallWatch: StallWatch?
         // Output is written and disks are flushed when this is left.
         defer {
+            // A snapshot that is being taken is finished.
+            control.locked { isEnding = true }
+            snapshots?.stop()
             Sandbox.giveUp()
             vcpus.stop()
             server?.stop()
@@ -129,6 +153,7 @@ public final class Machine: @unchecked Sendable {
         // No guest instruction runs before every vCPU, device and thread exists: an INIT or SIPI to a vCPU that does not
         // exist is lost.
         try makeVCPUs()
+        try restored?.restore(vm, board, serial, devices)
         for device in devices { try device.start() }
         try serial?.start()
         stallWatch = try stallAfter.map { (silence) throws(MachineError) in
@@ -139,11 +164,15 @@ public final class Machine: @unchecked Sendable {
             isPaused = true
             vcpus.requestPause()
         }
+        try snapshots?.start()
         try vcpus.start()
         try server?.start()
         Sandbox.confine(.main)
         let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
         if outcome == .timedOut { sayStalls() }
+        if let wantedText, !wantedText.wasFound {
+            Log.say("there is no snapshot: neither the console nor the serial port printed the text of --snapshot-at")
+        }
         postEnd(outcome)
         if case .stopped = outcome { isStuck = vcpus.states.areStuck(since: nil) }
         return outcome
@@ -202,14 +231,22 @@ public final class Machine: @unchecked Sendable {
     }
 
     private func makeVCPUs() throws(MachineError) {
+        let supported: CPUID
+        do throws(KVMError) { supported = try hypervisor.supportedCPUID() } catch { throw .kvm(error) }
+        let features = try restored?.features(on: supported) ?? supported
+        for id in 0..<processors {
+            let vcpu = try makeVCPU(id, features)
+            try restored?.restore(vcpu, id)
+            vcpus.add(VCPUThread(vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols))
+        }
+    }
+
+    private func makeVCPU(_ id: Int, _ features: CPUID) throws(MachineError) -> VCPU {
         do throws(KVMError) {
-            let supported = try hypervisor.supportedCPUID()
-            for id in 0..<processors {
-                let vcpu = try VCPU(vm.machine, id: UInt32(id))
-                try vcpu.setCPUID(supported, of: processors)
-                if id == 0 { try entry.apply(to: vcpu) }
-                vcpus.add(VCPUThread(vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols))
-            }
+            let vcpu = try VCPU(vm.machine, id: UInt32(id))
+            try vcpu.setCPUID(features, of: processors)
+            if id == 0 { try entry?.apply(to: vcpu) }
+            return vcpu
         } catch { throw .kvm(error) }
     }
 
@@ -254,7 +291,7 @@ public final class Machine: @unchecked Sendable {
                 "the kernel is booted as \(loader.bootProtocol.rawValue), \(loader.why); "
                 + "it is told of its devices \(discovery.phrase)"
             return LoadedKernel(
-                commandLine: commandLine, entry: entry, discovery: discovery, boot: boot, isLinux: loader.isLinux)
+                commandLine: commandLine, entry: entry, boot: boot, isLinux: loader.isLinux)
         } catch { throw .kernel(error) }
     }
 }
@@ -262,12 +299,19 @@ public final class Machine: @unchecked Sendable {
 /// A kernel in guest memory.
 private struct LoadedKernel {
     let commandLine: String
-    let entry: EntryState
-    /// How it finds its devices.
-    let discovery: Machine.Configuration.Discovery
+    let entry: EntryState?
     /// The sentence for `Machine.boot`.
     let boot: String
     let isLinux: Bool
+}
+
+extension LoadedKernel {
+    /// The kernel of a snapshot.
+    fileprivate init(_ restored: RestoredMachine) {
+        let file = restored.file
+        self.init(
+            commandLine: file.commandLine, entry: nil, boot: "the machine goes on from its snapshot", isLinux: false)
+    }
 }
 
 /// The machine that the escape keys act on.

@@ -30,6 +30,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case sandbox(String, errno: Int32)
     /// A control client's request was not carried out; the text says why.
     case control(String)
+    /// The snapshot in this folder cannot be restored; the text says why.
+    case snapshot(String, String)
     /// A call to the host failed; the text says what for.
     case host(String, errno: Int32)
 
@@ -104,6 +106,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .sandbox(let what, let number):
             "this host lacks a layer of the sandbox: \(what) (\(reason(number))); use --sandbox auto to run with the others"
         case .control(let text): text
+        case .snapshot(let folder, let text): "snapshot \(folder): \(text)"
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }

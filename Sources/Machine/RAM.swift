@@ -40,6 +40,8 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
     /// Bytes of all regions.
     public let size: UInt64
     nonisolated(unsafe) private let mapping: UnsafeMutableRawBufferPointer
+    /// All regions, which follow each other in this process.
+    let area: MemoryArea
 
     /// Huge pages need host and guest addresses to be equal modulo this.
     private static let alignment = 2 << 20
@@ -49,7 +51,10 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
     private static let headroom = 192 << 20
 
     /// Maps `size` bytes of memory, a multiple of 4096.
-    public init(size: UInt64) throws(RAMError) {
+    public convenience init(size: UInt64) throws(RAMError) { try self.init(size: size, from: nil) }
+
+    /// Maps `size` bytes, which begin as those of `file`, and are copied when first written.
+    init(size: UInt64, from file: MappedFile?) throws(RAMError) {
         guard size >= MemoryMap.minimumRAM, size % 4096 == 0 else { throw .badSize(size) }
         guard size <= MemoryMap.maximumRAM else { throw .refused(size: size, errno: ENOMEM) }
         let length = Int(size) + Self.alignment
@@ -59,8 +64,17 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
         unsafe munmap(mapped + length, Self.headroom)
         unsafe mapping = UnsafeMutableRawBufferPointer(start: mapped, count: length)
         let base = unsafe mapped.alignedUp(toMultipleOf: Self.alignment)
-        // A hint: a host without huge pages uses small ones.
-        unsafe madvise(base, Int(size), MADV_HUGEPAGE)
+        unsafe area = MemoryArea(base: base, size: Int(size), source: file)
+        if let file {
+            let number = area.map(file)
+            guard number == 0 else {
+                unsafe munmap(mapped, length)
+                throw .refused(size: size, errno: number)
+            }
+        } else {
+            // A hint: a host without huge pages uses small ones.
+            unsafe madvise(base, Int(size), MADV_HUGEPAGE)
+        }
 
         let low = min(size, MemoryMap.hole.lowerBound)
         var regions = unsafe [Region(guestAddress: 0, host: base, size: Int(low))]

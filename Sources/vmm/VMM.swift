@@ -34,7 +34,7 @@ struct Run: ParsableCommand {
             (v<<1)|1 after a write of v to the debug-exit port 0xf4.
 
             In a terminal every key goes to the guest but Ctrl-A: Ctrl-A x stops the machine, Ctrl-A i says where its devices \
-            stand, Ctrl-A h lists the keys.
+            stand, Ctrl-A s takes a snapshot, Ctrl-A h lists the keys.
             """)
 
     @Argument(
@@ -74,12 +74,13 @@ struct Run: ParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Guest memory, with suffix K, M, G or T; without one in MiB.", valueName: "size"),
+        help: ArgumentHelp(
+            "Guest memory, with suffix K, M, G or T; without one in MiB. (default: 128M)", valueName: "size"),
         transform: { try ByteCount($0) })
-    var memory = ByteCount(bytes: 128 << 20)
+    var memory: ByteCount?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254.", valueName: "n"))
-    var cpus = 1
+    @Option(name: .shortAndLong, help: ArgumentHelp("Processors, 1 to 254. (default: 1)", valueName: "n"))
+    var cpus: Int?
 
     @Option(
         name: .shortAndLong,
@@ -192,6 +193,39 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            Instead of booting a kernel, go on from the snapshot in this folder. Its machine has the same processors, memory and devices; \
+            -d, --net and --port, as often as it has them, change what they are connected to.
+            """,
+            valueName: "folder"), completion: .directory)
+    var restore: String?
+
+    @Flag(
+        help:
+            "Restore although a disk image was modified since the snapshot, or the processor lacks features the guest knows of."
+    )
+    var force = false
+
+    @Flag(help: "Read all of a snapshot's memory before it is restored, and compare it with its digest.")
+    var verify = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Take a snapshot once the console or the serial port prints this text. The machine goes on.",
+            valueName: "text"))
+    var snapshotAt: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The folder of the snapshots of --snapshot-at and Ctrl-A s; a snapshot there is replaced. In the sandbox only this option lets \
+            snapshots be taken, there and beside it. (default: snapshot, without the sandbox or with --snapshot-at)
+            """,
+            valueName: "folder"), completion: .directory)
+    var snapshotTo: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             When no device has made progress for this time and one has work outstanding, or no processor can continue, report what \
             each most likely waits for. Ctrl-A i and SIGQUIT report at once, --timeout at the end.
             """,
@@ -232,7 +266,7 @@ struct Run: ParsableCommand {
         if sandbox == nil, let mode = Sandbox.environment, Sandbox.Mode(rawValue: mode) == nil {
             throw ValidationError("Give VMM_SANDBOX one of the values auto, on and off, not '\(mode)'.")
         }
-        guard 1...254 ~= cpus else {
+        guard 1...254 ~= cpus ?? 1 else {
             throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
         }
         let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
@@ -259,9 +293,11 @@ struct Run: ParsableCommand {
         if paused && qmp == nil {
             throw ValidationError("Nothing could let the guest run: give --paused (-S) with --qmp.")
         }
+        try validateSnapshots()
         guard qtest != nil else { return }
         let kernelOptions: [(name: String, isGiven: Bool)] = [
-            ("a kernel", !builtIn), ("--initrd", !initrd.isEmpty), ("--append", !append.isEmpty), ("--cpus", cpus > 1),
+            ("a kernel", !builtIn), ("--initrd", !initrd.isEmpty), ("--append", !append.isEmpty),
+            ("--cpus", cpus ?? 1 > 1),
             ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
             ("--stall-after", stallAfter != nil), ("--qmp", qmp != nil), ("--test-device", testDevice),
         ]
@@ -272,6 +308,35 @@ struct Run: ParsableCommand {
         }
         if (port.map(\.target) + [console?.target ?? .null]).contains(where: { $0 != .null }) {
             throw ValidationError("With --qtest the console is the client's (x-input, x-output): leave --console out.")
+        }
+    }
+
+    private func validateSnapshots() throws {
+        if snapshotAt == "" { throw ValidationError("Give --snapshot-at the text that the console prints.") }
+        let isBuiltInTwice = builtIn && suspend == nil
+        if snapshotAt != nil && (qtest != nil || isBuiltInTwice) {
+            throw ValidationError(
+                qtest != nil
+                    ? "With --qtest no processor runs, and there is no snapshot: leave out --snapshot-at."
+                    : "The built-in guest runs once in each dialect; for --snapshot-at, choose one with --suspend.")
+        }
+        guard restore != nil else {
+            if force || verify { throw ValidationError("--force and --verify are for --restore: leave them out.") }
+            return
+        }
+        let options: [(name: String, isGiven: Bool)] = [
+            ("a kernel", kernel != nil || kernelOption != nil), ("--initrd", !initrd.isEmpty),
+            ("--append", !append.isEmpty), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
+            ("--memory", memory != nil), ("--cpus", cpus != nil), ("--rng", rng != nil), ("--suspend", suspend != nil),
+            ("--test-device", testDevice), ("--qtest", qtest != nil), ("--trace", trace != nil),
+        ]
+        let given = options.filter(\.isGiven).map(\.name)
+        if !given.isEmpty {
+            throw ValidationError(
+                "With --restore the machine is that of the snapshot: leave out \(given.joined(separator: ", ")).")
+        }
+        if let console, console.offer != Machine.Configuration.Offer() {
+            throw ValidationError("With --restore the console offers what it offered: give --console a target alone.")
         }
     }
 
@@ -411,19 +476,19 @@ struct Run: ParsableCommand {
         )
     }
 
-    private var builtIn: Bool { kernel == nil && kernelOption == nil }
+    private var builtIn: Bool { kernel == nil && kernelOption == nil && restore == nil }
 
     private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
         var configuration = Machine.Configuration()
         configuration.kernel = kernel ?? kernelOption
         configuration.boot = boot.protocol
         configuration.discovery = discovery
-        configuration.processors = cpus
+        configuration.processors = cpus ?? 1
         configuration.serial = serial.target
         configuration.testDevice = testDevice
         configuration.modules = initrd
         configuration.append = append
-        configuration.memory = memory.bytes
+        configuration.memory = memory?.bytes ?? 128 << 20
         configuration.disks = disk
         configuration.entropy = [rng].compactMap { try? $0?.device.get() }
         configuration.networks = net
@@ -433,6 +498,11 @@ struct Run: ParsableCommand {
         configuration.reportsViolations = !builtIn || verbose
         configuration.control = qmp
         configuration.startsPaused = paused
+        configuration.restore = restore.map { Machine.Configuration.Restore(folder: $0) }
+        configuration.restore?.force = force
+        configuration.restore?.verifies = verify
+        configuration.snapshotText = snapshotAt
+        configuration.snapshotFolder = snapshotTo ?? (snapshotAt == nil ? nil : "snapshot")
         configuration.trace = trace
         configuration.stallAfter = stallAfter?.duration
         configuration.sandbox = sandboxMode

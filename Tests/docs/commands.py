@@ -48,6 +48,7 @@ ELSEWHERE = {
     ".ci/run": "it runs this test",
     "mmdebstrap ": "downloads Debian; make test-linux boots its kernels",
     "guest/linux/build.sh ": "downloads kernel headers; make test-linux builds the module",
+    "vmm --restore ": "its machine does not end; make test-snapshot restores some",
     "vmm-bench": "make bench-smoke runs it",
 }
 

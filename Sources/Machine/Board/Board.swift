@@ -10,8 +10,8 @@ final class Board: Sendable {
     /// The devices that the test device's commands go to, by slot; nil on a board without one.
     private let testDevice: [any DeviceControl]?
     private let serial: SerialPort?
-    private let clock = RealTimeClock()
-    private let timer: IntervalTimer?
+    let clock = RealTimeClock()
+    let timer: IntervalTimer?
 
     /// A board with `regions` in its slots. With `testDevice`, that has a port whose commands go to those devices.
     init(

@@ -52,7 +52,7 @@ extension RAM {
 /// The virtual machine with its memory, shared by threads. The memory stays mapped while the machine exists.
 final class SharedVM: BoardConnections {
     let machine: VirtualMachine
-    private let ram: RAM
+    let ram: RAM
 
     init(_ hypervisor: borrowing Hypervisor, _ ram: RAM) throws(MachineError) {
         do throws(KVMError) {

@@ -39,6 +39,19 @@ final class VCPUSet: @unchecked Sendable {
         return true
     }
 
+    /// The state of each vCPU for a snapshot; nil if one runs.
+    func saved(_ registers: [UInt32]) throws(KVMError) -> [[String: [UInt8]]]? {
+        var states: [[String: [UInt8]]] = []
+        for vcpu in all {
+            guard let state = try vcpu.saved(registers) else { return nil }
+            states.append(state)
+        }
+        return states
+    }
+
+    /// The frequency of their time-stamp counters in kHz; 0 if KVM does not tell.
+    var tscFrequency: Int { all.first?.tscFrequency ?? 0 }
+
     /// Makes the vCPUs stop before their next instruction; before `start`, before the first.
     func requestPause() { for vcpu in all { vcpu.requestPause() } }
 

@@ -49,6 +49,12 @@ final class VCPUThread {
         stopHandle.requestStop()
     }
 
+    /// The vCPU's state for a snapshot, by the names of its parts; nil if it runs. Any thread may call this.
+    func saved(_ registers: [UInt32]) throws(KVMError) -> [String: [UInt8]]? { try processor.saved(registers) }
+
+    /// The frequency of its time-stamp counter in kHz; 0 if KVM does not tell.
+    var tscFrequency: Int { processor.tscFrequency }
+
     /// The kernel's id of the thread.
     var threadID: Int { Int(stopHandle.threadID) }
 
@@ -157,6 +163,17 @@ private final class Processor: @unchecked Sendable {
             return true
         }
     }
+
+    /// The vCPU's state with these model-specific registers; nil if it runs. Any thread may call this: the vCPU's own waits for the lock.
+    func saved(_ registers: [UInt32]) throws(KVMError) -> [String: [UInt8]]? {
+        try lock.locked { () throws(KVMError) in
+            guard phase == .paused else { return nil }
+            return try vcpu.saved(registers)
+        }
+    }
+
+    /// The frequency of the time-stamp counter in kHz; 0 if KVM does not tell. Any thread may call this.
+    var tscFrequency: Int { (try? vcpu.tscFrequency()) ?? 0 }
 
     /// Requests a non-maskable interrupt. Any thread may call this.
     func requestNMI() { lock.locked { isNMIWanted = true } }

@@ -33,15 +33,20 @@ public final class QMPClient {
             let value = String(argument[argument.index(after: mark)...])
             members.append(JSON.Member(name: String(argument[..<mark]), value: Self.value(value)))
         }
+        // A snapshot takes as long as its disk.
+        let limit = command == "x-vmm-snapshot" ? Duration.seconds(3600) : Self.limit
         try send(["execute": .string(command), "arguments": .object(members)])
         while true {
-            guard case .object(let answer) = try message() else { continue }
+            guard case .object(let answer) = try message(within: limit) else { continue }
             if let value = answer.first(where: { $0.name == "return" })?.value { return value.text }
             guard case .object(let error)? = answer.first(where: { $0.name == "error" })?.value else { continue }
             guard case .string(let text)? = error.first(where: { $0.name == "desc" })?.value else { continue }
             throw .control("the machine at \(path) refuses \(command): \(text)")
         }
     }
+
+    /// The arguments of `x-vmm-snapshot` for a folder that is named as this process finds it.
+    public static func snapshotArguments(_ folder: String) -> [String] { ["dir=\(HostFiles.absolutePath(folder))"] }
 
     /// The word of an answer to `query-status`.
     public static func status(in answer: String) -> String {
@@ -62,8 +67,8 @@ public final class QMPClient {
     }
 
     /// The next message: an answer or an event.
-    private func message() throws(MachineError) -> JSON {
-        let deadline = Instant.now.advanced(by: Self.limit)
+    private func message(within limit: Duration = limit) throws(MachineError) -> JSON {
+        let deadline = Instant.now.advanced(by: limit)
         while true {
             if case .line(let line)? = lines.next() {
                 guard let message = try? JSONDecoder().decode(JSON.self, from: Data(line)) else { throw gone() }

@@ -138,6 +138,16 @@ struct QMPCommand: Sendable {
             }
             return [:]
         },
+        QMPCommand(name: "x-vmm-snapshot", parameters: ["dir"]) { machine, arguments throws(QMPError) in
+            let folder = try arguments.string("dir")
+            do throws(MachineError) {
+                let report = try machine.snapshot(to: folder)
+                return [
+                    "bytes": .count(report.bytes), "stopped-ms": .count(report.stopped.milliseconds),
+                    "total-ms": .count(report.total.milliseconds),
+                ]
+            } catch { throw .generic(error.description) }
+        },
         QMPCommand(name: "x-vmm-disk-resize") { machine, _ in
             machine.hostChanged()
             return [:]

@@ -45,6 +45,13 @@ protocol DeviceControl: AnyObject, Sendable {
     var conformance: ConformanceReport { get }
     /// Its description in a trace.
     var traced: TracedDevice { get }
+    /// See `Slot`.
+    func whileQuiet(
+        until deadline: Instant, _ body: (SavedDevice) throws(MachineError) -> Void
+    ) throws(MachineError)
+    func restore(_ saved: SavedDevice) throws(MachineError)
+    var ownMemory: MemoryArea? { get }
+    func restoreMemory(from file: MappedFile) -> Int32
     /// Its complete current state.
     var state: DeviceState { get }
 }

@@ -17,6 +17,9 @@ struct DeviceFactory {
     /// Called with the actions of the console's escape keys.
     var onEscapeKey: @Sendable (EscapeKeys.Action) -> Void = { _ in }
 
+    /// Looked for in the console's output.
+    var wantedText: WantedText?
+
     /// Called with the name of a suspended device at which input waits.
     var onWaitingInput: (@Sendable (String) -> Void)?
 
@@ -26,7 +29,9 @@ struct DeviceFactory {
     ) -> MMIOTransport<Device> {
         MMIOTransport(
             device: device, memory: connections.guestMemory, suspend: offer.suspend.dialect(or: configuration.suspend),
-            freeze: offer.freeze, adding: offer.features.adding, withholding: offer.features.withholding,
+            freeze: offer.freeze,
+            adding: offer.features.adding.intersection(MMIOTransport<Device>.offerableFeatures),
+            withholding: offer.features.withholding,
             conform: configuration.conform, tracing: trace == nil ? .off : .on)
     }
 

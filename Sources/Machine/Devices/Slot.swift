@@ -215,15 +215,16 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final var conformance: ConformanceReport { lock.locked { ConformanceReport(device: name, transport.conformance) } }
 
-    final var traced: TracedDevice {
-        lock.locked {
-            TracedDevice(
-                name: name, deviceID: Device.deviceID, offered: transport.offered, dialect: transport.lifecycle.dialect,
-                freeze: transport.freezeScope, conform: transport.conformance.mode,
-                configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
-                queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
-                writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes, network: network)
-        }
+    final var traced: TracedDevice { lock.locked { description } }
+
+    /// The device as a trace and a snapshot describe it; with the lock held.
+    private var description: TracedDevice {
+        TracedDevice(
+            name: name, deviceID: Device.deviceID, offered: transport.offered, dialect: transport.lifecycle.dialect,
+            freeze: transport.freezeScope, conform: transport.conformance.mode,
+            configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
+            queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
+            writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes, network: network)
     }
 
     /// The names of further ports; empty for a device without ports.
@@ -293,8 +294,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
             // Read and report under one lock hold; otherwise a notification sent before a suspend could be reported after it.
             let count = worker.eventFD.take()
             guard count > 0 else { return }
-            queuesToServe.formUnion(transport.readyQueues.intersection(worker.queues))
             if worker.unreportedNotifications(of: count) > 0 {
+                queuesToServe.formUnion(transport.readyQueues.intersection(worker.queues))
                 apply(transport.notified(ioEventFDQueues.intersection(worker.queues)))
             }
             wake(worker)
@@ -330,7 +331,72 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         for worker in workers { worker.join() }
     }
 
+    // MARK: Snapshots
+
+    /// Waits until no request is in flight and, if the threads get there before `deadline`, until all available buffers were taken: what
+    /// they still wrote to a disk afterwards would make its image another than that of the snapshot. Then calls `body` with the device's state; until that returns, the device does not change and
+    /// nothing of it uses guest memory. Throws if a request is still in flight at `deadline`. The vCPUs are stopped.
+    final func whileQuiet(
+        until deadline: Instant, _ body: (SavedDevice) throws(MachineError) -> Void
+    ) throws(MachineError) {
+        try lock.locked { () throws(MachineError) in
+            while true {
+                let mayWait = deadline > .now
+                if !usesGuestMemory, isIdle || !mayWait, let model = transport.snapshotBytes() {
+                    return try body(
+                        SavedDevice(
+                            description: description, model: model, backend: savedBackend, disk: try savedDisk()))
+                }
+                guard mayWait else {
+                    throw .control(
+                        "\(name) has requests in flight that its host side does not finish; x-vmm-state says more")
+                }
+                _ = lock.wait(until: min(deadline, Instant.now.advanced(byNanoseconds: 1_000_000)))
+            }
+        }
+    }
+
+    /// Whether the threads have nothing to serve; with the lock held.
+    private var isIdle: Bool {
+        queuesToServe.isEmpty && queuesToRecheck.isEmpty
+            && !workers.contains { worker in
+                var state = pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)
+                return unsafe poll(&state, 1, 0) > 0
+            }
+    }
+
+    /// Continues the device of a snapshot: before `start`, in a device just made. Throws if it is not like that one.
+    final func restore(_ saved: SavedDevice) throws(MachineError) {
+        try lock.locked { () throws(MachineError) in
+            guard description.snapshotText == saved.description.snapshotText else { throw .otherDevice(name) }
+            do throws(QueueFault) {
+                guard let effects = try transport.restore(bytes: saved.model) else { throw QueueFault.badSize }
+                restoreBackend(saved.backend)
+                apply(effects)
+            } catch { throw .otherDevice(name) }
+            workersToWake = 0
+        }
+    }
+
     // MARK: For subclasses
+
+    /// Whether I/O that the model does not count may use guest memory; with the lock held.
+    var usesGuestMemory: Bool { false }
+
+    /// The state of the host side that a snapshot has; with the lock held.
+    var savedBackend: [UInt8] { [] }
+
+    /// Continues `savedBackend`; with the lock held.
+    func restoreBackend(_ bytes: [UInt8]) {}
+
+    /// A disk's image; with the lock held.
+    func savedDisk() throws(MachineError) -> SavedDisk? { nil }
+
+    /// The memory of a disk that is in memory.
+    var ownMemory: MemoryArea? { nil }
+
+    /// That memory is `file`'s from now on: 0 or an errno. Before `restore`.
+    func restoreMemory(from file: MappedFile) -> Int32 { 0 }
 
     /// Whether a deferred event can wake the guest.
     final var wakesGuest: Bool { context.wakesGuest }

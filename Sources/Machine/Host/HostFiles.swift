@@ -136,6 +136,13 @@ struct HostFiles {
         dup2(other, 2)
     }
 
+    /// `path` as it is found from every directory. Symbolic links are left as they are.
+    static func absolutePath(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let directory = unsafe getcwd(nil, 0) else { return path }
+        defer { unsafe free(directory) }
+        return unsafe String(cString: directory) + "/" + path
+    }
+
     // MARK: Opening
 
     /// Opens the file at `path`, or creates it with `mode`, less the umask. A symbolic link is followed if it is this user's or root's:

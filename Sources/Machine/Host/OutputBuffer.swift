@@ -12,6 +12,9 @@ struct OutputBuffer {
     /// Bytes that were dropped because newer ones came.
     private var dropped = 0
 
+    /// Looks for a text in what is appended.
+    var watch: TextWatch?
+
     /// An empty buffer, which keeps the newest output until `firstPeerConnected`, or makes output wait.
     init(keepsNewest: Bool) {
         self.keepsNewest = keepsNewest
@@ -26,6 +29,7 @@ struct OutputBuffer {
     /// Appends the first of `new` as far as there is room. Returns how many were taken.
     @unsafe mutating func append(_ new: UnsafeRawBufferPointer) -> Int {
         let taken = makeRoom(for: new.count)
+        if watch != nil { for index in 0..<taken { unsafe watch?.look(at: new[index]) } }
         // Of more than the buffer's size the end is kept.
         let kept = min(taken, Self.capacity)
         unsafe bytes.append(contentsOf: new[taken - kept..<taken])
@@ -33,7 +37,11 @@ struct OutputBuffer {
     }
 
     /// Appends a byte, if there is room.
-    mutating func append(_ byte: UInt8) { if makeRoom(for: 1) > 0 { bytes.append(byte) } }
+    mutating func append(_ byte: UInt8) {
+        guard makeRoom(for: 1) > 0 else { return }
+        bytes.append(byte)
+        watch?.look(at: byte)
+    }
 
     /// How many of `new` bytes to take: as many as there is room for, or all, where the oldest output makes room.
     private mutating func makeRoom(for new: Int) -> Int {

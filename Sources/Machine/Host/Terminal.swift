@@ -98,14 +98,14 @@ public enum Terminal {
 /// The escape key and the keys after it, as in `screen` and QEMU.
 struct EscapeKeys {
     /// What a key asks of vmm.
-    enum Action { case quit, help, inform }
+    enum Action { case quit, help, inform, snapshot }
 
     private static let escape: UInt8 = 0x01  // Ctrl-A
     private var escaped = false
 
     /// The answer to Ctrl-A h.
     static let text =
-        "Ctrl-A x stops the machine, Ctrl-A i says where its devices stand, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
+        "Ctrl-A x stops the machine, Ctrl-A i says where its devices stand, Ctrl-A s takes a snapshot, Ctrl-A Ctrl-A sends one to the guest, Ctrl-A h shows this"
 
     /// Splits typed bytes into bytes for the guest and actions.
     mutating func filter(_ typed: [UInt8]) -> (bytes: [UInt8], actions: [Action]) {
@@ -118,6 +118,7 @@ struct EscapeKeys {
                 case Self.escape: bytes.append(key)
                 case UInt8(ascii: "x"): actions.append(.quit)
                 case UInt8(ascii: "i"): actions.append(.inform)
+                case UInt8(ascii: "s"): actions.append(.snapshot)
                 default: actions.append(.help)
                 }
             } else if key == Self.escape {

@@ -36,8 +36,10 @@ public enum Sandbox {
     static var isOn: Bool { isEntered.load(ordering: .acquiring) }
 
     /// Puts the calling thread into the sandbox, and with it the threads that it starts from now on. The names of files in `folders`
-    /// may still be removed. Returns a sentence that says what the sandbox is made of.
-    static func enter(_ mode: Mode, removingIn folders: [String]) throws(MachineError) -> String {
+    /// may still be removed, and files and folders made in the folder `made`. Returns a sentence that says what the sandbox is made of.
+    static func enter(
+        _ mode: Mode, removingIn folders: [String], making made: String? = nil
+    ) throws(MachineError) -> String {
         guard mode != .off else { return "the sandbox is off" }
         func isDone(_ result: Int32, _ what: String) throws(MachineError) -> String? {
             if result == 0 { return nil }
@@ -47,7 +49,7 @@ public enum Sandbox {
         // With the ninth thread that allocates memory the C library would ask how many processors there are.
         mallopt(M_ARENA_MAX, 8)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
-        let kept: UInt32 = folders.isEmpty ? 0 : 1 << 1
+        let kept: UInt32 = folders.isEmpty && made == nil ? 0 : 1 << 1
         let version = Landlock.version
         let filterResult = clinux_filter(nil, 0)
         var missing = [
@@ -55,7 +57,8 @@ public enum Sandbox {
             try isDone(clinux_prctl(PR_SET_NO_NEW_PRIVS, 1), "privileges can be gained"),
             try isDone(clinux_keep_capabilities(kept), "capabilities cannot be dropped"),
             try isDone(
-                version < 0 ? version : Landlock.restrict(version, removingIn: folders), "there is no Landlock"),
+                version < 0 ? version : Landlock.restrict(version, removingIn: folders, making: made),
+                "there is no Landlock"),
             try isDone(filterResult, "there are no filters of system calls"),
         ].compactMap(\.self)
         unsafe (filters, needsFilters) = (filterResult == 0, mode == .on)

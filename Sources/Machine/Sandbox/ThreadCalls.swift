@@ -24,6 +24,8 @@ enum ThreadKind: String, CaseIterable {
     /// Serves control clients.
     case control
     case signals
+    /// Takes snapshots, and so opens files.
+    case snapshot
     case trace
     /// Watches for stalls.
     case watch
@@ -44,6 +46,7 @@ enum ThreadKind: String, CaseIterable {
         case .signals: [.init(SYS_unlink)]
         case .qtest: Self.files + Self.link + [.init(SYS_accept4), .init(SYS_unlink)]
         case .vcpu, .watch, .entropy, .trace: []
+        case .snapshot: Self.flush + Self.folders
         case .disk: [.init(SYS_io_uring_enter)] + Self.files + Self.threads
         case .network: [.init(SYS_writev), .init(SYS_ftruncate)]
         case .networkSocket: Self.link
@@ -53,6 +56,11 @@ enum ThreadKind: String, CaseIterable {
     }
 
     private static let flush = [SYS_pwrite64, SYS_fsync, SYS_fdatasync].map { SeccompFilter.Rule($0) }
+    /// Landlock permits these in the folder of the snapshots. F_OFD_SETLK is 37.
+    private static let folders =
+        [
+            SYS_openat, SYS_mkdir, SYS_rmdir, SYS_rename, SYS_renameat2, SYS_unlink, SYS_ftruncate, SYS_getcwd,
+        ].map { SeccompFilter.Rule($0) } + [.init(SYS_fcntl, .argument(1, among: [37]))]
     private static let files =
         [SYS_preadv, SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_fallocate].map {
             SeccompFilter.Rule($0)
@@ -104,6 +112,7 @@ enum ThreadKind: String, CaseIterable {
             case .console: RunningRequests.interrupts + [size]
             case .main, .signals: RunningRequests.interrupts + RunningRequests.inspection + [size]
             case .control, .watch: RunningRequests.interrupts + RunningRequests.inspection
+            case .snapshot: RunningRequests.interrupts + RunningRequests.snapshot
             case .qtest: [size, offloads]
             case .trace: []
             }

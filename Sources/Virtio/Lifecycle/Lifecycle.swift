@@ -61,10 +61,16 @@ public struct Lifecycle: Equatable, Sendable {
     /// The draft: an unrecoverable error occurred while suspended. It is not visible until the resume (D-13).
     public private(set) var latchedError = false
     /// ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK and FAILED as the driver set them; never SUSPEND or NEEDS_RESET.
-    private var bits: DeviceStatus = []
+    private(set) var bits: DeviceStatus = []
 
     /// A device after reset, offering SUSPEND in `dialect` or not at all.
     public init(dialect: SuspendDialect?) { self.dialect = dialect }
+
+    /// The lifecycle of a snapshot.
+    init(dialect: SuspendDialect?, negotiated: Bool, phase: Phase, latchedError: Bool, bits: DeviceStatus) {
+        (self.dialect, suspendNegotiated, self.phase) = (dialect, negotiated, phase)
+        (self.latchedError, self.bits) = (latchedError, bits)
+    }
 
     // MARK: Visible state
 

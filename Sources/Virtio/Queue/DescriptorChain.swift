@@ -3,7 +3,7 @@
 /// How much a device wrote into a chain.
 public struct UsedLength: Hashable, Sendable {
     /// The length in bits 0 to 31, and bit 32 if the device wrote any byte: one word moves in a register.
-    private let word: UInt64
+    let word: UInt64
 
     /// The used length: bytes from the start of the writable part without a gap (2.7.8.2).
     public var length: UInt32 { UInt32(truncatingIfNeeded: word) }
@@ -12,6 +12,9 @@ public struct UsedLength: Hashable, Sendable {
 
     /// The device wrote the first `length` bytes, and no others.
     public init(_ length: UInt32 = 0) { word = length > 0 ? UInt64(length) | 1 << 32 : 0 }
+
+    /// The length with this `word`.
+    init(word: UInt64) { self.word = word }
 
     fileprivate init(answerAfter length: UInt32) { word = UInt64(length) | 1 << 32 }
 }

@@ -2,7 +2,7 @@
 // that a half-configured queue cannot be used.
 
 /// How the driver is stopping a live queue.
-enum QueueEnding: Sendable {
+enum QueueEnding: UInt8, Sendable {
     case none
     /// QueueReady was written 0; it reads 1 until no request of the queue is in flight.
     case disabled

@@ -21,6 +21,18 @@ struct HighFeatureWords: Sendable {
         return excess
     }
 
+    /// The selectors of words that are not 0, and last the one there was no room for; 0 for none.
+    var nonZero: [UInt32] { selectors.indices.map { selectors[$0] } + [excess ?? 0] }
+
+    /// No word is set.
+    init() {}
+
+    /// The words of `nonZero`.
+    init(nonZero: InlineArray<5, UInt32>) {
+        for index in selectors.indices { selectors[index] = nonZero[index] }
+        excess = nonZero[4] == 0 ? nil : nonZero[4]
+    }
+
     /// Records that the driver wrote `word` with `selector` in DriverFeaturesSel. Ignores selectors below 2.
     mutating func set(_ selector: UInt32, to word: UInt32) {
         guard selector >= 2 else { return }

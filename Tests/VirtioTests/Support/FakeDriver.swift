@@ -68,15 +68,18 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// Takes over `other`'s guest memory and driver state, and restores its device from a snapshot. Returns false if
     /// the device has no snapshot or it cannot be restored.
     func replace(_ other: FakeDriver) -> Bool {
-        guard let snapshot = other.backend.transport.snapshot() else { return false }
+        guard let bytes = other.backend.transport.snapshotBytes() else { return false }
         memory.store(other.memory.bytes(at: 0, count: memory.lowSize), at: 0)
         rings = other.rings.mapValues { $0.moved(to: memory) }
         accepted = other.accepted
         nextFree = other.nextFree
-        var fits = true
+        var fits = false
         backend.call {
-            do throws(QueueFault) { return try $0.restore(snapshot) } catch { fits = false }
-            return Effects()
+            do throws(QueueFault) {
+                guard let effects = try $0.restore(bytes: bytes) else { return Effects() }
+                fits = true
+                return effects
+            } catch { return Effects() }
         }
         return fits
     }

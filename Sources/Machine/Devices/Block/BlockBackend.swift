@@ -25,12 +25,21 @@ protocol BlockBackend: AnyObject, Sendable {
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome?
     /// Makes everything written so far durable.
     func flush() -> Outcome
+    /// What a snapshot says of the disk, after a flush; nil for a disk in memory. Throws if its contents will be gone.
+    func saved() throws(MachineError) -> SavedDisk?
+    /// The disk's memory, if it is in memory.
+    var memory: MemoryArea? { get }
+    /// The memory is that of `file` from now on. Before the device starts.
+    func restore(from file: MappedFile) -> Int32
 }
 
 extension BlockBackend {
     var canDeallocate: Bool { false }
     var blockSizes: BlockSizes { .standard }
     var sizeProblem: MachineError? { nil }
+    var memory: MemoryArea? { nil }
+    func saved() throws(MachineError) -> SavedDisk? { nil }
+    func restore(from file: MappedFile) -> Int32 { 0 }
 
     /// For a backend that never blocks.
     func performNow(_ request: Block.Request, identity: [UInt8]) -> Outcome? { perform(request, identity: identity) }
@@ -54,6 +63,8 @@ extension BlockBackend {
 @safe final class MemoryDisk: BlockBackend, @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let size: Int
+    /// The file that it was restored from.
+    private var source: MappedFile?
 
     /// Makes a disk of `size` zero bytes, a multiple of 512.
     init(size: Int) throws(MachineError) {
@@ -72,6 +83,13 @@ extension BlockBackend {
     var capacity: UInt64 { UInt64(size / 512) }
 
     func flush() -> Outcome { .ok() }
+
+    var memory: MemoryArea? { unsafe MemoryArea(base: base, size: size, source: source) }
+
+    func restore(from file: MappedFile) -> Int32 {
+        source = file
+        return unsafe MemoryArea(base: base, size: size, source: nil).map(file)
+    }
 
     func perform(_ request: Block.Request, identity: [UInt8]) -> Outcome {
         switch request.operation {

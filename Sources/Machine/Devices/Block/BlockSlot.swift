@@ -271,6 +271,17 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         BackendState(holding: isHolding, waiting: held.count, failing: failures.count)
     }
 
+    // MARK: Snapshots
+
+    override var usesGuestMemory: Bool { inFlight[0] + inFlight[1] > 0 }
+    override func savedDisk() throws(MachineError) -> SavedDisk? {
+        var disk = try backend.saved()
+        disk?.identity = identity
+        return disk
+    }
+    override var ownMemory: MemoryArea? { backend.memory }
+    override func restoreMemory(from file: MappedFile) -> Int32 { backend.restore(from: file) }
+
     private func release(_ count: Int?) {
         lock.locked {
             if let count {

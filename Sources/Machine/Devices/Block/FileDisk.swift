@@ -95,8 +95,12 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     private static func canPunchHoles(_ descriptor: Int32) -> Bool {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { return false }
-        return status.st_mode & S_IFMT == S_IFBLK
-            || allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0
+        if status.st_mode & S_IFMT == S_IFBLK { return true }
+        guard allocate(descriptor, FALLOC_FL_PUNCH_HOLE, status.st_size, 512) == 0 else { return false }
+        // The file was not changed: it keeps the time by which snapshots and overlays know it.
+        let times = [status.st_atim, status.st_mtim]
+        _ = unsafe futimens(descriptor, times)
+        return true
     }
 
     var sizeProblem: MachineError? {
@@ -126,6 +130,13 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
                 """)
             return Outcome(errno: number)
         }
+    }
+
+    func saved() throws(MachineError) -> SavedDisk? {
+        guard flush().result == .ok else { throw .control("disk \(path) cannot be flushed; check the disk it is on") }
+        return SavedDisk(
+            image: ImageIdentity(path: path, descriptor: image.descriptor, size: capacity * 512).absolute,
+            overlay: try overlay?.saved(of: path))
     }
 
     // MARK: Where data are

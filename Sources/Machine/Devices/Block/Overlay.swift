@@ -42,17 +42,17 @@ final class Overlay: @unchecked Sendable {
     let file: DiskFile
     /// Bytes of the image.
     let size: UInt64
-    /// It has a name, and is there after the run.
-    private let isKept: Bool
+    /// Its name, if it is there after the run.
+    let keptPath: String?
 
     private let lock = Lock()
     /// Under the lock.
     private var map: SectorMap
 
     /// An overlay in the locked file `file`, whose map is read if it has one.
-    init(_ file: DiskFile, over image: ImageIdentity, isKept: Bool) throws(MachineError) {
+    init(_ file: DiskFile, over image: ImageIdentity, keptAt path: String?) throws(MachineError) {
         self.file = file
-        self.isKept = isKept
+        keptPath = path
         size = image.size
         map = try SectorMap(bytes: image.size)
         let isNew = lseek(file.descriptor, 0, SEEK_END) == 0
@@ -70,7 +70,7 @@ final class Overlay: @unchecked Sendable {
 
     /// Makes what was written durable, if the overlay is kept: 0 or an errno. One call at a time.
     func flush() -> Int32 {
-        guard isKept else { return 0 }
+        guard keptPath != nil else { return 0 }
         // Sectors that are added from here on may have data that this flush does not store.
         let pages = lock.locked { map.takeChanged() }
         let number = synchronize(file.descriptor)
@@ -97,7 +97,7 @@ final class Overlay: @unchecked Sendable {
     private func lay(out image: ImageIdentity) -> Int32 {
         let end = Self.fileSize(forImageOf: size)
         guard ftruncate(file.descriptor, end) == 0 else { return errno }
-        return isKept ? write(image.trailer, at: end - SectorMap.page) : 0
+        return keptPath != nil ? write(image.trailer, at: end - SectorMap.page) : 0
     }
 
     private func readMap() -> Int32 {

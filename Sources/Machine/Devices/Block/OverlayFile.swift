@@ -44,7 +44,33 @@ struct ImageIdentity: Equatable {
     }
 }
 
+extension ImageIdentity {
+    /// The file at `path` as it is now; nil if there is none.
+    init?(path: String) {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        self.init(path: path, descriptor: descriptor, size: UInt64(max(0, lseek(descriptor, 0, SEEK_END))))
+    }
+
+    /// The same, with a path that does not depend on the working directory.
+    var absolute: ImageIdentity {
+        ImageIdentity(path: HostFiles.absolutePath(path), size: size, modified: modified)
+    }
+}
+
 extension Overlay {
+    /// What a snapshot says of the overlay of the disk `image`.
+    func saved(of image: String) throws(MachineError) -> ImageIdentity {
+        guard let keptPath else {
+            throw .control(
+                "the overlay of disk \(image) is gone at the end, and the snapshot would be useless; start with overlay=FILE, or with the "
+                    + "image itself")
+        }
+        let end = UInt64(max(0, lseek(file.descriptor, 0, SEEK_END)))
+        return ImageIdentity(path: keptPath, descriptor: file.descriptor, size: end).absolute
+    }
+
     /// Opens the overlay that `choice` names, of the image `image`.
     static func open(
         _ choice: Machine.Configuration.Disk.Overlay, over image: ImageIdentity, direct: Bool, force: Bool
@@ -58,7 +84,7 @@ extension Overlay {
             close(descriptor)
             throw .disk(path: path, problem: .overlayNotDirect)
         }
-        return try Overlay(file, over: image, isKept: choice != .discarded)
+        return try Overlay(file, over: image, keptAt: choice == .discarded ? nil : path)
     }
 
     /// A new file without a name, in the folder TMPDIR, or where that is not set in /var/tmp or /tmp.

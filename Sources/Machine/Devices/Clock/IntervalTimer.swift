@@ -44,6 +44,19 @@ final class IntervalTimer: @unchecked Sendable {
         return written != nil
     }
 
+    /// KVM's timer for a snapshot; nil if there is none yet.
+    func saved() throws(KVMError) -> [UInt8]? {
+        try lock.locked { () throws(KVMError) in exists ? try vm.machine.saved(.pit) : nil }
+    }
+
+    /// Makes the timer, in the state that `saved` returned.
+    func restore(_ state: [UInt8]) throws(KVMError) {
+        try lock.locked { () throws(KVMError) in
+            try make()
+            try vm.machine.restore(.pit, state)
+        }
+    }
+
     /// Makes the timer if it is missing; to be called with the lock held.
     private func make() throws(KVMError) {
         guard !exists else { return }

@@ -18,6 +18,12 @@ final class RealTimeClock: @unchecked Sendable {
     /// A clock that tells the time of `now`, in seconds since 1970.
     init(now: @escaping @Sendable () -> Int = { time(nil) }) { self.now = now }
 
+    /// The number of the register that is accessible: all of the clock's state.
+    var selected: UInt8 {
+        get { lock.locked { index } }
+        set { lock.locked { index = newValue & 0x7f } }
+    }
+
     /// The guest reads a byte; nil for the port of the number, which is only written.
     func read(_ port: UInt16) -> UInt8? {
         port == Self.ports.upperBound ? register(lock.locked { index }) : nil

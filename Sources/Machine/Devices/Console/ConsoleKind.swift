@@ -48,6 +48,7 @@ private struct OpenedConsole: OpenedDevice {
                 escapeKeys: port == 0 && configuration.escapeKeys && configuration.console == .stdio,
                 longestChain: transport.longestChain)
         }
+        if let text = factory.wantedText { streams[0].output.watch = TextWatch(text) }
         return try ConsoleSlot(
             name: name, transport: transport, context: factory.context(slot), streams: streams,
             onKey: factory.onEscapeKey)

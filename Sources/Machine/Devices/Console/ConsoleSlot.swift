@@ -328,6 +328,27 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Takes the pending output of `port`; nil if there is no such port.
     override func takeOutput(port: Int) -> [UInt8]? { lock.locked { stream(port)?.output.takeAll() } }
 
+    // MARK: Snapshots
+
+    /// For each port whether its host end was open, then what was typed and not yet taken by the model: its length, and the bytes.
+    override var savedBackend: [UInt8] {
+        streams.flatMap { stream in
+            let typed = stream.backlog.prefix(0xffff)
+            return [stream.reportedOpen ? 1 : 0, UInt8(typed.count & 0xff), UInt8(typed.count >> 8)] + typed
+        }
+    }
+
+    override func restoreBackend(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        for stream in streams {
+            guard let isOpen = rest.popFirst(), let low = rest.popFirst(), let high = rest.popFirst() else { return }
+            stream.reportedOpen = isOpen != 0
+            let count = Int(low) | Int(high) << 8
+            stream.backlog = Array(rest.prefix(count))
+            rest = rest.dropFirst(count)
+        }
+    }
+
     override var portNames: [[UInt8]] { transport.portNames }
 
     override var backendState: BackendState {

@@ -118,6 +118,18 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
         }
     }
 
+    // MARK: Snapshots
+
+    /// The state of a fixed sequence; nothing for the host's random bytes.
+    override var savedBackend: [UInt8] {
+        guard case .sequence(let state) = source else { return [] }
+        return (0..<8).map { UInt8(truncatingIfNeeded: state >> UInt64($0 * 8)) }
+    }
+
+    override func restoreBackend(_ bytes: [UInt8]) {
+        if bytes.count == 8 { source = .sequence(bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }) }
+    }
+
     override var backendState: BackendState {
         BackendState(holding: holding, waiting: batch.count - next, failing: failures.count)
     }

@@ -354,6 +354,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         }
     }
 
+    override func restoreBackend(_ bytes: [UInt8]) { isUp = transport.configuration.isLinkUp }
+
     override var network: Network.Parameters? { transport.parameters }
 
     override var frames: FrameCounts? { transport.frameCounts.lacking(lost) }

@@ -38,13 +38,14 @@ final class SerialPort: @unchecked Sendable {
     /// `onKey`.
     init(
         _ end: ConsolePort, line: any InterruptLine, escapeKeys: Bool,
-        onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
+        wantedText: WantedText? = nil, onKey: @escaping @Sendable (EscapeKeys.Action) -> Void
     ) throws(MachineError) {
         self.end = end
         self.line = line
         self.onKey = onKey
         keys = escapeKeys ? EscapeKeys() : nil
         output = OutputBuffer(keepsNewest: end.awaitsFirstPeer)
+        output.watch = wantedText.map { TextWatch($0) }
         do throws(KVMError) { eventFD = try EventFD() } catch { throw .kvm(error) }
     }
 
@@ -114,6 +115,21 @@ final class SerialPort: @unchecked Sendable {
         guard count > 0 else { return }
         uart.receive(backlog[..<count])
         backlog.removeFirst(count)
+    }
+
+    // MARK: Snapshots
+
+    /// The registers, and the input that waits for them, for a snapshot. Output that the host has not taken is this machine's alone.
+    var saved: [UInt8] { lock.locked { uart.saved + backlog } }
+
+    /// Continues what `saved` returned. Before `start`.
+    func restore(_ state: [UInt8]) {
+        _ = access { uart in
+            var rest = state[...]
+            uart.restore(from: &rest)
+            uart.setRoom(output.hasRoom)
+            backlog = Array(rest.prefix(Self.chunk))
+        }
     }
 
     // MARK: The thread

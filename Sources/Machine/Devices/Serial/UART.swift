@@ -114,6 +114,31 @@ struct UART: Sendable {
         return .none
     }
 
+    // MARK: Snapshots
+
+    /// Eight bytes of registers, then the receiver's contents with their number in front.
+    var saved: [UInt8] {
+        let flags = [hasRoom, hasFIFO, hasOverrun, emptyInterruptPending, ringChangePending]
+        let bits = flags.indices.reduce(0 as UInt8) { flags[$1] ? $0 | 1 << UInt8($1) : $0 }
+        return [
+            bits, interruptEnable, UInt8(trigger), lineControl, modemControl, scratch, divisor.low, divisor.high,
+            UInt8(received.count),
+        ] + received
+    }
+
+    /// Restores `saved`, and removes it from the front of `state`; no effect if it is cut.
+    mutating func restore(from state: inout ArraySlice<UInt8>) {
+        let bytes = Array(state.prefix(9))
+        guard bytes.count == 9, Int(bytes[8]) <= Self.depth, state.count >= 9 + Int(bytes[8]) else { return }
+        func flag(_ index: Int) -> Bool { bytes[0] & 1 << UInt8(index) != 0 }
+        (hasRoom, hasFIFO, hasOverrun) = (flag(0), flag(1), flag(2))
+        (emptyInterruptPending, ringChangePending) = (flag(3), flag(4))
+        (interruptEnable, trigger, lineControl) = (bytes[1], Int(bytes[2]), bytes[3])
+        (modemControl, scratch, divisor) = (bytes[4], bytes[5], (bytes[6], bytes[7]))
+        received = Array(state.dropFirst(9).prefix(Int(bytes[8])))
+        state = state.dropFirst(9 + received.count)
+    }
+
     private var latchesDivisor: Bool { lineControl & Self.divisorLatch != 0 }
     private var isLoopback: Bool { modemControl & Self.loopback != 0 }
 
