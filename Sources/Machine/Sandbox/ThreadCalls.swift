@@ -35,7 +35,8 @@ enum ThreadKind: String, CaseIterable {
 
     /// Calls and their conditions, in the order in which they are tested. `process` is the number of this process.
     func rules(process: UInt32) -> [SeccompFilter.Rule] {
-        calls + [.init(SYS_ioctl, .argument(1, among: requests.map(\.number)))] + Self.common(process)
+        calls + [.init(SYS_ioctl, .argument(1, among: requests.map(\.number)))]
+            + Self.common(process).filter { common in !calls.contains { $0.call == common.call } }
     }
 
     /// Calls besides those of every thread.
