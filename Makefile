@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network
 
 all: build
 
@@ -72,6 +72,9 @@ test-nested: release ## the guest under kvm_amd, in a host made from Debian pack
 test-linux: release ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested
 
+test-linux-network: release ## the network's tests there in their long form: all forms, 256 MiB each way, 20 suspends
+	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested network
+
 test-races: ## the tests with real threads, under ThreadSanitizer
 	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"
 
@@ -101,13 +104,14 @@ chain: ## a request's instructions in such a host: no call of the Swift runtime,
 grid: build ## the guest's whole suite for a grid of ring features and queue sizes
 	Tests/grid/run.sh $(BUILD)/debug/vmm
 
-test-faults: build ## vmm killed, its host's calls failing, its files cut, its console gone; and no thread awake while suspended
+test-faults: build ## vmm killed, its host's calls failing, its files cut, its console gone, its network's peers gone; and no thread awake while suspended
 	Tests/stress/faults.py $(BUILD)/debug/vmm
 	Tests/stress/no_uring.py $(BUILD)/debug/vmm
 	Tests/stress/kill.py $(BUILD)/debug/vmm 5
 	Tests/stress/quiet.py $(BUILD)/debug/vmm
+	Tests/stress/network.py $(BUILD)/debug/vmm 4
 
-stress: release ## many requests and suspends over every engine of a file disk, for SECONDS, 600 if not said
+stress: release ## many requests and suspends over every engine of a file disk, and a network beside them, for SECONDS, 600 if not said
 	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)
 
 stress-burst: build ## twenty seconds of that

@@ -24,6 +24,7 @@ python3 python3
 qemu-system-x86_64 qemu-system-x86
 busybox busybox-static
 cpio cpio
+ethtool ethtool
 fio fio
 iasl acpica-tools
 ip iproute2

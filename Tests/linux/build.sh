@@ -8,7 +8,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 cd "$1"
-for tool in lz4 fio busybox cpio mke2fs; do
+for tool in lz4 fio busybox cpio mke2fs ethtool passt; do
     command -v $tool > /dev/null || PATH=$PATH:/sbin:/usr/sbin command -v $tool > /dev/null ||
         { echo "linux tests: install $tool" >&2; exit 1; }
 done
@@ -18,13 +18,28 @@ virtio="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_m
     drivers/char/virtio_console drivers/char/hw_random/virtio-rng drivers/misc/pvpanic/pvpanic drivers/misc/pvpanic/pvpanic-mmio"
 ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 
+# program NAME FOLDER: a program with its libraries.
+program() {
+    cp "$(PATH=$PATH:/sbin:/usr/sbin command -v "$1")" "$2/bin/"
+    ldd "$2/bin/$1" | awk '/=> \// { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
+        mkdir -p "$2$(dirname "$library")" "$2/lib64"
+        cp -L "$library" "$2$library"
+    done
+}
+
 # initrd NAME PACKAGE MODULES [TRANSPORT]: an initial RAM disk that finds the root file system, with TRANSPORT in place of virtio_mmio.
-# That of the name network has a program of its own.
+# Those whose names begin with network have a program of their own.
 initrd() {
     rm -rf "initrd.$1"
     mkdir -p "initrd.$1/bin" "initrd.$1/dev" "initrd.$1/proc" "initrd.$1/sys" "initrd.$1/root" "initrd.$1/tmp" "initrd.$1/modules"
     cp "$(command -v busybox)" "initrd.$1/bin/"
-    if [ "$1" = network ]; then cp "$here/network-init" "initrd.$1/init"; else cp "$here/init" "initrd.$1/init"; fi
+    case $1 in
+        network*)
+            cp "$here/network-init" "initrd.$1/init"
+            program ethtool "initrd.$1"
+            ;;
+        *) cp "$here/init" "initrd.$1/init" ;;
+    esac
     number=10
     for module in $3; do
         cp "../debian/$2"/lib/modules/*/kernel/"$module.ko" "initrd.$1/modules/$number-$(basename "$module").ko"
@@ -50,7 +65,10 @@ release=$(basename ../debian/linux-image-cloud-amd64/lib/modules/*)
 "$here/../../guest/linux/build.sh" ../linux-modules "$release"
 initrd cloud linux-image-cloud-amd64 "$virtio"
 initrd generic linux-image-amd64 "$ext4 $virtio"
-initrd network linux-image-cloud-amd64 "$virtio net/core/failover drivers/net/net_failover drivers/net/virtio_net"
+vlan="net/llc/llc net/802/stp net/802/garp net/802/mrp net/8021q/8021q"
+network="$virtio net/core/failover drivers/net/net_failover drivers/net/virtio_net $vlan"
+initrd network linux-image-cloud-amd64 "$network"
+initrd network_suspend linux-image-cloud-amd64 "$network" virtio_mmio_suspend
 for transport in virtio_mmio_suspend broken_no_hold broken_no_wait broken_kick broken_status broken_reset late_notify; do
     initrd $transport linux-image-cloud-amd64 "$virtio" $transport
 done
@@ -64,6 +82,13 @@ for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/vi
     cp ../debian/linux-image-cloud-amd64/lib/modules/*/kernel/$module.ko "host-modules/$number-$(basename $module).ko"
     number=$((number + 1))
 done
+
+# What the network tests need in the nested host: VLANs, and passt in a root file system of its own.
+rm -rf host-network
+mkdir -p host-network/passt/bin host-network/passt/etc
+for module in $vlan; do cp ../debian/linux-image-cloud-amd64/lib/modules/*/kernel/$module.ko host-network/; done
+program passt host-network/passt
+echo "nobody:x:65534:65534:nobody:/:/bin/false" > host-network/passt/etc/passwd
 
 # The ELF file inside a bzImage: at the payload offset of the boot header, in LZ4's legacy frame, with the size behind it.
 python3 - cloud > vmlinux.lz4 << 'END'
@@ -96,10 +121,5 @@ rm -rf root
 mkdir -p root/bin root/sbin root/dev root/proc root/sys root/tmp root/mnt
 cp "$(command -v busybox)" root/bin/
 cp "$here/guest-tests.sh" root/sbin/init
-fio=$(command -v fio)
-cp "$fio" root/bin/
-ldd "$fio" | awk '/=> \// { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
-    mkdir -p "root$(dirname "$library")"
-    cp -L "$library" "root$library"
-done
+program fio root
 echo /usr/lib/x86_64-linux-gnu/ceph > root/ld-path

@@ -1,24 +1,38 @@
-# Boots of Debian's virtio_net over a TAP interface of the nested host, whose ends exchange frames by ping and by TCP.
+# Boots of Debian's virtio_net over a TAP interface of the nested host, whose ends exchange frames by ping and by TCP; over passt; and
+# suspended, by the transport driver of guest/linux. The file long makes it more: all forms, and 256 MiB each way.
 
-mib=4
-# link: a TAP interface with the address 10.9.0.1.
+mib=4 cycles=3 long=
+[ ! -e long ] || mib=256 cycles=20 long=1
+# link: a TAP interface with the address 10.9.0.1, and a VLAN on it. The host answers what is sent to all systems.
+modprobe="llc stp garp mrp 8021q"
+for module in $modprobe; do insmod "network/$module.ko"; done
+echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_broadcasts
 tunctl -t tap0 > /dev/null
 ip addr add 10.9.0.1/24 dev tap0
 ip link set tap0 mtu 9000 up
-sequence() { yes "0123456789abcdefghijklmnopqrstuvwxyz" | head -c $((mib * 1048576)); }
+ip link set lo up
+vconfig add tap0 5 > /dev/null
+ip addr add 10.9.5.1/24 dev tap0.5
+ip link set tap0.5 up
+pattern=0123456789abcdefghijklmnopqrstuvwxyz
+sequence() { yes $pattern | head -c $((mib * 1048576)); }
 sum=$(sequence | sha256sum)
 # A standard input that does not end: nc would close the connection.
 mkfifo /tmp/open
 exec 3<> /tmp/open
 
-# network NAME WORDS [ARGUMENT]: one boot with a network device of these words.
+# network NAME TEST NET [ARGUMENT...]: one boot with a network device, which takes and sends a sequence.
 network() {
+    name=$1 test=$2 net=$3
+    shift 3
     sequence | nc -l -p 5000 > /dev/null &
     sender=$!
     nc -l -p 5001 <&3 | sha256sum > /tmp/received &
     receiver=$!
-    boot "$1" 0 /kernels/cloud -i /kernels/network.cpio -m 256M --discovery acpi -a "$hvc mib=$mib $3" \
-        --net "tap=tap0,mac=52:54:00:12:34:56$2"
+    [ -z "$long" ] || limit=400s
+    boot "$name" 0 /kernels/cloud -i /kernels/network.cpio -m 256M --discovery acpi --net "$net" "$@" \
+        -a "$hvc mib=$mib test=$test $words"
+    limit=100s
     # It has all, unless the guest did not connect. The sender does not notice that its guest is gone.
     for _ in $(seq 100); do
         kill -0 $receiver 2> /dev/null || break
@@ -26,11 +40,82 @@ network() {
     done
     killall nc 2> /dev/null
     wait $sender $receiver
-    [ "$(cat /tmp/received)" = "$sum" ] && echo "ok - $1: the host has received the same" ||
-        fail "$1" "the host has received other bytes"
+    [ "$(cat /tmp/received)" = "$sum" ] && echo "ok - $name: the host has received the same" ||
+        fail "$name" "the host has received other bytes"
+    words=
 }
-network net-split ""
-network net-packed ",features=+packed"
-network net-mtu ",mtu=9000" mtu=9000
-network net-unmerged ",features=-mrg_rxbuf"
-network net-plain ",features=-csum,-guest_csum"
+tap=tap=tap0,mac=52:54:00:12:34:56
+network net-unmerged traffic "$tap,features=+packed,-mrg_rxbuf"
+if [ -n "$long" ]; then
+    for form in split packed,features=+packed in-order,features=+in_order unmerged-split,features=-mrg_rxbuf; do
+        words=tso=on
+        network "net-${form%%,*}" traffic "$tap${form#"${form%%,*}"}"
+    done
+    words=tso=off
+    network net-plain traffic $tap,features=-csum,-guest_csum
+fi
+
+# The host pings all systems, and takes the link down and up as the guest says.
+{
+    while :; do
+        ping -c 1 -W 1 -I tap0 224.0.0.1 > /dev/null 2>&1
+        usleep 200000
+    done
+} &
+pinger=$!
+{
+    for state in down up; do
+        until grep -aq "link $state now" /tmp/net-settings 2> /dev/null; do usleep 100000; done
+        if [ $state = up ]; then value=true; else value=false; fi
+        ./vmm ctl /tmp/qmp set_link name=net0 up=$value > /tmp/ctl 2>&1 || cat /tmp/ctl
+    done
+} &
+linker=$!
+words=mtu=9000
+network net-settings settings $tap,mtu=9000 --qmp unix=/tmp/qmp
+kill $pinger $linker 2> /dev/null
+
+# An interface of two queues is made by vmm, which is root here; the host's address follows it.
+{
+    until ip addr add 10.9.0.1/24 dev tap1 2> /dev/null; do usleep 100000; done
+    ip link set tap1 up
+} &
+ip link set tap0 down
+network net-queues queues "tap=tap1,mac=52:54:00:12:34:56,queues=2,features=+packed" -c 2
+ip link set tap0 up
+
+# passt needs a root file system of its own, to leave it, and an interface whose address it gives the guest.
+tunctl -t wan > /dev/null
+ip addr add 192.0.2.2/24 dev wan
+ip link set wan up
+ip route add default via 192.0.2.1
+mkdir -p /tmp/passt
+mount -t tmpfs passt /tmp/passt
+cp -a network/passt/. /tmp/passt/
+mkdir -p /tmp/passt/tmp /tmp/passt/proc /tmp/passt/dev
+chmod 1777 /tmp/passt/tmp
+mount --bind /dev /tmp/passt/dev
+mount -t proc proc /tmp/passt/proc
+unshare -m sh -c 'cd /tmp/passt && mount --move . / && exec chroot . /bin/passt --foreground --socket /tmp/socket' > /tmp/passt.log 2>&1 &
+passt=$!
+for _ in $(seq 100); do
+    [ ! -S /tmp/passt/tmp/socket ] || break
+    usleep 100000
+done
+[ -S /tmp/passt/tmp/socket ] || { fail net-passt "passt does not listen"; cat /tmp/passt.log; }
+network net-passt passt unix=/tmp/passt/tmp/socket,mac=52:54:00:12:34:56
+kill $passt 2> /dev/null
+
+# The stream of the host, whole lines at a time, for as long as the guest takes it.
+yes $pattern | head -n 443 > /tmp/chunk
+{
+    while cat /tmp/chunk; do usleep 20000; done | nc -l -p 5002 > /dev/null
+} &
+streamer=$!
+limit=300s
+boot net-suspend 0 /kernels/cloud -i /kernels/network_suspend.cpio -m 256M --discovery acpi --net "$tap" --suspend 1.4 --serial file=/tmp/serial \
+    --conform strict -a "$hvc test=suspending cycles=$cycles"
+limit=100s
+kill $streamer 2> /dev/null
+killall nc 2> /dev/null
+says net-suspend "the network device was suspended each time" "net0: $((cycles + 1)) suspensions"

@@ -2,7 +2,9 @@
 # Stock Debian Linux under vmm, in two nested hosts: kernels, devices, ways to end; suspension and network. Afterwards the root disks are
 # checked here.
 #
-# usage: run.sh VMM DIR NESTED
+# With network, the long form of the network's tests alone.
+#
+# usage: run.sh VMM DIR NESTED [network]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3
@@ -23,6 +25,7 @@ cp "$vmm" "$work/payload/vmm"
 cp -r "$dir/host-modules" "$work/payload/modules"
 cp "$here/host.sh" "$work/payload/run.sh"
 cp "$here/frozen.awk" "$work/payload/"
+cp -r "$dir/host-network" "$work/payload/network"
 
 # host NAME TESTS...: runs them in a host of its own, and leaves in NAME what it printed and what became of its disk. A host whose own
 # kernel stopped under QEMU's emulation is started once more.
@@ -35,7 +38,7 @@ host() {
         mke2fs -q -F -t ext4 -d "$dir/root" "$work/$name.img" 256M
         cp --sparse=always "$work/kernels.img" "$work/$name.kernels"
         code=0
-        "$here/../nested/run.sh" "$nested" "$work/$name.payload" 900 2048 "$work/$name.img" "$work/$name.kernels" \
+        "$here/../nested/run.sh" "$nested" "$work/$name.payload" "$seconds" 2048 "$work/$name.img" "$work/$name.kernels" \
             > "$work/$name" 2>&1 || code=$?
         if [ $code = 75 ] && [ -n "$again" ]; then echo "$again"; tail -n 20 "$work/$name"; else break; fi
     done
@@ -49,14 +52,24 @@ judge() {
     if "$@" > "$work/$name.judgement" 2>&1; then echo "ok - $what"; else echo "not ok - $what"; sed 's/^/#   /' "$work/$name.judgement"; fi \
         >> "$work/$name"
 }
-host boot boot failure &
-host suspend suspend network
-wait
-name=boot
-for number in 1 2 3; do debugfs -R "dump /data.$number $work/data.$number" "$work/boot.img" 2> /dev/null; done
-debugfs -R "cat /sums" "$work/boot.img" 2> /dev/null | sed "s|/data|$work/data|" > "$work/sums"
-judge "the files that Linux wrote are on the root disk" sh -c "[ -s $work/sums ] && sha256sum -c $work/sums"
-
+# The files that Linux wrote in the first host.
+checkFiles() {
+    name=boot
+    for number in 1 2 3; do debugfs -R "dump /data.$number $work/data.$number" "$work/boot.img" 2> /dev/null; done
+    debugfs -R "cat /sums" "$work/boot.img" 2> /dev/null | sed "s|/data|$work/data|" > "$work/sums"
+    judge "the files that Linux wrote are on the root disk" sh -c "[ -s $work/sums ] && sha256sum -c $work/sums"
+}
+seconds=900
+if [ "${4:-}" = network ]; then
+    touch "$work/payload/long" "$work/boot"
+    seconds=3600
+    host suspend network
+else
+    host boot boot failure &
+    host suspend suspend network
+    wait
+    checkFiles
+fi
 # The nested host's own last words only where it failed.
 cat "$work/boot" "$work/suspend" > "$work/output"
 grep -aE '^(ok|not ok|#)' "$work/output" || true

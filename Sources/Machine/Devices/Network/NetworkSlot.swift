@@ -33,6 +33,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private var isSignalled = false
     /// Whether the other end of the link was there when this was last looked at.
     private var isUp = true
+    /// When to try again to reach a peer that has gone.
+    private var nextAttempt = Instant.now
 
     // Under the lock:
     /// Requests, of which those before `next` are finished.
@@ -114,10 +116,15 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         return readable
     }
 
-    /// Reports to the driver whether the other end is there.
+    /// Reports to the driver whether the other end is there. One that has gone is down for an interval at least, and seen as down.
     private func followLink() {
-        link.reconnect()
-        guard isUp != link.isConnected else { return }
+        let isDue = !isUp && nextAttempt <= .now
+        if isDue { link.reconnect() }
+        let hasChanged = isUp != link.isConnected
+        if isDue || hasChanged {
+            nextAttempt = .now.advanced(byNanoseconds: UInt64(Self.reconnectInterval) * 1_000_000)
+        }
+        guard hasChanged else { return }
         isUp.toggle()
         Log.say(
             isUp
