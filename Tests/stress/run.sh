@@ -1,8 +1,9 @@
 #!/bin/sh
 # The guest's stress over a disk in a file, again and again until the time is over: each form of a queue with each engine
-# for the file's I/O, both SUSPEND dialects every time, two machines at once, beside machines whose network's peers come and go. Then one table of what came of it. A failed
-# or missing check, another exit code than 0, a failed request, and device threads that woke more than once in a suspension
-# are errors (once they may: the ring of the doorbell that the suspend request itself asked for can come last). A run that fails is kept, with the line that repeats it.
+# for the file's I/O, both SUSPEND dialects every time, two machines at once, beside machines whose network's peers come and
+# go. Then one table of what came of it. A failed or missing check, another exit code than 0, a failed request, and device
+# threads that woke more than once in a suspension are errors (once they may: the ring of the doorbell that the suspend
+# request itself asked for can come last). A run that fails is kept, with the line that repeats it.
 #
 # usage: run.sh VMM [SECONDS]                 600 seconds without a number
 set -eu
