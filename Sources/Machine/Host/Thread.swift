@@ -22,13 +22,14 @@ struct Thread: ~Copyable {
         unsafe pthread_sigmask(SIG_SETMASK, &everything, &before)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
 
+        // By the sandbox of the thread that starts it, which is the new thread's, and not by one that has come since.
+        let isInSandbox = kind != nil && Sandbox.expectThread()
         let start = unsafe Unmanaged.passRetained(
             Body {
                 unsafe clinux_set_thread_name(name)
-                if let kind, !kind.confinesItself { Sandbox.confine(kind) }
+                if isInSandbox, let kind, !kind.confinesItself { Sandbox.confine(kind) }
                 body()
             })
-        if kind != nil { Sandbox.expectThread() }
         var handle = pthread_t()
         let result = unsafe pthread_create(
             &handle, nil,

@@ -70,8 +70,12 @@ public enum Sandbox {
         return "the sandbox is on" + (missing.isEmpty ? "" : ", but \(missing.joined(separator: ", "))")
     }
 
-    /// A thread is about to start that will call `confine`.
-    static func expectThread() { if isOn { lock.locked { unsafe unconfined += 1 } } }
+    /// A thread is about to start that will call `confine`; false if it need not, without a sandbox.
+    @discardableResult
+    static func expectThread() -> Bool {
+        if isOn { lock.locked { unsafe unconfined += 1 } }
+        return isOn
+    }
 
     /// Filters the system calls of the calling thread, for good.
     static func confine(_ kind: ThreadKind) {
