@@ -48,7 +48,7 @@ public enum RAMError: Error, Equatable, CustomStringConvertible {
 
     /// Address space, in bytes, that the process still has to get after guest memory: for stacks, and what is allocated. A machine
     /// without it would trap where it ends as well with a sentence.
-    private static let headroom = 192 << 20
+    private static let headroom = 512 << 20
 
     /// Maps `size` bytes of memory, a multiple of 4096.
     public convenience init(size: UInt64) throws(RAMError) { try self.init(size: size, from: nil) }

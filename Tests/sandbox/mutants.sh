@@ -53,6 +53,6 @@ mutate sentence Host/CrashHandler.swift 's/if unsafe Sandbox.describeEnd(number,
 mutate socket-mode Host/UnixListener.swift 's/fchmod(descriptor, 0o600)//'
 mutate links Host/HostFiles.swift 's/\[0, geteuid()\].contains(link.st_uid)/true/'
 mutate trace-mode Trace/TraceWriter.swift 's/mode: 0o600/mode: 0o644/'
-mutate headroom RAM.swift 's/headroom = 192 << 20/headroom = 4096/'
+mutate headroom RAM.swift 's/headroom = 512 << 20/headroom = 4096/'
 echo "sandbox mutants: $count, $failed not noticed"
 exit "$failed"

@@ -46,8 +46,8 @@ public enum Sandbox {
             guard mode == .auto else { throw .sandbox(what, errno: abs(result)) }
             return "\(what) (\(reason(abs(result))))"
         }
-        // With the ninth thread that allocates memory the C library would ask how many processors there are.
-        mallopt(M_ARENA_MAX, 8)
+        // Each arena takes 64 MiB of addresses, and with the ninth the C library would ask how many processors there are.
+        mallopt(M_ARENA_MAX, 4)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
         let kept: UInt32 = folders.isEmpty && made == nil ? 0 : 1 << 1
         let version = Landlock.version
