@@ -137,6 +137,7 @@ def kinds(machine):
             descriptors.add("0, 1, 2")
         else:
             target = re.sub(r"^socket:.*", "socket", target)
+            target = re.sub(r"(?<=^/proc/)\d+", "N", target)
             target = re.sub(r"(?<=/var/tmp/vmm-overlay-)\w+", "N", target).replace("/dev/pts/ptmx", "/dev/ptmx")
             descriptors.add(os.path.relpath(target, cwd) if target.startswith(cwd) else re.sub(r"vcpu:\d+", "vcpu:N", target))
     with open(f"/proc/{pid}/maps") as file:
@@ -171,8 +172,10 @@ def main():
     for name in ("disk.img", "overlay.img"):
         with open(name, "wb") as file:
             file.truncate(1 << 20)
+    os.mkdir("saved")
     every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null", "--net", "unix=peer",
-                    "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json"]
+                    "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json",
+                    "--snapshot-to", "saved/snapshot"]
 
     peer = socket.socket(socket.AF_UNIX)
     peer.bind("peer")

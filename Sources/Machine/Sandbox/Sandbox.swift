@@ -49,7 +49,7 @@ public enum Sandbox {
         // Each arena takes 64 MiB of addresses, and with the ninth the C library would ask how many processors there are.
         mallopt(M_ARENA_MAX, 4)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
-        let kept: UInt32 = folders.isEmpty && made == nil ? 0 : 1 << 1
+        let kept: UInt32 = folders.isEmpty ? 0 : 1 << 1
         let version = Landlock.version
         let filterResult = clinux_filter(nil, 0)
         var missing = [
