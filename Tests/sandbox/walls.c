@@ -3,6 +3,7 @@
 // taken away, so that one vmm serves all attempts. Static, so that it also runs in a bare initramfs.
 //
 // usage: walls PID            every attempt in every thread; exit code 1 if one is not refused
+//        walls PID -          the first attempt alone, for a vmm without a sandbox, which the others would change
 //        walls PID THREAD     execve in that thread, whose SIGSYS then ends vmm
 
 #define _GNU_SOURCE
@@ -232,8 +233,8 @@ static int permits(const char *names, const char *thread)
     }
 }
 
-// The attempts in one thread; returns how many were not refused.
-static int attempt_all(int thread, const char *name, unsigned long place, unsigned long old_call, const char *path, int *count)
+// The first `most` attempts in one thread; returns how many were not refused.
+static int attempt_all(size_t most, int thread, const char *name, unsigned long place, unsigned long old_call, const char *path, int *count)
 {
     struct user_regs_struct saved;
     stop(thread, &saved);
@@ -246,7 +247,7 @@ static int attempt_all(int thread, const char *name, unsigned long place, unsign
     put(thread, scratch + 768, abstract, sizeof abstract);
     put(thread, scratch + 1024, beside, strlen(beside) + 1);
     int failed = 0, traps;
-    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
+    for (size_t i = 0; i < most; i++) {
         const struct attempt *a = &attempts[i];
         long arguments[6];
         // Landlock has no rights for pipes, so the thread that opens files may open its own again.
@@ -260,6 +261,10 @@ static int attempt_all(int thread, const char *name, unsigned long place, unsign
         if (is_permitted ? !traps && result == -a->refusal : traps) continue;
         failed++;
         printf("not ok - %s: %s: %s %ld\n", name, a->name, traps ? "trapped" : "returned", result);
+    }
+    if (most == 1) {
+        resume(thread, &saved);
+        return failed;
     }
     if (old_call) {
         // The calls of 32-bit programs have other numbers: 5 is open.
@@ -306,7 +311,8 @@ int main(int argc, char **argv)
         thread_name[strcspn(thread_name, "\n")] = 0;
         // KVM has a thread of the kernel's in the process.
         if (strncmp(thread_name, "kvm-", 4) == 0) continue;
-        if (argc > 2) {
+        int is_first_alone = argc > 2 && strcmp(argv[2], "-") == 0;
+        if (argc > 2 && !is_first_alone) {
             if (strcmp(thread_name, argv[2])) continue;
             struct user_regs_struct saved;
             stop(thread, &saved);
@@ -314,7 +320,7 @@ int main(int argc, char **argv)
             return (int)make_call(thread, place, &saved, SYS_execve, (long[6]){0}, 0);
         }
         threads++;
-        failed += attempt_all(thread, thread_name, place, old_call, path, &count);
+        failed += attempt_all(is_first_alone ? 1 : sizeof attempts / sizeof *attempts, thread, thread_name, place, old_call, path, &count);
     }
     struct stat status;
     if (stat(path, &status) < 0 || (status.st_mode & 0777) != 0600) failed += printf("not ok - the file of the attempts is changed\n") > 0;
