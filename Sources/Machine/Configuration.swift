@@ -207,7 +207,7 @@ extension Machine {
 
         /// The folders of the sockets that the machine makes, and removes at its end.
         var socketFolders: [String] {
-            var paths: [String] = []
+            var paths = networks.compactMap(\.local)
             if case .unix(let path) = control { paths.append(path) }
             for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) {
                 paths.append(path)

@@ -95,7 +95,8 @@ extension Machine.Configuration {
             }
         }
 
-        private var local: String? { if case .datagram(_, let local) = target { local } else { nil } }
+        /// The name of this end of a datagram socket.
+        var local: String? { if case .datagram(_, let local) = target { local } else { nil } }
 
         /// Reads six bytes in hexadecimal, separated by colons, that are the address of one interface.
         private static func mac(_ text: String) throws(OptionError) -> UInt64 {
