@@ -106,7 +106,7 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .sandbox(let what, let number):
             "this host lacks a layer of the sandbox: \(what) (\(reason(number))); use --sandbox auto to run with the others"
         case .control(let text): text
-        case .snapshot(let folder, let text): "snapshot \(folder): \(text)"
+        case .snapshot(let folder, let problem): "snapshot \(folder): \(problem)"
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"
         }
     }
