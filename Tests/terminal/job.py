@@ -17,6 +17,10 @@ HELP = rb"Ctrl-A x stops the machine[^\n]*\r\n"
 ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 TERM = 128 + signal.SIGTERM
 
+# Who runs these in the background, or under nohup, has them ignored, and so would vmm.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 VMM = os.path.realpath(sys.argv[1])
 TESTS = []
 
