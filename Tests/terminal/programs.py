@@ -48,7 +48,7 @@ def in_a_substitution(session):
 @test()
 def without_standard_streams(session):
     before = session.mode
-    session.start(f"{VMM} SPIN.elf --timeout 300ms < /dev/null")
+    session.start(f"{VMM} SPIN.elf --timeout 2s < /dev/null")
     guest_runs(session)
     check("the mode", session.mode, before)
     check("exit code", session.code(), 124)
