@@ -1,5 +1,5 @@
 # Boots of Debian's virtio_net over a TAP interface of the nested host, whose ends exchange frames by ping and by TCP; over passt; and
-# suspended, by the transport driver of guest/linux. The file long makes it more: all forms, and 256 MiB each way.
+# suspended, by the transport driver of guest/linux. The file long makes it more: all forms, passt, and 256 MiB each way.
 
 mib=4 cycles=3 long=
 [ ! -e long ] || mib=256 cycles=20 long=1
@@ -84,27 +84,29 @@ ip link set tap0 down
 network net-queues queues "tap=tap1,mac=52:54:00:12:34:56,queues=2,features=+packed" -c 2
 ip link set tap0 up
 
-# passt needs a root file system of its own, to leave it, and an interface whose address it gives the guest.
-tunctl -t wan > /dev/null
-ip addr add 192.0.2.2/24 dev wan
-ip link set wan up
-ip route add default via 192.0.2.1
-mkdir -p /tmp/passt
-mount -t tmpfs passt /tmp/passt
-cp -a network/passt/. /tmp/passt/
-mkdir -p /tmp/passt/tmp /tmp/passt/proc /tmp/passt/dev
-chmod 1777 /tmp/passt/tmp
-mount --bind /dev /tmp/passt/dev
-mount -t proc proc /tmp/passt/proc
-unshare -m sh -c 'cd /tmp/passt && mount --move . / && exec chroot . /bin/passt --foreground --socket /tmp/socket' > /tmp/passt.log 2>&1 &
-passt=$!
-for _ in $(seq 100); do
-    [ ! -S /tmp/passt/tmp/socket ] || break
-    usleep 100000
-done
-[ -S /tmp/passt/tmp/socket ] || { fail net-passt "passt does not listen"; cat /tmp/passt.log; }
-network net-passt passt unix=/tmp/passt/tmp/socket,mac=52:54:00:12:34:56
-kill $passt 2> /dev/null
+if [ -n "$long" ]; then
+    # passt needs a root file system of its own, to leave it, and an interface whose address it gives the guest.
+    tunctl -t wan > /dev/null
+    ip addr add 192.0.2.2/24 dev wan
+    ip link set wan up
+    ip route add default via 192.0.2.1
+    mkdir -p /tmp/passt
+    mount -t tmpfs passt /tmp/passt
+    cp -a network/passt/. /tmp/passt/
+    mkdir -p /tmp/passt/tmp /tmp/passt/proc /tmp/passt/dev
+    chmod 1777 /tmp/passt/tmp
+    mount --bind /dev /tmp/passt/dev
+    mount -t proc proc /tmp/passt/proc
+    unshare -m sh -c 'cd /tmp/passt && mount --move . / && exec chroot . /bin/passt --foreground --socket /tmp/socket' > /tmp/passt.log 2>&1 &
+    passt=$!
+    for _ in $(seq 100); do
+        [ ! -S /tmp/passt/tmp/socket ] || break
+        usleep 100000
+    done
+    [ -S /tmp/passt/tmp/socket ] || { fail net-passt "passt does not listen"; cat /tmp/passt.log; }
+    network net-passt passt unix=/tmp/passt/tmp/socket,mac=52:54:00:12:34:56
+    kill $passt 2> /dev/null
+fi
 
 # The stream of the host, whole lines at a time, for as long as the guest takes it.
 yes $pattern | head -n 443 > /tmp/chunk
