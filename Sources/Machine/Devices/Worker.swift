@@ -58,7 +58,8 @@ final class Worker: @unchecked Sendable {
 /// buffers came sooner than that, the worker polls the queues, with notifications suppressed.
 struct AdaptivePolling {
     /// The longest poll, and the approximate cost of sleeping and waking up; in nanoseconds.
-    private static let (maximumPoll, wakeUpCost): (UInt64, UInt64) = (80_000, 40_000)
+    private static let maximumPoll: UInt64 = 80_000
+    private static let wakeUpCost: UInt64 = 40_000
     /// When the queues became empty; nil while they are not.
     private var start: Instant?
     private var isWorthwhile = false

@@ -30,7 +30,9 @@ struct SeccompFilter {
     }
 
     /// Ends of a program: SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO.
-    static let (allow, trap, errno): (UInt32, UInt32, UInt32) = (0x7fff_0000, 0x3_0000, 0x5_0000)
+    static let allow: UInt32 = 0x7fff_0000
+    static let trap: UInt32 = 0x3_0000
+    static let errno: UInt32 = 0x5_0000
 
     let instructions: [sock_filter]
 

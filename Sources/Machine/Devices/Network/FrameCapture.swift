@@ -11,7 +11,8 @@ final class FrameCapture: @unchecked Sendable {
     static let capacity = 4 << 30
     private static let bufferSize = 128 << 10
     /// Block type and length, interface, time, two lengths; the flags, the end of the options, the length again.
-    private static let (headSize, tailSize) = (28, 16)
+    private static let headSize = 28
+    private static let tailSize = 16
 
     private let name: String
     private let path: String

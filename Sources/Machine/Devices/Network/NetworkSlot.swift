@@ -14,7 +14,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     /// Frames read from the link before the queues are served: the driver is interrupted once for them.
     private static let burst = 256
     /// Bytes of a frame that is sent from guest memory, and such frames that are sent before they are finished.
-    private static let (directSize, directBurst) = (4096, 16)
+    private static let directSize = 4096
+    private static let directBurst = 16
     /// Milliseconds between attempts to reach a peer that has gone.
     private static let reconnectInterval: Int32 = 200
 
