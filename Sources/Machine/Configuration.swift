@@ -212,7 +212,7 @@ extension Machine {
             for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) {
                 paths.append(path)
             }
-            return paths.map { UnixListener.folder(of: $0) }
+            return paths.map { HostFiles.folder(of: $0) }
         }
 
         /// Snapshots may be asked for, and can be taken.
@@ -220,9 +220,7 @@ extension Machine {
 
         /// The folder in which snapshots are made; nil for none.
         var folderOfSnapshots: String? {
-            snapshotFolder.map { folder in
-                UnixListener.folder(of: String(folder.reversed().drop { $0 == "/" }.reversed()))
-            }
+            snapshotFolder.map { HostFiles.folder(of: $0) }
         }
 
         /// The kernel's command line: a parameter for each of `devices` devices if the discovery says so, then `append`.

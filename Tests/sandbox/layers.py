@@ -12,18 +12,23 @@ SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7fff0000
 CALLS = {"landlock": 444, "seccomp": 317}
 
 
-def without(layer):
-    """Between fork and exec: the calls of `layer` do not exist from here on."""
+def refuse(call, error):
+    """Between fork and exec: the system call with this number ends in `error` from here on."""
     rules = (
-        struct.pack("HBBI", 0x20, 0, 0, 0),
-        struct.pack("HBBI", 0x15, 0, 1, CALLS[layer]),
-        struct.pack("HBBI", 0x06, 0, 0, SECCOMP_RET_ERRNO | errno.ENOSYS),
+        struct.pack("HBBI", 0x20, 0, 0, 0),                 # load the system call's number
+        struct.pack("HBBI", 0x15, 0, 1, call),              # this one?
+        struct.pack("HBBI", 0x06, 0, 0, SECCOMP_RET_ERRNO | error),
         struct.pack("HBBI", 0x06, 0, 0, SECCOMP_RET_ALLOW))
     program = ctypes.create_string_buffer(b"".join(rules))
     filter = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(program))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0):
         raise OSError(ctypes.get_errno(), "no seccomp filter")
+
+
+def without(layer):
+    """The calls of `layer` do not exist from here on."""
+    refuse(CALLS[layer], errno.ENOSYS)
 
 
 if __name__ == "__main__":

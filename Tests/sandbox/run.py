@@ -18,7 +18,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE.parent / "docs"), str(HERE.parent / "terminal"), str(HERE.parent / "stress")]
 from documents import Document  # noqa: E402
-from machine import needs_kvm, ran_on_kvm  # noqa: E402
+from machine import Machine, needs_kvm, ran_on_kvm  # noqa: E402
 from layers import without  # noqa: E402
 
 VMM = os.path.realpath(sys.argv[1])
@@ -55,13 +55,11 @@ def threads(process):
     return found
 
 
-class Running:
-    """A vmm that is in its sandbox, or without one in the state that `ready` tells. `with` leaves no process behind."""
+class Running(Machine):
+    """A vmm that is in its sandbox, or without one in the state that `ready` tells."""
 
     def __init__(self, *arguments, ready="vcpu0", mode="on", **popen):
-        self.errors = tempfile.TemporaryFile()
-        popen.setdefault("stdin", subprocess.PIPE)
-        self.process = subprocess.Popen([VMM, *arguments, "--sandbox", mode], stdout=subprocess.DEVNULL, stderr=self.errors, **popen)
+        super().__init__(VMM, *arguments, "--sandbox", mode, **{"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, **popen})
         self.pid = self.process.pid
         self.await_(lambda: self.process.poll() is not None or self.is_ready(ready, mode))
         if self.process.returncode is not None:
@@ -75,26 +73,8 @@ class Running:
         end = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > end:
-                raise SystemExit(f"waited {DEADLINE} s for vmm; it said: {self.said()}")
+                raise SystemExit(f"waited {DEADLINE} s for vmm; {self.said()}")
             time.sleep(0.002)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
-
-    def said(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
-
-    def end(self):
-        self.process.wait(DEADLINE)
-        return self.process.returncode
 
 
 def walls(pid, *thread):
@@ -112,7 +92,7 @@ def refuses(name, machine):
         got = fields["NoNewPrivs"], int(fields["CapEff"], 16) | int(fields["CapPrm"], 16) | int(fields["CapInh"], 16)
         check(f"{name}: the rights of {thread}", got != ("1", 0) and f"no_new_privs and capabilities are {got}")
     machine.process.send_signal(signal.SIGTERM)
-    code = machine.end()
+    code, _ = machine.end()
     check(f"{name}: vmm still ends", code != 128 + signal.SIGTERM and f"it ended with {code}; {machine.said()}")
 
 
@@ -120,7 +100,7 @@ def ends(thread, *arguments, **options):
     """One forbidden call of `thread` ends vmm, by a sentence that names it."""
     with Running(*arguments, **options) as machine:
         walls(machine.pid, thread)
-        code, said = machine.end(), machine.said()
+        (code, _), said = machine.end(), machine.said()
         wanted = f"vmm: the sandbox ends vmm: its thread {thread} made the system call execve (59; arguments"
         check(f"execve in {thread} ends vmm", (code != -signal.SIGSYS or wanted not in said) and f"ended with {code}; {said}")
 

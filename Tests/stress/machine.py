@@ -34,8 +34,9 @@ class Machine:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+        for stream in self.process.stdout, self.process.stdin:
+            if stream:
+                stream.close()
 
     def lines(self, seconds=DEADLINE):
         """Console lines as they come, until the console is closed; fails when they stop coming."""

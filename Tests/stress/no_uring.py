@@ -1,29 +1,16 @@
 #!/usr/bin/env python3
 # A host that refuses io_uring, as a container's seccomp filter does: io=auto goes on with threads and says why, io=uring is
 # an error before any guest runs. usage: no_uring.py VMM
-import ctypes, os, struct, subprocess, sys, tempfile
+import errno, os, subprocess, sys, tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../sandbox"))
+from layers import refuse
 from machine import needs_kvm, ran_on_kvm
 
-IO_URING_SETUP, EPERM = 425, 1
-PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7fff0000
-
-def refuse_uring():
-    """Between fork and exec: every io_uring_setup ends in EPERM from here on."""
-    rules = (
-        struct.pack("HBBI", 0x20, 0, 0, 0),                               # load the system call's number
-        struct.pack("HBBI", 0x15, 0, 1, IO_URING_SETUP),                  # io_uring_setup?
-        struct.pack("HBBI", 0x06, 0, 0, SECCOMP_RET_ERRNO | EPERM),
-        struct.pack("HBBI", 0x06, 0, 0, SECCOMP_RET_ALLOW))
-    program = ctypes.create_string_buffer(b"".join(rules))
-    filter = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(program))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0):
-        raise OSError(ctypes.get_errno(), "no seccomp filter")
+IO_URING_SETUP = 425
 
 def run(*options):
-    done = subprocess.run([sys.argv[1], "run", "--suspend", "1.4", *options], preexec_fn=refuse_uring,
+    done = subprocess.run([sys.argv[1], "run", "--suspend", "1.4", *options], preexec_fn=lambda: refuse(IO_URING_SETUP, errno.EPERM),
                           capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 

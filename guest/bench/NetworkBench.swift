@@ -45,7 +45,7 @@ private struct NetworkLoad {
 
     private func buffer(_ tag: Int) -> UInt64 { data &+ stride &* UInt64(truncatingIfNeeded: tag) }
 
-    /// Writes a frame of TCP to nobody behind its header, by words.
+    /// Writes a frame of TCP that has no receiver behind its header, by words.
     private func write(_ tag: Int) {
         let start = buffer(tag)
         for offset in 0..<(stride / 8) { store64(start &+ 8 &* offset, 0) }

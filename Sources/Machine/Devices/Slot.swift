@@ -334,8 +334,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     // MARK: Snapshots
 
     /// Waits until no request is in flight and, if the threads get there before `deadline`, until all available buffers were taken: what
-    /// they still wrote to a disk afterwards would make its image another than that of the snapshot. Then calls `body` with the device's state; until that returns, the device does not change and
-    /// nothing of it uses guest memory. Throws if a request is still in flight at `deadline`. The vCPUs are stopped.
+    /// they still wrote to a disk afterwards would make its image another than that of the snapshot. Then calls `body` with the device's
+    /// state; until that returns, the device does not change and nothing of it uses guest memory. Throws if a request is still in flight
+    /// at `deadline`. The vCPUs are stopped.
     final func whileQuiet(
         until deadline: Instant, _ body: (SavedDevice) throws(MachineError) -> Void
     ) throws(MachineError) {
@@ -369,11 +370,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func restore(_ saved: SavedDevice) throws(MachineError) {
         try lock.locked { () throws(MachineError) in
             guard description.snapshotText == saved.description.snapshotText else { throw .otherDevice(name) }
-            do throws(QueueFault) {
-                guard let effects = try transport.restore(bytes: saved.model) else { throw QueueFault.badSize }
-                restoreBackend(saved.backend)
-                apply(effects)
-            } catch { throw .otherDevice(name) }
+            guard let effects = try? transport.restore(bytes: saved.model) else { throw .otherDevice(name) }
+            restoreBackend(saved.backend)
+            apply(effects)
             workersToWake = 0
         }
     }

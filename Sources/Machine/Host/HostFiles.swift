@@ -145,6 +145,19 @@ struct HostFiles {
 
     // MARK: Opening
 
+    /// `path` without slashes at its end.
+    static func trimmed(_ path: String) -> String {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        return path
+    }
+
+    /// The folder that the name `path` is in.
+    static func folder(of path: String) -> String {
+        let path = trimmed(path)
+        return path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    }
+
     /// Opens the file at `path`, or creates it with `mode`, less the umask. A symbolic link is followed if it is this user's or root's:
     /// another user's could lead anywhere. Returns a descriptor, or -1 with `errno` set.
     static func create(_ path: String, _ access: Int32, mode: mode_t) throws(MachineError) -> Int32 {

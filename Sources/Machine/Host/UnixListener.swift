@@ -79,9 +79,6 @@ final class UnixListener: Sendable {
 
     // MARK: Names
 
-    /// The folder that the name `path` is in.
-    static func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
-
     /// Bytes of a name, and its NUL.
     private static let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
 

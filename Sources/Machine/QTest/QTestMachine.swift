@@ -49,7 +49,7 @@ public final class QTestMachine: @unchecked Sendable {
         var folders: [String] = []
         if case .unix(let path) = target {
             listener = try UnixListener(path: path)
-            folders = [UnixListener.folder(of: path)]
+            folders = [HostFiles.folder(of: path)]
         }
         let sentence = try Sandbox.enter(sandbox, removingIn: folders)
         try trace?.begin(devices.map(\.traced), memory: ram.size)

@@ -1,4 +1,4 @@
-// The digest of a snapshot's files. Not a cryptographic hash: it detects damage, and nobody who means to forge a snapshot. A change
+// The digest of a snapshot's files. Not a cryptographic hash: it detects damage, not forgery. A change
 // within one word of 8 bytes always changes it.
 
 /// A digest of words of 64 bits.

@@ -67,7 +67,9 @@ struct MemoryContents: Equatable {
                     if place < start + count, unsafe contents.add(base + place, number: number, zeros: zeros) {
                         run += page
                     } else if run > 0 {
-                        unsafe try writeAll(file, base + place - run, run, at: offset + place - run)
+                        let (bytes, target) = unsafe (base + place - run, offset + place - run)
+                        let number = moveAll(run) { unsafe pwrite(file, bytes + $0, run - $0, target + $0) }
+                        guard number == 0 else { throw HostError(number) }
                         run = 0
                     }
                 }
@@ -89,18 +91,6 @@ struct MemoryContents: Equatable {
         guard unsafe pread(pageMap, &entries, pages * 8, place) == pages * 8 else { return true }
         // Bit 63: present; bit 62: swapped out (Linux, Documentation/admin-guide/mm/pagemap.rst).
         return entries.contains { $0 >> 62 != 0 }
-    }
-
-    private static func writeAll(
-        _ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int, at offset: Int
-    ) throws(HostError) {
-        var done = 0
-        while done < count {
-            let written = unsafe pwrite(file, bytes + done, count - done, offset + done)
-            if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { throw HostError(written < 0 ? errno : ENOSPC) }
-            done += written
-        }
     }
 
     /// Reads all of `file`.

@@ -110,28 +110,26 @@ struct SnapshotFile: Decodable {
     static func decode(_ bytes: [UInt8], in folder: String) throws(MachineError) -> SnapshotFile {
         let length = ending(of: []).utf8.count
         let text = bytes.dropLast(length)
-        if bytes.count < length || Array(bytes.suffix(length)) != Array(ending(of: text).utf8) {
-            // Of another version even the digest may be another.
-            if let other = try? JSONDecoder().decode(Version.self, from: Data(bytes)), other.snapshot != version {
-                throw otherVersion(other.snapshot, folder)
-            }
-            throw .snapshot(folder, "machine.json is cut or was changed; take the snapshot again")
+        guard bytes.count >= length, Array(bytes.suffix(length)) == Array(ending(of: text).utf8) else {
+            throw refusal(bytes, folder, "machine.json is cut or was changed; take the snapshot again")
         }
-        do {
-            let file = try JSONDecoder().decode(SnapshotFile.self, from: Data(bytes))
-            guard file.snapshot == version else { throw otherVersion(file.snapshot, folder) }
-            return file
-        } catch let error as MachineError { throw error } catch {
-            let found = try? JSONDecoder().decode(Version.self, from: Data(bytes))
-            if let found, found.snapshot != version { throw otherVersion(found.snapshot, folder) }
-            throw .snapshot(folder, "machine.json lacks members that it needs; take the snapshot again")
+        guard let file = try? JSONDecoder().decode(SnapshotFile.self, from: Data(bytes)), file.snapshot == version
+        else {
+            throw refusal(bytes, folder, "machine.json lacks members that it needs; take the snapshot again")
         }
+        return file
     }
 
     private struct Version: Decodable { let snapshot: Int }
 
-    private static func otherVersion(_ number: Int, _ folder: String) -> MachineError {
-        .snapshot(folder, "it is of version \(number), and this vmm reads version \(version); use the vmm that took it")
+    /// Why the bytes of the file are refused: they are of another version, of which even the digest may be another, or `damage`.
+    private static func refusal(_ bytes: [UInt8], _ folder: String, _ damage: String) -> MachineError {
+        guard let found = try? JSONDecoder().decode(Version.self, from: Data(bytes)), found.snapshot != version else {
+            return .snapshot(folder, damage)
+        }
+        return .snapshot(
+            folder,
+            "it is of version \(found.snapshot), and this vmm reads version \(version); use the vmm that took it")
     }
 
     /// The bytes of a member.

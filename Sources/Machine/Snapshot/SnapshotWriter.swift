@@ -14,8 +14,7 @@ final class SnapshotWriter {
 
     /// Makes the files for the snapshot at `folder`, where nothing or a snapshot is.
     init(_ folder: String) throws(MachineError) {
-        var path = HostFiles.absolutePath(folder)
-        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        let path = HostFiles.trimmed(HostFiles.absolutePath(folder))
         self.folder = path
         var status = stat()
         if unsafe lstat(path, &status) == 0, !Self.isSnapshot(path) {
@@ -52,12 +51,14 @@ final class SnapshotWriter {
         let file = unsafe open("\(draft)/machine.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure(errno) }
         defer { close(file) }
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = unsafe rest.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
-            guard written > 0 else { throw failure(written < 0 ? errno : ENOSPC) }
-            rest.removeFirst(written)
+        let bytes = Array(text.utf8)
+        let number = unsafe bytes.withUnsafeBytes { bytes in
+            moveAll(bytes.count) { done in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
+                return unsafe write(file, rest.baseAddress, rest.count)
+            }
         }
+        guard number == 0 else { throw failure(number) }
         guard fsync(memory) == 0, fsync(file) == 0 else { throw failure(errno) }
         try synchronize(draft)
         if Self.isSnapshot(folder) {
@@ -67,8 +68,7 @@ final class SnapshotWriter {
             guard unsafe rename(draft, folder) == 0 else { throw failure(errno) }
         }
         isFinished = true
-        let parent = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? "."
-        try synchronize(parent.isEmpty ? "/" : parent)
+        try synchronize(HostFiles.folder(of: folder))
         // The old snapshot, if there was one.
         Self.remove(draft)
     }

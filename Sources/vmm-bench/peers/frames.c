@@ -1,4 +1,4 @@
-// Sends frames to the guest behind a TAP interface as fast as that takes them, until it is killed or nobody reads its output.
+// Sends frames to the guest behind a TAP interface as fast as the interface takes them, until it is killed or its output is closed.
 //
 //   frames TAP SIZE      frames of SIZE bytes; one longer than 1514 is a TCP segment, to be cut by the receiver
 
