@@ -1,5 +1,5 @@
 # Boots of Debian's virtio_net over a TAP interface of the nested host, whose ends exchange frames by ping and by TCP; over passt; and
-# suspended, by the transport driver of guest/linux. The file long makes it more: all forms, passt, and 256 MiB each way.
+# suspended, by the transport driver of guest/linux. The file long makes it more: all forms, passt, a wake-up by a frame, and 256 MiB each way.
 
 mib=4 cycles=3 long=
 [ ! -e long ] || mib=256 cycles=20 long=1
@@ -116,8 +116,8 @@ yes $pattern | head -n 443 > /tmp/chunk
 streamer=$!
 limit=300s
 boot net-suspend 0 /kernels/cloud -i /kernels/network_suspend.cpio -m 256M --discovery acpi --net "$tap" --suspend 1.4 --serial file=/tmp/serial \
-    --conform strict -a "$hvc test=suspending cycles=$cycles"
+    --conform strict -a "$hvc test=suspending cycles=$cycles${long:+ wake=frame}"
 limit=100s
 kill $streamer 2> /dev/null
 killall nc 2> /dev/null
-says net-suspend "the network device was suspended each time" "net0: $((cycles + 1)) suspensions"
+says net-suspend "the network device was suspended each time" "net0: $((cycles + ${long:-0})) suspensions"
