@@ -20,7 +20,8 @@ extension MMIOTransport where Device == Network {
     /// after a resume, or drops it as a network card does. `accepted` is false if it has no room: the host keeps the frame, and
     /// offers it again when the driver has used buffers.
     ///
-    /// At a suspended device the first frame that may wake the guest is a deferred event.
+    /// At a suspended device each frame that may wake the guest is a deferred event: the first may have come before the guest
+    /// was ready to be woken.
     public mutating func receive(_ frame: Span<UInt8>, pair: Int = 0, accepted: inout Bool) -> Effects {
         memory.recorder.recordInput(frame, port: pair)
         defer { closeCall() }
@@ -28,7 +29,11 @@ extension MMIOTransport where Device == Network {
         let reception = isLive ? device.receive(frame, pair: pair) : device.drop()
         accepted = reception != .noRoom
         guard reception == .waits else { return Effects() }
-        if lifecycle.isFrozen { return device.wakes(frame) ? deferredEvent() : Effects() }
+        if lifecycle.isFrozen {
+            guard device.wakes(frame) else { return Effects() }
+            reportedDeferred = true
+            return Effects(.deferred)
+        }
         return Effects(queues: receiveQueues)
     }
 

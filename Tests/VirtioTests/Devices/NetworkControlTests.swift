@@ -161,7 +161,7 @@ import VirtioABI
         let before = driver.memory.snapshot()
         for index in 0..<3 { #expect(driver.arrive(NetworkDriver.frame(seed: UInt8(index)))) }
         #expect(driver.memory.changes(since: before).isEmpty && driver.interruptStatus.isEmpty, driver.state)
-        #expect(driver.backend.events.filter { $0.contains(.deferred) }.count == 1, driver.state)
+        #expect(driver.backend.events.filter { $0.contains(.deferred) }.count == 3, driver.state)
         driver.backend.resumesAtOnce = false
         driver.write(.status, 0x1f)
         driver.arrive(NetworkDriver.frame(seed: 3))
