@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests
 
 all: build
 
@@ -69,10 +69,13 @@ test-nested: release ## the guest under kvm_amd, in a host made from Debian pack
 	Tests/sandbox/run.py $(STATIC)/release/vmm
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
 
-test-linux: release ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
+linux-guests: ## what those tests boot, made from Debian's packages
+	Tests/linux/build.sh $(BUILD)/linux
+
+test-linux: release linux-guests ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested
 
-test-linux-network: release ## the network's tests there in their long form: all forms, 256 MiB each way, 20 suspends
+test-linux-network: release linux-guests ## the network's tests there in their long form: all forms, 256 MiB each way, 20 suspends
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested network
 
 test-races: ## the tests with real threads, under ThreadSanitizer
@@ -144,10 +147,10 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved test-cli test-terminal test-qtest test-control test-snapshot test-network test-sandbox test-docs test-faults stress-burst grid \
-	cross-check bench-smoke test-nested test-linux
-# What needs no debug build. It ends before the nested hosts start, whose emulated processors want a processor each.
-BESIDE := pure embedding chain fuzz-replay fuzz-burst
+CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs test-qtest test-control test-snapshot \
+	test-network test-sandbox test-terminal bench-smoke test-linux
+# What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
+BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)

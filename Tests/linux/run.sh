@@ -10,7 +10,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3
 PATH=$PATH:/sbin:/usr/sbin
 "$here/../nested/host.sh" "$nested"
-"$here/build.sh" "$dir"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -202,10 +202,11 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         if blockingIO?.add(request) != true { withTransport { finish(request, .ioError) } }
     }
 
-    private func performBlocking(_ request: BatchedRequest) {
-        let wanted = lock.locked { transport.isWanted(request.work.token) }
-        let outcome = wanted ? backend.perform(request.work.request, identity: identity) : .ioError
-        withTransport { finish(request, outcome) }
+    /// Performs a request, or flushes by one flush.
+    private func performBlocking(_ requests: [BatchedRequest]) {
+        let wanted = lock.locked { requests.first { transport.isWanted($0.work.token) } }
+        let outcome = wanted.map { backend.perform($0.work.request, identity: identity) } ?? .ioError
+        withTransport { for request in requests { finish(request, outcome) } }
     }
 
     /// Whether requests are in flight at the host.

@@ -7,7 +7,7 @@ final class BlockingIOPool: @unchecked Sendable {
     private static let maximumThreads = 4
 
     private let name: String
-    private let perform: @Sendable (BatchedRequest) -> Void
+    private let perform: @Sendable ([BatchedRequest]) -> Void
     private let lock = Lock()
 
     // Under the lock:
@@ -16,8 +16,8 @@ final class BlockingIOPool: @unchecked Sendable {
     private var threads = 0
     private var stopping = false
 
-    /// Makes a pool without threads; they will be named `name` and call `perform` for each request.
-    init(_ name: String, perform: @escaping @Sendable (BatchedRequest) -> Void) {
+    /// Makes a pool without threads; they will be named `name` and call `perform` for each request, or for all flushes that wait.
+    init(_ name: String, perform: @escaping @Sendable ([BatchedRequest]) -> Void) {
         self.name = name
         self.perform = perform
     }
@@ -49,18 +49,28 @@ final class BlockingIOPool: @unchecked Sendable {
     }
 
     private func serve() {
-        while let request = next() { perform(request) }
+        while true {
+            let requests = next()
+            guard !requests.isEmpty else { return }
+            perform(requests)
+        }
     }
 
-    private func next() -> BatchedRequest? {
+    /// Takes the oldest request, with every other flush if it is one; nothing if the thread is to end.
+    private func next() -> [BatchedRequest] {
         lock.locked {
             idle += 1
             while waiting.isEmpty, !stopping { lock.wait() }
             idle -= 1
-            guard waiting.isEmpty else { return waiting.removeFirst() }
-            threads -= 1
-            lock.broadcast()
-            return nil
+            guard !waiting.isEmpty else {
+                threads -= 1
+                lock.broadcast()
+                return []
+            }
+            let first = waiting.removeFirst()
+            guard first.isFlush else { return [first] }
+            defer { waiting.removeAll { $0.isFlush } }
+            return [first] + waiting.filter { $0.isFlush }
         }
     }
 }

@@ -15,9 +15,8 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     /// so it is assumed to.
     let canDeallocate: Bool
 
+    private let syncs = SharedSync()
     private let lock = Lock()
-    /// Under the lock: a flush has failed.
-    private var hasLostWrites = false
     /// Under the lock: a request for part of a block has failed and been reported.
     private var hasReportedPart = false
 
@@ -118,18 +117,17 @@ final class FileDisk: BlockBackend, @unchecked Sendable {
     /// been written, so that its next fdatasync succeeds with nothing written again: after a failure every flush of this image fails. One
     /// at a time: of two that overlap, only one is told of the failure.
     func flush() -> Outcome {
-        lock.locked {
-            guard !hasLostWrites else { return .ioError }
+        let number = syncs.run {
             let number = overlay?.flush() ?? synchronize(image.descriptor)
-            guard number != 0 else { return .ok() }
-            hasLostWrites = true
+            guard number != 0 else { return 0 }
             Log.say(
                 """
                 disk \(path): a flush failed (\(reason(number))), writes since the flush before it may be lost, and all flushes fail until \
                 vmm opens the image again; check the image and the disk it is on
                 """)
-            return Outcome(errno: number)
+            return number
         }
+        return number == 0 ? .ok() : .ioError
     }
 
     func saved() throws(MachineError) -> SavedDisk? {

@@ -24,6 +24,7 @@ struct BatchedRequest {
     let index: Int
 
     var work: Work<Block.Request> { batch.requests[index] }
+    var isFlush: Bool { if case .flush = work.request.operation { true } else { false } }
     /// The request's number, which identifies its completion in a ring.
     var userData: UInt64 { UInt64(batch.id) << 32 | UInt64(index) }
 }
