@@ -2,7 +2,7 @@
 # suspended, by the transport driver of guest/linux. The file long makes it more: all forms, passt, a wake-up by a frame, and 256 MiB each way.
 
 mib=4 cycles=3 long=
-[ ! -e long ] || mib=256 cycles=20 long=1
+[ ! -e long ] || mib=16 cycles=20 long=1
 # link: a TAP interface with the address 10.9.0.1, and a VLAN on it. The host answers what is sent to all systems.
 modprobe="llc stp garp mrp 8021q"
 for module in $modprobe; do insmod "network/$module.ko"; done
@@ -16,7 +16,6 @@ ip addr add 10.9.5.1/24 dev tap0.5
 ip link set tap0.5 up
 pattern=0123456789abcdefghijklmnopqrstuvwxyz
 sequence() { yes $pattern | head -c $((mib * 1048576)); }
-sum=$(sequence | sha256sum)
 # A standard input that does not end: nc would close the connection.
 mkfifo /tmp/open
 exec 3<> /tmp/open
@@ -25,11 +24,12 @@ exec 3<> /tmp/open
 network() {
     name=$1 test=$2 net=$3
     shift 3
+    sum=$(sequence | sha256sum)
     sequence | nc -l -p 5000 > /dev/null &
     sender=$!
     nc -l -p 5001 <&3 | sha256sum > /tmp/received &
     receiver=$!
-    [ -z "$long" ] || limit=400s
+    [ -z "$long" ] || limit=1000s
     boot "$name" 0 /kernels/cloud -i /kernels/network.cpio -m 256M --discovery acpi --net "$net" "$@" \
         -a "$hvc mib=$mib test=$test $words"
     limit=100s
@@ -53,6 +53,9 @@ if [ -n "$long" ]; then
     done
     words=tso=off
     network net-plain traffic $tap,features=-csum,-guest_csum
+    mib=256
+    network net-much traffic "$tap"
+    mib=16
 fi
 
 # The host pings all systems, and takes the link down and up as the guest says.

@@ -77,28 +77,41 @@ extension Network {
     /// Frames that wait for receive buffers.
     var waitingFrames: Int { waiting.indices.reduce(0) { $0 + waiting[$1].count } }
 
-    /// What became of a frame from the host.
-    enum Reception { case waits, dropped, noRoom }
+    /// The receive queue for the frames of queue pair `pair`.
+    private func receiver(_ pair: Int) -> Int { pair < activePairs ? pair : 0 }
 
-    /// Handles a frame behind its header, of queue pair `pair`.
-    mutating func receive(_ frame: Span<UInt8>, pair: Int) -> Reception {
-        let pair = pair < activePairs ? pair : 0
-        guard frame.count >= NetworkHeader.size + NetworkFilter.headerSize,
-            frame.count <= NetworkHeader.size + Self.maximumFrame,
-            let header = FrameHeader(frame).limited(to: accepted, receiving: true)
-        else { return drop() }
-        let bytes = frame.extracting(NetworkHeader.size...)
-        guard isLinkUp, filter.accepts(bytes), header.isSegmented || bytes.count <= longestFrame(bytes) else {
-            return drop()
+    /// Whether a frame of `length` bytes, its header's included, has room.
+    func hasRoom(for length: Int, pair: Int) -> Bool { waiting[receiver(pair)].hasRoom(for: length) }
+
+    /// Where a frame of `most` bytes at most, for which there is room, is to be written before `receive`.
+    mutating func vacancy(_ most: Int, pair: Int) -> UnsafeMutableRawBufferPointer {
+        unsafe waiting[receiver(pair)].vacancy(most)
+    }
+
+    /// Handles a frame behind its header, which stands in the vacancy. Returns whether it waits: others are dropped.
+    mutating func receive(_ frame: UnsafeMutableRawBufferPointer, pair: Int) -> Bool {
+        guard let header = unsafe header(for: Span(_unsafeBytes: UnsafeRawBufferPointer(frame))) else {
+            drop()
+            return false
         }
-        return waiting[pair].append(header.bytes.span, bytes) ? .waits : .noRoom
+        unsafe header.bytes.span.withUnsafeBytes { unsafe frame.copyMemory(from: $0) }
+        waiting[receiver(pair)].add(frame.count)
+        return true
+    }
+
+    /// The header with which the driver gets a frame; nil for one that it does not get.
+    private func header(for frame: Span<UInt8>) -> FrameHeader? {
+        guard NetworkHeader.size + NetworkFilter.headerSize...FrameQueue.longest ~= frame.count,
+            let header = FrameHeader(frame).limited(to: accepted, receiving: true)
+        else { return nil }
+        let bytes = frame.extracting(NetworkHeader.size...)
+        let isWanted =
+            isLinkUp && filter.accepts(bytes) && (header.isSegmented || bytes.count <= longestFrame(bytes))
+        return isWanted ? header : nil
     }
 
     /// Counts a frame that the device does not pass on.
-    mutating func drop() -> Reception {
-        counts.droppedReceiving &+= 1
-        return .dropped
-    }
+    mutating func drop() { counts.droppedReceiving &+= 1 }
 
     /// The longest frame that the driver has to receive unsegmented: it may have a VLAN tag beside the MTU (5.1.4.1).
     private func longestFrame(_ frame: Span<UInt8>) -> Int {

@@ -16,8 +16,6 @@
     /// Where the oldest frame's length is, and where the next one's will be.
     private var head = 0
     private var tail = 0
-    /// Where the youngest frame's length is.
-    private var last = 0
     private var used = 0
     /// Number of frames.
     public private(set) var count = 0
@@ -49,53 +47,51 @@
         return end >= Self.capacity ? 0 : end
     }
 
-    /// Adds the frame that `body` writes to the front of a buffer of `most` bytes, which have room; it returns the frame's length, or 0 for
-    /// none. Returns whether there is one.
-    @discardableResult
-    public mutating func append(
-        most: Int = FrameQueue.longest, _ body: (UnsafeMutableRawBufferPointer) -> Int
-    ) -> Bool {
+    /// Where the next frame is to be written, `most` bytes, which have room. `add` makes it one of the queue's.
+    mutating func vacancy(_ most: Int) -> UnsafeMutableRawBufferPointer {
         precondition(hasRoom(for: most))
         let size = Self.capacity + Self.lengthSize + Self.longest
         let storage = unsafe storage ?? .allocate(byteCount: size, alignment: 8)
         unsafe self.storage = storage
-        let length = unsafe body(.init(start: storage + tail + Self.lengthSize, count: most))
-        precondition(0...most ~= length)
-        guard length > 0 else { return false }
+        return unsafe .init(start: storage + tail + Self.lengthSize, count: most)
+    }
+
+    /// Adds the frame of `length` bytes that stands at the front of the vacancy.
+    mutating func add(_ length: Int) {
+        guard let storage = unsafe storage, hasRoom(for: length) else { preconditionFailure("no vacancy") }
         unsafe storage.storeBytes(of: UInt32(length), toByteOffset: tail, as: UInt32.self)
-        (last, tail) = (tail, next(tail, length))
+        tail = next(tail, length)
         used += Self.lengthSize + length
         count += 1
-        return true
     }
 
     /// Adds the frame that is made of `header` and `rest`. Returns false if it has no room.
     public mutating func append(_ header: Span<UInt8>, _ rest: Span<UInt8>) -> Bool {
         let length = header.count + rest.count
         guard hasRoom(for: length) else { return false }
-        return unsafe append(most: length) { buffer in
-            unsafe header.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
-            unsafe rest.withUnsafeBytes {
-                unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[header.count...]).copyMemory(from: $0)
-            }
-            return length
+        let buffer = unsafe vacancy(length)
+        unsafe header.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        unsafe rest.withUnsafeBytes {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[header.count...]).copyMemory(from: $0)
         }
+        add(length)
+        return true
     }
 
     /// Adds the frame that is made of `header` and `data`, in guest memory. Returns false if it has no room.
     public mutating func append(_ header: Span<UInt8>, _ data: Segments) -> Bool {
         let length = header.count + data.byteCount
         guard hasRoom(for: length) else { return false }
-        return unsafe append(most: length) { buffer in
-            unsafe header.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
-            var done = header.count
-            data.forEach { segment in
-                let source = unsafe UnsafeRawBufferPointer(start: segment.base, count: segment.count)
-                unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...]).copyMemory(from: source)
-                done += segment.count
-            }
-            return length
+        let buffer = unsafe vacancy(length)
+        unsafe header.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        var done = header.count
+        data.forEach { segment in
+            let source = unsafe UnsafeRawBufferPointer(start: segment.base, count: segment.count)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...]).copyMemory(from: source)
+            done += segment.count
         }
+        add(length)
+        return true
     }
 
     /// Copies the bytes of the oldest frame from `offset` on to the front of `target`, as many as there are and fit. Returns
@@ -128,9 +124,6 @@
         }
     }
 
-    /// Calls `body` with the youngest frame; with nothing if there is none.
-    public func withLast<Result>(_ body: (Span<UInt8>) -> Result) -> Result { withFrame(at: last, body) }
-
     private func withFrame<Result>(at position: Int, _ body: (Span<UInt8>) -> Result) -> Result {
         guard count > 0, let storage = unsafe storage else { return body(Span()) }
         let start = unsafe storage + position + Self.lengthSize
@@ -147,7 +140,7 @@
     }
 
     /// Removes all frames. What comes next is where the processor's cache has been last.
-    public mutating func removeAll() { (head, tail, last, used, count) = (0, 0, 0, 0, 0) }
+    public mutating func removeAll() { (head, tail, used, count) = (0, 0, 0, 0) }
 
     /// All bytes, each frame behind its length, for a snapshot.
     public var contents: [UInt8] {

@@ -16,25 +16,54 @@ extension MMIOTransport where Device == Network {
     /// Frames that wait for receive buffers or for the resume.
     public var waitingFrames: Int { device.waitingFrames }
 
-    /// A frame behind its header of 12 bytes (5.1.6) came from the link, for receive queue `pair`. The device passes it on, also
-    /// after a resume, or drops it as a network card does. `accepted` is false if it has no room: the host keeps the frame, and
-    /// offers it again when the driver has used buffers.
+    /// Whether there is room for every frame for receive queue `pair`.
+    public func hasRoom(pair: Int) -> Bool { device.hasRoom(for: FrameQueue.longest, pair: pair) }
+
+    /// A frame for receive queue `pair` came from the link, behind its header of 12 bytes (5.1.6). It is of `most` bytes at most, and `read`
+    /// stores it at the front of a buffer of as many; it returns the frame's length, 0 if there is none. The device passes the frame on,
+    /// also after a resume, or drops it as a network card does. `accepted` is false if there was none, or no room for it: then it is not
+    /// read, and there is room when the driver has used buffers.
     ///
     /// At a suspended device each frame that may wake the guest is a deferred event: the first may have come before the guest
     /// was ready to be woken.
-    public mutating func receive(_ frame: Span<UInt8>, pair: Int = 0, accepted: inout Bool) -> Effects {
-        memory.recorder.recordInput(frame, port: pair)
+    public mutating func receive(
+        pair: Int = 0, most: Int = FrameQueue.longest, accepted: inout Bool,
+        _ read: (UnsafeMutableRawBufferPointer) -> Int
+    ) -> Effects {
+        accepted = false
+        guard device.hasRoom(for: most, pair: pair) else { return Effects() }
+        let buffer = unsafe device.vacancy(most, pair: pair)
+        let length = unsafe read(buffer)
+        guard length > 0 else { return Effects() }
+        accepted = true
+        let frame = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+        let bytes = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(frame))
+        memory.recorder.recordInput(bytes, port: pair)
         defer { closeCall() }
-        let isLive = lifecycle.phase != .notLive && !isDead
-        let reception = isLive ? device.receive(frame, pair: pair) : device.drop()
-        accepted = reception != .noRoom
-        guard reception == .waits else { return Effects() }
-        if lifecycle.isFrozen {
-            guard device.wakes(frame) else { return Effects() }
-            reportedDeferred = true
-            return Effects(.deferred)
+        guard lifecycle.phase != .notLive, !isDead else {
+            device.drop()
+            return Effects()
         }
-        return Effects(queues: receiveQueues)
+        guard unsafe device.receive(frame, pair: pair) else { return Effects() }
+        guard lifecycle.isFrozen else { return Effects(queues: receiveQueues) }
+        guard device.wakes(bytes) else { return Effects() }
+        reportedDeferred = true
+        return Effects(.deferred)
+    }
+
+    /// The same for a frame that was read. One that no link could have passed on is dropped.
+    public mutating func receive(_ frame: Span<UInt8>, pair: Int = 0, accepted: inout Bool) -> Effects {
+        guard 1...FrameQueue.longest ~= frame.count else {
+            memory.recorder.recordInput(frame, port: pair)
+            defer { closeCall() }
+            device.drop()
+            accepted = true
+            return Effects()
+        }
+        return unsafe receive(pair: pair, most: frame.count, accepted: &accepted) { buffer in
+            unsafe frame.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+            return frame.count
+        }
     }
 
     /// The receive queues that the driver has enabled.

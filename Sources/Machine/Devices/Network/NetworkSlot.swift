@@ -1,7 +1,7 @@
 // A network device on the bus: the model, a link, and the thread between them. Frames to transmit are copied into a buffer of fixed size
 // under the lock, and finished; when it is full, requests wait. Long ones are sent straight from guest memory while the link takes them.
 //
-//   guest --> take, copy, finish (locked) --> output --> link           link --> input --> receive (locked) --> guest
+//   guest --> take, copy, finish (locked) --> output --> link           link --> receive (locked) --> guest
 //         \-- take (locked) --> link, finish (locked)
 
 import Glibc
@@ -26,8 +26,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private let capture: FrameCapture?
 
     // Used by the device's thread alone:
-    /// Frames from the link that the model has not taken yet, by queue pair.
-    private var input = InlineArray<8, FrameQueue> { _ in FrameQueue() }
     /// The link took no frame of that pair: it is polled.
     private var isBlocked: [Bool]
     /// The eventfd was signalled when the thread slept last.
@@ -95,13 +93,14 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private func wait() -> QueueSet {
         var descriptors: [9 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
         descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
-        for pair in 0..<pairs {
-            let events = (input[pair].isEmpty ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
-            descriptors[pair + 1] = pollfd(
-                fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
-        }
         let milliseconds: Int32 = lock.locked {
-            mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
+            for pair in 0..<pairs {
+                let events =
+                    (transport.hasRoom(pair: pair) ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
+                descriptors[pair + 1] = pollfd(
+                    fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
+            }
+            return mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
         }
         if milliseconds != 0 { capture?.flush() }
         let isWaiting =
@@ -139,32 +138,22 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     // MARK: Receiving
 
-    /// Reads frames from the link.
+    /// Reads frames from the link, as far as the model has room. The lock is held for one at a time: a vCPU may want it.
     private func read(_ pair: Int) {
-        while input[pair].count < Self.burst, input[pair].hasRoom(for: FrameQueue.longest),
-            unsafe input[pair].append({ unsafe link.read(pair: pair, into: $0) })
-        {
-            guard let capture else { continue }
-            input[pair].withLast { capture.add($0.extracting(NetworkHeader.size...), .received) }
-        }
-    }
-
-    /// Passes the frames of `input` to the model as far as it has room. With the lock held.
-    private func receive() {
-        var effects = Effects()
-        for pair in 0..<pairs {
-            while !input[pair].isEmpty, input[pair].withFirst({ receive($0, pair, &effects) }) {
-                input[pair].removeFirst()
+        var isReading = true
+        for _ in 0..<Self.burst where isReading {
+            withTransport(by: workers[0]) {
+                unsafe apply(
+                    transport.receive(pair: pair, accepted: &isReading) { buffer in
+                        let length = unsafe link.read(pair: pair, into: buffer)
+                        if let capture, length > NetworkHeader.size {
+                            let frame = unsafe UnsafeRawBufferPointer(rebasing: buffer[NetworkHeader.size..<length])
+                            capture.add(unsafe Span(_unsafeBytes: frame), .received)
+                        }
+                        return length
+                    })
             }
         }
-        apply(effects)
-    }
-
-    /// Passes a frame to the model; false if the model has no room for it. With the lock held.
-    private func receive(_ frame: Span<UInt8>, _ pair: Int, _ effects: inout Effects) -> Bool {
-        var accepted = false
-        effects.merge(transport.receive(frame, pair: pair, accepted: &accepted))
-        return accepted
     }
 
     // MARK: Transmitting
@@ -174,7 +163,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private func advance(mayPoll: Bool) -> Bool {
         checkDrainDeadline()
         return withTransport(by: workers[0]) {
-            receive()
             copyRequests()
             serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in
                 guard isTransmit(queue) else {
@@ -185,7 +173,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
                 return batch.count > 0
             }
             copyRequests()
-            receive()
             return mustServe(servable) || mayCopy
         }
     }
@@ -334,9 +321,9 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
             guard pair < pairs else { throw .noPort }
             let frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
             let isTaken = withTransport {
-                var effects = Effects()
-                defer { apply(effects) }
-                return receive(frame.span, pair, &effects)
+                var accepted = false
+                apply(transport.receive(frame.span, pair: pair, accepted: &accepted))
+                return accepted
             }
             guard isTaken else { throw .noRoom }
             capture?.add(bytes.span, .received)
