@@ -29,7 +29,7 @@ network() {
     sender=$!
     nc -l -p 5001 <&3 | sha256sum > /tmp/received &
     receiver=$!
-    [ -z "$long" ] || limit=1000s
+    [ -z "$long" ] || limit=3000s
     boot "$name" 0 /kernels/cloud -i /kernels/network.cpio -m 256M --discovery acpi --net "$net" "$@" \
         -a "$hvc mib=$mib test=$test $words"
     limit=100s
@@ -53,9 +53,6 @@ if [ -n "$long" ]; then
     done
     words=tso=off
     network net-plain traffic $tap,features=-csum,-guest_csum
-    mib=256
-    network net-much traffic "$tap"
-    mib=16
 fi
 
 # The host pings all systems, and takes the link down and up as the guest says.
@@ -124,3 +121,8 @@ limit=100s
 kill $streamer 2> /dev/null
 killall nc 2> /dev/null
 says net-suspend "the network device was suspended each time" "net0: $((cycles + ${long:-0})) suspensions"
+
+if [ -n "$long" ]; then
+    mib=256
+    network net-much traffic "$tap"
+fi

@@ -61,7 +61,7 @@ checkFiles() {
 seconds=900
 if [ "${4:-}" = network ]; then
     touch "$work/payload/long" "$work/boot"
-    seconds=3600
+    seconds=7200
     host suspend network
 else
     host boot boot failure &
