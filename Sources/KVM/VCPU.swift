@@ -20,6 +20,8 @@ public struct VCPU: ~Copyable, Sendable {
     public let stopHandle: StopHandle
     /// `pthread_self` of the thread that called `run` last. Comparing it needs no system call.
     private var runner: pthread_t = 0
+    /// The last KVM_RUN returned EAGAIN though the vCPU runs, as one does that another vCPU has just started.
+    private var wasTriedAgain = false
     /// The accesses left of the last exit, and the location of a pending read's value.
     private var access = PendingAccess()
 
@@ -123,10 +125,22 @@ public struct VCPU: ~Copyable, Sendable {
         // Not restarted after EINTR: a signal is meant to end this call.
         let result = ckvm_ioctl(descriptor.number, CKVM_RUN, nil)
         switch result {
-        case -EINTR, -EAGAIN: return .interrupted
+        case -EAGAIN where !isRefused(): return .interrupted
+        case -EINTR:
+            wasTriedAgain = false
+            return .interrupted
         case ..<0: throw KVMError(call: "KVM_RUN", errno: -result)
-        default: return unsafe access.take(run)
+        default:
+            wasTriedAgain = false
+            return unsafe access.take(run)
         }
+    }
+
+    /// Whether a KVM_RUN that returned EAGAIN was the second in a row of a vCPU that runs: then the host refuses KVM a thread of its own.
+    private mutating func isRefused() -> Bool {
+        let before = wasTriedAgain
+        wasTriedAgain = (try? activity()) == .running
+        return before && wasTriedAgain
     }
 
     /// Completes the read that the last `run` returned, with the low bytes of `value`, as many as the access is wide.

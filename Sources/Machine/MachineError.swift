@@ -172,7 +172,7 @@ extension MachineError.SocketProblem {
 }
 
 /// What to do about a limit of the host that a call ran into, behind a semicolon; empty for other errors.
-private func remedy(_ number: Int32) -> String {
+func remedy(_ number: Int32) -> String {
     switch number {
     case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n), or use fewer devices"
     case EAGAIN: "; raise the limit of threads (ulimit -u), or use fewer processors and devices"

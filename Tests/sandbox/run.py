@@ -193,6 +193,7 @@ def main():
     missing_layers()
     files()
     limits(every_device)
+    tasks()
     print(f"sandbox: {passed} checks passed, {failed} failed")
     ran_on_kvm(passed, "checks of the sandbox")
     return failed > 0
@@ -211,6 +212,26 @@ def limits(arguments):
             is_told = done.returncode in (124, 127) or done.returncode == 1 and re.match(r"vmm: .*[;:]", done.stderr)
             check(f"{name} {value}", not is_told and f"ended with {done.returncode}: {done.stderr}")
         check(f"{name} was too low, and was not", not {1, 124} <= ends[name] and f"the ends are {ends[name]}")
+
+
+def tasks():
+    """The same of a control group that is full: vmm and KVM need threads, some of them only in the guest's first instruction."""
+    group = next((root / "vmm-test" for root in map(pathlib.Path, ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")) if (root / "cgroup.procs").exists() and
+                  ("pids" in root.name or "pids" in (root / "cgroup.subtree_control").read_text()) and os.access(root, os.W_OK)), None)
+    if not group:
+        return skip("full control groups", "there is no control group of tasks here that this user can make")
+    group.mkdir(exist_ok=True)
+    ends = set()
+    for most in range(1, 20):
+        (group / "pids.max").write_text(str(most))
+        # The default run is two.
+        done = subprocess.run([VMM, "--suspend", "draft", "-a", "only=identity", "--timeout", "20s"], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=DEADLINE, preexec_fn=lambda: (group / "cgroup.procs").write_text("0"))
+        is_told = done.returncode == 0 or re.search(r"vmm: .*raise the limit of threads", done.stderr)
+        check(f"{most} tasks", not is_told and f"ended with {done.returncode}: {done.stderr}")
+        ends.add(done.returncode == 0)
+    check("the control group was too small, and was not", len(ends) != 2 and f"the ends are {ends}")
+    group.rmdir()
 
 
 def files():

@@ -131,7 +131,7 @@ private final class Processor: @unchecked Sendable {
                 return
             }
         } catch {
-            completion.report(crash("KVM failed: \(error)"))
+            completion.report(crash("KVM failed: \(error)\(remedy(error.errno))"))
         }
     }
 

@@ -49,11 +49,12 @@ public struct Violation: Equatable, Sendable {
         var history = DriverHistory()
     }
 
+    // The first: with -sanitize=thread the compiler takes the first field for the address that is written.
+    private let record: UnsafeMutablePointer<Record>
     /// How violations are handled.
     public let mode: ConformanceMode
     /// Whether the driver is checked.
     public let isOn: Bool
-    private let record: UnsafeMutablePointer<Record>
 
     init(_ mode: ConformanceMode) {
         precondition(Check.allCases.count <= CheckSet.capacity)
