@@ -25,6 +25,8 @@ private struct Group {
 /// In the order of the table. A group's name stands for all of its rows.
 private let groups = [
     Group("mmio", ["mmio-ring0"]) { $0.registerRows() }, Group("start") { $0.startRows() },
+    Group("restore", ["restore-4g"]) { $0.restoreRows() }, Group("snapshot") { $0.snapshotRows() },
+    Group("fork", ["fork-memory"]) { $0.forkRows() },
     Group("memory") { $0.memoryRows() }, Group("random-1", ["random-1-direct"]) { $0.randomRows(depth: 1) },
     Group("random-32", ["random-32-direct"]) { $0.randomRows(depth: 32) },
     Group("sequential", ["sequential-direct"]) { $0.sequentialRows() },

@@ -22,23 +22,14 @@ extension Setup {
 
     /// The time from the start of the process to its end, with a guest that powers off at once.
     func startRows() -> [Row] {
-        func candidate(_ name: String, _ command: [String], _ codes: [Int32]) -> Candidate {
-            guard Self.isInstalled(command[0]) else { return Candidate(name, missing: "not installed") }
-            return Candidate(name, command) { () throws(BenchError) in
-                let start = ContinuousClock.now
-                var child = try Child(command)
-                try child.finish(codes)
-                return (ContinuousClock.now - start).seconds * 1e3
-            }
-        }
-        return [
+        [
             Row(
                 name: "start", what: "process start, guest's first instructions, power-off", unit: "ms",
                 moreIsBetter: false, budget: .ratioAtMost(1.25, to: "C loop"), runsFactor: 4,
                 candidates: [
-                    candidate("vmm", vmmCommand("bench=exit"), Self.vmmCodes),
-                    candidate("C loop", loopCommand("bench=exit"), [0]),
-                    candidate("qemu", qemuCommand("bench=exit"), Self.qemuCodes),
+                    lifetimeCandidate("vmm", vmmCommand("bench=exit"), Self.vmmCodes),
+                    lifetimeCandidate("C loop", loopCommand("bench=exit"), [0]),
+                    lifetimeCandidate("qemu", qemuCommand("bench=exit"), Self.qemuCodes),
                     kvmtool,
                 ])
         ]

@@ -120,6 +120,17 @@ struct Setup {
             })
     }
 
+    /// A program, measured by the time from the start of its process to its end, in ms.
+    func lifetimeCandidate(_ name: String, _ command: [String], _ codes: [Int32]) -> Candidate {
+        guard Self.isInstalled(command[0]) else { return Candidate(name, missing: "not installed") }
+        return Candidate(name, command) { () throws(BenchError) in
+            let start = ContinuousClock.now
+            var child = try Child(command)
+            try child.finish(codes)
+            return (ContinuousClock.now - start).seconds * 1e3
+        }
+    }
+
     static func isInstalled(_ program: String) -> Bool {
         var known = false
         do throws(BenchError) {

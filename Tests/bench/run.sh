@@ -19,6 +19,8 @@ for image in disk scratch; do
     fi
     cat "$out/$image" >/dev/null
 done
+# What the guests of the rows of snapshots have in memory.
+[ -s "$out/initrd" ] || head -c 64M "$out/disk" > "$out/initrd"
 # For the rows of the network a TAP interface in a namespace of its own, in which nothing but the frames of the benchmark is on it.
 interface='ip tuntap add dev tap0 mode tap && echo 1 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6 && ip link set tap0 up'
 if [ -w /dev/net/tun ] && unshare -n sh -c "$interface" 2>/dev/null; then

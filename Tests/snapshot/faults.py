@@ -2,12 +2,10 @@
 """Snapshots that are interrupted, that find no room, that were damaged, and that do not fit: each gets a sentence, and a snapshot that was
 there before remains.
 
-usage: faults.py VMM [KILLS]                10 kills without a number
+usage: faults.py VMM [KILLS [CHANGES]]                10 kills and 20 changes without numbers
 """
-import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +17,7 @@ from machines import DEADLINE, Failure, Guest, needs_kvm, ran_on_kvm, rewrite
 
 VMM = os.path.abspath(sys.argv[1])
 KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+CHANGES = int(sys.argv[3]) if len(sys.argv) > 3 else 20
 STRESS = ["--suspend", "1.4", "-a", "stress=100000"]
 TESTS = []
 
@@ -28,10 +27,17 @@ def test(function):
     return function
 
 
+def run_restored(folder, *options):
+    command = [VMM, "--restore", folder, "--console", "null", *options]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"--restore {options} does not end") from None
+
+
 def restore(folder, *options, code=0, says=None):
     """Runs vmm --restore. Returns what it said."""
-    run = subprocess.run(
-        [VMM, "--restore", folder, "--console", "null", *options], capture_output=True, text=True, timeout=DEADLINE)
+    run = run_restored(folder, *options)
     if run.returncode != code or says and says not in run.stderr:
         raise Failure(f"--restore {options}: exit code {run.returncode} and {run.stderr!r}, not {code} and {says!r}")
     return run.stderr
@@ -43,12 +49,18 @@ def goes_on(folder, *options):
 
 
 def take(folder, *options):
+    """Takes a snapshot of a machine and ends it. Returns how many seconds the snapshot took."""
     with tempfile.TemporaryDirectory() as work, \
             Guest(VMM, work, *(options or STRESS), snapshots=os.path.dirname(folder)) as guest:
-        if guest.ask("stop") is None or guest.ask("x-vmm-snapshot", dir=folder) is None:
+        # A device whose queues are in use has the most to be saved.
+        while not any(state["device"].startswith("blk") and state["phase"] == "running" for state in guest.ask("x-vmm-suspend-state")):
+            time.sleep(0.002)
+        report = guest.ask("stop") is not None and guest.ask("x-vmm-snapshot", dir=folder)
+        if not report:
             raise Failure(f"no snapshot: {guest.said()}")
         guest.ask("quit")
         guest.ends()
+    return report["total-ms"] / 1000
 
 
 def refused(guest, folder):
@@ -64,21 +76,24 @@ def refused(guest, folder):
 def killed(work):
     """vmm is killed at random moments while it replaces a snapshot: the one that is there then is whole."""
     folder, chance = os.path.join(work, "snapshot"), random.Random(1)
-    take(folder)
+    seconds, cut = take(folder), 0
     for _ in range(KILLS):
         with Guest(VMM, work, *STRESS) as guest:
             guest.ask("query-status")
             guest.send("x-vmm-snapshot", dir=folder)
-            # A random moment, not a wait: a snapshot takes about 30 ms here.
-            time.sleep(chance.random() * 0.04)
+            # A random moment, not a wait.
+            time.sleep(chance.random() * 1.2 * seconds)
             guest.process.send_signal(signal.SIGKILL)
             guest.process.wait()
+        cut += os.path.exists(f"{folder}.new")
         goes_on(folder, "--verify")
+    if not cut:
+        raise Failure(f"none of {KILLS} snapshots was interrupted")
     # What the killed ones left is removed by the next.
     take(folder)
     if sorted(os.listdir(folder)) != ["machine.json", "memory"] or os.path.exists(f"{folder}.new"):
         raise Failure(f"left behind: {os.listdir(work)}, {os.listdir(folder)}")
-    return KILLS
+    return f"{KILLS} kills, {cut} of them while the snapshot was written"
 
 
 @test
@@ -139,35 +154,80 @@ def client_dies(work):
 @test
 def damaged(work):
     """Bytes of both files that are others, and files that are cut."""
-    folder, chance = os.path.join(work, "snapshot"), random.Random(2)
+    folder, copy, chance = os.path.join(work, "snapshot"), os.path.join(work, "copy"), random.Random(2)
     take(folder)
-    for name, rounds in [("machine.json", 12), ("memory", 6)]:
-        path = os.path.join(folder, name)
-        shutil.copy2(path, path + ".old")
-        with open(path, "rb") as file:
-            whole = file.read()
-        data = [i for i in range(0, len(whole), 4096) if any(whole[i:i + 4096])]
-        for round in range(rounds):
-            changed = bytearray(whole)
-            if round % 3 == 2:
-                changed = changed[:chance.randrange(len(whole))]
+    for number in range(CHANGES):
+        subprocess.run(["cp", "-r", folder, copy], check=True)
+        name = chance.choice(["machine.json", "memory"])
+        path = os.path.join(copy, name)
+        with open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            if chance.random() < 0.3:
+                file.truncate(chance.randrange(size))
             else:
-                place = chance.choice(data) + chance.randrange(4096)
-                changed[place % len(whole)] ^= 1 << chance.randrange(8)
-            with open(path, "wb") as file:
-                file.write(changed)
-            says = restore(folder, code=1)
-            if "take the snapshot again" not in says or says.count("\n") != 1:
-                raise Failure(f"{name}, changed: {says}")
-        os.replace(path + ".old", path)
+                place = chance.randrange(size)
+                file.seek(place)
+                byte = file.read(1)[0]
+                file.seek(place)
+                file.write(bytes([byte ^ 1 << chance.randrange(8)]))
+        says = restore(copy, code=1)
+        if "take the snapshot again" not in says or says.count("\n") != 1:
+            raise Failure(f"{name}, change {number}: {says}")
+        shutil.rmtree(copy)
     goes_on(folder)
     # A copy has another time, and is read as a whole.
-    copy = os.path.join(work, "copy")
     subprocess.run(["cp", "-r", folder, copy], check=True)
     goes_on(copy)
     os.remove(os.path.join(copy, "memory"))
     restore(copy, code=1, says="copy both files")
     restore(work, code=1, says="name the folder of a snapshot")
+    return f"{CHANGES} changes"
+
+
+def members_in(value):
+    """Every member and element of a JSON value, as its container and its key."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    for key in keys:
+        yield value, key
+        yield from members_in(value[key])
+
+
+def forge(members, chance):
+    """Makes one value another, or removes it."""
+    container, key = chance.choice(list(members_in(members)))
+    value = container[key]
+    if chance.random() < 0.1:
+        del container[key]
+    elif isinstance(value, bool):
+        container[key] = not value
+    elif isinstance(value, int):
+        container[key] = chance.choice([0, -1, value + 1, value * 2, value ^ 1 << chance.randrange(63), (1 << 63) - 1])
+    elif isinstance(value, str) and value.startswith("0x") and len(value) > 2:
+        place = 2 + chance.randrange(len(value) - 2)
+        container[key] = chance.choice(
+            [value[:place] + chance.choice("0123456789abcdef") + value[place + 1:], value[:place & ~1], value + "00" * chance.randrange(1, 9)])
+    elif isinstance(value, list):
+        container[key] = value + value[:1] * chance.choice([1, 40, 300])
+    else:
+        container[key] = chance.choice([None, 0, "", "0x", [], {}])
+
+
+@test
+def forged(work):
+    """Values of machine.json that are others, under a digest that fits: a sentence, or a machine that runs somehow."""
+    folder, copy, chance = os.path.join(work, "snapshot"), os.path.join(work, "copy"), random.Random(3)
+    take(folder)
+    refusals = 0
+    for number in range(CHANGES):
+        subprocess.run(["cp", "-r", "-p", folder, copy], check=True)
+        rewrite(copy, lambda members: forge(members, chance))
+        run = run_restored(copy, "--timeout", "50ms")
+        # 85 is the built-in guest's own failure.
+        if run.returncode not in [0, 1, 32, 33, 85, 124] or run.returncode == 1 and run.stderr.count("\n") != 1:
+            raise Failure(f"change {number}: exit code {run.returncode}, {run.stderr}")
+        refusals += run.returncode == 1
+        shutil.rmtree(copy)
+    return f"{CHANGES} changes, {refusals} refused"
 
 
 @test
@@ -262,10 +322,10 @@ def main():
         with tempfile.TemporaryDirectory() as work:
             try:
                 start = time.monotonic()
-                function(work)
+                result = function(work)
             except Failure as failure:
                 raise Failure(f"{function.__name__}: {failure}") from None
-            print(f"snapshots, {function.__name__.replace('_', ' ')}: {time.monotonic() - start:.1f} s")
+            print(f"snapshots, {function.__name__.replace('_', ' ')}: {result or 'as it should'}, {time.monotonic() - start:.1f} s")
     ran_on_kvm(len(TESTS), "faults of snapshots")
 
 

@@ -137,8 +137,8 @@ private final class Processor: @unchecked Sendable {
 
     // MARK: Requests of other threads
 
-    /// Waits until the vCPU's thread, which was started, is about to enter KVM_RUN. Any thread may call this.
-    func waitUntilRunning() { lock.locked { while phase == .created { lock.wait() } } }
+    /// Waits until the vCPU's thread, which was started, is about to enter KVM_RUN, or is to end. Any thread may call this.
+    func waitUntilRunning() { lock.locked { while phase == .created && !isStopping { lock.wait() } } }
 
     /// Makes the thread end when KVM_RUN is interrupted. Any thread may call this.
     func requestStop() {
@@ -156,10 +156,11 @@ private final class Processor: @unchecked Sendable {
         }
     }
 
-    /// Waits until the guest does not run; false if it still does at `deadline`. Any thread may call this.
+    /// Waits until the guest does not run, and its thread waits or has ended; false if that is not so at `deadline`. Any thread may call
+    /// this.
     func waitUntilPaused(_ deadline: Instant) -> Bool {
         lock.locked {
-            while phase == .running { guard lock.wait(until: deadline) else { return false } }
+            while phase == .created || phase == .running { guard lock.wait(until: deadline) else { return false } }
             return true
         }
     }

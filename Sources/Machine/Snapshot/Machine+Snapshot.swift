@@ -87,12 +87,11 @@ extension Machine {
                 "digest": .bits(contents.digest.value, digits: 16), "modified": .string(file.modified),
             ]
             do throws(KVMError) {
-                result = (
-                    try describe(memory, saved), UInt64(contents.pages * MemoryContents.page)
-                )
+                guard let text = try describe(memory, saved) else { return }
+                result = (text + SnapshotFile.ending(of: text.utf8), UInt64(contents.pages * MemoryContents.page))
             } catch { throw .kvm(error) }
         }
-        guard let result else { throw .control("there is no snapshot: the guest runs") }
+        guard let result else { throw .control("there is no snapshot: the guest has ended") }
         return result
     }
 
@@ -106,8 +105,9 @@ extension Machine {
         }
     }
 
-    private func describe(_ memory: JSON, _ saved: [SavedDevice]) throws(KVMError) -> String {
-        let states = try vcpus.saved(try hypervisor.modelSpecificRegisters()) ?? []
+    /// The text of `machine.json` without its digest; nil if a vCPU's thread has ended meanwhile.
+    private func describe(_ memory: JSON, _ saved: [SavedDevice]) throws(KVMError) -> String? {
+        guard let states = try vcpus.saved(try hypervisor.modelSpecificRegisters()) else { return nil }
         var chips: [String: [UInt8]] = [:]
         for part: VirtualMachine.Part in [.pic0, .pic1, .ioapic, .clock] {
             chips[part.rawValue] = try vm.machine.saved(part)
@@ -131,8 +131,7 @@ extension Machine {
             ("vcpus", .array(states.map { .parts($0) })), ("chips", .parts(chips)),
             ("clockRegister", .count(board.clock.selected)), ("devices", .array(saved.map(\.json))),
         ]
-        let text = JSON.object(members.map { JSON.Member(name: $0.0, value: $0.1) }).text.dropLast()
-        return text + SnapshotFile.ending(of: text.utf8)
+        return String(JSON.object(members.map { JSON.Member(name: $0.0, value: $0.1) }).text.dropLast())
     }
 }
 

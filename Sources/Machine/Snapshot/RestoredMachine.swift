@@ -78,7 +78,7 @@ final class RestoredMachine: Sendable {
         try setDisks(&new, given.disks)
         try setNetworks(&new, given.networks)
         let sources = devices.filter { $0.description.deviceID == DeviceID.entropy }.map(\.description)
-        new.entropy = sources.prefix(file.entropy).map {
+        new.entropy = sources.prefix(Int(file.entropy)).map {
             var device = Machine.Configuration.EntropyDevice()
             device.offer = Self.offer(of: $0)
             return device

@@ -20,7 +20,7 @@ struct SnapshotFile: Decodable {
     let suspend: String?
     let serial: Serial?
     let links: [String]
-    let entropy: Int
+    let entropy: UInt32
     let cpuid: String
     let tscKHz: Int
     let vcpus: [[String: String]]
