@@ -1,10 +1,10 @@
 #!/bin/sh
-# Stock Debian Linux under vmm, in two nested hosts: kernels, devices, ways to end; suspension and network. Afterwards the root disks are
-# checked here.
+# Stock Debian Linux under vmm, in two nested hosts: kernels, devices, ways to end; suspension, network and snapshots. Afterwards the root
+# disks are checked here.
 #
-# With network, the long form of the network's tests alone.
+# With network or snapshot, the long form of those tests alone.
 #
-# usage: run.sh VMM DIR NESTED [network]
+# usage: run.sh VMM DIR NESTED [network|snapshot]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3
@@ -59,13 +59,13 @@ checkFiles() {
     judge "the files that Linux wrote are on the root disk" sh -c "[ -s $work/sums ] && sha256sum -c $work/sums"
 }
 seconds=900
-if [ "${4:-}" = network ]; then
+if [ -n "${4:-}" ]; then
     touch "$work/payload/long" "$work/boot"
     seconds=7200
-    host suspend network
+    host suspend "$4"
 else
     host boot boot failure &
-    host suspend suspend network
+    host suspend suspend network snapshot
     wait
     checkFiles
 fi
