@@ -58,7 +58,7 @@ checkFiles() {
     debugfs -R "cat /sums" "$work/boot.img" 2> /dev/null | sed "s|/data|$work/data|" > "$work/sums"
     judge "the files that Linux wrote are on the root disk" sh -c "[ -s $work/sums ] && sha256sum -c $work/sums"
 }
-seconds=900
+seconds=1200
 if [ -n "${4:-}" ]; then
     touch "$work/payload/long" "$work/boot"
     seconds=7200
