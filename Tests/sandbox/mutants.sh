@@ -18,6 +18,7 @@ build() {
 build
 
 failed=0 count=0
+noticed='^not ok\|^waited\|^vmm: '
 # NAME, FILE of Sources/Machine, SCRIPT of sed.
 mutate() {
     [ -z "$wanted" ] || case " $wanted " in *" $1 "*) ;; *) return 0 ;; esac
@@ -30,10 +31,10 @@ mutate() {
         echo "$1: does not build"; failed=$((failed + 1))
     elif Tests/sandbox/run.py .build/debug/vmm > result 2>&1; then
         echo "$1: NO CHECK FAILS"; failed=$((failed + 1))
-    elif ! grep -q '^not ok\|^waited\|^vmm: ' result; then
+    elif ! grep -q "$noticed" result; then
         echo "$1: the test broke off: $(tail -n 1 result)"; failed=$((failed + 1))
     else
-        echo "$1: $(grep -c '^not ok\|^waited\|^vmm: ' result) checks fail, the first: $(grep -m 1 '^not ok\|^waited\|^vmm: ' result | cut -c1-120)"
+        echo "$1: $(grep -c "$noticed" result) checks fail, the first: $(grep -m 1 "$noticed" result | cut -c1-120)"
     fi
     cp kept "$file"
 }

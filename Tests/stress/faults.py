@@ -184,7 +184,7 @@ def short_and_interrupted(vmm, engine):
         notes = passes(machine)
     did = counts()
     expect(did["shortened"] > 50 and did["interrupted"] > 100, f"{did}")
-    expect(notes["errors"] == 0 and did["synced"] > 0, f"{notes}, {did}")
+    expect(notes["errors"] == 0 and did["synced"] * notes["deepest"] >= notes["flushes"] > 0, f"{notes}, {did}")
 
 
 def failing(vmm, engine):
@@ -203,7 +203,8 @@ def lost_writeback(vmm, engine):
         notes = passes(machine)
     did = counts()
     # Flushes may share a sync.
-    expect(did["synced"] == 2 and 2 <= notes["flushes"] - notes["errors"] < notes["flushes"], f"{did}, {notes}; {machine.said()}")
+    expect(did["synced"] == 2 and notes["flushes"] > 5 and 2 <= notes["flushes"] - notes["errors"] < notes["flushes"],
+           f"{did}, {notes}; {machine.said()}")
     expect(machine.said().count("a flush failed (Input/output error)") == 1, machine.said())
 
 
