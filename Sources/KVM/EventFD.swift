@@ -23,6 +23,21 @@ public struct EventFD: ~Copyable, Sendable {
         unsafe write(descriptor, &one, 8)
     }
 
+    /// Raises the counter to its maximum, which `isFull` tells from `signal`, and waits for `milliseconds` at most until it is taken.
+    /// A handler of a signal may call it.
+    public static func fill(_ descriptor: Int32, awaitingTakeFor milliseconds: Int32) {
+        var maximum = UInt64.max - 1
+        unsafe write(descriptor, &maximum, 8)
+        var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        unsafe poll(&room, 1, milliseconds)
+    }
+
+    /// Whether the counter is at its maximum.
+    public var isFull: Bool {
+        var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return unsafe poll(&room, 1, 0) == 0
+    }
+
     /// Resets the counter to 0 and returns its value before; 0 if there was no signal.
     @discardableResult
     public borrowing func take() -> UInt64 {

@@ -122,7 +122,7 @@ struct SocketLinkTests {
             close(server)
             unsafe unlink(path)
         }
-        let isBound = unsafe UnixListener.withAddress(path) { unsafe bind(server, $0, $1) } == 0
+        let isBound = unsafe SocketName.withAddress(path) { unsafe bind(server, $0, $1) } == 0
         #expect(isBound)
         let link = try DatagramLink(path: path, local: nil)
         #expect(send(link, frame(7)) == .sent)

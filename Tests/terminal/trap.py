@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # A crash of vmm, in each of its threads in turn: the process ends by the signal, and a terminal is as before. In the sandbox a sentence
-# names the thread; without it there is a backtrace where the Swift runtime finds its backtracer. The crash is an illegal instruction of vmm's own, to which a debugger's call sends the thread.
+# names the thread; without it there is a backtrace where the Swift runtime finds its backtracer. vmm's sockets have no names any more.
+# The crash is an illegal instruction of vmm's own, to which a debugger's call sends the thread.
 #
 # usage: trap.py VMM [THREAD...]
 
@@ -15,6 +16,7 @@ from ptrace import ORIG_RAX, RIP, Stopped
 from session import DEADLINE, Failure, Session, build_kernels, has_ended, state, threads, wait_for
 
 VMM = os.path.realpath(sys.argv[1])
+SOCKETS = ["control.socket", "network.socket"]
 
 
 def illegal_instruction(process):
@@ -93,6 +95,9 @@ def without_a_terminal(name, backtraces, arguments):
             ended(child.pid, said)
             if not has_report(said(), name, backtraces, arguments):
                 raise Failure(f"no report: {said()}")
+            left = [name for name in SOCKETS if os.path.lexists(name)]
+            if left:
+                raise Failure(f"it left {' and '.join(left)}; {said()}")
         finally:
             child.returncode = 0  # it was waited for
             if not has_ended(child.pid):
@@ -133,6 +138,7 @@ def main():
         with open("disk.img", "wb") as file:
             file.truncate(1 << 20)
         arguments = ["SPIN.elf", "-d", "disk.img,io=threads", "--serial", "stdio", "--stall-after", "60m"]
+        arguments += ["--qmp", f"unix={SOCKETS[0]}", "--net", f"unix-dgram=nobody.socket,local={SOCKETS[1]}"]
         child = subprocess.Popen([VMM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         runs(child.pid)
         names = sorted(name for name in threads(child.pid) if not is_kernels(name))

@@ -1,5 +1,5 @@
-// The end of the process by a crash or another fatal signal: the terminal is restored, then the handler found before runs, which is
-// the Swift runtime's and prints a backtrace, and the signal ends the process.
+// The end of the process by a crash or another fatal signal: the terminal is restored and sockets lose their names, then the handler
+// found before runs, which is the Swift runtime's and prints a backtrace, and the signal ends the process.
 
 import Glibc
 
@@ -35,8 +35,10 @@ enum CrashHandler {
         _ number: Int32, _ information: UnsafeMutablePointer<siginfo_t>?, _ context: UnsafeMutableRawPointer?
     ) {
         Terminal.putBack()
+        let isDescribed = unsafe Sandbox.describeEnd(number, information, context)
+        Signals.removeSockets()
         // The runtime's backtracer is a program, which the sandbox does not start.
-        if unsafe Sandbox.describeEnd(number, information, context) {
+        if isDescribed {
             _ = signal(number, SIG_DFL)
             raise(number)
         }

@@ -33,6 +33,13 @@ import Glibc
         return try body()
     }
 
+    /// Runs `body` with the lock held, unless it is held already.
+    func lockedIfFree(_ body: () -> Void) {
+        guard unsafe pthread_mutex_trylock(mutex) == 0 else { return }
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        body()
+    }
+
     /// Releases the lock until a broadcast, and takes it again; to be called with the lock held, in a loop around the awaited fact.
     func wait() { unsafe pthread_cond_wait(condition, mutex) }
 

@@ -35,7 +35,7 @@ public final class Signals: @unchecked Sendable {
     private var machine: (any SignalReceiver)?
     /// Readable while a signal is pending.
     private let descriptor: Int32
-    /// Ends the thread.
+    /// Ends the thread; full, it asks the thread to remove the names of sockets.
     private let end: EventFD
     private var thread: Thread?
     /// Only the thread uses it: this job is in the background of its terminal.
@@ -55,6 +55,7 @@ public final class Signals: @unchecked Sendable {
         // Writes to a pipe without a reader, and beyond the limit of a file's size, fail instead.
         for number in [SIGPIPE, SIGXFSZ] { _ = signal(number, SIG_IGN) }
         do throws(KVMError) { end = try EventFD() } catch { throw .kvm(error) }
+        unsafe Self.remover.descriptor = end.descriptor
         // Looked at before any other thread does: what that finds in the background, this one sees return.
         isBackground = Terminal.isBackground
         try start()
@@ -81,6 +82,7 @@ public final class Signals: @unchecked Sendable {
     /// Serves signals until the process ends. A signal that arrives while the machine is stopping, over a second after another that
     /// did, ends the process at once; within the second it may be one keystroke that arrived twice.
     private func serve() {
+        unsafe Self.remover.thread = pthread_self()
         var killDeadline: Instant?
         while let number = next() {
             let machine = lock.locked { self.machine }
@@ -100,7 +102,7 @@ public final class Signals: @unchecked Sendable {
                     killDeadline = deadline
                     if Instant.now < deadline { continue }
                 }
-                UnixListener.removeAll()
+                SocketName.removeAll()
                 Terminal.restore()
                 _exit(128 + number)
             }
@@ -122,13 +124,26 @@ public final class Signals: @unchecked Sendable {
             unsafe span.withUnsafeMutableBufferPointer {
                 _ = unsafe poll($0.baseAddress, 2, isBackground ? Self.foregroundPeriod : -1)
             }
-            if ready[1].revents != 0 { return nil }
+            if ready[1].revents != 0 {
+                guard end.isFull else { return nil }
+                SocketName.removeAll()
+                end.take()
+            }
             guard ready[0].revents != 0 else { continue }
             // A signalfd_siginfo, which begins with the signal's number.
             var record: [32 of UInt32] = .init(repeating: 0)
             let size = MemoryLayout.size(ofValue: record)
             if unsafe read(descriptor, &record, size) == size { return Int32(record[0]) }
         }
+    }
+
+    /// The thread that may remove names of sockets in the sandbox, and its `end`.
+    private nonisolated(unsafe) static var remover: (descriptor: Int32, thread: pthread_t?) = (-1, nil)
+
+    /// Removes the names of this process's sockets, for a thread that crashes. Async-signal-safe.
+    static func removeSockets() {
+        if unsafe remover.thread == pthread_self() { return SocketName.removeAllIfFree() }
+        unsafe EventFD.fill(remover.descriptor, awaitingTakeFor: 1000)
     }
 
     /// Stops the process until SIGCONT, by the default action of SIGTSTP: an orphaned process group, which no shell would continue, is

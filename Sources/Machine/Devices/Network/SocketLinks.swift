@@ -12,7 +12,7 @@ extension NetworkBackend {
 
     /// Connects `socket` to the one at `path`. Returns 0 or an errno.
     fileprivate static func connect(_ socket: Int32, to path: String) -> Int32 {
-        unsafe UnixListener.withAddress(path, { unsafe Glibc.connect(socket, $0, $1) }) == 0 ? 0 : errno
+        unsafe SocketName.withAddress(path, { unsafe Glibc.connect(socket, $0, $1) }) == 0 ? 0 : errno
     }
 
     fileprivate static func unreachable(_ path: String, _ number: Int32) -> MachineError {
@@ -34,7 +34,7 @@ extension NetworkBackend {
     /// Connects to the socket at `path`.
     init(path: String) throws(MachineError) {
         self.path = path
-        guard UnixListener.fits(path) else { throw .socket(path: path, problem: .nameTooLong) }
+        guard SocketName.fits(path) else { throw .socket(path: path, problem: .nameTooLong) }
         let result = connect()
         guard result == 0 else { throw Self.unreachable(path, result) }
     }
@@ -129,24 +129,25 @@ extension NetworkBackend {
 final class DatagramLink: NetworkBackend, @unchecked Sendable {
     private let path: String
     /// The name of this end in the file system; nil for one that the kernel chose.
-    private let local: String?
+    private let local: SocketName?
     private let socket: Int32
     private(set) var isConnected = false
 
     /// Connects to the socket at `path`. With a name, `local`, the other end may come later.
     init(path: String, local: String?) throws(MachineError) {
-        (self.path, self.local) = (path, local)
-        for name in [path, local ?? ""] where !UnixListener.fits(name) {
-            throw .socket(path: name, problem: .nameTooLong)
-        }
-        if let local, let problem = UnixListener.clear(local) { throw .socket(path: local, problem: problem) }
+        self.path = path
+        guard SocketName.fits(path) else { throw .socket(path: path, problem: .nameTooLong) }
         socket = Self.socket(SOCK_DGRAM)
-        // Without a name of any kind the other end could not answer; the kernel chooses one if the address is only its family.
-        let size = local == nil ? socklen_t(MemoryLayout<sa_family_t>.size) : nil
-        guard unsafe UnixListener.withAddress(local ?? "", { unsafe bind(socket, $0, size ?? $1) }) == 0 else {
-            let number = errno
-            if socket >= 0 { close(socket) }
-            throw .socket(path: local ?? path, problem: .failed(errno: number))
+        do throws(MachineError) {
+            if let local { self.local = try SocketName(local, of: socket) } else { self.local = nil }
+        } catch {
+            close(socket)
+            throw error
+        }
+        if local == nil {
+            // Without a name of any kind the other end could not answer; the kernel chooses one if the address is only its family.
+            let size = socklen_t(MemoryLayout<sa_family_t>.size)
+            _ = unsafe SocketName.withAddress("") { address, _ in unsafe bind(socket, address, size) }
         }
         let result = Self.connect(socket, to: path)
         isConnected = result == 0
@@ -155,10 +156,7 @@ final class DatagramLink: NetworkBackend, @unchecked Sendable {
         }
     }
 
-    deinit {
-        close(socket)
-        if let local { unsafe unlink(local) }
-    }
+    deinit { close(socket) }
 
     func descriptor(pair: Int) -> Int32? { socket }
     var mayReturn: Bool { true }
