@@ -21,7 +21,7 @@ ext4="lib/crc16 crypto/crc32c_generic fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4"
 # program NAME FOLDER: a program with its libraries.
 program() {
     cp "$(PATH=$PATH:/sbin:/usr/sbin command -v "$1")" "$2/bin/"
-    ldd "$2/bin/$1" | awk '/=> \// { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
+    ldd "$2/bin/$(basename "$1")" | awk '/=> \// { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
         mkdir -p "$2$(dirname "$library")" "$2/lib64"
         cp -L "$library" "$2$library"
     done
@@ -83,11 +83,13 @@ for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/vi
     number=$((number + 1))
 done
 
-# What the network tests need in the nested host: VLANs, and passt in a root file system of its own.
+# What the network tests need in the nested host: VLANs, and passt in a root file system of its own: Debian's, or a newer one that PASST
+# names.
 rm -rf host-network
 mkdir -p host-network/passt/bin host-network/passt/etc
 for module in $vlan; do cp ../debian/linux-image-cloud-amd64/lib/modules/*/kernel/$module.ko host-network/; done
-program passt host-network/passt
+program "${PASST:-passt}" host-network/passt
+[ -z "${PASST:-}" ] || touch host-network/passt/newer
 echo "nobody:x:65534:65534:nobody:/:/bin/false" > host-network/passt/etc/passwd
 
 # The ELF file inside a bzImage: at the payload offset of the boot header, in LZ4's legacy frame, with the size behind it.

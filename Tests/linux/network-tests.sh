@@ -45,8 +45,13 @@ network() {
     done
     killall nc 2> /dev/null
     wait $sender $receiver
-    [ "$(cat /tmp/received)" = "$sum" ] && echo "ok - $name: the host has received the same" ||
+    if [ "$words" = send=no ]; then
+        echo "# $name: nothing was sent"
+    elif [ "$(cat /tmp/received)" = "$sum" ]; then
+        echo "ok - $name: the host has received the same"
+    else
         fail "$name" "the host has received other bytes"
+    fi
     words=
 }
 tap=tap=tap0,mac=52:54:00:12:34:56
@@ -109,6 +114,8 @@ if [ -n "$long" ]; then
         usleep 100000
     done
     [ -S /tmp/passt/tmp/socket ] || { fail net-passt "passt does not listen"; cat /tmp/passt.log; }
+    # Of what a guest sends, Debian's passt of March 2023 may reset the connection before the last bytes.
+    [ -e network/passt/newer ] || words=send=no
     network net-passt passt unix=/tmp/passt/tmp/socket,mac=52:54:00:12:34:56
     kill $passt 2> /dev/null
 fi

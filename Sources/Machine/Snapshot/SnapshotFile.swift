@@ -10,7 +10,7 @@ import VirtioABI
 /// What `machine.json` says.
 struct SnapshotFile: Decodable {
     /// The version of the format that is written and read here.
-    static let version = 1
+    static let version = 2
 
     let snapshot: Int
     let memory: Memory

@@ -100,6 +100,7 @@ struct TraceFormatter: ~Copyable {
             put("open\",\"port\":", UInt64(port))
             put(",\"isOpen\":", isOpen)
         case .refuse: put("refuse\"")
+        case .restore: put("restore\"")
         case .load(let address, let width, let value):
             put("load\",\"address\":", bits: address)
             put(",\"width\":", UInt64(width))

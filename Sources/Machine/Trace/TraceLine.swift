@@ -193,6 +193,7 @@ struct TraceLine: Decodable, Sendable {
         case "receive": port.map { .receive(port: $0) }
         case "open": if let port, let isOpen { .open(port: port, isOpen: isOpen) } else { nil }
         case "refuse": .refuse
+        case "restore": .restore
         case "load":
             if let address = Self.number(address), let width, let word {
                 .load(address: address, width: width, value: word)

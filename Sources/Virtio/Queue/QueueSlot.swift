@@ -133,8 +133,9 @@ struct QueueSlot: ~Copyable {
         drainLeft = nil
     }
 
-    /// Restores the ending and the drain limit from a snapshot.
-    mutating func restoreEnding(_ ending: QueueEnding, drainLeft: UInt16?) {
+    /// Restores the epoch, the ending and the drain limit from a snapshot.
+    mutating func restoreEnd(_ epoch: UInt32, _ ending: QueueEnding, drainLeft: UInt16?) {
+        self.epoch = epoch
         self.ending = ending
         self.drainLeft = drainLeft
     }

@@ -74,6 +74,10 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
         case .receive, .open:
             onInput(&transport, call, input)
             input = []
+        case .restore:
+            let state = input
+            input = []
+            guard (try? transport.restore(bytes: state)) != nil else { return .outcome(nil, expected: call) }
         default: return .outcome(nil, expected: call)
         }
         var produced: [Event] = []

@@ -76,8 +76,11 @@ import Synchronization
         for index in (mark..<count).reversed() { unsafe swap(&events[index], &events[index + 1]) }
     }
 
-    /// Records input for `port`, eight bytes in each event.
-    func recordInput(_ bytes: Span<UInt8>, port: Int) {
+    /// Records input for `port`, and that it was passed to the device.
+    func recordInput(_ bytes: Span<UInt8>, port: Int) { recordInput(bytes, port: port, .receive(port: UInt8(port))) }
+
+    /// Records input, eight bytes in each event, and the call that takes it.
+    func recordInput(_ bytes: Span<UInt8>, port: Int = 0, _ call: Event) {
         guard isOn else { return }
         var start = 0
         while start < bytes.count {
@@ -87,7 +90,7 @@ import Synchronization
             append(.input(port: UInt8(port), count: UInt8(count), bytes: word))
             start += count
         }
-        append(.receive(port: UInt8(port)))
+        append(call)
     }
 
     @inline(never)

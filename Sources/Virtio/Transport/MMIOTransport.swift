@@ -40,7 +40,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     public static var maximumQueues: Int { 32 }
 
     /// Guest memory, with the device's trace recorder.
-    let memory: GuestMemory
+    var memory: GuestMemory
     /// When a suspended device stops or resets a queue.
     public let freezeScope: FreezeScope
     var device: Device
@@ -81,7 +81,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// The host was told, in this suspension, that something is deferred.
     var reportedDeferred = false
     /// Status, phase and InterruptStatus as last recorded.
-    private var recorded = RecordedState()
+    var recorded = RecordedState()
 
     /// Makes a virtio-mmio device of `device` over `memory`.
     ///
@@ -282,7 +282,7 @@ public enum Tracing: Sendable {
 }
 
 /// The state that a trace records when it changes.
-private struct RecordedState {
+struct RecordedState {
     var status: DeviceStatus = []
     var phase = Lifecycle.Phase.notLive
     var interrupt: UInt32 = 0

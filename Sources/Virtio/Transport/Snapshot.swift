@@ -32,6 +32,8 @@ struct QueueSnapshot: Sendable {
         let answer: ParkedChains.Answer
     }
 
+    /// Of the live queue, or the next.
+    let epoch: UInt32
     let configuration: QueueConfiguration
     /// The live queue's positions; nil for a queue that is not ready.
     let positions: RingPositions?
@@ -86,12 +88,28 @@ extension MMIOTransport where Device: ~Copyable {
         if lifecycle.phase == .resuming { effects.events.insert(.resumeRequested) }
         return effects
     }
+
+    /// Begins or ends the recording of events for `drainEvents`. The first of a recording is `restore`, with the device's state: a replay
+    /// on a new device goes on from there. Returns false, and changes nothing, while requests are in flight.
+    public mutating func setTracing(_ isOn: Bool) -> Bool {
+        guard let state = snapshotBytes() else { return false }
+        memory.recorder.free()
+        memory.recorder = isOn ? TraceRecorder(memory: memory, isReplay: false) : TraceRecorder()
+        if isOn && !conformance.isOn { conformance = Conformance(.report) }
+        // The live queues read guest memory by the recorder of their time.
+        let fault = lastFault
+        _ = reset()
+        recorded = RecordedState()
+        guard (try? restore(bytes: state)) != nil else { preconditionFailure("its own state") }
+        lastFault = fault
+        return true
+    }
 }
 
 extension QueueSlot {
     func snapshot(_ memory: GuestMemory) -> QueueSnapshot {
         QueueSnapshot(
-            configuration: configuration, positions: live?.value.positions,
+            epoch: epoch, configuration: configuration, positions: live?.value.positions,
             finished: live?.value.finishedChains(memory) ?? [], ending: ending, drainLeft: drainLeft)
     }
 
@@ -105,7 +123,7 @@ extension QueueSlot {
             try queue.restore(snapshot.finished, memory)
             begin(queue)
         }
-        restoreEnding(snapshot.ending, drainLeft: snapshot.drainLeft)
+        restoreEnd(snapshot.epoch, snapshot.ending, drainLeft: snapshot.drainLeft)
     }
 }
 

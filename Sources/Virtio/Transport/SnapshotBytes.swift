@@ -29,6 +29,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// this one's queues, dialect and features.
     public mutating func restore(bytes: [UInt8]) throws(QueueFault) -> Effects? {
         guard let snapshot = decode(bytes) else { return nil }
+        memory.recorder.recordInput(bytes.span, .restore)
+        defer { closeCall() }
         return try restore(snapshot)
     }
 
@@ -62,6 +64,7 @@ extension MMIOTransport where Device: ~Copyable {
 
 extension QueueSnapshot {
     fileprivate func append(to bytes: inout [UInt8]) {
+        bytes.append(littleEndian: epoch)
         bytes.append(littleEndian: configuration.size)
         for address in [configuration.descriptors, configuration.driver, configuration.device] {
             bytes.append(littleEndian: address)
@@ -97,8 +100,8 @@ extension QueueSnapshot {
 
     fileprivate init?(sizeMax: UInt16, _ features: Features, _ reader: inout SnapshotReader) {
         var configuration = QueueConfiguration(sizeMax: sizeMax)
-        guard let size: UInt32 = reader.take(), let descriptors: UInt64 = reader.take(),
-            let driver: UInt64 = reader.take(), let device: UInt64 = reader.take(), let code: UInt8 = reader.take(),
+        guard let epoch: UInt32 = reader.take(), let size: UInt32 = reader.take(),
+            let descriptors: UInt64 = reader.take(), let driver: UInt64 = reader.take(), let device: UInt64 = reader.take(), let code: UInt8 = reader.take(),
             let ending = QueueEnding(rawValue: code), let drainLeft: UInt16? = reader.takeOptional(),
             let isLive = reader.takeFlag()
         else { return nil }
@@ -120,7 +123,7 @@ extension QueueSnapshot {
             guard slots <= size else { return nil }
         }
         self.init(
-            configuration: configuration, positions: positions, finished: chains, ending: ending, drainLeft: drainLeft)
+            epoch: epoch, configuration: configuration, positions: positions, finished: chains, ending: ending, drainLeft: drainLeft)
     }
 
     private static func position(_ size: UInt32, _ reader: inout SnapshotReader) -> RingPosition? {

@@ -80,7 +80,8 @@ final class BlockDriver: FakeDriver<Block> {
     init(
         sectors: Int = 64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
         suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(), adding: Features = [],
-        withholding: Features = [], memory: FakeMemory = FakeMemory(), writeZeroesMayUnmap: Bool = true
+        withholding: Features = [], memory: FakeMemory = FakeMemory(), writeZeroesMayUnmap: Bool = true,
+        tracing: Tracing = .off
     ) {
         let disk = MemoryDisk(sectors: sectors)
         self.disk = disk
@@ -89,7 +90,7 @@ final class BlockDriver: FakeDriver<Block> {
             writeZeroesMayUnmap: writeZeroesMayUnmap)
         super.init(
             device, suspend: suspend, freeze: freeze, form: form, adding: adding, withholding: withholding,
-            memory: memory
+            memory: memory, tracing: tracing
         ) { disk.execute($0) }
     }
 

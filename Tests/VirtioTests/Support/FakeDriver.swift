@@ -53,7 +53,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
 
     init(
         _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope = .wide, form: Form = Form(),
-        adding: Features = [], withholding: Features = [], memory: FakeMemory,
+        adding: Features = [], withholding: Features = [], memory: FakeMemory, tracing: Tracing = .off,
         execute: @escaping (Device.Request) -> Outcome
     ) {
         self.memory = memory
@@ -61,7 +61,8 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         tidy = form.tidy
         let transport = MMIOTransport(
             device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
-            withholding: withholding.union(form.withholding), conform: ConformanceChecking.mode)
+            withholding: withholding.union(form.withholding), conform: ConformanceChecking.mode,
+            tracing: tracing)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 

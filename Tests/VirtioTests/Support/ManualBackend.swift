@@ -38,6 +38,8 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     private(set) var line = InterruptLine()
     /// All events that the model reported, in order; a test may empty it.
     var events: [Effects.Events] = []
+    /// The trace of a device that records one; a test may empty it.
+    var trace: [Event] = []
     /// Bytes written to a console's emergency-write field.
     var emergency: [UInt8] = []
     /// Number of refusals in strict conformance mode.
@@ -79,6 +81,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
             refusals += 1
             effects.merge(transport.refuse())
         }
+        transport.drainEvents { trace.append($0) }
         line.sample(transport.interruptAsserted)
         if !effects.events.isEmpty { events.append(effects.events) }
         if let byte = effects.emergency { emergency.append(byte) }

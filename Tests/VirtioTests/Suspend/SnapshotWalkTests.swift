@@ -26,14 +26,17 @@ struct SnapshotWalkTests {
     private final class Walk {
         private var driver: BlockDriver
         private let make: () -> BlockDriver
+        private let (form, dialect): (Form, SuspendDialect)
         private var random: SplitMix64
         private var open: [UInt32: (chain: Chain, sector: UInt64)] = [:]
         private let label: String
 
         init(_ form: Form, _ dialect: SuspendDialect, _ seed: UInt64) {
+            (self.form, self.dialect) = (form, dialect)
             make = {
                 let driver = BlockDriver(
-                    sectors: 8, suspend: dialect, form: form, memory: FakeMemory(low: 1 << 15, high: 4096))
+                    sectors: 8, suspend: dialect, form: form, memory: FakeMemory(low: 1 << 15, high: 4096), tracing: .on
+                )
                 driver.backend.resumesAtOnce = false
                 return driver
             }
@@ -50,6 +53,13 @@ struct SnapshotWalkTests {
                 driver.backend.complete()
                 states[driver.backend.transport.lifecycle.phase, default: 0] += 1
                 let dump = driver.dump(selecting: false)
+                checkTrace()
+                left -= 1
+                if left % 3 == 0 {
+                    beginTraceAgain()
+                    #expect(driver.dump(selecting: false) == dump, "\(label): \(driver.state)")
+                    continue
+                }
                 let new = make()
                 guard new.replace(driver) else { return _ = Issue.record("\(label): not restored; \(driver.state)") }
                 // A device that runs may have used more meanwhile, as it may have before.
@@ -58,10 +68,37 @@ struct SnapshotWalkTests {
                 }
                 new.disk.bytes = driver.disk.bytes
                 driver = new
-                left -= 1
                 takeUsed()
             }
             finish()
+        }
+
+        /// Replays the device's trace in another one, over empty memory: both have the same snapshot then.
+        private func checkTrace() {
+            let memory = FakeMemory(low: 1 << 15, high: 4096)
+            defer { withExtendedLifetime(memory) {} }
+            var replay = Replay(
+                MMIOTransport(
+                    device: Block(capacity: 8), memory: memory.guest, suspend: dialect, adding: form.adding,
+                    withholding: form.withholding, tracing: .replay))
+            let trace = driver.backend.trace
+            var calls = trace.indices.filter { trace[$0].isInput }
+            calls.append(trace.count)
+            for (begin, end) in zip(calls, calls.dropFirst()) {
+                if let divergence = replay.play(Array(trace[begin..<end])) {
+                    return _ = Issue.record("\(label): event \(begin) of the trace: \(divergence)")
+                }
+            }
+            let (replayed, real) = (replay.transport.snapshotBytes(), driver.backend.transport.snapshotBytes())
+            #expect(replayed == real, "\(label): the replayed device has another snapshot; \(driver.state)")
+        }
+
+        /// From here on the trace is another, of the same device.
+        private func beginTraceAgain() {
+            let hasEnded = driver.backend.transport.setTracing(false)
+            driver.backend.trace = []
+            let hasBegun = driver.backend.transport.setTracing(true)
+            #expect(hasEnded && hasBegun, "\(label): \(driver.state)")
         }
 
         private func step() {
