@@ -22,7 +22,8 @@ public final class Machine: @unchecked Sendable {
     let board: Board
     /// In the order of their slots.
     let devices: [BoardDevice]
-    private let trace: TraceWriter?
+    /// Under `control`, once the machine runs.
+    var trace: TraceWriter?
     private let stallAfter: Duration?
     private let wantedText: WantedText?
     let completion = RunCompletion()
@@ -42,7 +43,7 @@ public final class Machine: @unchecked Sendable {
     private(set) var isEnding = false
     /// Serves control clients; nil without one.
     private(set) var server: QMPServer?
-    /// Takes snapshots; nil if none can be taken.
+    /// Takes snapshots, and begins and ends traces; nil if no file can be made.
     private(set) var snapshots: SnapshotThread?
 
     /// Makes the machine; no guest instruction has run when this returns.
@@ -105,7 +106,7 @@ public final class Machine: @unchecked Sendable {
             serial?.ring()
         }
         trace = try configuration.trace.map { (path) throws(MachineError) in
-            try TraceWriter(path: path, time: MonotonicTime())
+            try TraceWriter(path: path, time: MonotonicTime(), devices: plan.count)
         }
         var factory = DeviceFactory(
             configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),

@@ -328,7 +328,7 @@ struct Run: ParsableCommand {
             ("a kernel", kernel != nil || kernelOption != nil), ("--initrd", !initrd.isEmpty),
             ("--append", !append.isEmpty), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
             ("--memory", memory != nil), ("--cpus", cpus != nil), ("--rng", rng != nil), ("--suspend", suspend != nil),
-            ("--test-device", testDevice), ("--qtest", qtest != nil), ("--trace", trace != nil),
+            ("--test-device", testDevice), ("--qtest", qtest != nil),
         ]
         let given = options.filter(\.isGiven).map(\.name)
         if !given.isEmpty {

@@ -44,7 +44,7 @@ import Testing
 
     @Test("Another version is named, also where its digest is another's")
     func version() {
-        #expect(problem(Self.file(version: 2))?.contains("it is of version 2") == true)
+        #expect(problem(Self.file(version: 1))?.contains("it is of version 1") == true)
         #expect(
             problem(Array(#"{"snapshot":3}"#.utf8 + Array(repeating: 0x20, count: 40)))?.contains("version 3") == true)
     }

@@ -33,7 +33,7 @@ import VirtioABI
             .notified(QueueSet(rawValue: word)),
             .take(queue: half, room: half, segments: word, requestsNotification: isOdd), .backendReady, .deadlinePassed,
             .fail, .change(value), .input(port: byte, count: byte % 9, bytes: value), .receive(port: byte),
-            .open(port: byte, isOpen: isOdd), .refuse, .load(address: value, width: byte, value: value),
+            .open(port: byte, isOpen: isOdd), .refuse, .restore, .load(address: value, width: byte, value: value),
             .available(queue: half, id: half, readable: word, writable: word),
             .used(queue: half, id: half, length: word), .interrupt(word), .ended(queue: half, epoch: word),
             .dropped(value),

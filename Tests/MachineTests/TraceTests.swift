@@ -135,7 +135,7 @@ private func asVersion1(_ lines: [String]) -> [String] {
     @Test("Events that found no room are counted in the trace, also at its end")
     func dropped() throws {
         let file = try TraceFile()
-        let writer = try TraceWriter(path: file.path, time: MonotonicTime())
+        let writer = try TraceWriter(path: file.path, time: MonotonicTime(), devices: 1)
         let disk = TracedDevice(
             name: "blk0", deviceID: DeviceID.block, offered: .version1, dialect: nil, freeze: .wide, conform: .report,
             configuration: 8, queues: 1, queueSize: 8, ports: [], writeZeroesMayUnmap: nil, blockSizes: nil)

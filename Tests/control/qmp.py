@@ -41,14 +41,14 @@ def text(name):
 
 
 class VM:
-    """A vmm with a control socket. Its messages are in the file errors."""
+    """A vmm with a control socket, and the built-in guest without a kernel. Its messages are in the file errors."""
 
     def __init__(self, kernel, *options, qmp="unix=m.sock"):
         if os.path.exists("out"):
             os.remove("out")
         self.errors = open("errors", "w")
         self.process = subprocess.Popen(
-            [VMM, f"{kernel}.elf", "--qmp", qmp, "--console", "null", "--serial", "file=out", *options],
+            [VMM, *([f"{kernel}.elf", "--serial", "file=out"] if kernel else []), "--qmp", qmp, "--console", "null", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
 
     def __enter__(self):
@@ -202,6 +202,34 @@ def link():
         frames = {device["device"]: device["frames"] for device in client.ask("x-vmm-statistics")}
         check("frames", frames, {"console0": None,
               "net0": {"received": 0, "droppedReceiving": 0, "transmitted": 0, "droppedTransmitting": 0}})
+
+
+@test
+def traces():
+    disk = ["--suspend", "1.4", "-a", "stress=100000", "--snapshot-to", "snapshot"]
+    with VM("IDLE") as machine, machine.client() as client:
+        check("in the sandbox", "start with --snapshot-to" in client.refusal("x-vmm-trace-start", file="part"), True)
+    with VM(None, *disk) as machine, machine.client() as client:
+        check("none", "begin one by x-vmm-trace-start" in client.refusal("x-vmm-trace-stop"), True)
+        check("elsewhere", "cannot be used" in client.refusal("x-vmm-trace-start", file="/proc/none"), True)
+        suspensions = lambda: {d["device"]: d["suspensions"] for d in client.ask("x-vmm-statistics")}["blk0"]
+        for file in "first", "second":
+            client.ask("x-vmm-trace-start", file=file)
+            check("another", "end it first" in client.refusal("x-vmm-trace-start", file="another"), True)
+            before = suspensions()
+            wait_for("suspensions", lambda: suspensions() > before + 3)
+            check("lost events", client.ask("x-vmm-trace-stop"), {"lost-events": 0})
+            replay(file)
+        # The end of the run ends a trace.
+        client.ask("x-vmm-trace-start", file="last")
+        client.ask("quit")
+        machine.ends(0)
+        replay("last")
+
+
+def replay(file):
+    found = subprocess.run([VMM, "check", file], capture_output=True, text=True)
+    check("replay", (found.returncode, found.stdout.split(" of ")[0], found.stderr), (0, "drivers broke 0", ""))
 
 
 @test

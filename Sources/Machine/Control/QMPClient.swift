@@ -45,8 +45,8 @@ public final class QMPClient {
         }
     }
 
-    /// The arguments of `x-vmm-snapshot` for a folder that is named as this process finds it.
-    public static func snapshotArguments(_ folder: String) -> [String] { ["dir=\(HostFiles.absolutePath(folder))"] }
+    /// The argument `name` of a command, a file or folder that is named as this process finds it.
+    public static func argument(_ name: String, path: String) -> String { "\(name)=\(HostFiles.absolutePath(path))" }
 
     /// The word of an answer to `query-status`.
     public static func status(in answer: String) -> String {

@@ -148,6 +148,16 @@ struct QMPCommand: Sendable {
                 ]
             } catch { throw .generic(error.description) }
         },
+        QMPCommand(name: "x-vmm-trace-start", parameters: ["file"]) { machine, arguments throws(QMPError) in
+            let file = try arguments.string("file")
+            do throws(MachineError) { try machine.startTrace(to: file) } catch { throw .generic(error.description) }
+            return [:]
+        },
+        QMPCommand(name: "x-vmm-trace-stop") { machine, _ throws(QMPError) in
+            do throws(MachineError) { return ["lost-events": .count(try machine.stopTrace())] } catch {
+                throw .generic(error.description)
+            }
+        },
         QMPCommand(name: "x-vmm-disk-resize") { machine, _ in
             machine.hostChanged()
             return [:]

@@ -49,6 +49,7 @@ protocol DeviceControl: AnyObject, Sendable {
     func whileQuiet(
         until deadline: Instant, _ body: (SavedDevice) throws(MachineError) -> Void
     ) throws(MachineError)
+    func setTrace(_ new: DeviceTrace?, until deadline: Instant) throws(MachineError) -> TracedDevice
     func restore(_ saved: SavedDevice) throws(MachineError)
     var ownMemory: MemoryArea? { get }
     func restoreMemory(from file: MappedFile) -> Int32

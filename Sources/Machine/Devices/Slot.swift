@@ -65,6 +65,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final var counts = DeviceStatistics()
 
     private let context: SlotContext
+    /// Under the lock: the trace of the device's events; nil for none.
+    private var trace: DeviceTrace?
 
     /// Makes a device with `workers` threads, but at most one for each queue. They share its queues.
     init(
@@ -77,6 +79,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         self.name = name
         self.transport = transport
         self.context = context
+        trace = context.trace
     }
 
     // MARK: The driver
@@ -185,7 +188,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Adds the model's events to the trace; with the lock held.
     private func traceEvents() {
-        guard let trace = context.trace else { return }
+        guard let trace else { return }
         trace.writer.add(device: trace.device) { transport.drainEvents($0) }
     }
 
@@ -340,14 +343,30 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     final func whileQuiet(
         until deadline: Instant, _ body: (SavedDevice) throws(MachineError) -> Void
     ) throws(MachineError) {
+        try onceQuiet(deadline, { transport.snapshotBytes() }) { (model) throws(MachineError) in
+            try body(
+                SavedDevice(description: description, model: model, backend: savedBackend, disk: try savedDisk()))
+        }
+    }
+
+    /// Waits likewise. From then on the device's events go to `new`, the first of them with its state; nil for none. Returns the device's
+    /// description.
+    final func setTrace(_ new: DeviceTrace?, until deadline: Instant) throws(MachineError) -> TracedDevice {
+        try onceQuiet(deadline, { transport.setTracing(new != nil) ? () : nil }) {
+            trace = new
+            traceEvents()
+            return description
+        }
+    }
+
+    /// Waits until `step`, which fails while requests are in flight, succeeds, and calls `body` with what it returned.
+    private func onceQuiet<Value, Result>(
+        _ deadline: Instant, _ step: () -> Value?, _ body: (Value) throws(MachineError) -> Result
+    ) throws(MachineError) -> Result {
         try lock.locked { () throws(MachineError) in
             while true {
                 let mayWait = deadline > .now
-                if !usesGuestMemory, isIdle || !mayWait, let model = transport.snapshotBytes() {
-                    return try body(
-                        SavedDevice(
-                            description: description, model: model, backend: savedBackend, disk: try savedDisk()))
-                }
+                if !usesGuestMemory, isIdle || !mayWait, let value = step() { return try body(value) }
                 guard mayWait else {
                     throw .control(
                         "\(name) has requests in flight that its host side does not finish; x-vmm-state says more")

@@ -34,7 +34,7 @@ public final class QTestMachine: @unchecked Sendable {
         connections = QTestConnections(ram)
         sandbox = configuration.sandbox
         trace = try configuration.trace.map { [time] (path) throws(MachineError) in
-            try TraceWriter(path: path, time: time)
+            try TraceWriter(path: path, time: time, devices: plan.count)
         }
         let factory = DeviceFactory(
             configuration: configuration, connections: connections, usesIOEventFDs: false, time: time, trace: trace)

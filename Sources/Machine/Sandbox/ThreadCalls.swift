@@ -24,7 +24,7 @@ enum ThreadKind: String, CaseIterable {
     /// Serves control clients.
     case control
     case signals
-    /// Takes snapshots, and so opens files.
+    /// Takes snapshots, and so opens files; begins traces, whose thread it starts.
     case snapshot
     case trace
     /// Watches for stalls.
@@ -47,7 +47,7 @@ enum ThreadKind: String, CaseIterable {
         case .signals: [.init(SYS_unlink)]
         case .qtest: Self.files + Self.link + [.init(SYS_accept4), .init(SYS_unlink)]
         case .vcpu, .watch, .entropy, .trace: []
-        case .snapshot: Self.flush + Self.folders
+        case .snapshot: Self.flush + Self.folders + Self.threads
         case .disk: [.init(SYS_io_uring_enter)] + Self.files + Self.threads
         case .network: [.init(SYS_writev), .init(SYS_ftruncate)]
         case .networkSocket: Self.link
@@ -57,11 +57,11 @@ enum ThreadKind: String, CaseIterable {
     }
 
     private static let flush = [SYS_pwrite64, SYS_fsync, SYS_fdatasync].map { SeccompFilter.Rule($0) }
-    /// Landlock permits these in the folder of the snapshots. F_OFD_SETLK is 37.
+    /// Landlock permits these in the folder of the snapshots. F_SETFL is 4, and F_OFD_SETLK 37.
     private static let folders =
         [
             SYS_openat, SYS_mkdir, SYS_rmdir, SYS_rename, SYS_renameat2, SYS_unlink, SYS_ftruncate, SYS_getcwd,
-        ].map { SeccompFilter.Rule($0) } + [.init(SYS_fcntl, .argument(1, among: [37]))]
+        ].map { SeccompFilter.Rule($0) } + [.init(SYS_fcntl, .argument(1, among: [4, 37]))]
     private static let files =
         [SYS_preadv, SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_fallocate].map {
             SeccompFilter.Rule($0)

@@ -20,11 +20,19 @@ extension Machine {
     /// does not finish within the drain deadline, and if the snapshot cannot be written; the one at `folder` before is then still there.
     @discardableResult
     public func snapshot(to folder: String) throws(MachineError) -> SnapshotReport {
+        let thread = try fileThread("snapshot")
+        return try thread.perform { [unowned self] () throws(MachineError) in
+            try snapshot(to: folder, pageMap: thread.pageMap)
+        }
+    }
+
+    /// The thread that opens files, without which there is no such `product`.
+    func fileThread(_ product: String) throws(MachineError) -> SnapshotThread {
         guard let snapshots else {
             throw .control(
-                "there is no snapshot: the sandbox lets no file be made; start with --snapshot-to, or --sandbox off")
+                "there is no \(product): the sandbox lets no file be made; start with --snapshot-to, or --sandbox off")
         }
-        return try snapshots.take(folder)
+        return snapshots
     }
 
     /// Has a snapshot taken by its thread: the caller may be a device's, which could not serve the device meanwhile.
@@ -34,47 +42,43 @@ extension Machine {
         }
         // Now: the guest is not to run far beyond what asked for the snapshot.
         vcpus.requestPause()
-        snapshots.request(configuration.snapshotFolder ?? "snapshot")
+        snapshots.requestSnapshot(configuration.snapshotFolder ?? "snapshot")
     }
 
     /// The same in the thread that takes snapshots.
     func snapshot(to folder: String, pageMap: Int32) throws(MachineError) -> SnapshotReport {
         try control.locked { () throws(MachineError) in
-            defer { if !isPaused { vcpus.resume() } }
-            // At the end of the run the vCPUs are released.
-            guard !isEnding, !completion.isReached else { throw .control("there is no snapshot: the guest has ended") }
             let start = ContinuousClock.now
-            guard vcpus.pause(until: Instant.now.advanced(by: .seconds(1))) else {
-                throw .control("there is no snapshot: a processor serves an exit and did not stop; try again")
+            let (writer, text, bytes) = try whileStopped("snapshot") { () throws(MachineError) in
+                let writer = try SnapshotWriter(folder)
+                let (text, bytes) = try capture(writer, pageMap)
+                return (writer, text, bytes)
             }
-            let (writer, text, bytes) = try captureAndGoOn(folder, pageMap)
             let stopped = ContinuousClock.now - start
             try writer.finish(text)
             return SnapshotReport(bytes: bytes, stopped: stopped, total: ContinuousClock.now - start)
         }
     }
 
-    /// Lets the guest run again at the end, unless a control client has stopped it.
-    private func captureAndGoOn(_ folder: String, _ pageMap: Int32) throws(MachineError) -> (
-        SnapshotWriter, String, UInt64
-    ) {
-        if !isPaused { server?.post("STOP") }
-        defer {
-            if !isPaused {
-                server?.post("RESUME")
-                vcpus.resume()
-            }
+    /// Calls `body` while the vCPUs stand still; with `control` held. Then they run again, unless a control client has stopped them.
+    func whileStopped<Value>(
+        _ product: String, _ body: () throws(MachineError) -> Value
+    ) throws(MachineError) -> Value {
+        defer { if !isPaused { vcpus.resume() } }
+        // At the end of the run the vCPUs are released.
+        guard !isEnding, !completion.isReached else { throw .control("there is no \(product): the guest has ended") }
+        guard vcpus.pause(until: Instant.now.advanced(by: .seconds(1))) else {
+            throw .control("there is no \(product): a processor serves an exit and did not stop; try again")
         }
-        let writer = try SnapshotWriter(folder)
-        let (text, bytes) = try capture(writer, pageMap)
-        return (writer, text, bytes)
+        if !isPaused { server?.post("STOP") }
+        defer { if !isPaused { server?.post("RESUME") } }
+        return try body()
     }
 
     /// Writes memory while nothing changes it. Returns the text of `machine.json`, and the bytes of memory that are not zero.
     private func capture(_ writer: SnapshotWriter, _ pageMap: Int32) throws(MachineError) -> (String, UInt64) {
         var result: (String, UInt64)?
-        let deadline = Instant.now.advanced(by: configuration.drainDeadline)
-        try whileQuiet([], deadline) { (saved) throws(MachineError) in
+        try whileQuiet([], quietDeadline) { (saved) throws(MachineError) in
             let areas = [vm.ram.area] + devices.compactMap(\.ownMemory)
             let contents: MemoryContents
             do throws(HostError) { contents = try .write(areas, to: writer.memory, pageMap: pageMap) } catch {

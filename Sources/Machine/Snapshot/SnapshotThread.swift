@@ -1,9 +1,9 @@
-// The thread that takes snapshots. It is there from the start: in the sandbox none can be started later, and no other thread opens files. A
+// The thread that takes snapshots, and begins and ends traces. It is there from the start: in the sandbox no other thread opens files. A
 // device's thread may ask for a snapshot, which it could not take itself.
 
 import Glibc
 
-/// Takes snapshots of a machine, one after the other, for other threads.
+/// Does jobs for which files are opened, one after the other, for other threads.
 final class SnapshotThread: @unchecked Sendable {
     /// It stops this thread before it is gone.
     private unowned let machine: Machine
@@ -13,8 +13,7 @@ final class SnapshotThread: @unchecked Sendable {
 
     private let lock = Lock()
     // Under the lock:
-    private var wanted: (folder: String, isAwaited: Bool)?
-    private var result: Result<Machine.SnapshotReport, MachineError>?
+    private var job: (@Sendable () -> Void)?
     private var isStopping = false
 
     init(_ machine: Machine) { self.machine = machine }
@@ -23,7 +22,7 @@ final class SnapshotThread: @unchecked Sendable {
 
     func start() throws(MachineError) { thread = try Thread("snapshot", .snapshot) { [self] in serve() } }
 
-    /// Ends the thread, after a snapshot that is wanted.
+    /// Ends the thread, after its job.
     func stop() {
         lock.locked {
             isStopping = true
@@ -32,45 +31,52 @@ final class SnapshotThread: @unchecked Sendable {
         thread.take()?.join()
     }
 
-    /// Has a snapshot taken, and waits for it.
-    func take(_ folder: String) throws(MachineError) -> Machine.SnapshotReport {
-        try lock.locked { () throws(MachineError) in
-            while wanted != nil || result != nil { lock.wait() }
-            guard !isStopping else { throw .control("there is no snapshot: the guest has ended") }
-            wanted = (folder, true)
+    /// Has `body` called, and waits for it.
+    func perform<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(MachineError) -> Value
+    ) throws(MachineError) -> Value {
+        nonisolated(unsafe) var result: Result<Value, MachineError>?
+        return try lock.locked { () throws(MachineError) in
+            while job != nil { lock.wait() }
+            guard !isStopping else { throw .control("the guest has ended") }
+            job = { [lock] in
+                let new = Result { () throws(MachineError) in try body() }
+                lock.locked { unsafe result = new }
+            }
             lock.broadcast()
-            while result == nil { lock.wait() }
-            defer { lock.broadcast() }
-            guard let result = result.take() else { preconditionFailure("no result") }
-            return try result.get()
+            while true {
+                if let result = unsafe result { return try result.get() }
+                lock.wait()
+            }
         }
     }
 
-    /// Has a snapshot taken soon, unless one is under way; the user is told of it.
-    func request(_ folder: String) {
+    /// Has a snapshot taken soon, unless there is a job; the user is told of it.
+    func requestSnapshot(_ folder: String) {
         lock.locked {
-            guard wanted == nil else { return }
-            wanted = (folder, false)
+            guard job == nil else { return }
+            job = { [unowned machine, pageMap] in
+                let result = Result { () throws(MachineError) in try machine.snapshot(to: folder, pageMap: pageMap) }
+                Log.say(result.sentence(folder))
+            }
             lock.broadcast()
         }
     }
 
     private func serve() {
-        while let (folder, isAwaited) = lock.locked({ next() }) {
-            let new = Result { () throws(MachineError) in try machine.snapshot(to: folder, pageMap: pageMap) }
-            if !isAwaited { Log.say(new.sentence(folder)) }
+        while let job = lock.locked({ next() }) {
+            job()
             lock.locked {
-                wanted = nil
-                if isAwaited { result = new }
+                self.job = nil
                 lock.broadcast()
             }
         }
     }
 
-    /// Waits for what is wanted; nil at the end. With the lock held.
-    private func next() -> (folder: String, isAwaited: Bool)? {
-        while wanted == nil && !isStopping { lock.wait() }
-        return wanted
+    /// Waits for a job; nil at the end. With the lock held.
+    private func next() -> (@Sendable () -> Void)? {
+        while job == nil && !isStopping { lock.wait() }
+        return job
     }
 }
 

@@ -82,25 +82,26 @@ final class TraceWriter: @unchecked Sendable {
     /// Nothing has kept a line from being written.
     private var isWhole = true
 
-    /// Opens the file at `path`, or creates it. What is in it stays until `begin`.
-    init(path: String, time: any TimeSource) throws(MachineError) {
+    /// Opens the file at `path`, or creates it, for a trace of so many `devices`. What is in it stays until `begin`.
+    init(path: String, time: any TimeSource, devices: Int) throws(MachineError) {
         file = try HostFiles.openOutput(path, mode: 0o600) { .trace(path: path, errno: $0) }
         _ = fcntl(file, F_SETFL, 0)
         self.path = path
         self.time = time
         start = time.now
+        dropped = Array(repeating: 0, count: devices)
     }
 
-    /// Truncates the file, writes what the trace begins with, and from now on takes events. Comes before anything has happened to the devices.
-    func begin(_ devices: [TracedDevice], memory: UInt64) throws(MachineError) {
+    /// Truncates the file, and writes what the trace begins with; the events come then. Its thread is of that `kind`; nil for that of the
+    /// calling one.
+    func begin(_ devices: [TracedDevice], memory: UInt64, kind: ThreadKind? = .trace) throws(MachineError) {
         _ = ftruncate(file, 0)
         var formatter = TraceFormatter(after: 0)
         var text = formatter.text(of: TraceLine(memory: memory))
         for device in devices { text += formatter.text(of: TraceLine(device)) }
         guard writeAll(text, to: file) else { throw .trace(path: path, errno: errno) }
         headLines = 1 + devices.count
-        dropped = Array(repeating: 0, count: devices.count)
-        thread = try Thread("trace", .trace) { [self] in serve() }
+        thread = try Thread("trace", kind) { [self] in serve() }
     }
 
     /// Takes the events of a call of `device` that `drain` passes on; with the lock of the device held.

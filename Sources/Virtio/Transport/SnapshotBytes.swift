@@ -101,7 +101,8 @@ extension QueueSnapshot {
     fileprivate init?(sizeMax: UInt16, _ features: Features, _ reader: inout SnapshotReader) {
         var configuration = QueueConfiguration(sizeMax: sizeMax)
         guard let epoch: UInt32 = reader.take(), let size: UInt32 = reader.take(),
-            let descriptors: UInt64 = reader.take(), let driver: UInt64 = reader.take(), let device: UInt64 = reader.take(), let code: UInt8 = reader.take(),
+            let descriptors: UInt64 = reader.take(), let driver: UInt64 = reader.take(),
+            let device: UInt64 = reader.take(), let code: UInt8 = reader.take(),
             let ending = QueueEnding(rawValue: code), let drainLeft: UInt16? = reader.takeOptional(),
             let isLive = reader.takeFlag()
         else { return nil }
@@ -123,7 +124,8 @@ extension QueueSnapshot {
             guard slots <= size else { return nil }
         }
         self.init(
-            epoch: epoch, configuration: configuration, positions: positions, finished: chains, ending: ending, drainLeft: drainLeft)
+            epoch: epoch, configuration: configuration, positions: positions, finished: chains, ending: ending,
+            drainLeft: drainLeft)
     }
 
     private static func position(_ size: UInt32, _ reader: inout SnapshotReader) -> RingPosition? {
