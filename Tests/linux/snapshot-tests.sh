@@ -28,7 +28,7 @@ printed() { grep -aqF "$2" "/tmp/$1"; }
 # Every device is suspended.
 areSuspended() {
     ./vmm ctl /tmp/qmp x-vmm-suspend-state > /tmp/phases && grep -q '"suspended"' /tmp/phases &&
-        ! grep -qE '"(running|suspending|resuming|notLive)"' /tmp/phases
+        ! grep -qE '"(running|suspending|resuming|not live)"' /tmp/phases
 }
 # The options of a machine that is kept.
 control="--qmp unix=/tmp/qmp --snapshot-to /tmp/snapshots/kept"
