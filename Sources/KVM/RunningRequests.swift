@@ -21,6 +21,11 @@ public enum RunningRequests {
             .getXSave2, .msrList, .getMSRs, .getTSCFrequency, .getIRQChip, .getPIT, .getClock, .supportedCPUID,
             .checkExtension,
         ])
+    /// Of the thread that serves a debugger.
+    public static let debugger = entries([
+        .getRegisters, .setRegisters, .getSpecialRegisters, .setSpecialRegisters, .getXSave, .setXSave, .getMSRs,
+        .setMSRs, .translate, .setGuestDebug, .ioEventFD,
+    ])
 
     private static func entries(_ requests: [Request]) -> [Entry] {
         requests.map { (UInt32(truncatingIfNeeded: $0.number), $0.name) }
