@@ -54,7 +54,8 @@ enum ThreadKind: String, CaseIterable {
         case .network: [.init(SYS_writev), .init(SYS_ftruncate)]
         case .networkSocket: Self.link
         // Peers come and go.
-        case .console, .control, .debugger: [.init(SYS_accept4)]
+        case .console, .control: [.init(SYS_accept4)]
+        case .debugger: [.init(SYS_accept4), .init(SYS_setsockopt, .argument(1, among: [UInt32(IPPROTO_TCP)]))]
         }
     }
 
