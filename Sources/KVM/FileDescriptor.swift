@@ -79,5 +79,6 @@ struct Request {
     static let getXSave2 = Request(CKVM_GET_XSAVE2, "KVM_GET_XSAVE2")
     static let getTSCFrequency = Request(CKVM_GET_TSC_KHZ, "KVM_GET_TSC_KHZ")
     static let setTSCFrequency = Request(CKVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ")
+    static let setGuestDebug = Request(CKVM_SET_GUEST_DEBUG, "KVM_SET_GUEST_DEBUG")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
 }

@@ -70,6 +70,9 @@ final class SharedVM: BoardConnections {
     /// The bytes at a guest-physical address; nil if they are not all in one region of memory.
     func bytes(at address: UInt64, count: Int) -> [UInt8]? { ram.read(at: address, count: count) }
 
+    /// Writes bytes at a guest-physical address; false, and none, if they are not all in one region of memory.
+    func write(_ bytes: [UInt8], at address: UInt64) -> Bool { ram.write(bytes, at: address) }
+
     /// The return addresses on the stack of a vCPU that executes nothing now and has these general registers.
     func stackFrames(of vcpu: borrowing VCPU, _ registers: kvm_regs) -> [UInt64] {
         StackTrace.frames(of: vcpu, registers, ram)

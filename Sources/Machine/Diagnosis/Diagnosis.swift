@@ -177,7 +177,7 @@ extension DeviceState {
 
 extension Inspection.Queue {
     /// The queue in one line.
-    fileprivate var text: String {
+    var text: String {
         guard isReady else {
             return (size == 0 ? "not set up" : "not ready")
                 + (notifications > 0 ? ", ignored \(counted(Int(clamping: notifications), "notification"))" : "")

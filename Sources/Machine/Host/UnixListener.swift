@@ -52,8 +52,11 @@ final class UnixListener: Sendable {
     }
 
     /// Accepts the client that waits; nil if it has disconnected.
-    func accept() -> Int32? {
-        let client = clinux_accept(descriptor, Self.flags)
+    func accept() -> Int32? { Self.accept(descriptor) }
+
+    /// Accepts the client that waits at a listening socket; nil if it has disconnected.
+    static func accept(_ descriptor: Int32) -> Int32? {
+        let client = clinux_accept(descriptor, flags)
         return client >= 0 ? client : nil
     }
 

@@ -1,0 +1,178 @@
+// Stops at what a driver does to a device: an access that breaks a clause, or one of a kind; and at a device's interrupt. With a debugger
+// these stand between the bus and the devices, and between the devices and the machine; without one they do not exist.
+
+import Glibc
+import KVM
+import Virtio
+import VirtioABI
+
+/// Something that stops the guest.
+enum DeviceBreak: Hashable, Sendable {
+    /// A violation of the clause with this id, or of any.
+    case clause(String?)
+    case access(device: String, DeviceAccess)
+    /// The device raises its interrupt line.
+    case interrupt(device: String)
+
+    /// As it is typed behind `break`.
+    var text: String {
+        switch self {
+        case .clause(let id): "clause \(id ?? "any")"
+        case .access(let device, let access): "device \(device) \(access.rawValue)"
+        case .interrupt(let device): "interrupt \(device)"
+        }
+    }
+}
+
+/// A kind of access of a driver.
+enum DeviceAccess: String, CaseIterable, Sendable {
+    case reset, suspend, resume, config, notify
+}
+
+/// The breaks that are set, and the machine's connections with ioeventfds that are taken back while one is set: a notification by an
+/// eventfd does not leave the guest, so nothing could stop at it.
+final class DeviceBreaks: BoardConnections, @unchecked Sendable {
+    private let vm: SharedVM
+    private let vcpus: VCPUSet
+    /// Called with a stop; set before the guest runs.
+    var onStop: @Sendable (DebugStop) -> Void = { _ in }
+
+    private let lock = Lock()
+    // Under the lock:
+    private var breaks: Set<DeviceBreak> = []
+    private var ioEventFDs: [(event: Int32, address: UInt64, value: UInt64)] = []
+
+    init(_ vm: SharedVM, _ vcpus: VCPUSet) { (self.vm, self.vcpus) = (vm, vcpus) }
+
+    var current: Set<DeviceBreak> { lock.locked { breaks } }
+
+    /// Sets these breaks in place of the others.
+    func set(_ new: Set<DeviceBreak>) {
+        lock.locked {
+            if breaks.isEmpty != new.isEmpty { for entry in ioEventFDs { register(entry, new.isEmpty) } }
+            breaks = new
+        }
+    }
+
+    /// A failure leaves a notification as it was: it signals the device's thread either way.
+    private func register(_ entry: (event: Int32, address: UInt64, value: UInt64), _ isRegistered: Bool) {
+        try? vm.machine.setIOEventFD(
+            entry.event, address: entry.address, match: entry.value, isRegistered: isRegistered)
+    }
+
+    /// Stops the guest if one of `hit` is set: the vCPU that calls this behind its instruction.
+    func stop(at hit: (DeviceBreak) -> Bool, _ message: @autoclosure () -> String) {
+        lock.locked {
+            guard breaks.contains(where: hit) else { return }
+            vcpus.requestPause()
+            onStop(DebugStop(vcpu: vcpus.current ?? 0, reason: .device, message: message()))
+        }
+    }
+
+    // MARK: Between the devices and the machine
+
+    var guestMemory: GuestMemory { vm.guestMemory }
+
+    func line(slot: Int) -> any InterruptLine { WatchedLine(line: vm.line(slot: slot), slot: slot, breaks: self) }
+
+    func registerIOEventFD(_ address: UInt64, value: UInt64, to event: borrowing EventFD) throws(MachineError) {
+        let entry = (event.descriptor, address, value)
+        lock.locked {
+            ioEventFDs.append(entry)
+            if breaks.isEmpty { register(entry, true) }
+        }
+    }
+
+    /// The names of the devices, by slot.
+    private(set) var names: [String] = []
+
+    /// The region of `device`, the next slot's, as the bus has it.
+    func region(_ device: BoardDevice) -> any MMIORegion {
+        names.append(device.name)
+        return WatchedRegion(device, self)
+    }
+}
+
+/// A device's interrupt line that may stop the guest.
+private struct WatchedLine: InterruptLine {
+    let line: any InterruptLine
+    let slot: Int
+    let breaks: DeviceBreaks
+
+    func set(_ level: Bool) {
+        if level {
+            let name = breaks.names[slot]
+            breaks.stop(
+                at: { $0 == .interrupt(device: name) },
+                "\(name) raises its interrupt line, GSI \(MemoryMap.gsi(slot: slot))")
+        }
+        line.set(level)
+    }
+
+    var isMasked: Bool? { line.isMasked }
+}
+
+/// A device's registers, whose accesses may stop the guest.
+private final class WatchedRegion: MMIORegion {
+    private let device: BoardDevice
+    private let breaks: DeviceBreaks
+
+    init(_ device: BoardDevice, _ breaks: DeviceBreaks) { (self.device, self.breaks) = (device, breaks) }
+
+    func read(at offset: UInt64, width: Int) -> UInt64 {
+        if breaks.current.isEmpty { return device.read(at: offset, width: width) }
+        var value: UInt64 = 0
+        watch(offset, nil) { value = device.read(at: offset, width: width) }
+        return value
+    }
+
+    func write(at offset: UInt64, width: Int, value: UInt64) {
+        if breaks.current.isEmpty { return device.write(at: offset, width: width, value: value) }
+        watch(offset, value) { device.write(at: offset, width: width, value: value) }
+    }
+
+    /// The longest wait for a device's thread after a notification.
+    private static let patience = Duration.milliseconds(50)
+
+    private func watch(_ offset: UInt64, _ written: UInt64?, _ access: () -> Void) {
+        let phase = device.state.model.lifecycle.phase
+        let before = device.conformance.violations
+        access()
+        // What a chain breaks is found by the device's thread: it gets there before the driver goes on.
+        if written != nil, offset == UInt64(Register.queueNotify.rawValue) {
+            let deadline = Instant.now.advanced(by: Self.patience)
+            while device.isServing, deadline > .now { usleep(20) }
+        }
+        let state = device.state
+        let new = device.conformance.violations.filter { !before.contains($0) }
+        let clauses = Set(new.map { "\($0.check.clause.id)" })
+        let kind = kind(offset, written, phase, state.model.lifecycle.phase)
+        let name = device.name
+        breaks.stop(
+            at: {
+                switch $0 {
+                case .clause(let id): id.map(clauses.contains) ?? !clauses.isEmpty
+                case .access(name, let access): access == kind
+                default: false
+                }
+            },
+            (new.isEmpty ? ["a \(state.lastAccess?.text ?? "register")"] : new.map(\.sentence))
+                .map { "\(name): \($0)" }.joined(separator: "\n"))
+    }
+
+    /// What an access is, by what it does to the device's phase.
+    private func kind(
+        _ offset: UInt64, _ written: UInt64?, _ before: Lifecycle.Phase, _ after: Lifecycle.Phase
+    ) -> DeviceAccess? {
+        if offset >= UInt64(Register.configuration) { return .config }
+        switch (Register(rawValue: UInt32(truncatingIfNeeded: offset)), written) {
+        case (.queueNotify, .some): return .notify
+        case (.status, 0): return .reset
+        case (.status, .some) where before == .running && [.suspending, .suspended].contains(after): return .suspend
+        case (.status, .some)
+        where [.suspending, .suspended].contains(before) && [.resuming, .running].contains(after):
+            return .resume
+        default: return nil
+        }
+    }
+}
