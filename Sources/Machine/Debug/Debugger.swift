@@ -60,7 +60,9 @@ final class Debugger: DebugTarget, @unchecked Sendable {
     ) -> Bool {
         let (reason, injects) = lock.locked { () -> (DebugStop.Reason?, Bool) in
             if exception == 3 {
-                let isOwn = table.patches[address] != nil
+                // The kernel may execute the same byte at another address than the one at which the breakpoint was set.
+                let place = (try? vcpu.physicalAddress(of: address)) ?? nil
+                let isOwn = table.patches.values.contains { $0.place == place }
                 return (isOwn ? .breakpoint(.software) : stepping.contains(id) ? .step : nil, !isOwn)
             }
             if let reason = table.reason(dr6: dr6, address: address) { return (reason, false) }
@@ -230,6 +232,12 @@ final class Debugger: DebugTarget, @unchecked Sendable {
                 guard watched.count < 16 else { throw DebugError("16 watchpoints are set; delete one") }
                 watched.append((breakpoint, place, value))
             }
+        }
+        guard host.breakpoints || !breakpoint.kind.isExecution else {
+            throw DebugError(
+                host.int3
+                    ? "this host's KVM has no breakpoint registers for its guests; use break, where the address is in memory"
+                    : "this host's KVM has no breakpoints; use stepi")
         }
         guard lock.locked({ table.addToRegisters(breakpoint) }) else {
             throw DebugError(

@@ -1,5 +1,6 @@
 // What this host's KVM can do for a debugger, found by trying it in a machine of its own. A KVM that emulates privileged code, such as
-// kvm_pvm, takes an int3 there for a failure, and does not notice accesses to watched memory.
+// kvm_pvm, takes an int3 there for a failure, and does not notice accesses to watched memory. One under QEMU's emulation of a processor
+// has no debug registers for its guests.
 
 import KVM
 
@@ -7,11 +8,10 @@ import KVM
 struct HostAbilities {
     /// An int3 stops the guest.
     private(set) var int3 = false
+    /// A debug register stops the guest in front of an instruction.
+    private(set) var breakpoints = false
     /// A debug register stops the guest at an access to memory.
     private(set) var watchpoints = false
-
-    /// Neither.
-    init() {}
 
     /// Tries them.
     init(_ hypervisor: borrowing Hypervisor) throws(KVMError) {
@@ -25,9 +25,10 @@ struct HostAbilities {
         var control = VCPU.DebugControl()
         control.usesINT3 = true
         control.addresses[0] = 0x2000
-        control.dr7 = 1 << 16 | 0x602  // DR0, a write of one byte
+        control.addresses[1] = 0x1000
+        control.dr7 = 1 << 16 | 0x60a  // DR0, a write of one byte; DR1, an instruction
         try vcpu.setDebugControl(control)
-        // At most a watched access, an int3, and interruptions in between.
+        // At most an instruction, a watched access, an int3, and interruptions in between.
         for _ in 0..<8 {
             switch try vcpu.run() {
             case .interrupted: vcpu.stopHandle.clear()
@@ -35,6 +36,10 @@ struct HostAbilities {
                 int3 = true
                 return
             case .debug(_, _, let dr6) where dr6 & 1 != 0: watchpoints = true
+            case .debug(_, _, let dr6) where dr6 & 2 != 0:
+                breakpoints = true
+                control.dr7 &= ~8
+                try vcpu.setDebugControl(control)
             default: return
             }
         }
