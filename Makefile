@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -49,9 +49,9 @@ test-snapshot: build ## machines stopped, written down and started again, and wh
 	Tests/snapshot/points.py $(BUILD)/debug/vmm 10
 	Tests/snapshot/faults.py $(BUILD)/debug/vmm 10
 
-snapshots: release ## the same at POINTS random moments, 500 if not said, and with 50 kills
+snapshots: release ## the same at POINTS random moments, 500 if not said, and with 50 kills and 1,000 changes of its files
 	Tests/snapshot/points.py $(STATIC)/release/vmm $(or $(POINTS),500)
-	Tests/snapshot/faults.py $(STATIC)/release/vmm 50
+	Tests/snapshot/faults.py $(STATIC)/release/vmm 50 1000
 
 test-debug: build guest ## the guest debugged by gdb and lldb, and by packets
 	Tests/debug/run.sh $(BUILD)/debug/vmm $(BUILD)/guest/guest.symbols
@@ -75,14 +75,21 @@ test-nested: release ## the guest under kvm_amd, in a host made from Debian pack
 	Tests/sandbox/run.py $(STATIC)/release/vmm
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
 
-linux-guests: ## what those tests boot, made from Debian's packages
+linux-guests: $(BUILD)/linux/made ## what those tests boot, made from Debian's packages
+
+# Made once for the checks, whose second lane is ahead of the tests.
+$(BUILD)/linux/made: $(wildcard Tests/linux/* Tests/nested/package.sh guest/linux/*)
 	Tests/linux/build.sh $(BUILD)/linux
+	touch $@
 
 test-linux: release linux-guests ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested
 
 test-linux-network: release linux-guests ## the network's tests there in their long form: all forms, 256 MiB each way, 20 suspends
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested network
+
+test-linux-snapshot: release linux-guests ## the snapshots' tests there in their long form: 20 restores
+	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested snapshot
 
 test-races: ## the tests with real threads, under ThreadSanitizer
 	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"

@@ -124,15 +124,12 @@ public struct VCPU: ~Copyable, Sendable {
         }
         // Not restarted after EINTR: a signal is meant to end this call.
         let result = ckvm_ioctl(descriptor.number, CKVM_RUN, nil)
+        if result != -EAGAIN { wasTriedAgain = false }
         switch result {
+        case -EINTR: return .interrupted
         case -EAGAIN where !isRefused(): return .interrupted
-        case -EINTR:
-            wasTriedAgain = false
-            return .interrupted
         case ..<0: throw KVMError(call: "KVM_RUN", errno: -result)
-        default:
-            wasTriedAgain = false
-            return unsafe access.take(run)
+        default: return unsafe access.take(run)
         }
     }
 

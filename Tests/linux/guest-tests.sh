@@ -178,6 +178,27 @@ suspending() {
     check "the file system" sync
 }
 
+# Counts on the console and in a file, beside verified reads and writes of the root file system.
+counting() {
+    check "two processors" is "$(nproc)" 2
+    fioOn root --directory=/mnt --size=512k
+    load=$!
+    number=0
+    while [ $number -lt 40 ]; do
+        number=$((number + 1))
+        echo $number >> /counts
+        echo "<$number $(cut -d' ' -f1 /proc/uptime)>"
+        usleep 100000
+    done
+    touch /tmp/stop
+    wait $load
+    check "what fio read and wrote is right, in rounds of: $(wc -l /tmp/rounds.* | tr '\n' ' ')" [ ! -e /tmp/failed ]
+    sync
+    echo 3 > /proc/sys/vm/drop_caches
+    check "the file has every count" is "$(tr '\n' ' ' < /counts)" "$(seq 40 | tr '\n' ' ')"
+    rm -f /mnt/* /counts
+}
+
 # A read that is held back by the backend, /dev/vdb in slot 2, in the background: asynchronous, for a task that waits in the kernel cannot
 # be frozen, and then no device is ever asked to suspend.
 holdARead() {

@@ -1,8 +1,8 @@
 # Boots of Debian's virtio_net over a TAP interface of the nested host, whose ends exchange frames by ping and by TCP; over passt; and
 # suspended, by the transport driver of guest/linux. The file long makes it more: all forms, passt, a wake-up by a frame, and 256 MiB each way.
 
-mib=4 cycles=3 long=
-[ ! -e long ] || mib=16 cycles=20 long=1
+cycles=3 long=
+[ ! -e long ] || cycles=20 long=1
 # link: a TAP interface with the address 10.9.0.1, and a VLAN on it. The host answers what is sent to all systems.
 modprobe="llc stp garp mrp 8021q"
 for module in $modprobe; do insmod "network/$module.ko"; done
@@ -16,6 +16,12 @@ ip addr add 10.9.5.1/24 dev tap0.5
 ip link set tap0.5 up
 pattern=0123456789abcdefghijklmnopqrstuvwxyz
 sequence() { yes $pattern | head -c $((mib * 1048576)); }
+# amount MIB: of what the next boots take and send.
+amount() {
+    mib=$1
+    sum=$(sequence | sha256sum)
+}
+if [ -n "$long" ]; then amount 16; else amount 4; fi
 # A standard input that does not end: nc would close the connection.
 mkfifo /tmp/open
 exec 3<> /tmp/open
@@ -24,12 +30,11 @@ exec 3<> /tmp/open
 network() {
     name=$1 test=$2 net=$3
     shift 3
-    sum=$(sequence | sha256sum)
     sequence | nc -l -p 5000 > /dev/null &
     sender=$!
     nc -l -p 5001 <&3 | sha256sum > /tmp/received &
     receiver=$!
-    [ -z "$long" ] || limit=3000s
+    [ -z "$long" ] || limit=$((208 + 12 * mib))s
     boot "$name" 0 /kernels/cloud -i /kernels/network.cpio -m 256M --discovery acpi --net "$net" "$@" \
         -a "$hvc mib=$mib test=$test $words"
     limit=100s
@@ -123,6 +128,6 @@ killall nc 2> /dev/null
 says net-suspend "the network device was suspended each time" "net0: $((cycles + ${long:-0})) suspensions"
 
 if [ -n "$long" ]; then
-    mib=256
+    amount 256
     network net-much traffic "$tap"
 fi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Stock Debian Linux under vmm, in two nested hosts: kernels, devices, ways to end; suspension and network. Afterwards the root disks are
-# checked here.
+# Stock Debian Linux under vmm, in two nested hosts: kernels, devices, suspension; failures, network and snapshots. Afterwards the root
+# disks are checked here.
 #
-# With network, the long form of the network's tests alone.
+# With network or snapshot, the long form of those tests alone.
 #
-# usage: run.sh VMM DIR NESTED [network]
+# usage: run.sh VMM DIR NESTED [network|snapshot]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3
@@ -58,21 +58,21 @@ checkFiles() {
     debugfs -R "cat /sums" "$work/boot.img" 2> /dev/null | sed "s|/data|$work/data|" > "$work/sums"
     judge "the files that Linux wrote are on the root disk" sh -c "[ -s $work/sums ] && sha256sum -c $work/sums"
 }
-seconds=900
-if [ "${4:-}" = network ]; then
+seconds=1200
+if [ -n "${4:-}" ]; then
     touch "$work/payload/long" "$work/boot"
     seconds=7200
-    host suspend network
+    host other "$4"
 else
-    host boot boot failure &
-    host suspend suspend network
+    host boot boot suspend &
+    host other failure network snapshot
     wait
     checkFiles
 fi
 # The nested host's own last words only where it failed.
-cat "$work/boot" "$work/suspend" > "$work/output"
+cat "$work/boot" "$work/other" > "$work/output"
 grep -aE '^(ok|not ok|#)' "$work/output" || true
 passed=$(grep -acE '^ok ' "$work/output" || true) failed=$(grep -acE '^not ok' "$work/output" || true)
 echo "linux: $passed checks passed, $failed failed, in stock Debian kernels under kvm_amd"
 "$here/../kvm.sh" ran "$passed" "checks of stock Linux" "kvm_amd in a nested host"
-[ "$failed" = 0 ] || { for name in boot suspend; do tail -n 40 "$work/$name" | sed "s/^/$name: /"; done; exit 1; }
+[ "$failed" = 0 ] || { for name in boot other; do tail -n 40 "$work/$name" | sed "s/^/$name: /"; done; exit 1; }

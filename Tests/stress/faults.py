@@ -184,7 +184,7 @@ def short_and_interrupted(vmm, engine):
         notes = passes(machine)
     did = counts()
     expect(did["shortened"] > 50 and did["interrupted"] > 100, f"{did}")
-    expect(notes["errors"] == 0 and did["synced"] >= notes["flushes"], f"{notes}, {did}")
+    expect(notes["errors"] == 0 and did["synced"] * notes["deepest"] >= notes["flushes"] > 0, f"{notes}, {did}")
 
 
 def failing(vmm, engine):
@@ -202,7 +202,8 @@ def lost_writeback(vmm, engine):
     with machine:
         notes = passes(machine)
     did = counts()
-    expect(did["synced"] == 2 and notes["flushes"] > 5 and notes["errors"] == notes["flushes"] - 2,
+    # Flushes may share a sync.
+    expect(did["synced"] == 2 and notes["flushes"] > 5 and 2 <= notes["flushes"] - notes["errors"] < notes["flushes"],
            f"{did}, {notes}; {machine.said()}")
     expect(machine.said().count("a flush failed (Input/output error)") == 1, machine.said())
 
@@ -214,7 +215,8 @@ def lost_writethrough(vmm, engine):
         notes = passes(machine)
     did = counts()
     changes = notes["writes"] + notes["discards"] + notes["zeroes"]
-    expect(did["synced"] == 2 and changes > 50 and notes["errors"] == changes - 2, f"{did}, {notes}; {machine.said()}")
+    # Up to four, one for each thread that waits, share a sync.
+    expect(did["synced"] == 2 and changes > 50 and 2 <= changes - notes["errors"] <= 8, f"{did}, {notes}; {machine.said()}")
     expect(machine.said().count("a flush failed (Input/output error)") == 1, machine.said())
 
 

@@ -65,16 +65,12 @@
         count += 1
     }
 
-    /// Adds the frame that is made of `header` and `rest`. Returns false if it has no room.
-    public mutating func append(_ header: Span<UInt8>, _ rest: Span<UInt8>) -> Bool {
-        let length = header.count + rest.count
-        guard hasRoom(for: length) else { return false }
-        let buffer = unsafe vacancy(length)
-        unsafe header.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
-        unsafe rest.withUnsafeBytes {
-            unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[header.count...]).copyMemory(from: $0)
-        }
-        add(length)
+    /// Adds a frame. Returns false if it has no room.
+    private mutating func append(_ frame: Span<UInt8>) -> Bool {
+        guard hasRoom(for: frame.count) else { return false }
+        let buffer = unsafe vacancy(frame.count)
+        unsafe frame.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        add(frame.count)
         return true
     }
 
@@ -159,7 +155,7 @@
         var rest = contents
         while rest.count >= Self.lengthSize {
             let length = Int(rest.removeLittleEndian() as UInt32)
-            guard length <= rest.count, append(Array(rest.prefix(length)).span, Span()) else { return }
+            guard length <= rest.count, append(Array(rest.prefix(length)).span) else { return }
             rest = rest.dropFirst(length)
         }
     }

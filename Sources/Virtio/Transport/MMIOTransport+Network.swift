@@ -46,9 +46,7 @@ extension MMIOTransport where Device == Network {
         }
         guard unsafe device.receive(frame, pair: pair) else { return Effects() }
         guard lifecycle.isFrozen else { return Effects(queues: receiveQueues) }
-        guard device.wakes(bytes) else { return Effects() }
-        reportedDeferred = true
-        return Effects(.deferred)
+        return device.wakes(bytes) ? deferredEvent(repeats: true) : Effects()
     }
 
     /// The same for a frame that was read. One that no link could have passed on is dropped.

@@ -192,10 +192,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         return Effects()
     }
 
-    /// Reports that something is deferred until the resume, but only the first time in a suspension (D-20).
-    mutating func deferredEvent() -> Effects {
+    /// Reports that something is deferred until the resume, but only the first time in a suspension (D-20), unless it `repeats`.
+    mutating func deferredEvent(repeats: Bool = false) -> Effects {
         defer { reportedDeferred = true }
-        return reportedDeferred ? Effects() : Effects(.deferred)
+        return reportedDeferred && !repeats ? Effects() : Effects(.deferred)
     }
 
     /// Makes `new` what the driver reads. The generation changes with the bytes (2.5.2, MM-4). Returns the queues in

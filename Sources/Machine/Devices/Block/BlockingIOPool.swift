@@ -49,15 +49,11 @@ final class BlockingIOPool: @unchecked Sendable {
     }
 
     private func serve() {
-        while true {
-            let requests = next()
-            guard !requests.isEmpty else { return }
-            perform(requests)
-        }
+        while let requests = next() { perform(requests) }
     }
 
-    /// Takes the oldest request, with every other flush if it is one; nothing if the thread is to end.
-    private func next() -> [BatchedRequest] {
+    /// Takes the oldest request, with every other flush if it is one; nil if the thread is to end.
+    private func next() -> [BatchedRequest]? {
         lock.locked {
             idle += 1
             while waiting.isEmpty, !stopping { lock.wait() }
@@ -65,7 +61,7 @@ final class BlockingIOPool: @unchecked Sendable {
             guard !waiting.isEmpty else {
                 threads -= 1
                 lock.broadcast()
-                return []
+                return nil
             }
             let first = waiting.removeFirst()
             guard first.isFlush else { return [first] }

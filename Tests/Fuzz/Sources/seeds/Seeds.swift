@@ -36,7 +36,7 @@ struct Seeds {
         switch target {
         case .splitRing, .packedRing, .entropy: rings()
         case .registers: rings().map { interleaved($0) }
-        case .block, .console: noise()
+        case .block, .console, .network: noise()
         case .elf: kernels()
         case .multiboot: multiboot()
         case .bzImage: bzImages()
