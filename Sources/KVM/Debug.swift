@@ -47,16 +47,19 @@ extension VCPU {
         unsafe try descriptor.control(.setGuestDebug, at: &debug)
     }
 
-    /// The x87, SSE and AVX registers, in the processor's standard form of XSAVE: 4096 bytes.
+    /// Bytes of `struct kvm_xsave`.
+    public static let extendedStateSize = MemoryLayout<kvm_xsave>.size
+
+    /// The x87, SSE and AVX registers, in the processor's standard form of XSAVE: `extendedStateSize` bytes.
     public borrowing func extendedState() throws(KVMError) -> [UInt8] {
-        var state = [UInt8](repeating: 0, count: MemoryLayout<kvm_xsave>.size)
+        var state = [UInt8](repeating: 0, count: Self.extendedStateSize)
         try exchange(.getXSave, &state)
         return state
     }
 
     /// Sets them.
     public borrowing func setExtendedState(_ state: [UInt8]) throws(KVMError) {
-        precondition(state.count == MemoryLayout<kvm_xsave>.size)
+        precondition(state.count == Self.extendedStateSize)
         var state = state
         try exchange(.setXSave, &state)
     }

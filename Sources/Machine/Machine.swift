@@ -22,7 +22,7 @@ public final class Machine: @unchecked Sendable {
     let board: Board
     /// In the order of their slots.
     let devices: [BoardDevice]
-    private let trace: TraceWriter?
+    let trace: TraceWriter?
     private let stallAfter: Duration?
     private let wantedText: WantedText?
     let completion = RunCompletion()

@@ -4,10 +4,10 @@
 usage: debuggers.py VMM SYMBOLS [NAME]
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
-import time
 
 from machine import VM, Client, check, expect, gdb, lldb, LLDB
 from session import DEADLINE, Failure, build_kernels, wait_for
@@ -166,15 +166,65 @@ def interrupted_killed_and_reattached():
 
 @test
 def the_time_stands_still():
-    with VM(VMM, "IDLE.elf", "--timeout", "1s", "--stall-after", "500ms") as vm, Client() as client:
-        # Longer than the limit by another clock than vmm's.
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
-            check("a register", len(client.ask("p10")), 16)
-        check("still there", vm.process.poll(), None)
+    limits = ["--timeout", "1s", "--stall-after", "500ms"]
+    with VM(VMM, "IDLE.elf", *limits) as vm, Client() as client:
+        check("a register", len(client.ask("p10")), 16)
+        # Another that is started now reaches its limit.
+        other = subprocess.run([VMM, "IDLE.elf", "--console", "null", *limits], stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE)
+        check("the other's end", other.returncode, 124)
+        check("this one's end", vm.process.poll(), None)
         client.send("c")
         check("the end", client.stop(), ("", "W7c"))
         vm.ends(124)
+
+
+@test
+def devices_that_stop():
+    with VM(VMM, *FEW) as vm:
+        output = gdb(
+            SYMBOLS, "monitor devices stop", "monitor break device console0 notify", "monitor break device blk0 notify", "continue",
+            "monitor devices", "monitor devices go", "monitor break off", "detach")
+        expect(
+            output, "^the devices are stopped$", "^[a-z0-9]*: a write of 0x[01] to QueueNotify$", "^[a-z0-9]*: 1 request of queue [01] held back",
+            "^the devices go on$", "detached")
+        vm.ends(0)
+    # A debugger that leaves lets them go on too.
+    with VM(VMM, *FEW) as vm:
+        expect(gdb(SYMBOLS, "monitor devices stop", "detach"), "detached")
+        vm.ends(0)
+
+
+@test
+def a_trace_with_a_gap():
+    with VM(VMM, *FEW, "--trace", "t.json") as vm:
+        output = gdb(
+            SYMBOLS, "monitor trace off", "monitor break device blk0 notify", "continue", "monitor trace on", "monitor break off", "detach")
+        expect(output, "^the trace is off$", "QueueNotify$", "^the trace is on$", "detached")
+        vm.ends(0)
+    with open("t.json") as file:
+        lines = file.read()
+    expect(lines, r'"dropped","count":[0-9]+')
+    check("resets of blk0 in the trace", lines.split("dropped", 1)[0].count("status"), 0)
+    with VM(VMM, *FEW) as vm:
+        expect(gdb(SYMBOLS, "monitor trace on", "detach"), "^there is no trace; start vmm with --trace PATH$")
+        vm.ends(0)
+
+
+@test
+def a_snapshot():
+    os.makedirs("saved", exist_ok=True)
+    with VM(VMM, "IDLE.elf", "--snapshot-to", "saved/s") as vm:
+        output = gdb("IDLE.elf", "stepi 3", "info registers rip", "monitor snapshot saved/s", "monitor snapshot", "info registers rip", "kill")
+        expect(output, "^snapshot saved/s: [0-9]+ MiB of memory$", "^name the folder, the one of --snapshot-to$", "killed")
+        places = re.findall(r"^rip +(0x\w+)", output, re.M)
+        check("places around the snapshot", len(places) == 2 and places[0] == places[1], True)
+        vm.ends(0)
+    with VM(VMM, "--restore", "saved/s") as vm:
+        expect(gdb("IDLE.elf", "info registers rip", "kill"), rf"^rip +{places[0]} ")
+        vm.ends(0)
+    with VM(VMM, "IDLE.elf", "--sandbox", "on") as vm:
+        expect(gdb("IDLE.elf", "monitor snapshot saved/s", "kill"), "^there is no snapshot: .*; start with --snapshot-to")
+        vm.ends(0)
 
 
 @test

@@ -155,7 +155,7 @@ def main():
     os.mkdir("saved")
     every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null", "--net", "unix=peer",
                     "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json",
-                    "--snapshot-to", "saved/snapshot"]
+                    "--snapshot-to", "saved/snapshot", "--gdb", "0"]
 
     peer = socket.socket(socket.AF_UNIX)
     peer.bind("peer")
@@ -203,7 +203,7 @@ def limits(arguments):
     """Under limits of the host that are too low vmm ends with a sentence, and does not crash."""
     ends = {}
     for name, limit, values in (("ulimit -n", resource.RLIMIT_NOFILE, range(4, 44)),
-                                ("ulimit -v", resource.RLIMIT_AS, range(160 << 20, 1200 << 20, 40 << 20))):
+                                ("ulimit -v", resource.RLIMIT_AS, range(160 << 20, 1480 << 20, 40 << 20))):
         for value in values:
             done = subprocess.run([VMM, *arguments, "--timeout", "50ms"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                   timeout=DEADLINE, preexec_fn=lambda: resource.setrlimit(limit, (value, value)))

@@ -70,6 +70,12 @@ extension Machine {
         }
     }
 
+    /// Makes the requests that the devices take from now on wait, or starts those that wait.
+    func holdDevices(_ areHeld: Bool) {
+        // Every device has both commands.
+        for device in devices { try? device.perform(areHeld ? .hold : .release(count: nil)) }
+    }
+
     /// Ends the run.
     func quit() { completion.report(.quitByClient) }
 

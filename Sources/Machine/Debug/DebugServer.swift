@@ -1,5 +1,6 @@
 // The debugger's connection: a thread that listens, and passes bytes between one client at a time and its session. The guest is stopped
-// when a client connects; when it is gone, the guest runs on or stays stopped.
+// when a client connects; when it is gone, the guest runs on or stays stopped. Only `poll` blocks; a client that does not read is not
+// read from.
 
 import Glibc
 import KVM
@@ -16,7 +17,8 @@ final class DebugServer: @unchecked Sendable {
     /// It stops the server before it is gone.
     private unowned let machine: Machine
     private let debugger: Debugger
-    private let listener: Listener
+    /// Its socket is removed by `stop`.
+    private var listener: (any ClientListener)?
     private let wake: EventFD
     private var thread: Thread?
 
@@ -28,50 +30,27 @@ final class DebugServer: @unchecked Sendable {
     // Only the thread uses it:
     private var client: Client?
 
-    private enum Listener {
-        case unix(UnixListener)
-        case port(PortListener)
-
-        var descriptor: Int32 {
-            switch self {
-            case .unix(let listener): listener.descriptor
-            case .port(let listener): listener.descriptor
-            }
-        }
-
-        func accept() -> Int32? {
-            switch self {
-            case .unix(let listener): listener.accept()
-            case .port(let listener): listener.accept()
-            }
-        }
-    }
-
     /// A connected debugger.
     private struct Client {
-        let descriptor: Int32
+        var stream: ClientStream
         /// Nil until the guest is stopped for it.
         var session: GDBSession?
-        var owed: [UInt8] = []
-        /// It closed the connection.
-        var isGone = false
+
+        /// The session has ended and its last packet is sent, or the connection is closed.
+        var isDone: Bool {
+            stream.isGone || stream.isAtEnd || session?.ending != nil && stream.owed.isEmpty
+        }
+
+        var isReadable: Bool { session != nil && session?.ending == nil && stream.owed.count < capacity }
     }
 
     /// Listens at `address`; debuggers are served from `start` on.
     init(_ machine: Machine, _ debugger: Debugger, at address: DebugAddress) throws(MachineError) {
         (self.machine, self.debugger) = (machine, debugger)
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
-        let place: String
-        switch address {
-        case .unix(let path):
-            listener = .unix(try UnixListener(path: path))
-            place = path
-        case .port(let host, let port):
-            let socket = try PortListener(host: host, port: port)
-            listener = .port(socket)
-            place = "\(host.contains(":") ? "[\(host)]" : host):\(socket.port)"
-        }
-        Log.say("a debugger connects by: target remote \(place)")
+        let listener = try address.listen()
+        Log.say("a debugger connects by: target remote \(listener.place)")
+        self.listener = listener
     }
 
     func start() throws(MachineError) { thread = try Thread("debugger", .debugger) { [self] in serve() } }
@@ -87,6 +66,7 @@ final class DebugServer: @unchecked Sendable {
         lock.locked { isStopping = true }
         wake.signal()
         thread.take()?.join()
+        listener = nil
     }
 
     // MARK: The thread
@@ -94,109 +74,80 @@ final class DebugServer: @unchecked Sendable {
     private func serve() {
         var deadline: Instant?
         while true {
-            let isRetrying = !act()
-            if let outcome = lock.locked({ outcome }) { tellEnd(outcome) }
+            let retries = !stopGuest()
+            tellEnd()
             if lock.locked({ isStopping }) {
                 deadline = deadline ?? Instant.now.advanced(by: .seconds(1))
-                if client?.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
+                if client?.stream.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
             }
-            if let client, client.isGone || client.session?.ending != nil && client.owed.isEmpty {
-                leave(client)
-                continue
-            }
-            let reads =
-                client.map { $0.session != nil && $0.session?.ending == nil && $0.owed.count < Self.capacity } ?? false
-            let events = (reads ? POLLIN : 0) | (client?.owed.isEmpty ?? true ? 0 : POLLOUT)
+            if client?.isDone == true { leave() }
+            let owes = client.map { !$0.stream.owed.isEmpty } ?? false
+            let events = (client?.isReadable == true ? POLLIN : 0) | (owes ? POLLOUT : 0)
             var ready: [4 of pollfd] = [
                 pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: client == nil ? -1 : debugger.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: events == 0 ? -1 : client?.descriptor ?? -1, events: Int16(events), revents: 0),
-                pollfd(fd: client == nil ? listener.descriptor : -1, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: client == nil ? -1 : debugger.wake.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: events == 0 ? -1 : client?.stream.input ?? -1, events: Int16(events), revents: 0),
+                pollfd(fd: client == nil ? listener?.descriptor ?? -1 : -1, events: Int16(POLLIN), revents: 0),
             ]
-            let limit = deadline?.millisecondsLeft ?? (isRetrying ? 100 : -1)
+            let limit = deadline?.millisecondsLeft ?? (retries ? 100 : -1)
             var span = ready.mutableSpan
             unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 4, limit) }
             wake.take()
-            if ready[2].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { readSome() }
-            if ready[2].revents & Int16(POLLOUT) != 0 { writeSome() }
-            if ready[3].revents != 0, let new = listener.accept() { client = Client(descriptor: new) }
+            debugger.wake.take()
+            if ready[2].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive() }
+            if ready[2].revents & Int16(POLLOUT) != 0 { client?.stream.write(Self.writeChunk) }
+            if ready[3].revents != 0, let new = listener?.accept() {
+                client = Client(stream: ClientStream(input: new, output: new))
+            }
         }
-        if let client { leave(client) }
+        leave()
     }
 
+    private func receive() {
+        let bytes = client?.stream.read(Self.readChunk) ?? []
+        owe(client?.session?.receive(bytes))
+    }
+
+    private func owe(_ bytes: [UInt8]?) { client?.stream.owed += bytes ?? [] }
+
     /// Stops the guest for a new client, or for what it waits for; false if that has to be tried again.
-    private func act() -> Bool {
+    private func stopGuest() -> Bool {
         guard let current = client else { return true }
         guard let session = current.session else {
             guard machine.hold() else { return false }
             client?.session = GDBSession(debugger)
             return true
         }
-        guard !session.isStopped else { return true }
-        guard let stop = debugger.takeStop() else { return true }
+        guard !session.isStopped, let stop = debugger.takeStop() else { return true }
         guard machine.hold() else {
             debugger.post(stop)
             return false
         }
-        let reply = client?.session?.report(stop) ?? []
-        client?.owed += reply
+        owe(client?.session?.report(stop))
         return true
     }
 
-    private func tellEnd(_ outcome: Machine.Outcome) {
+    private func tellEnd() {
+        guard let outcome = lock.locked({ outcome }) else { return }
         var signal: Int32?
         if case .stopped(let number) = outcome { signal = number }
-        let reply = client?.session?.end(exitCode: outcome.exitCode, signal: signal) ?? []
-        client?.owed += reply
+        owe(client?.session?.end(exitCode: outcome.exitCode, signal: signal))
     }
 
-    /// The client detached, or is gone: without a debugger's breakpoints the guest runs on, or stays as it is.
-    private func leave(_ client: Client) {
-        close(client.descriptor)
-        self.client = nil
-        if lock.locked({ outcome != nil || isStopping }) { return }
-        if client.session?.ending == .killed {
-            machine.completion.report(.quitByDebugger)
-            return
-        }
-        let isLost = client.session?.ending == nil
-        if isLost {
-            Log.say(
-                "the debugger is gone; the guest \(machine.configuration.stopsWithoutDebugger ? "stays stopped" : "goes on")"
-            )
-        }
+    /// The client detached, killed the guest, or is gone: without a debugger's breakpoints the guest goes on, or stays as it is.
+    private func leave() {
+        guard let client = client.take() else { return }
+        close(client.stream.input)
+        if hasEnded { return }
+        let ending = client.session?.ending
+        if ending == .killed { return _ = machine.completion.report(.quitByDebugger) }
+        let stays = ending == nil && machine.configuration.stopsWithoutDebugger
+        if ending == nil { Log.say("the debugger is gone; the guest \(stays ? "stays stopped" : "goes on")") }
         // A vCPU that serves an exit for longer keeps this thread, which has nothing else to do.
-        while !machine.hold() { if lock.locked({ outcome != nil || isStopping }) { return } }
-        debugger.removeBreakpoints()
-        let stays = isLost && machine.configuration.stopsWithoutDebugger
+        while !machine.hold() { if hasEnded { return } }
+        debugger.reset()
         machine.release(stays ? [] : Array(0..<debugger.processorCount))
     }
 
-    private func readSome() {
-        guard let descriptor = client?.descriptor else { return }
-        var result = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Self.readChunk) { buffer, initialized in
-            result = unsafe read(descriptor, buffer.baseAddress, Self.readChunk)
-            initialized = max(0, result)
-        }
-        if result < 0 && (errno == EINTR || errno == EAGAIN) { return }
-        guard result > 0 else {
-            client?.isGone = true
-            return
-        }
-        let output = client?.session?.receive(bytes) ?? []
-        client?.owed += output
-    }
-
-    private func writeSome() {
-        guard let current = client else { return }
-        let result = unsafe current.owed.prefix(Self.writeChunk).withUnsafeBytes {
-            unsafe write(current.descriptor, $0.baseAddress, $0.count)
-        }
-        if result < 0 {
-            if errno != EINTR && errno != EAGAIN { client?.isGone = true }
-            return
-        }
-        client?.owed.removeFirst(result)
-    }
+    private var hasEnded: Bool { lock.locked { outcome != nil || isStopping } }
 }

@@ -27,6 +27,25 @@ enum DeviceBreak: Hashable, Sendable {
 /// A kind of access of a driver.
 enum DeviceAccess: String, CaseIterable, Sendable {
     case reset, suspend, resume, config, notify
+
+    /// The kind of an access that was a write of `written`, or a read, by what it did to the device's phase; nil for others.
+    init?(_ offset: UInt64, _ written: UInt64?, _ before: Lifecycle.Phase, _ after: Lifecycle.Phase) {
+        let register = Register(rawValue: UInt32(truncatingIfNeeded: offset))
+        let wasSuspended = [.suspending, .suspended].contains(before)
+        if offset >= UInt64(Register.configuration) {
+            self = .config
+        } else if register == .queueNotify, written != nil {
+            self = .notify
+        } else if register == .status, written == 0 {
+            self = .reset
+        } else if register == .status, before == .running, [.suspending, .suspended].contains(after) {
+            self = .suspend
+        } else if register == .status, wasSuspended, [.resuming, .running].contains(after) {
+            self = .resume
+        } else {
+            return nil
+        }
+    }
 }
 
 /// The breaks that are set, and the machine's connections with ioeventfds that are taken back while one is set: a notification by an
@@ -71,6 +90,15 @@ final class DeviceBreaks: BoardConnections, @unchecked Sendable {
 
     // MARK: Between the devices and the machine
 
+    /// The names of the devices, by slot.
+    fileprivate private(set) var names: [String] = []
+
+    /// The region of `device`, the next slot's, as the bus has it.
+    func region(_ device: BoardDevice) -> any MMIORegion {
+        names.append(device.name)
+        return WatchedRegion(device: device, breaks: self)
+    }
+
     var guestMemory: GuestMemory { vm.guestMemory }
 
     func line(slot: Int) -> any InterruptLine { WatchedLine(line: vm.line(slot: slot), slot: slot, breaks: self) }
@@ -81,15 +109,6 @@ final class DeviceBreaks: BoardConnections, @unchecked Sendable {
             ioEventFDs.append(entry)
             if breaks.isEmpty { register(entry, true) }
         }
-    }
-
-    /// The names of the devices, by slot.
-    private(set) var names: [String] = []
-
-    /// The region of `device`, the next slot's, as the bus has it.
-    func region(_ device: BoardDevice) -> any MMIORegion {
-        names.append(device.name)
-        return WatchedRegion(device, self)
     }
 }
 
@@ -114,65 +133,49 @@ private struct WatchedLine: InterruptLine {
 
 /// A device's registers, whose accesses may stop the guest.
 private final class WatchedRegion: MMIORegion {
+    /// The longest wait for a device's thread after a notification.
+    private static let longestService = Duration.milliseconds(50)
+
     private let device: BoardDevice
     private let breaks: DeviceBreaks
 
-    init(_ device: BoardDevice, _ breaks: DeviceBreaks) { (self.device, self.breaks) = (device, breaks) }
+    init(device: BoardDevice, breaks: DeviceBreaks) { (self.device, self.breaks) = (device, breaks) }
 
     func read(at offset: UInt64, width: Int) -> UInt64 {
-        if breaks.current.isEmpty { return device.read(at: offset, width: width) }
-        var value: UInt64 = 0
-        watch(offset, nil) { value = device.read(at: offset, width: width) }
-        return value
+        watch(offset, nil) { device.read(at: offset, width: width) }
     }
 
     func write(at offset: UInt64, width: Int, value: UInt64) {
-        if breaks.current.isEmpty { return device.write(at: offset, width: width, value: value) }
         watch(offset, value) { device.write(at: offset, width: width, value: value) }
     }
 
-    /// The longest wait for a device's thread after a notification.
-    private static let patience = Duration.milliseconds(50)
-
-    private func watch(_ offset: UInt64, _ written: UInt64?, _ access: () -> Void) {
+    /// Performs an access, and stops the guest if it is one of those to be stopped at.
+    private func watch<Result>(_ offset: UInt64, _ written: UInt64?, _ access: () -> Result) -> Result {
+        if breaks.current.isEmpty { return access() }
         let phase = device.state.model.lifecycle.phase
         let before = device.conformance.violations
-        access()
+        defer { check(DeviceAccess(offset, written, phase, device.state.model.lifecycle.phase), before) }
+        let result = access()
         // What a chain breaks is found by the device's thread: it gets there before the driver goes on.
         if written != nil, offset == UInt64(Register.queueNotify.rawValue) {
-            let deadline = Instant.now.advanced(by: Self.patience)
-            while device.isServing, deadline > .now { usleep(20) }
+            let deadline = Instant.now.advanced(by: Self.longestService)
+            while device.isServing, deadline > .now { sched_yield() }
         }
-        let state = device.state
+        return result
+    }
+
+    private func check(_ kind: DeviceAccess?, _ before: [Violation]) {
+        let (name, state) = (device.name, device.state)
         let new = device.conformance.violations.filter { !before.contains($0) }
         let clauses = Set(new.map { "\($0.check.clause.id)" })
-        let kind = kind(offset, written, phase, state.model.lifecycle.phase)
-        let name = device.name
+        let lines = new.isEmpty ? ["a \(state.lastAccess?.text ?? "register")"] : new.map(\.sentence)
         breaks.stop(
             at: {
                 switch $0 {
                 case .clause(let id): id.map(clauses.contains) ?? !clauses.isEmpty
-                case .access(name, let access): access == kind
-                default: false
+                case .access(let device, let access): device == name && access == kind
+                case .interrupt: false
                 }
-            },
-            (new.isEmpty ? ["a \(state.lastAccess?.text ?? "register")"] : new.map(\.sentence))
-                .map { "\(name): \($0)" }.joined(separator: "\n"))
-    }
-
-    /// What an access is, by what it does to the device's phase.
-    private func kind(
-        _ offset: UInt64, _ written: UInt64?, _ before: Lifecycle.Phase, _ after: Lifecycle.Phase
-    ) -> DeviceAccess? {
-        if offset >= UInt64(Register.configuration) { return .config }
-        switch (Register(rawValue: UInt32(truncatingIfNeeded: offset)), written) {
-        case (.queueNotify, .some): return .notify
-        case (.status, 0): return .reset
-        case (.status, .some) where before == .running && [.suspending, .suspended].contains(after): return .suspend
-        case (.status, .some)
-        where [.suspending, .suspended].contains(before) && [.resuming, .running].contains(after):
-            return .resume
-        default: return nil
-        }
+            }, lines.map { "\(name): \($0)" }.joined(separator: "\n"))
     }
 }

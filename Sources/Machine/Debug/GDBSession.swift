@@ -1,5 +1,6 @@
 // A debugger's session of GDB's remote serial protocol: bytes of the client in, bytes for it out, and calls of its target. All-stop: the
-// vCPUs are threads, numbered from 1, that stop together. It does no I/O. GDB's manual, appendix "GDB Remote Serial Protocol".
+// vCPUs are threads, numbered from 1, that stop together. It does no I/O. GDB manual, appendix E, "GDB Remote Serial Protocol"; of QEMU's
+// gdbstub the packets `qqemu.*`.
 
 /// The session of one client.
 public struct GDBSession {
@@ -12,235 +13,232 @@ public struct GDBSession {
 
     private let target: any DebugTarget
     private var parser = GDBPacketParser()
+    private var output: [UInt8] = []
     /// Packets are acknowledged.
     private var acknowledges = true
-    /// The packet to be sent again if the client did not get it.
+    /// The packet that is sent again if the client did not receive it.
     private var last: [UInt8] = []
-    /// The vCPU that registers and memory are those of.
-    var selected = 0
+    /// The vCPU whose registers and page tables are used.
+    private(set) var selected = 0
     /// Addresses are guest-physical.
-    var isPhysical = false
-    /// The client understands why a breakpoint stopped the guest.
-    var reportsBreakpoints = false
-    /// What QEMU calls sstep: bit 0 that a vCPU can step, which is always set, bits 1 and 2 that it takes no interrupt then.
-    var stepFlags: UInt64 = 7
-    private var stop: DebugStop
+    private var isPhysical = false
+    /// The client understands `swbreak` and `hwbreak` in a stop reply.
+    private var reportsBreakpoints = false
+    /// QEMU's sstep: bit 0 is set, bits 1 and 2 block interrupts and timers during a step.
+    private var stepFlags: UInt64 = 7
+    private var stop = DebugStop(vcpu: 0, reason: .step)
     /// The guest is stopped, so the client may ask.
     public private(set) var isStopped = true
-    /// Nil while it lasts.
+    /// Nil while the session lasts.
     public private(set) var ending: Ending?
 
     /// A session with a client that finds the guest stopped.
-    public init(_ target: any DebugTarget) {
-        self.target = target
-        stop = DebugStop(vcpu: 0, reason: .step)
-    }
+    public init(_ target: any DebugTarget) { self.target = target }
 
-    // MARK: In and out
+    // MARK: Input and output
 
-    /// Takes bytes of the client; returns what is sent to it.
+    /// Takes bytes of the client; returns what is sent to it: at most one packet of 16 KiB for each in `bytes`, and what `monitor` prints.
     public mutating func receive(_ bytes: [UInt8]) -> [UInt8] {
-        var output: [UInt8] = []
-        for byte in bytes where ending == nil {
-            if let input = parser.append(byte) { output += take(input) }
-        }
-        return output
-    }
-
-    private mutating func take(_ input: GDBInput) -> [UInt8] {
-        switch input {
-        case .acknowledgement(let isPositive): return isPositive || !acknowledges ? [] : last
-        case .interrupt:
-            if !isStopped { target.interrupt() }
-            return []
-        case .damaged: return acknowledges ? [UInt8(ascii: "-")] : []
-        case .tooLong: return acknowledgement + send("E22")
-        case .packet(let data):
-            // The answer to QStartNoAckMode is still acknowledged.
-            let acknowledgement = acknowledgement
-            guard let answer = answer(data[...]) else { return acknowledgement }
-            return acknowledgement + answer
-        }
-    }
-
-    private var acknowledgement: [UInt8] { acknowledges ? [UInt8(ascii: "+")] : [] }
-
-    private mutating func send(_ data: [UInt8]) -> [UInt8] {
-        last = GDBPacketParser.frame(data)
-        return last
-    }
-
-    private mutating func send(_ text: String) -> [UInt8] { send(Array(text.utf8)) }
-
-    /// Packets that show text in the debugger's console.
-    private mutating func show(_ text: String) -> [UInt8] {
-        let bytes = Array(text.utf8)
-        return stride(from: 0, to: bytes.count, by: 1024).reduce(into: []) {
-            $0 += send("O" + Array(bytes[$1..<min($1 + 1024, bytes.count)]).hexadecimal)
-        }
+        for byte in bytes where ending == nil { if let input = parser.append(byte) { take(input) } }
+        return takeOutput()
     }
 
     /// The guest stopped; returns what is sent to the client, which waits for that.
     public mutating func report(_ stop: DebugStop) -> [UInt8] {
         guard !isStopped, ending == nil else { return [] }
         (self.stop, isStopped, selected) = (stop, true, stop.vcpu)
-        return (stop.message.map { show($0 + "\n") } ?? []) + send(stopReply)
+        if let message = stop.message { show(message + "\n") }
+        send(stopReply)
+        return takeOutput()
     }
 
     /// The run ended with an exit code, or by a signal; returns what is sent to the client.
     public mutating func end(exitCode: Int32, signal: Int32?) -> [UInt8] {
         guard ending == nil else { return [] }
         ending = .detached
-        let number = UInt64(truncatingIfNeeded: signal ?? exitCode) & 0xff
-        return send((signal == nil ? "W" : "X") + hex(number, digits: 2))
+        send((signal == nil ? "W" : "X") + hex(UInt64(truncatingIfNeeded: signal ?? exitCode) & 0xff, digits: 2))
+        return takeOutput()
+    }
+
+    private mutating func takeOutput() -> [UInt8] {
+        defer { output = [] }
+        return output
+    }
+
+    private mutating func take(_ input: GDBInput) {
+        switch input {
+        case .acknowledgement(let isPositive): if !isPositive && acknowledges { output += last }
+        case .interrupt: if !isStopped { target.interrupt() }
+        case .damaged: if acknowledges { output.append(UInt8(ascii: "-")) }
+        case .packet(let data):
+            // Before the answer: that to QStartNoAckMode is still acknowledged.
+            if acknowledges { output.append(UInt8(ascii: "+")) }
+            do throws(DebugError) {
+                guard let data else { throw Self.malformed }
+                if let answer = try answer(data[...]) { send(answer) }
+            } catch { send(error.reply) }
+        }
+    }
+
+    private mutating func send(_ data: [UInt8]) {
+        last = GDBPacketParser.frame(data)
+        output += last
+    }
+
+    private mutating func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// Sends text for the debugger's console.
+    private mutating func show(_ text: String) {
+        let bytes = Array(text.utf8)
+        for start in stride(from: 0, to: bytes.count, by: 1024) {
+            send("O" + Array(bytes[start..<min(start + 1024, bytes.count)]).hexadecimal)
+        }
     }
 
     // MARK: Packets
 
-    /// The answer to a packet, framed; nil if there is none.
-    private mutating func answer(_ data: Word) -> [UInt8]? {
-        guard let letter = data.first else { return send("") }
+    private static let malformed = DebugError.number(22)
+    private static let notInMemory = DebugError.number(14)
+
+    /// The answer to a packet; nil if there is none, or none yet; empty if the packet is unknown.
+    private mutating func answer(_ data: Word) throws(DebugError) -> String? {
+        guard let letter = data.first else { return "" }
         let rest = data.dropFirst()
-        if !isStopped, !"?DkvR".utf8.contains(letter) { return send("E.the guest runs; interrupt it first") }
+        guard isStopped || "?Dkv".utf8.contains(letter) else {
+            throw .sentence("the guest runs; interrupt it first")
+        }
         switch Character(UnicodeScalar(letter)) {
         case "?":
-            // A client that asks has lost the thread: the guest is stopped, or will be.
+            // A client that asks has missed the stop: the guest is stopped, or will be.
             if !isStopped { target.interrupt() }
-            return isStopped ? send(stopReply) : nil
-        case "g": return send(registers)
-        case "G": return send(setRegisters(rest))
-        case "p": return send(readRegister(rest))
-        case "P": return send(writeRegister(rest))
-        case "m", "x": return send(read(rest, isBinary: letter == UInt8(ascii: "x")))
-        case "M", "X": return send(write(rest, isBinary: letter == UInt8(ascii: "X")))
-        case "Z", "z": return send(changeBreakpoint(rest, isInserted: letter == UInt8(ascii: "Z")))
-        case "c", "s", "C", "S": return resume(letter, rest)
-        case "v": return multiletter(rest)
-        case "H": return send(select(rest))
-        case "T": return send(thread(rest) == nil ? "E22" : "OK")
+            return isStopped ? stopReply : nil
+        case "g":
+            let file = try target.registers(of: selected)
+            return numbered.flatMap { file[$0] }.hexadecimal
+        case "G": return try setRegisters(rest)
+        case "p": return try target.registers(of: selected)[register(rest)].hexadecimal
+        case "P": return try setRegister(rest)
+        case "m", "x": return try read(rest, isBinary: letter == UInt8(ascii: "x"))
+        case "M", "X": return try write(rest, isBinary: letter == UInt8(ascii: "X"))
+        case "Z", "z": return try changeBreakpoint(rest, isInserted: letter == UInt8(ascii: "Z"))
+        case "c", "s", "C", "S": return try resume(letter, rest)
+        case "v": return try multiletter(rest)
+        case "H": return try select(rest)
+        case "T":
+            _ = try vcpu(rest)
+            return "OK"
         case "D":
             ending = .detached
-            return send("OK")
+            return "OK"
         case "k":
             ending = .killed
             return nil
-        case "q", "Q":
-            if let command = rest.removing("Rcmd,") { return perform(command) }
-            return send(query(data))
-        default: return send("")
+        case "q", "Q": return try query(data)
+        default: return ""
         }
     }
 
-    private mutating func multiletter(_ data: Word) -> [UInt8]? {
-        if data.text == "Cont?" { return send("vCont;c;C;s;S") }
-        if let actions = data.removing("Cont;") { return resumeThreads(actions) }
-        if data.removing("Kill") != nil {
+    private mutating func multiletter(_ data: Word) throws(DebugError) -> String? {
+        let (name, arguments) = data.cut(";")
+        switch name.text {
+        case "Cont?": return "vCont;c;C;s;S"
+        case "Cont": return try resumeThreads(arguments ?? [])
+        case "Kill":
             ending = .killed
-            return send("OK")
+            return "OK"
+        default: return ""
         }
-        return send("")
     }
 
-    /// Carries out a `monitor` command, in hexadecimal.
-    private mutating func perform(_ command: Word) -> [UInt8] {
-        guard let line = command.hexadecimalPairs else { return send("E22") }
-        return show(target.perform(String(decoding: line, as: UTF8.self))) + send("OK")
+    private func number(_ word: Word) throws(DebugError) -> UInt64 {
+        guard let number = word.hexadecimalNumber else { throw Self.malformed }
+        return number
     }
 
-    /// Starts a session's packets without acknowledgements.
-    mutating func stopAcknowledging() { acknowledges = false }
+    private func bytes(_ word: Word) throws(DebugError) -> [UInt8] {
+        guard let bytes = word.hexadecimalPairs else { throw Self.malformed }
+        return bytes
+    }
+
+    /// The two numbers around a comma.
+    private func pair(_ word: Word) throws(DebugError) -> (first: UInt64, second: UInt64) {
+        let (first, second) = word.cut(",")
+        return (try number(first), try number(second ?? []))
+    }
 
     // MARK: Threads
 
-    /// Its target, for the queries.
-    var threads: [String] { (1...target.processorCount).map { hex(UInt64($0), digits: 2) } }
+    private func threadID(_ vcpu: Int) -> String { hex(UInt64(vcpu) + 1, digits: 2) }
 
-    var hasAVX: Bool { target.hasAVX }
-
-    /// What a thread does, in words.
-    func activity(_ word: Word) -> String? {
-        thread(word).map { "CPU#\($0) [\(target.activity(of: $0))]" }
+    /// The vCPU of a thread's number; that of 0, any thread, is the selected one.
+    private func vcpu(_ word: Word) throws(DebugError) -> Int {
+        let number = try number(word)
+        guard number <= UInt64(target.processorCount) else { throw Self.malformed }
+        return number == 0 ? selected : Int(number) - 1
     }
 
-    /// The vCPU of a thread's number; that of 0, any, is the selected one.
-    private func thread(_ word: Word) -> Int? {
-        guard let number = word.hexadecimalNumber else { return nil }
-        if number == 0 { return selected }
-        return number <= target.processorCount ? Int(number) - 1 : nil
-    }
-
-    private mutating func select(_ data: Word) -> String {
-        guard let kind = data.first, "gc".utf8.contains(kind) else { return "E22" }
-        let word = data.dropFirst()
-        if word.text == "-1" { return "OK" }
-        guard let vcpu = thread(word) else { return "E22" }
+    private mutating func select(_ data: Word) throws(DebugError) -> String {
+        guard let kind = data.first, "gc".utf8.contains(kind) else { throw Self.malformed }
+        let thread = data.dropFirst()
+        if thread.text == "-1" { return "OK" }
+        let vcpu = try vcpu(thread)
         if kind == UInt8(ascii: "g") { selected = vcpu }
         return "OK"
     }
 
-    /// Why the guest stopped, as a packet.
+    /// Why the guest stopped (appendix E.3, "Stop Reply Packets").
     private var stopReply: String {
-        let thread = "thread:\(hex(UInt64(stop.vcpu) + 1, digits: 2));"
+        let thread = "thread:\(threadID(stop.vcpu));"
         switch stop.reason {
         case .interrupt: return "T02\(thread)"
+        case .breakpoint(let kind, _) where kind.isExecution && !reportsBreakpoints: return "T05\(thread)"
+        case .breakpoint(let kind, let address):
+            let name = ["swbreak", "hwbreak", "watch", "rwatch", "awatch"][Int(kind.rawValue)]
+            return "T05\(thread)\(name):\(kind.isExecution ? "" : hex(address, digits: 1));"
         case .step, .device: return "T05\(thread)"
-        case .breakpoint(let kind):
-            let why = reportsBreakpoints ? (kind == .software ? "swbreak:;" : "hwbreak:;") : ""
-            return "T05\(thread)\(why)"
-        case .watchpoint(let kind, let address):
-            let name = kind == .write ? "watch" : kind == .read ? "rwatch" : "awatch"
-            return "T05\(thread)\(name):\(hex(address, digits: 1));"
         }
     }
 
-    // MARK: Going on
+    // MARK: Resuming
 
-    private var step: ResumeAction { .step(blocksInterrupts: stepFlags & 6 != 0) }
+    private func action(_ letter: UInt8?) throws(DebugError) -> ResumeAction {
+        switch letter.map({ $0 | 0x20 }) {
+        case UInt8(ascii: "c"): return .run
+        case UInt8(ascii: "s"): return .step(blocksInterrupts: stepFlags & 6 != 0)
+        default: throw Self.malformed
+        }
+    }
 
-    /// c, s, C and S: the selected vCPU steps, or all run; a signal has no meaning, an address is where it goes on.
-    private mutating func resume(_ letter: UInt8, _ data: Word) -> [UInt8]? {
-        let isStep = letter | 0x20 == UInt8(ascii: "s")
-        let address =
-            letter & 0x20 != 0
-            ? data
-            : data.split(separator: UInt8(ascii: ";"), maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first
-                ?? []
+    /// c and s with an address, C and S with a signal, which has no meaning here, and an address: all vCPUs run, or the selected one steps.
+    private mutating func resume(_ letter: UInt8, _ data: Word) throws(DebugError) -> String? {
+        let address = letter & 0x20 != 0 ? data : data.cut(";").rest ?? []
         if !address.isEmpty {
-            guard let rip = address.hexadecimalNumber, var registers = target.registers(of: selected) else {
-                return send("E22")
-            }
-            registers.rip = rip
-            guard target.setRegisters(registers, of: selected) else { return send("E22") }
+            var file = try target.registers(of: selected)
+            file.rip = try number(address)
+            try target.setRegisters(file, of: selected)
         }
-        var actions = [ResumeAction?](repeating: isStep ? nil : .run, count: target.processorCount)
-        if isStep { actions[selected] = step }
-        return resume(actions)
+        let action = try action(letter)
+        var actions = [ResumeAction?](repeating: action == .run ? .run : nil, count: target.processorCount)
+        actions[selected] = action
+        return try resume(actions)
     }
 
-    /// vCont: of the actions the first that names a thread, or all, is that thread's.
-    private mutating func resumeThreads(_ data: Word) -> [UInt8]? {
+    /// vCont: the first action that names a thread, or all, is that thread's.
+    private mutating func resumeThreads(_ data: Word) throws(DebugError) -> String? {
         var actions = [ResumeAction?](repeating: nil, count: target.processorCount)
         for word in data.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false) {
-            let parts = word.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-            let action: ResumeAction
-            switch parts[0].first.map({ Character(UnicodeScalar($0 | 0x20)) }) {
-            case "c": action = .run
-            case "s": action = step
-            default: return send("E22")
+            let (verb, thread) = word.cut(":")
+            let action = try action(verb.first)
+            let isEvery = thread.map { $0.text == "-1" } ?? true
+            for index in try isEvery ? Array(actions.indices) : [vcpu(thread ?? [])] where actions[index] == nil {
+                actions[index] = action
             }
-            guard parts.count == 2, parts[1].text != "-1" else {
-                for index in actions.indices where actions[index] == nil { actions[index] = action }
-                continue
-            }
-            guard let vcpu = thread(parts[1]) else { return send("E22") }
-            if actions[vcpu] == nil { actions[vcpu] = action }
         }
-        return resume(actions)
+        return try resume(actions)
     }
 
-    private mutating func resume(_ actions: [ResumeAction?]) -> [UInt8]? {
-        guard isStopped else { return nil }
-        guard actions.contains(where: { $0 != nil }) else { return send("E22") }
+    private mutating func resume(_ actions: [ResumeAction?]) throws(DebugError) -> String? {
+        guard isStopped, actions.contains(where: { $0 != nil }) else { throw Self.malformed }
         isStopped = false
         target.resume(actions)
         return nil
@@ -250,99 +248,119 @@ public struct GDBSession {
 
     private var numbered: [RegisterFile.Register] { RegisterFile.registers(hasAVX: target.hasAVX) }
 
-    private var registers: String {
-        guard let file = target.registers(of: selected) else { return "E14" }
-        return numbered.flatMap { file[$0] }.hexadecimal
+    private func register(_ word: Word) throws(DebugError) -> RegisterFile.Register {
+        let number = try number(word)
+        guard number < UInt64(numbered.count) else { throw Self.malformed }
+        return numbered[Int(number)]
     }
 
-    private func setRegisters(_ data: Word) -> String {
-        guard var file = target.registers(of: selected), var values = data.hexadecimalPairs.map({ $0[...] }) else {
-            return "E22"
-        }
-        for register in numbered {
-            // A client may know fewer registers.
-            guard values.count >= register.width else { break }
+    private func setRegisters(_ data: Word) throws(DebugError) -> String {
+        var (file, values) = (try target.registers(of: selected), try bytes(data)[...])
+        // A client may know fewer registers.
+        for register in numbered where values.count >= register.width {
             file[register] = Array(values.prefix(register.width))
             values = values.dropFirst(register.width)
         }
-        return target.setRegisters(file, of: selected) ? "OK" : "E22"
+        try target.setRegisters(file, of: selected)
+        return "OK"
     }
 
-    private func readRegister(_ data: Word) -> String {
-        guard let number = data.hexadecimalNumber, number < numbered.count else { return "E22" }
-        guard let file = target.registers(of: selected) else { return "E14" }
-        return file[numbered[Int(number)]].hexadecimal
+    /// P NUMBER=VALUE
+    private func setRegister(_ data: Word) throws(DebugError) -> String {
+        let (name, text) = data.cut("=")
+        let (register, value) = (try register(name), try bytes(text ?? []))
+        guard value.count == register.width else { throw Self.malformed }
+        var file = try target.registers(of: selected)
+        file[register] = value
+        try target.setRegisters(file, of: selected)
+        return "OK"
     }
 
-    private func writeRegister(_ data: Word) -> String {
-        let parts = data.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, let number = parts[0].hexadecimalNumber, number < numbered.count,
-            let value = parts[1].hexadecimalPairs, value.count == numbered[Int(number)].width,
-            var file = target.registers(of: selected)
-        else { return "E22" }
-        file[numbered[Int(number)]] = value
-        return target.setRegisters(file, of: selected) ? "OK" : "E22"
+    // MARK: Memory and breakpoints
+
+    /// Most bytes that are read at once: as many as a packet holds in hexadecimal.
+    private static let longestRead = UInt64(GDBPacketParser.capacity / 2 - 8)
+
+    private var addressSpace: Int? { isPhysical ? nil : selected }
+
+    /// m ADDRESS,LENGTH; x the same, answered in binary.
+    private mutating func read(_ data: Word, isBinary: Bool) throws(DebugError) -> String? {
+        let (address, count) = try pair(data)
+        let bytes = target.read(address, count: Int(min(count, Self.longestRead)), vcpu: addressSpace)
+        guard !bytes.isEmpty || count == 0 else { throw Self.notInMemory }
+        guard isBinary else { return bytes.hexadecimal }
+        send([UInt8(ascii: "b")] + bytes)
+        return nil
     }
 
-    // MARK: Memory
-
-    /// Most bytes read at once: their answer is a packet.
-    private static let most = UInt64(GDBPacketParser.capacity / 2 - 8)
-
-    private var space: DebugSpace { isPhysical ? .physical : .linear(vcpu: selected) }
-
-    /// The address and the length in front of `separator`, and what is behind it.
-    private func range(_ data: Word, _ separator: UInt8) -> (address: UInt64, count: UInt64, rest: Word)? {
-        let parts = data.split(separator: separator, maxSplits: 1, omittingEmptySubsequences: false)
-        let numbers = parts[0].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        guard numbers.count == 2, let address = numbers[0].hexadecimalNumber, let count = numbers[1].hexadecimalNumber
-        else { return nil }
-        return (address, count, parts.count == 2 ? parts[1] : [])
+    /// M ADDRESS,LENGTH:BYTES; X the same in binary.
+    private func write(_ data: Word, isBinary: Bool) throws(DebugError) -> String {
+        let (place, content) = data.cut(":")
+        let (address, count) = try pair(place)
+        let bytes = try isBinary ? Array(content ?? []) : bytes(content ?? [])
+        guard UInt64(bytes.count) == count else { throw Self.malformed }
+        try target.write(bytes, at: address, vcpu: addressSpace)
+        return "OK"
     }
 
-    private func read(_ data: Word, isBinary: Bool) -> [UInt8] {
-        guard let (address, count, _) = range(data, UInt8(ascii: ":")) else { return Array("E22".utf8) }
-        let bytes = target.read(address, count: Int(min(count, Self.most)), in: space)
-        guard !bytes.isEmpty || count == 0 else { return Array("E14".utf8) }
-        return isBinary ? [UInt8(ascii: "b")] + bytes : Array(bytes.hexadecimal.utf8)
+    /// Z and z: KIND,ADDRESS,LENGTH and conditions behind a semicolon, of which none is offered. The length of a breakpoint is that of its
+    /// instruction, which is not needed.
+    private func changeBreakpoint(_ data: Word, isInserted: Bool) throws(DebugError) -> String {
+        let (digit, rest) = data.cut(",")
+        let number = try number(digit)
+        let (address, length) = try pair((rest ?? []).cut(";").first)
+        guard let kind = Breakpoint.Kind(rawValue: number) else { return "" }
+        let breakpoint = Breakpoint(kind: kind, address: address, length: kind.isExecution ? 1 : length)
+        if isInserted { try target.insert(breakpoint, vcpu: selected) } else { target.remove(breakpoint) }
+        return "OK"
     }
 
-    private func write(_ data: Word, isBinary: Bool) -> String {
-        guard let (address, count, content) = range(data, UInt8(ascii: ":")),
-            let bytes = isBinary ? Array(content) : content.hexadecimalPairs, bytes.count == count
-        else { return "E22" }
-        return target.write(bytes, at: address, in: space) ? "OK" : "E14"
-    }
+    // MARK: Queries
 
-    // MARK: Breakpoints
-
-    /// Z and z: KIND,ADDRESS,LENGTH. A breakpoint's length is that of its instruction, and not used.
-    private func changeBreakpoint(_ data: Word, isInserted: Bool) -> String {
-        guard let digit = data.first?.hexadecimalDigit,
-            let (address, count, _) = range(data.dropFirst(2), UInt8(ascii: ";"))
-        else {
-            return "E22"
-        }
-        guard let kind = Breakpoint.Kind(rawValue: UInt64(digit)) else { return "" }
-        let breakpoint = Breakpoint(kind: kind, address: address, length: kind.isExecution ? 1 : count)
-        guard isInserted else {
-            target.remove(breakpoint)
+    private mutating func query(_ data: Word) throws(DebugError) -> String? {
+        let name = data.prefix { !":,=".utf8.contains($0) }
+        let rest = data.dropFirst(name.count + 1)
+        switch name.text {
+        case "qRcmd":
+            show(target.perform(String(decoding: try bytes(rest), as: UTF8.self)))
             return "OK"
+        case "qSupported":
+            let offered = rest.split(separator: UInt8(ascii: ";")).map(\.text)
+            reportsBreakpoints = offered.contains("swbreak+") && offered.contains("hwbreak+")
+            return "PacketSize=\(hex(UInt64(GDBPacketParser.capacity), digits: 1));QStartNoAckMode+;"
+                + "qXfer:features:read+;vContSupported+;swbreak+;hwbreak+;binary-upload+"
+        case "QStartNoAckMode": acknowledges = false
+        case "qAttached", "qqemu.PhyMemMode": return name.text == "qAttached" || isPhysical ? "1" : "0"
+        case "qC": return "QC\(threadID(selected))"
+        case "qfThreadInfo": return "m" + (0..<target.processorCount).map(threadID).joined(separator: ",")
+        case "qsThreadInfo": return "l"
+        case "qThreadExtraInfo":
+            let vcpu = try vcpu(rest)
+            return Array("CPU#\(vcpu) [\(target.activity(of: vcpu))]".utf8).hexadecimal
+        case "qSymbol": break
+        case "qXfer": return try transfer(rest)
+        case "qqemu.Supported": return "sstepbits;sstep;PhyMemMode"
+        case "qqemu.sstepbits": return "ENABLE=1,NOIRQ=2,NOTIMER=4"
+        case "qqemu.sstep": return "0x\(hex(stepFlags, digits: 1))"
+        case "Qqemu.sstep":
+            let flags = try number(rest)
+            guard flags < 8 else { throw Self.malformed }
+            stepFlags = flags
+        case "Qqemu.PhyMemMode": isPhysical = try number(rest) != 0
+        default: return ""
         }
-        do throws(DebugError) {
-            try target.insert(breakpoint, vcpu: selected)
-            return "OK"
-        } catch { return "E.\(error.text)" }
-    }
-}
-
-extension Word {
-    /// A number of hexadecimal digits; nil for anything else, and for more than 64 bits.
-    var hexadecimalNumber: UInt64? {
-        guard (1...16).contains(count), allSatisfy({ $0.hexadecimalDigit != nil }) else { return nil }
-        return reduce(0) { $0 << 4 | UInt64($1.hexadecimalDigit ?? 0) }
+        return "OK"
     }
 
-    /// What is behind `prefix`; nil if that is not in front.
-    func removing(_ prefix: String) -> Word? { starts(with: prefix.utf8) ? dropFirst(prefix.utf8.count) : nil }
+    /// qXfer:features:read:target.xml:OFFSET,LENGTH
+    private func transfer(_ data: Word) throws(DebugError) -> String {
+        let words = data.split(separator: UInt8(ascii: ":"), maxSplits: 3, omittingEmptySubsequences: false)
+        guard words.count == 4, words[0].text == "features", words[1].text == "read" else { return "" }
+        guard words[2].text == "target.xml" else { return "E00" }
+        let (offset, length) = try pair(words[3])
+        let text = Array(RegisterFile.description(hasAVX: target.hasAVX).utf8)
+        guard offset <= UInt64(text.count) else { throw Self.malformed }
+        let part = text[Int(offset)...].prefix(Int(min(length, Self.longestRead)))
+        return (part.endIndex == text.count ? "l" : "m") + part.text
+    }
 }

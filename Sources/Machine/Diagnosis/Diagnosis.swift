@@ -110,7 +110,7 @@ extension DeviceState {
                 return Stall(
                     .outstanding,
                     backend.holding
-                        ? "\(requests) held back by a test"
+                        ? "\(requests) held back by a test or a debugger"
                         : "\(requests) still in the backend: the host has not answered")
             }
             if !queue.isReady, queue.notifications > 0 {

@@ -8,6 +8,15 @@ public enum ClientTarget: Equatable, Sendable {
     case unix(String)
 }
 
+/// A socket that listens for clients of one server.
+protocol ClientListener: Sendable {
+    var descriptor: Int32 { get }
+    /// Where a client connects, as gdb's `target remote` takes it.
+    var place: String { get }
+    /// Accepts the client that waits; nil if it has disconnected.
+    func accept() -> Int32?
+}
+
 /// Where a debugger connects.
 public enum DebugAddress: Equatable, Sendable {
     /// At a Unix socket with this path.
@@ -29,5 +38,13 @@ public enum DebugAddress: Equatable, Sendable {
         }
         let address = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
         self = .port(host: address.isEmpty || address == "localhost" ? "127.0.0.1" : address, port)
+    }
+
+    /// Listens there.
+    func listen() throws(MachineError) -> any ClientListener {
+        switch self {
+        case .unix(let path): try UnixListener(path: path)
+        case .port(let host, let port): try PortListener(host: host, port: port)
+        }
     }
 }

@@ -3,10 +3,10 @@
 import Glibc
 
 /// A listening TCP socket.
-final class PortListener: Sendable {
+final class PortListener: ClientListener {
     let descriptor: Int32
-    /// The port; one that the host chose if 0 was asked for.
-    let port: UInt16
+    /// With the port that the host chose if 0 was asked for.
+    let place: String
 
     /// Listens at `port` of the address `host`, in the numbers of IPv4 or IPv6.
     init(host: String, port: UInt16) throws(MachineError) {
@@ -44,14 +44,15 @@ final class PortListener: Sendable {
         }
         self.descriptor = descriptor
         // The port is in both families behind the family's number.
-        self.port = unsafe withUnsafeBytes(of: &address) {
+        let chosen = unsafe withUnsafeBytes(of: &address) {
             unsafe UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))
         }
+        place = "\(host.contains(":") ? "[\(host)]" : host):\(chosen)"
     }
 
     deinit { close(descriptor) }
 
-    /// Accepts the client that waits; nil if it has disconnected. Its packets are small and are waited for.
+    /// See `ClientListener`. Its packets are small and are waited for, so none is held back (TCP_NODELAY).
     func accept() -> Int32? {
         guard let client = UnixListener.accept(descriptor) else { return nil }
         var yes: Int32 = 1

@@ -4,9 +4,10 @@ import CLinux
 import Glibc
 
 /// A listening Unix stream socket.
-final class UnixListener: Sendable {
+final class UnixListener: ClientListener {
     let descriptor: Int32
     let path: String
+    var place: String { path }
     /// The socket's file: by the time of its removal the name may be another file's.
     private let identity: (device: dev_t, inode: ino_t)
 
@@ -51,7 +52,6 @@ final class UnixListener: Sendable {
         unsafe unlink(path)
     }
 
-    /// Accepts the client that waits; nil if it has disconnected.
     func accept() -> Int32? { Self.accept(descriptor) }
 
     /// Accepts the client that waits at a listening socket; nil if it has disconnected.

@@ -1,4 +1,4 @@
-// Numbers and bytes as qtest writes them: C's strtoull with base 0, hexadecimal, and base64 (RFC 4648, 4).
+// Numbers and bytes as qtest and GDB's remote protocol write them: C's strtoull with base 0, hexadecimal, and base64 (RFC 4648, 4).
 
 /// A word of a line.
 typealias Word = ArraySlice<UInt8>
@@ -40,6 +40,18 @@ extension Word {
             value = sum
         }
         return (value, isNegative)
+    }
+
+    /// A number of 1 to 16 hexadecimal digits; nil for anything else.
+    var hexadecimalNumber: UInt64? {
+        guard 1...16 ~= count, allSatisfy({ $0.hexadecimalDigit != nil }) else { return nil }
+        return reduce(0) { $0 << 4 | UInt64($1.hexadecimalDigit ?? 0) }
+    }
+
+    /// What is in front of the first `separator`, and what is behind it; nil without one.
+    func cut(_ separator: Unicode.Scalar) -> (first: Word, rest: Word?) {
+        let first = prefix { $0 != UInt8(ascii: separator) }
+        return (first, first.endIndex == endIndex ? nil : suffix(from: first.endIndex + 1))
     }
 
     /// The word decoded as `0x` and two hexadecimal digits a byte; nil if it has another form.

@@ -65,6 +65,9 @@ extension Machine {
                 vcpus.resume()
             }
         }
+        // A debugger's breakpoints are no part of the guest.
+        debugger?.setPatches(false)
+        defer { debugger?.setPatches(true) }
         let writer = try SnapshotWriter(folder)
         let (text, bytes) = try capture(writer, pageMap)
         return (writer, text, bytes)

@@ -74,6 +74,8 @@ final class TraceWriter: @unchecked Sendable {
     /// Events dropped since the last that found room, of each device.
     private var dropped: [UInt64] = []
     private var lost: UInt64 = 0
+    /// Events are dropped, as a debugger wants.
+    private var isOff = false
     private var isEnding = false
 
     // Of the thread, once there is one:
@@ -107,10 +109,14 @@ final class TraceWriter: @unchecked Sendable {
     func add(device: Int, _ drain: ((Event) -> Void) -> Void) {
         let stamp = stamp(device)
         lock.locked {
+            if isOff { return drain { _ in dropped[device] += 1 } }
             lost += waiting.add(stamp, &dropped[device], drain)
             if waiting.isWorthWriting { lock.broadcast() }
         }
     }
+
+    /// Writes events from now on, or leaves them out. A `dropped` event in their place says how many.
+    func setOn(_ isOn: Bool) { lock.locked { isOff = !isOn } }
 
     /// Whether half of the buffer is free.
     var hasRoom: Bool { lock.locked { waiting.events.count < WaitingEvents.room / 2 } }

@@ -41,27 +41,23 @@ private final class FakeGuest: DebugTarget {
     let processorCount = 2
     let hasAVX = true
     func activity(of vcpu: Int) -> String { vcpu == 0 ? "running" : "halted " }
-    func registers(of vcpu: Int) -> RegisterFile? { files[vcpu] }
+    func registers(of vcpu: Int) throws(DebugError) -> RegisterFile { files[vcpu] }
 
-    func setRegisters(_ registers: RegisterFile, of vcpu: Int) -> Bool {
-        files[vcpu] = registers
-        return true
-    }
+    func setRegisters(_ registers: RegisterFile, of vcpu: Int) throws(DebugError) { files[vcpu] = registers }
 
-    func read(_ address: UInt64, count: Int, in space: DebugSpace) -> [UInt8] {
+    func read(_ address: UInt64, count: Int, vcpu: Int?) -> [UInt8] {
         require(count <= 1 << 14, "a read of \(count) bytes")
         return address < 4096 ? Array(memory[Int(address)...].prefix(count)) : []
     }
 
-    func write(_ bytes: [UInt8], at address: UInt64, in space: DebugSpace) -> Bool {
-        guard address <= 4096, bytes.count <= 4096 - Int(address) else { return false }
+    func write(_ bytes: [UInt8], at address: UInt64, vcpu: Int?) throws(DebugError) {
+        guard address <= 4096, bytes.count <= 4096 - Int(address) else { throw .number(14) }
         memory.replaceSubrange(Int(address)..<Int(address) + bytes.count, with: bytes)
-        return true
     }
 
     func insert(_ breakpoint: Breakpoint, vcpu: Int) throws(DebugError) {
         require(files.indices.contains(vcpu), "a breakpoint of no vCPU")
-        guard breakpoints.count < 4 else { throw DebugError("four are set") }
+        guard breakpoints.count < 4 else { throw .sentence("four are set") }
         breakpoints.insert(breakpoint)
     }
 
