@@ -65,7 +65,6 @@ struct Request {
     static let setRegisters = Request(CKVM_SET_REGS, "KVM_SET_REGS")
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
-    static let translate = Request(CKVM_TRANSLATE, "KVM_TRANSLATE")
     static let injectNMI = Request(CKVM_NMI, "KVM_NMI")
     static let noteStop = Request(CKVM_KVMCLOCK_CTRL, "KVM_KVMCLOCK_CTRL")
     static let getClock = Request(CKVM_GET_CLOCK, "KVM_GET_CLOCK")

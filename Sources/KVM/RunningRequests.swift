@@ -7,7 +7,7 @@ public enum RunningRequests {
 
     /// Of a vCPU's thread to its vCPU.
     public static let vcpu = entries([
-        .run, .getRegisters, .getSpecialRegisters, .getActivity, .translate, .injectNMI, .noteStop, .setGuestDebug,
+        .run, .getRegisters, .getSpecialRegisters, .getActivity, .injectNMI, .noteStop, .setGuestDebug,
     ])
     /// Of a vCPU's thread to the machine.
     public static let machine = entries([.irqLine, .ioEventFD, .getIRQChip, .createPIT, .getPIT, .setPIT])
@@ -24,7 +24,7 @@ public enum RunningRequests {
     /// Of the thread that serves a debugger.
     public static let debugger = entries([
         .getRegisters, .setRegisters, .getSpecialRegisters, .setSpecialRegisters, .getXSave, .setXSave, .getMSRs,
-        .setMSRs, .translate, .setGuestDebug, .ioEventFD, .getActivity,
+        .setMSRs, .setGuestDebug, .ioEventFD, .getActivity,
     ])
 
     private static func entries(_ requests: [Request]) -> [Entry] {

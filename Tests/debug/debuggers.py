@@ -183,9 +183,9 @@ def devices_that_stop():
     with VM(VMM, *FEW) as vm:
         output = gdb(
             SYMBOLS, "monitor devices stop", "monitor break device console0 notify", "monitor break device blk0 notify", "continue",
-            "monitor devices", "monitor devices go", "monitor break off", "detach")
+            "monitor queue console0 1", "monitor devices go", "monitor break off", "detach")
         expect(
-            output, "^the devices are stopped$", "^[a-z0-9]*: a write of 0x[01] to QueueNotify$", "^[a-z0-9]*: 1 request of queue [01] held back",
+            output, "^the devices are stopped$", "^[a-z0-9]*: a write of 0x[01] to QueueNotify$", "^queue 1: .* 1 in flight, ",
             "^the devices go on$", "detached")
         vm.ends(0)
     # A debugger that leaves lets them go on too.

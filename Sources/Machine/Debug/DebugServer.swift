@@ -19,7 +19,6 @@ final class DebugServer: @unchecked Sendable {
     private let debugger: Debugger
     /// Its socket is removed by `stop`.
     private var listener: (any ClientListener)?
-    private let wake: EventFD
     private var thread: Thread?
 
     private let lock = Lock()
@@ -47,7 +46,6 @@ final class DebugServer: @unchecked Sendable {
     /// Listens at `address`; debuggers are served from `start` on.
     init(_ machine: Machine, _ debugger: Debugger, at address: DebugAddress) throws(MachineError) {
         (self.machine, self.debugger) = (machine, debugger)
-        do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
         let listener = try address.listen()
         Log.say("a debugger connects by: target remote \(listener.place)")
         self.listener = listener
@@ -58,13 +56,13 @@ final class DebugServer: @unchecked Sendable {
     /// Tells the debugger how the run ended.
     func end(_ outcome: Machine.Outcome) {
         lock.locked { self.outcome = outcome }
-        wake.signal()
+        debugger.wake.signal()
     }
 
     /// Writes what the debugger is owed, for a second at most, and ends the thread.
     func stop() {
         lock.locked { isStopping = true }
-        wake.signal()
+        debugger.wake.signal()
         thread.take()?.join()
         listener = nil
     }
@@ -83,20 +81,18 @@ final class DebugServer: @unchecked Sendable {
             if client?.isDone == true { leave() }
             let owes = client.map { !$0.stream.owed.isEmpty } ?? false
             let events = (client?.isReadable == true ? POLLIN : 0) | (owes ? POLLOUT : 0)
-            var ready: [4 of pollfd] = [
-                pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: client == nil ? -1 : debugger.wake.descriptor, events: Int16(POLLIN), revents: 0),
+            var ready: [3 of pollfd] = [
+                pollfd(fd: debugger.wake.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: events == 0 ? -1 : client?.stream.input ?? -1, events: Int16(events), revents: 0),
                 pollfd(fd: client == nil ? listener?.descriptor ?? -1 : -1, events: Int16(POLLIN), revents: 0),
             ]
             let limit = deadline?.millisecondsLeft ?? (retries ? 100 : -1)
             var span = ready.mutableSpan
-            unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 4, limit) }
-            wake.take()
+            unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 3, limit) }
             debugger.wake.take()
-            if ready[2].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive() }
-            if ready[2].revents & Int16(POLLOUT) != 0 { client?.stream.write(Self.writeChunk) }
-            if ready[3].revents != 0, let new = listener?.accept() {
+            if ready[1].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive() }
+            if ready[1].revents & Int16(POLLOUT) != 0 { client?.stream.write(Self.writeChunk) }
+            if ready[2].revents != 0, let new = listener?.accept() {
                 client = Client(stream: ClientStream(input: new, output: new))
             }
         }

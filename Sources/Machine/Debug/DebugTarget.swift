@@ -15,6 +15,13 @@ public enum DebugError: Error, Equatable {
         case .sentence(let text): "E.\(text)"
         }
     }
+
+    var text: String {
+        switch self {
+        case .number(let number): reason(number)
+        case .sentence(let text): text
+        }
+    }
 }
 
 /// A breakpoint or watchpoint.

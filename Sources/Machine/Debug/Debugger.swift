@@ -14,7 +14,7 @@ final class Debugger: DebugTarget, @unchecked Sendable {
     let hasAVX: Bool
     /// It ends the debugger's server before it is gone.
     unowned let machine: Machine
-    /// Wakes the server's thread: there is a stop.
+    /// Wakes the server's thread, for a stop or the end.
     let wake: EventFD
 
     private let lock = Lock()
@@ -71,7 +71,7 @@ final class Debugger: DebugTarget, @unchecked Sendable {
         let reason = lock.locked { () -> DebugStop.Reason? in
             if exception == 3 {
                 // The guest may execute the byte at another address than the one at which the breakpoint was set.
-                isGuestsOwn = !table.hasPatch(at: (try? vcpu.physicalAddress(of: address)) ?? nil)
+                isGuestsOwn = !table.hasPatch(at: machine.vm.physicalAddress(of: address, on: vcpu))
                 return isGuestsOwn ? nil : .breakpoint(.software, address: address)
             }
             if let reason = table.reason(dr6: dr6, address: address) { return reason }
@@ -180,7 +180,7 @@ final class Debugger: DebugTarget, @unchecked Sendable {
     /// The guest-physical address of a linear address of `vcpu`; nil if no page has it. Without `vcpu` the address itself.
     private func place(of address: UInt64, vcpu: Int?) -> UInt64? {
         guard let vcpu else { return address }
-        return onVCPU(vcpu) { (vcpu) in (try? vcpu.physicalAddress(of: address)) ?? nil }
+        return onVCPU(vcpu) { (vcpu) in machine.vm.physicalAddress(of: address, on: vcpu) }
     }
 
     /// The guest-physical addresses of a range, page by page, as far as it is in memory.

@@ -4,22 +4,24 @@ import Virtio
 
 /// A command of `monitor`.
 struct MonitorCommand {
+    private typealias Body = @Sendable (_ words: ArraySlice<String>, Debugger) throws(DebugError) -> String
+
     /// The words that name it, then its arguments.
-    let form: String
-    let summary: String
-    let perform: @Sendable (_ words: ArraySlice<String>, Debugger) throws(DebugError) -> String
+    private let form: String
+    private let summary: String
+    private let body: Body
+
+    private init(_ form: String, _ summary: String, _ body: @escaping Body) {
+        (self.form, self.summary, self.body) = (form, summary, body)
+    }
 
     /// Executes a line.
     static func perform(_ line: String, _ debugger: Debugger) -> String {
         let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
-        if words.isEmpty { return help }
-        let found = all.filter { words.starts(with: $0.names) }.max { $0.names.count < $1.names.count }
-        guard let found else { return "there is no command '\(line)'; monitor help lists those there are" }
-        do throws(DebugError) { return try found.perform(words.dropFirst(found.names.count), debugger) } catch {
-            switch error {
-            case .number(let number): return reason(number)
-            case .sentence(let text): return text
-            }
+        guard let command = all.filter({ words.starts(with: $0.names) }).max(by: { $0.names.count < $1.names.count })
+        else { return words.isEmpty ? help : "there is no command '\(line)'; monitor help lists those there are" }
+        do throws(DebugError) { return try command.body(words.dropFirst(command.names.count), debugger) } catch {
+            return error.text
         }
     }
 
@@ -29,65 +31,69 @@ struct MonitorCommand {
     }
 
     private static let all: [MonitorCommand] = [
-        MonitorCommand(form: "help", summary: "this list") { _, _ in help },
-        MonitorCommand(form: "devices", summary: "the devices, and what each waits for") { _, debugger in
+        MonitorCommand("help", "this list") { _, _ in help },
+        MonitorCommand("devices", "the devices, and what each waits for") { _, debugger in
             debugger.machine.deviceStates.map { "\($0.name): \($0.reason)" }.joined(separator: "\n")
         },
-        MonitorCommand(form: "devices stop", summary: "requests that devices take from now on wait") { _, debugger in
+        MonitorCommand("devices stop", "requests that devices take from now on wait") { _, debugger in
             debugger.holdDevices(true)
             return "the devices are stopped"
         },
-        MonitorCommand(form: "devices go", summary: "start them") { _, debugger in
+        MonitorCommand("devices go", "start them") { _, debugger in
             debugger.holdDevices(false)
             return "the devices go on"
         },
-        MonitorCommand(form: "device NAME", summary: "the state of a device") { words, debugger throws(DebugError) in
+        MonitorCommand("device NAME", "the state of a device") { words, debugger throws(DebugError) in
             try state(words, debugger).report
         },
-        MonitorCommand(form: "queue NAME N", summary: "a virtqueue, with its addresses") {
-            words, debugger throws(DebugError) in
+        MonitorCommand("queue NAME N", "a virtqueue, with its addresses") { words, debugger throws(DebugError) in
             let queues = try state(words, debugger).model.queues
             guard let number = words.dropFirst().first.flatMap({ Int($0) }), queues.indices.contains(number) else {
                 throw .sentence("name one of the device's queues, 0 to \(queues.count - 1)")
             }
             let queue = queues[number]
-            let areas = [
-                ("descriptor", queue.descriptorArea), ("driver", queue.driverArea), ("device", queue.deviceArea),
-            ]
-            return (["queue \(number): \(queue.text)"] + areas.map { "  \($0) area at 0x\(hex($1, digits: 1))" })
-                .joined(separator: "\n")
+            return """
+                queue \(number): \(queue.text)
+                  descriptor area at 0x\(hex(queue.descriptorArea, digits: 1))
+                  driver area at 0x\(hex(queue.driverArea, digits: 1))
+                  device area at 0x\(hex(queue.deviceArea, digits: 1))
+                """
         },
-        MonitorCommand(form: "explain CLAUSE", summary: "what a clause asks for") { words, _ throws(DebugError) in
+        MonitorCommand("explain CLAUSE", "what a clause asks for") { words, _ throws(DebugError) in
             guard let found = words.first.flatMap({ Clause.named($0) }) else {
                 throw .sentence("name a clause, such as 2.1.1-1")
             }
-            return found.clauses.map { $0.explanation(isChecked: checked.contains("\($0.id)")) }
-                .joined(separator: "\n")
+            return found.clauses.map { $0.explanation(isChecked: checked.contains("\($0.id)")) }.joined(separator: "\n")
         },
-        MonitorCommand(form: "exits", summary: "the exits of each vCPU so far") { _, debugger in
+        MonitorCommand("exits", "the exits of each vCPU so far") { _, debugger in
             debugger.machine.vcpus.exits.enumerated().map { "vcpu\($0): \($1)" }.joined(separator: "\n")
         },
-        MonitorCommand(form: "trace off", summary: "leave events out of the trace") { _, debugger throws(DebugError) in
-            try setTrace(isOn: false, debugger)
+        MonitorCommand("trace on|off", "write events to the trace, or leave them out") {
+            words, debugger throws(DebugError) in
+            guard let trace = debugger.machine.trace else {
+                throw .sentence("there is no trace; start vmm with --trace PATH")
+            }
+            guard let word = words.first, ["on", "off"].contains(word) else { throw .sentence("say on or off") }
+            trace.setOn(word == "on")
+            return "the trace is \(word)"
         },
-        MonitorCommand(form: "trace on", summary: "write them again") { _, debugger throws(DebugError) in
-            try setTrace(isOn: true, debugger)
-        },
-        MonitorCommand(form: "snapshot DIR", summary: "write a snapshot") { words, debugger throws(DebugError) in
+        MonitorCommand("snapshot DIR", "write a snapshot") { words, debugger throws(DebugError) in
             guard let folder = words.first else { throw .sentence("name the folder, the one of --snapshot-to") }
-            return try snapshot(folder, debugger)
+            do throws(MachineError) {
+                let report = try debugger.machine.snapshot(to: folder)
+                return "snapshot \(folder): \(report.bytes >> 20) MiB of memory"
+            } catch { throw .sentence(error.description) }
         },
-        MonitorCommand(form: "break", summary: "the breaks that are set") { words, debugger throws(DebugError) in
+        MonitorCommand("break", "the breaks that are set") { words, debugger throws(DebugError) in
             guard words.isEmpty else { throw .sentence("monitor help lists what break takes") }
             return text(of: debugger.breaks.current)
         },
-        MonitorCommand(form: "break off", summary: "delete them") { _, debugger in
+        MonitorCommand("break off", "delete them") { _, debugger in
             debugger.breaks.set([])
             return text(of: [])
         },
-        MonitorCommand(
-            form: "break clause [ID|any]", summary: "stop at an access that breaks the clause, or any"
-        ) { words, debugger throws(DebugError) in
+        MonitorCommand("break clause [ID|any]", "stop at an access that breaks the clause, or any") {
+            words, debugger throws(DebugError) in
             guard debugger.machine.configuration.conform != .off else {
                 throw .sentence("drivers are not checked, by --conform off; start vmm without it")
             }
@@ -96,18 +102,17 @@ struct MonitorCommand {
             guard !ids.isEmpty else {
                 throw .sentence("no clause '\(word)' is checked in drivers; see vmm explain --list")
             }
-            return add(ids.map { .clause($0) }, debugger)
+            return add(Set(ids.map { .clause($0) }), debugger)
         },
-        MonitorCommand(
-            form: "break device NAME reset|suspend|resume|config|notify", summary: "stop at such an access"
-        ) { words, debugger throws(DebugError) in
+        MonitorCommand("break device NAME reset|suspend|resume|config|notify", "stop at such an access") {
+            words, debugger throws(DebugError) in
             let name = try state(words, debugger).name
             guard let access = words.dropFirst().first.flatMap({ DeviceAccess(rawValue: $0) }) else {
                 throw .sentence("name an access: \(DeviceAccess.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return add([.access(device: name, access)], debugger)
         },
-        MonitorCommand(form: "break interrupt NAME", summary: "stop when the device raises its interrupt") {
+        MonitorCommand("break interrupt NAME", "stop when the device raises its interrupt") {
             words, debugger throws(DebugError) in
             add([.interrupt(device: try state(words, debugger).name)], debugger)
         },
@@ -122,9 +127,9 @@ struct MonitorCommand {
     /// The clauses that are checked in drivers.
     private static let checked = Set(Check.allCases.map { "\($0.clause.id)" })
 
-    private static func add(_ breaks: [DeviceBreak], _ debugger: Debugger) -> String {
+    private static func add(_ breaks: Set<DeviceBreak>, _ debugger: Debugger) -> String {
         debugger.breaks.set(debugger.breaks.current.union(breaks))
-        return text(of: Set(breaks))
+        return text(of: breaks)
     }
 
     private static func text(of breaks: Set<DeviceBreak>) -> String {
@@ -138,20 +143,5 @@ struct MonitorCommand {
             throw .sentence("name a device: \(states.map(\.name).joined(separator: ", "))")
         }
         return state
-    }
-
-    private static func setTrace(isOn: Bool, _ debugger: Debugger) throws(DebugError) -> String {
-        guard let trace = debugger.machine.trace else {
-            throw .sentence("there is no trace; start vmm with --trace PATH")
-        }
-        trace.setOn(isOn)
-        return "the trace is \(isOn ? "on" : "off")"
-    }
-
-    private static func snapshot(_ folder: String, _ debugger: Debugger) throws(DebugError) -> String {
-        do throws(MachineError) {
-            let report = try debugger.machine.snapshot(to: folder)
-            return "snapshot \(folder): \(report.bytes >> 20) MiB of memory"
-        } catch { throw .sentence(error.description) }
     }
 }
