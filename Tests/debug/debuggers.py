@@ -182,10 +182,10 @@ def the_time_stands_still():
 def devices_that_stop():
     with VM(VMM, *FEW) as vm:
         output = gdb(
-            SYMBOLS, "monitor devices stop", "monitor break device console0 notify", "monitor break device blk0 notify", "continue",
-            "monitor queue console0 1", "monitor devices go", "monitor break off", "detach")
+            SYMBOLS, "monitor break device blk0 config", "continue", "monitor devices stop", "monitor break off",
+            "monitor break device blk0 notify", "continue", "monitor devices", "monitor devices go", "monitor break off", "detach")
         expect(
-            output, "^the devices are stopped$", "^[a-z0-9]*: a write of 0x[01] to QueueNotify$", "^queue 1: .* 1 in flight, ",
+            output, "^the devices are stopped$", "^blk0: a write of 0x0 to QueueNotify$", "^blk0: 1 request of queue 0 held back by a test or a debugger$",
             "^the devices go on$", "detached")
         vm.ends(0)
     # A debugger that leaves lets them go on too.

@@ -43,32 +43,30 @@ struct BreakpointTable {
 
     var allPatches: [Patch] { Array(patches.values) }
 
-    /// The bytes at guest-physical `place` without int3s: with what these replaced.
+    /// The int3s in `count` bytes at guest-physical `place`: their linear addresses, and where they are in these bytes.
+    private func patches(in count: Int, at place: UInt64) -> [(address: UInt64, index: Int)] {
+        patches.compactMap { address, patch in
+            patch.place >= place && patch.place - place < UInt64(count) ? (address, Int(patch.place - place)) : nil
+        }
+    }
+
+    /// The bytes at `place` without int3s: with what these replaced.
     func hidden(_ bytes: [UInt8], at place: UInt64) -> [UInt8] {
-        var bytes = bytes
-        for patch in patches.values { if let index = patch.index(in: bytes, at: place) { bytes[index] = patch.original } }
-        return bytes
+        patches(in: bytes.count, at: place).reduce(into: bytes) { $0[$1.index] = patches[$1.address]?.original ?? 0 }
     }
 
     /// Bytes that are written to `place`, with int3s kept, which replace these bytes from now on.
     mutating func patched(_ bytes: [UInt8], at place: UInt64) -> [UInt8] {
-        var result = bytes
-        for (address, patch) in patches {
-            guard let index = patch.index(in: bytes, at: place) else { continue }
-            patches[address]?.original = bytes[index]
-            result[index] = Self.int3
+        patches(in: bytes.count, at: place).reduce(into: bytes) {
+            patches[$1.address]?.original = bytes[$1.index]
+            $0[$1.index] = Self.int3
         }
-        return result
     }
 
     // MARK: In debug registers
 
     /// What is in debug registers, at most four, each of a range that one register covers.
-    var registers: [Breakpoint] { Self.registers(for: requests) }
-
-    private static func registers(for requests: [Breakpoint]) -> [Breakpoint] {
-        requests.flatMap { parts(of: $0) }.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
-    }
+    private(set) var registers: [Breakpoint] = []
 
     /// The ranges of 1, 2, 4 or 8 aligned bytes that cover a watchpoint.
     private static func parts(of breakpoint: Breakpoint) -> [Breakpoint] {
@@ -87,12 +85,19 @@ struct BreakpointTable {
     /// Puts a breakpoint in debug registers; false if too few are free.
     mutating func addToRegisters(_ breakpoint: Breakpoint) -> Bool {
         if requests.contains(breakpoint) { return true }
-        guard 1...64 ~= breakpoint.length, Self.registers(for: requests + [breakpoint]).count <= 4 else { return false }
+        guard 1...64 ~= breakpoint.length else { return false }
+        let new = Self.parts(of: breakpoint).filter { !registers.contains($0) }
+        guard registers.count + new.count <= 4 else { return false }
         requests.append(breakpoint)
+        registers += new
         return true
     }
 
-    mutating func removeFromRegisters(_ breakpoint: Breakpoint) { requests.removeAll { $0 == breakpoint } }
+    mutating func removeFromRegisters(_ breakpoint: Breakpoint) {
+        requests.removeAll { $0 == breakpoint }
+        let parts = requests.flatMap { Self.parts(of: $0) }
+        registers.removeAll { !parts.contains($0) }
+    }
 
     /// What the debug registers hold, and whether an int3 stops the guest.
     var control: VCPU.DebugControl {
@@ -120,12 +125,5 @@ struct BreakpointTable {
             return .breakpoint(isSoftware ? .software : .hardware, address: address)
         }
         return nil
-    }
-}
-
-extension BreakpointTable.Patch {
-    /// Where it is in `bytes`, which are at guest-physical `start`; nil if it is not in them.
-    fileprivate func index(in bytes: [UInt8], at start: UInt64) -> Int? {
-        place >= start && place - start < UInt64(bytes.count) ? Int(place - start) : nil
     }
 }

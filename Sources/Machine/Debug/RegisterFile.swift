@@ -55,10 +55,6 @@ public struct RegisterFile: Equatable, Sendable {
         }
     }
 
-    private static func numbered(_ name: String, _ count: Int, _ suffix: String = "") -> String {
-        (0..<count).map { "\(name)\($0)\(suffix)" }.joined(separator: " ")
-    }
-
     /// All but those of AVX, by number.
     private static let base: [Register] = [
         row("rax rbx rcx rdx rsi rdi", 8, "int64", at: 0), row("rbp", 8, "data_ptr", at: 56),
@@ -72,7 +68,7 @@ public struct RegisterFile: Equatable, Sendable {
         row("cr0", 8, "vmm_cr0", .system, at: special + 224), row("cr2 cr3", 8, "int64", .system, at: special + 232),
         row("cr4", 8, "vmm_cr4", .system, at: special + 248), row("cr8", 8, "int64", .system, at: special + 256),
         row("efer", 8, "vmm_efer", .system, at: special + 264),
-        row(numbered("st", 8), 10, "i387_ext", at: extended + 32, stride: 16, part: 1),
+        row("st0 st1 st2 st3 st4 st5 st6 st7", 10, "i387_ext", at: extended + 32, stride: 16, part: 1),
         row("fctrl fstat", 4, "int", at: extended, stride: 2, stored: 2, part: 1),
         row(tags, 4, "int", at: extended + 4, stored: 1, part: 1),
         row("fiseg", 4, "int", at: extended + 12, stored: 2, part: 1),
@@ -80,11 +76,11 @@ public struct RegisterFile: Equatable, Sendable {
         row("foseg", 4, "int", at: extended + 20, stored: 2, part: 1),
         row("fooff", 4, "int", at: extended + 16, part: 1),
         row("fop", 4, "int", at: extended + 6, stored: 2, part: 1),
-        row(numbered("xmm", 16), 16, "vec128", .sse, at: extended + 160, part: 2),
+        row((0..<16).map { "xmm\($0)" }.joined(separator: " "), 16, "vec128", .sse, at: extended + 160, part: 2),
         row("mxcsr", 4, "int", .sse, at: extended + 24, part: 2),
     ].flatMap(\.self)
 
-    private static let avx = row(numbered("ymm", 16, "h"), 16, "uint128", .avx, at: extended + 576, part: 4)
+    private static let avx = row((0..<16).map { "ymm\($0)h" }.joined(separator: " "), 16, "uint128", .avx, at: extended + 576, part: 4)
 
     /// The registers of a processor with or without AVX, by number.
     public static func registers(hasAVX: Bool) -> [Register] { hasAVX ? base + avx : base }

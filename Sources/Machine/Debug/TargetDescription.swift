@@ -21,18 +21,18 @@ extension RegisterFile {
     private static func types(of feature: Feature) -> String {
         switch feature {
         case .core: flags("i386_eflags", 4, "CF _ PF 4:AF 6:ZF SF TF IF DF OF 14:NT 16:RF VM AC VIF VIP ID")
-        case .system:
-            flags("vmm_cr0", 8, "PE MP EM TS ET NE 16:WP 18:AM 29:NW CD PG")
-                + flags(
-                    "vmm_cr4", 8,
-                    "VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP LA57 16:FSGSBASE PCIDE OSXSAVE 20:SMEP SMAP PKE"
-                ) + flags("vmm_efer", 8, "SCE 8:LME 10:LMA NXE SVME")
+        case .system: flags("vmm_cr0", 8, cr0) + flags("vmm_cr4", 8, cr4) + flags("vmm_efer", 8, "SCE 8:LME 10:LMA NXE SVME")
         case .sse: vectors
         case .segments, .avx: ""
         }
     }
 
-    /// A type of bits, from bit 0 on; a number and a colon are the bit at which they go on, and `_` has no name.
+    private static let cr0 = "PE MP EM TS ET NE 16:WP 18:AM 29:NW CD PG"
+    private static let cr4 = """
+        VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP LA57 16:FSGSBASE PCIDE OSXSAVE 20:SMEP SMAP PKE
+        """
+
+    /// A type of bits, from bit 0 on; a number and a colon are the bit at which they go on, `_` has no name.
     private static func flags(_ id: String, _ width: Int, _ names: String) -> String {
         var fields = ""
         var bit = 0
