@@ -182,7 +182,7 @@ def the_time_stands_still():
 def devices_that_stop():
     with VM(VMM, *FEW) as vm:
         output = gdb(
-            SYMBOLS, "monitor break device blk0 config", "continue", "monitor devices stop", "monitor break off",
+            SYMBOLS, "monitor break device blk0 suspend", "continue", "monitor devices stop", "monitor break off",
             "monitor break device blk0 notify", "continue", "monitor devices", "monitor devices go", "monitor break off", "detach")
         expect(
             output, "^the devices are stopped$", "^blk0: a write of 0x0 to QueueNotify$", "^blk0: 1 request of queue 0 held back by a test or a debugger$",

@@ -66,6 +66,7 @@ has() { grep -qE "$2" /tmp/gdb && ok "$1" || fail "$1"; }
 has "a breakpoint is refused" "^Cannot insert breakpoint 1"
 has "a stop at the broken clause" "^(blk|console)0: the driver broke VMM-3 "
 has "in a module" "^rip +0xffffffffc0"
+has "in the function that does it" "^0x[0-9a-f]+ in vms_suspend"
 wait
 
 ./vmm --suspend draft -a only=identity,blk-flush --gdb unix=/tmp/d.sock -S --timeout 100s < /dev/null > /tmp/console 2> /tmp/errors &
