@@ -131,9 +131,11 @@ final class Debugger: DebugTarget, @unchecked Sendable {
 
     /// Makes the requests that the devices take from now on wait, or starts those that wait.
     func holdDevices(_ areHeld: Bool) {
-        guard lock.locked({ holdsDevices != areHeld }) else { return }
-        lock.locked { holdsDevices = areHeld }
-        machine.holdDevices(areHeld)
+        let isChange = lock.locked {
+            defer { holdsDevices = areHeld }
+            return holdsDevices != areHeld
+        }
+        if isChange { machine.holdDevices(areHeld) }
     }
 
     /// Writes the breakpoints into memory, or what they replaced: a snapshot has none. The guest is stopped.
@@ -247,7 +249,9 @@ final class Debugger: DebugTarget, @unchecked Sendable {
             throw .sentence("this host's KVM does not notice reads of memory; use watch, for writes")
         }
         let count = Int(clamping: breakpoint.length)
-        guard let place, 1...64 ~= count, let value = machine.vm.bytes(at: place, count: count) else { throw .sentence("what is to be watched is not in memory, or not 1 to 64 bytes; name a variable or an address")
+        guard let place, 1...64 ~= count, let value = machine.vm.bytes(at: place, count: count) else {
+            throw .sentence(
+                "what is to be watched is not in memory, or not 1 to 64 bytes; name a variable or an address")
         }
         if watched.contains(where: { $0.breakpoint == breakpoint }) { return }
         guard watched.count < Self.mostWatched else { throw .sentence("16 watchpoints are set; delete one") }
@@ -265,8 +269,11 @@ final class Debugger: DebugTarget, @unchecked Sendable {
         guard !table.addToRegisters(breakpoint) else { return }
         let reason =
             breakpoint.kind != .software
-            ? "" : host.int3 ? ", and the address is in no page of memory" : ", and this host's KVM stops at no other breakpoint"
-        throw .sentence("the processor's four breakpoint registers are in use\(reason); delete a breakpoint or watchpoint")
+            ? ""
+            : host.int3
+                ? ", and the address is in no page of memory" : ", and this host's KVM stops at no other breakpoint"
+        throw .sentence(
+            "the processor's four breakpoint registers are in use\(reason); delete a breakpoint or watchpoint")
     }
 
     func remove(_ breakpoint: Breakpoint) {

@@ -30,20 +30,14 @@ enum DeviceAccess: String, CaseIterable, Sendable {
 
     /// The kind of an access that was a write of `written`, or a read, by what it did to the device's phase; nil for others.
     init?(_ offset: UInt64, _ written: UInt64?, _ before: Lifecycle.Phase, _ after: Lifecycle.Phase) {
-        let register = Register(rawValue: UInt32(truncatingIfNeeded: offset))
-        let wasSuspended = [.suspending, .suspended].contains(before)
-        if offset >= UInt64(Register.configuration) {
-            self = .config
-        } else if register == .queueNotify, written != nil {
-            self = .notify
-        } else if register == .status, written == 0 {
-            self = .reset
-        } else if register == .status, before == .running, [.suspending, .suspended].contains(after) {
-            self = .suspend
-        } else if register == .status, wasSuspended, [.resuming, .running].contains(after) {
-            self = .resume
-        } else {
-            return nil
+        let suspended: [Lifecycle.Phase] = [.suspending, .suspended]
+        switch (Register(rawValue: UInt32(truncatingIfNeeded: offset)), written) {
+        case _ where offset >= UInt64(Register.configuration): self = .config
+        case (.queueNotify, .some): self = .notify
+        case (.status, 0): self = .reset
+        case (.status, .some) where before == .running && suspended.contains(after): self = .suspend
+        case (.status, .some) where suspended.contains(before) && [.resuming, .running].contains(after): self = .resume
+        default: return nil
         }
     }
 }

@@ -115,27 +115,26 @@ public struct GDBSession {
         case "g":
             let file = try target.registers(of: selected)
             return numbered.flatMap { file[$0] }.hexadecimal
-        case "G": return try setRegisters(rest)
+        case "G": try setRegisters(rest)
         case "p": return try target.registers(of: selected)[register(rest)].hexadecimal
-        case "P": return try setRegister(rest)
+        case "P": try setRegister(rest)
         case "m", "x": return try read(rest, isBinary: letter == UInt8(ascii: "x"))
-        case "M", "X": return try write(rest, isBinary: letter == UInt8(ascii: "X"))
-        case "Z", "z": return try changeBreakpoint(rest, isInserted: letter == UInt8(ascii: "Z"))
+        case "M", "X": try write(rest, isBinary: letter == UInt8(ascii: "X"))
+        case "Z", "z":
+            if "56789".utf8.contains(rest.first ?? 0) { return "" }
+            try changeBreakpoint(rest, isInserted: letter == UInt8(ascii: "Z"))
         case "c", "s", "C", "S": return try resume(letter, rest)
         case "v": return try multiletter(rest)
-        case "H": return try select(rest)
-        case "T":
-            _ = try vcpu(rest)
-            return "OK"
-        case "D":
-            ending = .detached
-            return "OK"
+        case "H": try select(rest)
+        case "T": _ = try vcpu(rest)
+        case "D": ending = .detached
         case "k":
             ending = .killed
             return nil
         case "q", "Q": return try query(data)
         default: return ""
         }
+        return "OK"
     }
 
     private mutating func multiletter(_ data: Word) throws(DebugError) -> String? {
@@ -177,13 +176,12 @@ public struct GDBSession {
         return number == 0 ? selected : Int(number) - 1
     }
 
-    private mutating func select(_ data: Word) throws(DebugError) -> String {
-        guard let kind = data.first, "gc".utf8.contains(kind) else { throw Self.malformed }
-        let thread = data.dropFirst()
-        if thread.text == "-1" { return "OK" }
-        let vcpu = try vcpu(thread)
-        if kind == UInt8(ascii: "g") { selected = vcpu }
-        return "OK"
+    /// Hg selects a thread for registers and memory; Hc one to be resumed, which vCont names itself.
+    private mutating func select(_ data: Word) throws(DebugError) {
+        let (kind, thread) = (data.prefix(1).text, data.dropFirst())
+        guard kind == "g" || kind == "c" else { throw Self.malformed }
+        let vcpu = thread.text == "-1" ? selected : try vcpu(thread)
+        if kind == "g" { selected = vcpu }
     }
 
     /// Why the guest stopped (appendix E.3, "Stop Reply Packets").
@@ -218,7 +216,7 @@ public struct GDBSession {
             try target.setRegisters(file, of: selected)
         }
         let action = try action(letter)
-        var actions = [ResumeAction?](repeating: action == .run ? .run : nil, count: target.processorCount)
+        var actions = [ResumeAction?](repeating: action == .run ? action : nil, count: target.processorCount)
         actions[selected] = action
         return try resume(actions)
     }
@@ -254,7 +252,7 @@ public struct GDBSession {
         return numbered[Int(number)]
     }
 
-    private func setRegisters(_ data: Word) throws(DebugError) -> String {
+    private func setRegisters(_ data: Word) throws(DebugError) {
         var (file, values) = (try target.registers(of: selected), try bytes(data)[...])
         // A client may know fewer registers.
         for register in numbered where values.count >= register.width {
@@ -262,18 +260,16 @@ public struct GDBSession {
             values = values.dropFirst(register.width)
         }
         try target.setRegisters(file, of: selected)
-        return "OK"
     }
 
     /// P NUMBER=VALUE
-    private func setRegister(_ data: Word) throws(DebugError) -> String {
+    private func setRegister(_ data: Word) throws(DebugError) {
         let (name, text) = data.cut("=")
         let (register, value) = (try register(name), try bytes(text ?? []))
         guard value.count == register.width else { throw Self.malformed }
         var file = try target.registers(of: selected)
         file[register] = value
         try target.setRegisters(file, of: selected)
-        return "OK"
     }
 
     // MARK: Memory and breakpoints
@@ -294,25 +290,22 @@ public struct GDBSession {
     }
 
     /// M ADDRESS,LENGTH:BYTES; X the same in binary.
-    private func write(_ data: Word, isBinary: Bool) throws(DebugError) -> String {
+    private func write(_ data: Word, isBinary: Bool) throws(DebugError) {
         let (place, content) = data.cut(":")
         let (address, count) = try pair(place)
         let bytes = try isBinary ? Array(content ?? []) : bytes(content ?? [])
         guard UInt64(bytes.count) == count else { throw Self.malformed }
         try target.write(bytes, at: address, vcpu: addressSpace)
-        return "OK"
     }
 
     /// Z and z: KIND,ADDRESS,LENGTH and conditions behind a semicolon, of which none is offered. The length of a breakpoint is that of its
     /// instruction, which is not needed.
-    private func changeBreakpoint(_ data: Word, isInserted: Bool) throws(DebugError) -> String {
+    private func changeBreakpoint(_ data: Word, isInserted: Bool) throws(DebugError) {
         let (digit, rest) = data.cut(",")
-        let number = try number(digit)
+        guard let kind = Breakpoint.Kind(rawValue: try number(digit)) else { throw Self.malformed }
         let (address, length) = try pair((rest ?? []).cut(";").first)
-        guard let kind = Breakpoint.Kind(rawValue: number) else { return "" }
         let breakpoint = Breakpoint(kind: kind, address: address, length: kind.isExecution ? 1 : length)
         if isInserted { try target.insert(breakpoint, vcpu: selected) } else { target.remove(breakpoint) }
-        return "OK"
     }
 
     // MARK: Queries

@@ -80,7 +80,8 @@ public struct RegisterFile: Equatable, Sendable {
         row("mxcsr", 4, "int", .sse, at: extended + 24, part: 2),
     ].flatMap(\.self)
 
-    private static let avx = row((0..<16).map { "ymm\($0)h" }.joined(separator: " "), 16, "uint128", .avx, at: extended + 576, part: 4)
+    private static let avx = row(
+        (0..<16).map { "ymm\($0)h" }.joined(separator: " "), 16, "uint128", .avx, at: extended + 576, part: 4)
 
     /// The registers of a processor with or without AVX, by number.
     public static func registers(hasAVX: Bool) -> [Register] { hasAVX ? base + avx : base }

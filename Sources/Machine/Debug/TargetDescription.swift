@@ -21,7 +21,8 @@ extension RegisterFile {
     private static func types(of feature: Feature) -> String {
         switch feature {
         case .core: flags("i386_eflags", 4, "CF _ PF 4:AF 6:ZF SF TF IF DF OF 14:NT 16:RF VM AC VIF VIP ID")
-        case .system: flags("vmm_cr0", 8, cr0) + flags("vmm_cr4", 8, cr4) + flags("vmm_efer", 8, "SCE 8:LME 10:LMA NXE SVME")
+        case .system:
+            flags("vmm_cr0", 8, cr0) + flags("vmm_cr4", 8, cr4) + flags("vmm_efer", 8, "SCE 8:LME 10:LMA NXE SVME")
         case .sse: vectors
         case .segments, .avx: ""
         }
