@@ -159,7 +159,7 @@ def main():
 
     peer = socket.socket(socket.AF_UNIX)
     peer.bind("peer")
-    peer.listen(64)
+    peer.listen(512)
     with Running(*every_device) as machine:
         names = sorted(name for name, _ in threads(machine.pid))
         audit(Document(HERE.parents[1], HERE.parents[1] / "Sources/Virtio/Documentation.docc/Security.md"), machine)
@@ -203,7 +203,7 @@ def limits(arguments):
     """Under limits of the host that are too low vmm ends with a sentence, and does not crash."""
     ends = {}
     for name, limit, values in (("ulimit -n", resource.RLIMIT_NOFILE, range(4, 44)),
-                                ("ulimit -v", resource.RLIMIT_AS, range(160 << 20, 1480 << 20, 40 << 20))):
+                                ("ulimit -v", resource.RLIMIT_AS, range(160 << 20, 1200 << 20, 40 << 20))):
         for value in values:
             done = subprocess.run([VMM, *arguments, "--timeout", "50ms"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                   timeout=DEADLINE, preexec_fn=lambda: resource.setrlimit(limit, (value, value)))
