@@ -8,7 +8,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -52,6 +52,12 @@ test-snapshot: build ## machines stopped, written down and started again, and wh
 snapshots: release ## the same at POINTS random moments, 500 if not said, and with 50 kills and 1,000 changes of its files
 	Tests/snapshot/points.py $(STATIC)/release/vmm $(or $(POINTS),500)
 	Tests/snapshot/faults.py $(STATIC)/release/vmm 50 1000
+
+test-debug: build guest ## the guest debugged by gdb and lldb, and by packets
+	Tests/debug/run.sh $(BUILD)/debug/vmm $(BUILD)/guest/guest.symbols
+
+test-debug-linux: release guest ## Linux debugged by gdb under kvm_amd, in a nested host
+	Tests/debug/linux.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested $(BUILD)/guest/guest.symbols
 
 test-network: build ## the guest over a TAP interface, in a network namespace of its own
 	Tests/network/run.sh $(BUILD)/debug/vmm
@@ -155,7 +161,7 @@ format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
 CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs test-qtest test-control test-snapshot \
-	test-network test-sandbox test-terminal bench-smoke test-linux
+	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests
 

@@ -26,6 +26,8 @@ busybox busybox-static
 cpio cpio
 ethtool ethtool
 fio fio
+gdb gdb
+/usr/bin/lldb lldb
 iasl acpica-tools
 ip iproute2
 lz4 lz4

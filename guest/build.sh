@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the guest: build.sh OUTDIR writes OUTDIR/guest.elf, and OUTDIR/GuestImage.swift with the same bytes as a Swift
-# constant. SWIFTC, CLANG and LLD name the tools; without them they come from PATH.
+# Builds the guest: build.sh OUTDIR writes OUTDIR/guest.elf, OUTDIR/guest.symbols, the same with a debugger's symbols, and
+# OUTDIR/GuestImage.swift with the bytes of the first as a Swift constant. SWIFTC, CLANG and LLD name the tools; without them they come from PATH.
 set -eu
 out=$1
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -25,8 +25,12 @@ rm -rf "$out/modules"
 for source in boot/Entry boot/Memory bench/Ring3; do
     "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/$source.S" -o "$out/${source##*/}.o"
 done
-"${LLD:-ld.lld}" --image-base=0 -T "$here/link.ld" --gc-sections --strip-all -z noexecstack \
-    "$out/Entry.o" "$out/Memory.o" "$out/Ring3.o" "$out/guest.o" -o "$out/guest.elf"
+link() {
+    "${LLD:-ld.lld}" --image-base=0 -T "$here/link.ld" --gc-sections -z noexecstack \
+        "$out/Entry.o" "$out/Memory.o" "$out/Ring3.o" "$out/guest.o" "$@"
+}
+link --strip-all -o "$out/guest.elf"
+link -o "$out/guest.symbols"
 
 {
     printf '/// The ELF image of the guest, two hexadecimal digits a byte.\n'

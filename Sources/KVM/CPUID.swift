@@ -45,6 +45,9 @@ public struct CPUID: Sendable {
         return nil
     }
 
+    /// Whether a guest with this table has AVX's registers: XSAVE, and AVX.
+    public var hasAVX: Bool { entries.contains { $0.function == 1 && $0.ecx >> 26 & 5 == 5 } }
+
     /// Changes all subleaves of the leaf with this number.
     private mutating func update(_ leaf: UInt32, _ change: (inout kvm_cpuid_entry2) -> Void) {
         for index in entries.indices where entries[index].function == leaf { change(&entries[index]) }

@@ -26,6 +26,9 @@ extension VCPU {
         case interrupted
         /// The guest made a request to the platform: KVM_SYSTEM_EVENT_*.
         case systemEvent(type: UInt32)
+        /// A breakpoint, a watchpoint or a single step of `DebugControl`: 3 for int3, else 1, the debug exception; the linear
+        /// address of the instruction to be executed next, of int3 its own; and DR6, which says what it was.
+        case debug(exception: UInt32, address: UInt64, dr6: UInt64)
         /// An exit that this package does not enable: KVM_EXIT_*.
         case unknown(reason: UInt32)
     }
@@ -72,6 +75,9 @@ struct PendingAccess: Sendable {
         case KVM_EXIT_INTERNAL_ERROR: return unsafe internalError(run)
         case KVM_EXIT_INTR: return .interrupted
         case KVM_EXIT_SYSTEM_EVENT: return unsafe .systemEvent(type: run.pointee.system_event.type)
+        case KVM_EXIT_DEBUG:
+            let arch = unsafe run.pointee.debug.arch
+            return .debug(exception: arch.exception, address: arch.pc, dr6: arch.dr6)
         case let reason: return .unknown(reason: UInt32(bitPattern: reason))
         }
     }

@@ -65,7 +65,6 @@ struct Request {
     static let setRegisters = Request(CKVM_SET_REGS, "KVM_SET_REGS")
     static let getSpecialRegisters = Request(CKVM_GET_SREGS, "KVM_GET_SREGS")
     static let setSpecialRegisters = Request(CKVM_SET_SREGS, "KVM_SET_SREGS")
-    static let translate = Request(CKVM_TRANSLATE, "KVM_TRANSLATE")
     static let injectNMI = Request(CKVM_NMI, "KVM_NMI")
     static let noteStop = Request(CKVM_KVMCLOCK_CTRL, "KVM_KVMCLOCK_CTRL")
     static let getClock = Request(CKVM_GET_CLOCK, "KVM_GET_CLOCK")
@@ -79,5 +78,6 @@ struct Request {
     static let getXSave2 = Request(CKVM_GET_XSAVE2, "KVM_GET_XSAVE2")
     static let getTSCFrequency = Request(CKVM_GET_TSC_KHZ, "KVM_GET_TSC_KHZ")
     static let setTSCFrequency = Request(CKVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ")
+    static let setGuestDebug = Request(CKVM_SET_GUEST_DEBUG, "KVM_SET_GUEST_DEBUG")
     static let getActivity = Request(CKVM_GET_MP_STATE, "KVM_GET_MP_STATE")
 }

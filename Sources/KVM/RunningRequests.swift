@@ -7,7 +7,7 @@ public enum RunningRequests {
 
     /// Of a vCPU's thread to its vCPU.
     public static let vcpu = entries([
-        .run, .getRegisters, .getSpecialRegisters, .getActivity, .translate, .injectNMI, .noteStop,
+        .run, .getRegisters, .getSpecialRegisters, .getActivity, .injectNMI, .noteStop, .setGuestDebug,
     ])
     /// Of a vCPU's thread to the machine.
     public static let machine = entries([.irqLine, .ioEventFD, .getIRQChip, .createPIT, .getPIT, .setPIT])
@@ -21,6 +21,11 @@ public enum RunningRequests {
             .getXSave2, .msrList, .getMSRs, .getTSCFrequency, .getIRQChip, .getPIT, .getClock, .supportedCPUID,
             .checkExtension,
         ])
+    /// Of the thread that serves a debugger.
+    public static let debugger = entries([
+        .getRegisters, .setRegisters, .getSpecialRegisters, .setSpecialRegisters, .getXSave, .setXSave, .getMSRs,
+        .setMSRs, .setGuestDebug, .ioEventFD, .getActivity,
+    ])
 
     private static func entries(_ requests: [Request]) -> [Entry] {
         requests.map { (UInt32(truncatingIfNeeded: $0.number), $0.name) }

@@ -52,6 +52,9 @@ import Synchronization
     /// The kernel's id of the thread that runs the vCPU; 0 before the first run.
     public var threadID: pid_t { thread.load(ordering: .sequentiallyConsistent) }
 
+    /// Whether the calling thread is the one that runs the vCPU.
+    public var isCurrentThread: Bool { threadID == ckvm_gettid() }
+
     /// Makes the calling thread the one to signal, and unblocks the signal in it.
     func adoptCurrentThread() {
         var mask = sigset_t()

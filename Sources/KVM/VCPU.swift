@@ -95,14 +95,6 @@ public struct VCPU: ~Copyable, Sendable {
         unsafe try descriptor.control(.setSpecialRegisters, at: &value)
     }
 
-    /// The guest-physical address of a linear address in the vCPU's current page tables; nil if it is not mapped.
-    public borrowing func physicalAddress(of linear: UInt64) throws(KVMError) -> UInt64? {
-        var translation = kvm_translation()
-        translation.linear_address = linear
-        unsafe try descriptor.control(.translate, at: &translation)
-        return translation.valid != 0 ? translation.physical_address : nil
-    }
-
     /// Sends the vCPU a non-maskable interrupt.
     public borrowing func injectNMI() throws(KVMError) { try descriptor.control(.injectNMI) }
 

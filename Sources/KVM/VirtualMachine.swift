@@ -116,4 +116,14 @@ public struct VirtualMachine: ~Copyable, Sendable {
         if space == .ports { binding.flags |= CKVM_IOEVENTFD_FLAG_PIO }
         unsafe try descriptor.control(.ioEventFD, at: &binding)
     }
+
+    /// Registers an ioeventfd of 4 bytes in memory, or takes it back: from then on such a write exits.
+    public borrowing func setIOEventFD(
+        _ event: Int32, address: UInt64, match: UInt64, isRegistered: Bool
+    ) throws(KVMError) {
+        var binding = kvm_ioeventfd()
+        (binding.addr, binding.len, binding.fd, binding.datamatch) = (address, 4, event, match)
+        binding.flags = CKVM_IOEVENTFD_FLAG_DATAMATCH | (isRegistered ? 0 : CKVM_IOEVENTFD_FLAG_DEASSIGN)
+        unsafe try descriptor.control(.ioEventFD, at: &binding)
+    }
 }

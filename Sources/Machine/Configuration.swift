@@ -179,7 +179,11 @@ extension Machine {
         public var reportsViolations = true
         /// Where clients control the running machine, by QEMU's machine protocol; nil for nowhere.
         public var control: ClientTarget?
-        /// Whether the guest does not run before a control client lets it.
+        /// Where a debugger connects; nil for nowhere.
+        public var debug: DebugAddress?
+        /// Whether the guest stops when its debugger is gone without a word; otherwise it runs on.
+        public var stopsWithoutDebugger = false
+        /// Whether the guest does not run before a control client or a debugger lets it.
         public var startsPaused = false
         /// The snapshot that the machine continues; nil to boot a kernel.
         public var restore: Restore?
@@ -209,6 +213,7 @@ extension Machine {
         var socketFolders: [String] {
             var paths = networks.compactMap(\.local)
             if case .unix(let path) = control { paths.append(path) }
+            if case .unix(let path) = debug { paths.append(path) }
             for case .unix(let path) in ports.map(\.target) + [console] + [serial].compactMap(\.self) {
                 paths.append(path)
             }

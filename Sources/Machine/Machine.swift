@@ -45,6 +45,12 @@ public final class Machine: @unchecked Sendable {
     private(set) var server: QMPServer?
     /// Takes snapshots, and begins and ends traces; nil if no file can be made.
     private(set) var snapshots: SnapshotThread?
+    /// Under the lock: since when a debugger has the guest stopped, and how long it had before.
+    var heldSince: Instant?
+    var heldNanoseconds: UInt64 = 0
+    /// Nil without a debugger.
+    private(set) var debugger: Debugger?
+    private(set) var debugServer: DebugServer?
 
     /// Makes the machine; no guest instruction has run when this returns.
     public convenience init(_ configuration: Configuration) throws(MachineError) {
@@ -108,8 +114,11 @@ public final class Machine: @unchecked Sendable {
         trace = try configuration.trace.map { (path) throws(MachineError) in
             try TraceWriter(path: path, time: MonotonicTime(), devices: plan.count)
         }
+        let address = configuration.debug
+        let breaks = address == nil ? nil : DeviceBreaks(vm, vcpus)
         var factory = DeviceFactory(
-            configuration: configuration, connections: vm, usesIOEventFDs: hooks.usesIOEventFDs, time: MonotonicTime(),
+            configuration: configuration, connections: breaks ?? vm, usesIOEventFDs: hooks.usesIOEventFDs,
+            time: MonotonicTime(),
             trace: trace, hooks: hooks, onEscapeKey: onKey)
         factory.wantedText = wantedText
         // The built-in guest wakes by itself.
@@ -123,11 +132,16 @@ public final class Machine: @unchecked Sendable {
         }
         devices = try plan.makeDevices(factory)
         board = Board(
-            regions: devices.enumerated().map { hooks.region($0.offset, $0.element) },
+            regions: devices.enumerated().map { hooks.region($0.offset, breaks?.region($0.element) ?? $0.element) },
             testDevice: configuration.kernel == nil || configuration.testDevice ? devices : nil,
             serial: serial, timer: IntervalTimer(vm))
         server = try configuration.control.map { (target) throws(MachineError) in try QMPServer(self, at: target) }
         if configuration.takesSnapshots { snapshots = SnapshotThread(self) }
+        if let address, let breaks {
+            let debugger = try Debugger(self, hypervisor, breaks)
+            self.debugger = debugger
+            debugServer = try DebugServer(self, debugger, at: address)
+        }
         // All is open, and the trace's thread is the machine's first.
         sandbox = try Sandbox.enter(
             configuration.sandbox, removingIn: configuration.socketFolders, making: configuration.folderOfSnapshots)
@@ -146,6 +160,7 @@ public final class Machine: @unchecked Sendable {
             Sandbox.giveUp()
             vcpus.stop()
             server?.stop()
+            debugServer?.stop()
             stallWatch?.stop()
             for device in devices { device.stop() }
             serial?.stop()
@@ -168,8 +183,10 @@ public final class Machine: @unchecked Sendable {
         try snapshots?.start()
         try vcpus.start()
         try server?.start()
+        try debugServer?.start()
         Sandbox.confine(.main)
-        let outcome = completion.wait(until: timeout.map { Instant.now.advanced(by: $0) })
+        let start = Instant.now
+        let outcome = completion.wait { timeout.map { deadline(from: start, $0) } }
         if outcome == .timedOut { sayStalls() }
         if let wantedText, !wantedText.wasFound {
             Log.say("there is no snapshot: neither the console nor the serial port printed the text of --snapshot-at")
@@ -238,7 +255,9 @@ public final class Machine: @unchecked Sendable {
         for id in 0..<processors {
             let vcpu = try makeVCPU(id, features)
             try restored?.restore(vcpu, id)
-            vcpus.add(VCPUThread(vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols))
+            vcpus.add(
+                VCPUThread(
+                    vcpu, id: id, vm: vm, board: board, completion: completion, symbols: symbols, debugger: debugger))
         }
     }
 

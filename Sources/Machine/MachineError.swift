@@ -17,6 +17,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case not(String, path: String)
     case badTrace(path: String, line: Int, String)
     case socket(path: String, problem: SocketProblem)
+    /// A debugger cannot be listened for at a port.
+    case port(host: String, UInt16, errno: Int32)
     /// The TAP interface cannot be used with so many queue pairs.
     case network(name: String, errno: Int32, pairs: Int)
     /// An output would overwrite `other`.
@@ -91,6 +93,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "\(path) exists and is not a \(kind), and would be overwritten; delete it or choose another file for the \(kind)"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
+        case .port(let host, let port, let number):
+            "\(host):\(port) cannot be listened at: \(reason(number)); name another port, or an address of this host in numbers"
         case .network(let name, let number, let pairs):
             "the TAP interface \(name) cannot be used: \(reason(number)); make it with: sudo ip tuntap add dev \(name) mode tap user $USER"
                 + (pairs > 1 ? " multi_queue" : "")

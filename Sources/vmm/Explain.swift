@@ -59,14 +59,7 @@ struct Explain: ParsableCommand {
             print(found.isEmpty ? "No clause speaks of it." : "Clauses that speak of it:")
         }
         for clause in found {
-            let id = "\(clause.id)"
-            print(
-                """
-                \(id)  \(clause.target) \(clause.level.word)\(checked.contains(id) ? ", checked in drivers" : "")
-                  \(clause.sentence)
-                  usual cause: \(clause.cause)
-                  what to do:  \(clause.remedy)
-                """)
+            print(clause.explanation(isChecked: checked.contains("\(clause.id)")))
         }
     }
 }

@@ -117,6 +117,11 @@ extension ConformanceMode: ExpressibleByArgument {}
 
 extension Sandbox.Mode: ExpressibleByArgument {}
 
+/// What the guest does without its debugger.
+enum LostDebugger: String, CaseIterable, ExpressibleByArgument {
+    case stop, go
+}
+
 /// The value of `--rng`, or why it is none, which `validate` says: swift-argument-parser takes an option with a value that its
 /// `transform` refuses as one without.
 struct EntropyOption: CustomStringConvertible {

@@ -187,7 +187,7 @@ struct Run: ParsableCommand {
 
     @Flag(
         name: [.customShort("S"), .customLong("paused")],
-        help: "Run no instruction of the guest before a control client's cont.")
+        help: "Run no instruction of the guest before a control client's cont, or a debugger's continue.")
     var paused = false
 
     @Option(
@@ -222,6 +222,21 @@ struct Run: ParsableCommand {
             """,
             valueName: "folder"), completion: .directory)
     var snapshotTo: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Debug the guest by GDB's remote protocol, with gdb or lldb: at a socket, unix=PATH, or at [HOST:]PORT, of the loopback \
+            interface if no other is named. Its monitor help lists what can be asked of the devices.
+            """,
+            valueName: "address"), transform: { try DebugAddress(option: $0) })
+    var gdb: DebugAddress?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the guest does when a debugger is gone without detaching: go on, or stop until the next connects. (default: go)",
+            valueName: "what"))
+    var gdbLost: LostDebugger?
 
     @Option(
         help: ArgumentHelp(
@@ -290,8 +305,15 @@ struct Run: ParsableCommand {
             throw ValidationError(
                 "The built-in guest runs once in each dialect; for one --trace, choose one with --suspend.")
         }
-        if paused && qmp == nil {
-            throw ValidationError("Nothing could let the guest run: give --paused (-S) with --qmp.")
+        if paused && qmp == nil && gdb == nil {
+            throw ValidationError("Nothing could let the guest run: give --paused (-S) with --gdb or --qmp.")
+        }
+        if gdb != nil && qtest == nil && builtIn && suspend == nil {
+            throw ValidationError(
+                "The built-in guest runs once in each dialect; for --gdb, choose one with --suspend.")
+        }
+        if gdbLost != nil && gdb == nil {
+            throw ValidationError("Without --gdb no debugger is lost: leave --gdb-lost out.")
         }
         try validateSnapshots()
         guard qtest != nil else { return }
@@ -299,7 +321,8 @@ struct Run: ParsableCommand {
             ("a kernel", !builtIn), ("--initrd", !initrd.isEmpty), ("--append", !append.isEmpty),
             ("--cpus", cpus ?? 1 > 1),
             ("--serial", serial.target != nil), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
-            ("--stall-after", stallAfter != nil), ("--qmp", qmp != nil), ("--test-device", testDevice),
+            ("--stall-after", stallAfter != nil), ("--qmp", qmp != nil), ("--gdb", gdb != nil),
+            ("--test-device", testDevice),
         ]
         let given = kernelOptions.filter(\.isGiven).map(\.name)
         if !given.isEmpty {
@@ -497,6 +520,8 @@ struct Run: ParsableCommand {
         configuration.conform = conform ?? .report
         configuration.reportsViolations = !builtIn || verbose
         configuration.control = qmp
+        configuration.debug = gdb
+        configuration.stopsWithoutDebugger = gdbLost == .stop
         configuration.startsPaused = paused
         configuration.restore = restore.map { Machine.Configuration.Restore(folder: $0) }
         configuration.restore?.force = force

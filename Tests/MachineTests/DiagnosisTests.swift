@@ -101,7 +101,7 @@ import VirtioABI
         client.bringUp(disk, queues: 1)
         client.say("x-hold blk0")
         client.request(BlockRequest.Kind.read, sector: 0, at: 0x3_0000)
-        expect("1 request of queue 0 held back by a test", client)
+        expect("1 request of queue 0 held back by a test or a debugger", client)
         client.set(disk, .status, 0x1f)
         let wanted = dialect == .draft ? "0x1f" : "0x1b"
         expect("waiting for Status to read \(wanted); 1 request still in the backend", client)

@@ -34,6 +34,7 @@ WHOLE = {
     "-a disk=2": ["vmm -d disk.img -a stress=40 -a disk=2"],
     "-a STRING": ["vmm KERNEL -a hello"],
     "vmm -v": ["vmm -v -a only=identity"],
+    "vmm vmlinux --gdb 1234 -S -a nokaslr": ["vmm vmlinux --gdb unix=d.sock -S -a nokaslr"],
     "vmm --test-device": ["vmm KERNEL --test-device"],
     "vmm check": ["vmm check t.json"],
     "vmm check -v": ["vmm check -v t.json"],
@@ -118,6 +119,15 @@ class Folder:
         self.connect(text, process, name).close()
         self.machines.append((text, process))
 
+    def debug(self, text, name):
+        """Runs a command that waits for a debugger at the socket `name`, which detaches."""
+        process = self.start(text)
+        with self.connect(text, process, name) as client:
+            client.sendall(b"$D#44")
+            while client.recv(100):
+                pass
+        self.finish(text, process)
+
     def connect(self, text, process, name):
         """A client at the socket `name`."""
         deadline = time.monotonic() + SECONDS
@@ -174,6 +184,8 @@ def run(folder, command):
         make(wholes[0])
     elif name := re.search(r"--qtest unix=(\S+)", wholes[0]):
         folder.serve(wholes[0], name[1])
+    elif name := re.search(r"--gdb unix=(\S+)", wholes[0]):
+        folder.debug(wholes[0], name[1])
     elif name := re.search(r"--qmp unix=(\S+)", wholes[0]):
         folder.control(wholes[0], name[1])
     else:

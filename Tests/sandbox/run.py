@@ -155,11 +155,11 @@ def main():
     os.mkdir("saved")
     every_device = ["SPIN.elf", "-c", "2", "-d", "disk.img", "-d", "overlay.img,overlay,io=threads", "--rng", "host", "--net", "null", "--net", "unix=peer",
                     "--console", "pty", "--serial", "file=serial.txt", "--qmp", "stdio", "--stall-after", "60m", "--trace", "trace.json",
-                    "--snapshot-to", "saved/snapshot"]
+                    "--snapshot-to", "saved/snapshot", "--gdb", "0"]
 
     peer = socket.socket(socket.AF_UNIX)
     peer.bind("peer")
-    peer.listen(64)
+    peer.listen(512)
     with Running(*every_device) as machine:
         names = sorted(name for name, _ in threads(machine.pid))
         audit(Document(HERE.parents[1], HERE.parents[1] / "Sources/Virtio/Documentation.docc/Security.md"), machine)

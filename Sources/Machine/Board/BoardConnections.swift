@@ -70,6 +70,15 @@ final class SharedVM: BoardConnections {
     /// The bytes at a guest-physical address; nil if they are not all in one region of memory.
     func bytes(at address: UInt64, count: Int) -> [UInt8]? { ram.read(at: address, count: count) }
 
+    /// Writes bytes at a guest-physical address; false, and none, if they are not all in one region of memory.
+    func write(_ bytes: [UInt8], at address: UInt64) -> Bool { ram.write(bytes, at: address) }
+
+    /// The guest-physical address of a linear address of a vCPU that executes nothing now; nil if it has no page there.
+    func physicalAddress(of linear: UInt64, on vcpu: borrowing VCPU) -> UInt64? {
+        guard let special = try? vcpu.specialRegisters() else { return nil }
+        return PageTables(special).physicalAddress(of: linear, in: ram)
+    }
+
     /// The return addresses on the stack of a vCPU that executes nothing now and has these general registers.
     func stackFrames(of vcpu: borrowing VCPU, _ registers: kvm_regs) -> [UInt64] {
         StackTrace.frames(of: vcpu, registers, ram)

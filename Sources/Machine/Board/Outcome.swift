@@ -19,6 +19,8 @@ extension Machine {
         case quit
         /// A control client's `quit`.
         case quitByClient
+        /// A debugger's `kill`.
+        case quitByDebugger
         /// The run's timeout has passed.
         case timedOut
         /// The qtest client closed its connection.
@@ -27,7 +29,7 @@ extension Machine {
         /// What `vmm` exits with.
         public var exitCode: Int32 {
             switch self {
-            case .poweredOff, .clientLeft, .quitByClient: 0
+            case .poweredOff, .clientLeft, .quitByClient, .quitByDebugger: 0
             case .reset: 32
             case .debugExit(let value): Int32(truncatingIfNeeded: (value << 1 | 1) & 0xff)
             case .crashed: 33
@@ -49,6 +51,7 @@ extension Machine {
             case .stopped(let signal): "stopped by signal \(signal)"
             case .quit: "stopped by Ctrl-A x"
             case .quitByClient: "stopped by a control client"
+            case .quitByDebugger: "killed by the debugger"
             case .timedOut: "stopped: the run timed out"
             case .clientLeft: "the qtest client left"
             }
@@ -75,19 +78,19 @@ final class RunCompletion: @unchecked Sendable {
     /// Whether the run has ended.
     var isReached: Bool { lock.locked { outcome != nil } }
 
-    /// Waits for the end of the run, which is `.timedOut` if `deadline` passes first.
-    func wait(until deadline: Instant?) -> Machine.Outcome {
-        lock.locked {
-            while outcome == nil {
-                if let deadline {
-                    guard lock.wait(until: deadline) else { break }
-                } else {
-                    lock.wait()
+    /// Waits for the end of the run, which is `.timedOut` once the instant that `deadline` returns has passed; nil is never. It may become
+    /// later meanwhile.
+    func wait(until deadline: () -> Instant? = { nil }) -> Machine.Outcome {
+        while true {
+            let limit = deadline()
+            let end = lock.locked { () -> Machine.Outcome? in
+                while outcome == nil {
+                    if let limit { guard lock.wait(until: limit) else { break } } else { lock.wait() }
                 }
+                return outcome
             }
-            let end = outcome ?? .timedOut
-            outcome = end
-            return end
+            if let end { return end }
+            if deadline().map({ $0 <= .now }) ?? false { report(.timedOut) }
         }
     }
 }

@@ -32,6 +32,7 @@ struct RecentExits {
         case .shutdown: "shutdown"
         case .failEntry(let reason): "entry refused, reason \(reason)"
         case .internalError(let suberror, _): "KVM's internal error \(suberror)"
+        case .debug(_, let address, _): "debug stop at 0x\(hex(address, digits: 8))"
         case .interrupted: "interrupted"
         case .systemEvent(let type): "system event \(type)"
         case .unknown(let reason): "exit reason \(reason)"

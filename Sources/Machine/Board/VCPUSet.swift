@@ -58,13 +58,25 @@ final class VCPUSet: @unchecked Sendable {
     /// Lets the guest run again.
     func resume() { for vcpu in all { vcpu.resume() } }
 
+    /// Lets these vCPUs of a paused guest run again.
+    func resume(_ ids: [Int]) {
+        let vcpus = all
+        for id in ids { vcpus[id].resume() }
+    }
+
+    /// Calls `body` with the vCPU if the guest is paused; otherwise returns nil.
+    func whilePaused<Result>(_ id: Int, _ body: (borrowing VCPU) -> Result) -> Result? { all[id].whilePaused(body) }
+
+    /// The vCPU whose thread calls this; nil for another thread.
+    var current: Int? { all.firstIndex { $0.isCurrentThread } }
+
     /// Sends every vCPU a non-maskable interrupt.
     func injectNMI() { for vcpu in all { vcpu.requestNMI() } }
 
     /// The kernel's ids of the vCPUs' threads.
     var threads: [Int] { all.map(\.threadID) }
 
-    /// The vCPUs' exits; to be called after `stop`.
+    /// The vCPUs' exits; to be called after `stop`, or while the guest is paused.
     var exits: [ExitCounts] { all.map(\.counts) }
 
     /// The state of every vCPU, from any thread. A running guest is interrupted for that.

@@ -10,10 +10,13 @@ final class VCPUThread {
     private var thread: Thread?
 
     /// Takes the vCPU `id`, which does not run before `start`.
-    init(_ vcpu: consuming VCPU, id: Int, vm: SharedVM, board: Board, completion: RunCompletion, symbols: Symbols) {
+    init(
+        _ vcpu: consuming VCPU, id: Int, vm: SharedVM, board: Board, completion: RunCompletion, symbols: Symbols,
+        debugger: Debugger?
+    ) {
         self.id = id
         stopHandle = vcpu.stopHandle
-        processor = Processor(vcpu, id, vm, board, completion, symbols)
+        processor = Processor(vcpu, id, vm, board, completion, symbols, debugger)
     }
 
     /// Starts the thread, which runs the vCPU when the sandbox is closed and the threads of `others` are about to enter KVM_RUN.
@@ -42,6 +45,12 @@ final class VCPUThread {
 
     /// Ends a pause. Any thread may call this.
     func resume() { processor.setPaused(false) }
+
+    /// Calls `body` with the vCPU if its thread is paused; otherwise returns nil. Any thread may call this.
+    func whilePaused<Result>(_ body: (borrowing VCPU) -> Result) -> Result? { processor.whilePaused(body) }
+
+    /// Whether the calling thread is the vCPU's.
+    var isCurrentThread: Bool { stopHandle.isCurrentThread }
 
     /// Sends the vCPU a non-maskable interrupt before its next instruction. Any thread may call this.
     func requestNMI() {
@@ -80,6 +89,7 @@ private final class Processor: @unchecked Sendable {
     private let completion: RunCompletion
     private let vm: SharedVM
     private let symbols: Symbols
+    private let debugger: Debugger?
 
     /// The exits so far, and the last of them.
     private(set) var counts = ExitCounts()
@@ -107,8 +117,9 @@ private final class Processor: @unchecked Sendable {
 
     init(
         _ vcpu: consuming VCPU, _ id: Int, _ vm: SharedVM, _ board: Board, _ completion: RunCompletion,
-        _ symbols: Symbols
+        _ symbols: Symbols, _ debugger: Debugger?
     ) {
+        self.debugger = debugger
         self.vm = vm
         self.symbols = symbols
         self.vcpu = vcpu
@@ -175,6 +186,12 @@ private final class Processor: @unchecked Sendable {
 
     /// The frequency of the time-stamp counter in kHz; 0 if KVM does not tell. Any thread may call this.
     var tscFrequency: Int { (try? vcpu.tscFrequency()) ?? 0 }
+
+    /// Calls `body` with the vCPU if the guest does not run; otherwise returns nil. The vCPU's thread waits for the lock meanwhile. Any
+    /// thread may call this.
+    func whilePaused<Result>(_ body: (borrowing VCPU) -> Result) -> Result? {
+        lock.locked { phase == .paused ? body(vcpu) : nil }
+    }
 
     /// Requests a non-maskable interrupt. Any thread may call this.
     func requestNMI() { lock.locked { isNMIWanted = true } }
@@ -266,6 +283,11 @@ private final class Processor: @unchecked Sendable {
             // Cleared first: a stop or a request that comes later then interrupts the next KVM_RUN.
             vcpu.stopHandle.clear()
             try serveRequests()
+        case .debug(let exception, let address, let dr6):
+            if debugger?.mustStop(id, exception: exception, address: address, dr6: dr6, vcpu) == true {
+                setPaused(true)
+                try serveRequests()
+            }
         case .hlt: return crash("the guest halted where nothing can wake it")
         case .shutdown:
             return crash("the guest crashed: triple fault", registers: isReset ? Self.lostRegisters : registers + place)

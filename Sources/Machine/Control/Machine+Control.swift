@@ -16,25 +16,64 @@ extension Machine {
     }
 
     /// Stops the guest; its devices finish what they have. False, and it runs on, if a vCPU still serves an exit after a second.
-    public func pause() -> Bool {
+    public func pause() -> Bool { control.locked { isPaused || stopGuest() } }
+
+    /// With the lock held.
+    private func stopGuest() -> Bool {
+        guard vcpus.pause(until: Instant.now.advanced(by: .seconds(1))) else { return false }
+        if !isPaused { server?.post("STOP") }
+        isPaused = true
+        return true
+    }
+
+    /// Lets a stopped guest run again; false if a debugger has stopped it.
+    @discardableResult
+    public func resume() -> Bool {
         control.locked {
-            guard !isPaused else { return true }
-            guard vcpus.pause(until: Instant.now.advanced(by: .seconds(1))) else { return false }
-            isPaused = true
-            server?.post("STOP")
+            guard heldSince == nil else { return false }
+            if isPaused { letRun(Array(0..<configuration.processors)) }
             return true
         }
     }
 
-    /// Lets a stopped guest run again.
-    public func resume() {
+    /// With the lock held.
+    private func letRun(_ ids: [Int]) {
+        isPaused = false
+        // Before what the guest then does.
+        server?.post("RESUME")
+        vcpus.resume(ids)
+    }
+
+    /// Stops the guest for a debugger, whose time does not count; false if a vCPU still serves an exit after a second.
+    func hold() -> Bool {
         control.locked {
-            guard isPaused else { return }
-            isPaused = false
-            // Before what the guest then does.
-            server?.post("RESUME")
-            vcpus.resume()
+            guard stopGuest() else { return false }
+            heldSince = heldSince ?? .now
+            return true
         }
+    }
+
+    /// Lets these vCPUs run again. Without any the guest stays stopped, and another client may resume it.
+    func release(_ ids: [Int]) {
+        control.locked {
+            if let heldSince { heldNanoseconds += Instant.now.nanoseconds - heldSince.nanoseconds }
+            heldSince = nil
+            if !ids.isEmpty { letRun(ids) }
+        }
+    }
+
+    /// The end of a run that may take `timeout` from `start` on, without the time in which a debugger has it stopped.
+    func deadline(from start: Instant, _ timeout: Duration) -> Instant {
+        control.locked {
+            let held = heldNanoseconds + (heldSince.map { Instant.now.nanoseconds - $0.nanoseconds } ?? 0)
+            return start.advanced(by: timeout).advanced(byNanoseconds: held)
+        }
+    }
+
+    /// Makes the requests that the devices take from now on wait, or starts those that wait.
+    func holdDevices(_ areHeld: Bool) {
+        // Every device has both commands.
+        for device in devices { try? device.perform(areHeld ? .hold : .release(count: nil)) }
     }
 
     /// Ends the run.
@@ -83,8 +122,9 @@ extension Machine {
         return (try? device.perform(.link(isUp))) != nil
     }
 
-    /// Tells a control client how the run ended.
+    /// Tells clients how the run ended.
     func postEnd(_ outcome: Outcome) {
+        debugServer?.end(outcome)
         let (isGuest, reason) = outcome.shutdownCause
         if outcome == .panicked { server?.post("GUEST_PANICKED", ["action": "shutdown"]) }
         if outcome == .reset { server?.post("RESET", ["guest": .bool(true), "reason": "guest-reset"]) }
@@ -99,7 +139,7 @@ extension Machine.Outcome {
         case .poweredOff, .debugExit: (true, "guest-shutdown")
         case .reset: (true, "guest-reset")
         case .panicked, .crashed: (true, "guest-panic")
-        case .quitByClient: (false, "host-qmp-quit")
+        case .quitByClient, .quitByDebugger: (false, "host-qmp-quit")
         case .stopped, .timedOut: (false, "host-signal")
         case .quit, .clientLeft: (false, "host-ui")
         }

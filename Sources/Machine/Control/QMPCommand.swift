@@ -26,8 +26,8 @@ struct QMPCommand: Sendable {
             }
             return [:]
         },
-        QMPCommand(name: "cont") { machine, _ in
-            machine.resume()
+        QMPCommand(name: "cont") { machine, _ throws(QMPError) in
+            guard machine.resume() else { throw .generic("a debugger has stopped the guest; continue it there") }
             return [:]
         },
         QMPCommand(name: "system_powerdown") { _, _ throws(QMPError) in

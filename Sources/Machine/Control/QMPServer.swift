@@ -29,16 +29,18 @@ final class QMPServer: @unchecked Sendable {
 
     /// A connected client.
     private struct Client {
-        let input: Int32
-        let output: Int32
+        var stream: ClientStream
         var session: QMPSession
         var splitter = JSONSplitter(limit: 64 << 10)
         var requests: [JSONSplitter.Entry] = []
-        var owed: [UInt8] = Array((QMPSession.greeting.text + "\r\n").utf8)
-        /// It sends no more; what it is owed is still written.
-        var isAtEnd = false
 
-        mutating func owe(_ message: JSON) { owed += Array((message.text + "\r\n").utf8) }
+        /// A client that is owed the greeting.
+        init(input: Int32, output: Int32, _ machine: Machine) {
+            (stream, session) = (ClientStream(input: input, output: output), QMPSession(machine))
+            owe(QMPSession.greeting)
+        }
+
+        mutating func owe(_ message: JSON) { stream.owed += Array((message.text + "\r\n").utf8) }
     }
 
     /// Listens at `target`; clients are served from `start` on.
@@ -48,7 +50,7 @@ final class QMPServer: @unchecked Sendable {
         switch target {
         case .stdio:
             listener = nil
-            client = Client(input: 0, output: 1, session: QMPSession(machine))
+            client = Client(input: 0, output: 1, machine)
         case .unix(let path): listener = try UnixListener(path: path)
         }
     }
@@ -87,16 +89,18 @@ final class QMPServer: @unchecked Sendable {
             answerRequests()
             if lock.locked({ isStopping }) {
                 deadline = deadline ?? Instant.now.advanced(by: .seconds(1))
-                if client?.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
+                if client?.stream.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
             }
             // Standard output is still told of events.
-            if listener != nil, let client, client.isAtEnd, client.owed.isEmpty { leave() }
-            let owes = !(client?.owed.isEmpty ?? true)
-            let reads = client.map { !$0.isAtEnd && $0.owed.count < Self.capacity } ?? false
+            if let stream = client?.stream, stream.isGone || listener != nil && stream.isAtEnd && stream.owed.isEmpty {
+                leave()
+            }
+            let owes = client.map { !$0.stream.owed.isEmpty } ?? false
+            let reads = client.map { !$0.stream.isAtEnd && $0.stream.owed.count < Self.capacity } ?? false
             var ready: [4 of pollfd] = [
                 pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: reads ? client?.input ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: owes ? client?.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
+                pollfd(fd: reads ? client?.stream.input ?? -1 : -1, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: owes ? client?.stream.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
                 pollfd(fd: client == nil ? listener?.descriptor ?? -1 : -1, events: Int16(POLLIN), revents: 0),
             ]
             var span = ready.mutableSpan
@@ -104,17 +108,17 @@ final class QMPServer: @unchecked Sendable {
                 _ = unsafe poll($0.baseAddress, 4, deadline?.millisecondsLeft ?? -1)
             }
             wake.take()
-            if ready[1].revents != 0 { readSome() }
-            if ready[2].revents != 0 { writeSome() }
+            if ready[1].revents != 0 { receive() }
+            if ready[2].revents != 0 { client?.stream.write(Self.chunk) }
             if ready[3].revents != 0, let new = listener?.accept() {
-                client = Client(input: new, output: new, session: QMPSession(machine))
+                client = Client(input: new, output: new, machine)
             }
         }
         leave()
     }
 
     private func leave() {
-        if listener != nil, let client { close(client.input) }
+        if listener != nil, let client { close(client.stream.input) }
         client = nil
     }
 
@@ -124,11 +128,11 @@ final class QMPServer: @unchecked Sendable {
             return self.events
         }
         guard client?.session.isNegotiated == true else { return }
-        for event in events where client?.owed.count ?? 0 < Self.capacity { client?.owe(event) }
+        for event in events where client?.stream.owed.count ?? 0 < Self.capacity { client?.owe(event) }
     }
 
     private func answerRequests() {
-        while var current = client, !current.requests.isEmpty, current.owed.count < Self.capacity {
+        while var current = client, !current.requests.isEmpty, current.stream.owed.count < Self.capacity {
             let answer = current.session.handle(current.requests.removeFirst())
             client = current
             // A command's events come before its answer.
@@ -138,31 +142,9 @@ final class QMPServer: @unchecked Sendable {
         }
     }
 
-    private func readSome() {
-        guard let input = client?.input else { return }
-        var result = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Self.chunk) { buffer, initialized in
-            result = unsafe read(input, buffer.baseAddress, Self.chunk)
-            initialized = max(0, result)
-        }
-        if result < 0 && (errno == EINTR || errno == EAGAIN) { return }
-        guard result > 0 else {
-            client?.isAtEnd = true
-            return
-        }
+    private func receive() {
+        let bytes = client?.stream.read(Self.chunk) ?? []
         let entries = client?.splitter.append(bytes) ?? []
         client?.requests += entries
-    }
-
-    private func writeSome() {
-        guard let current = client else { return }
-        let result = unsafe current.owed.prefix(Self.chunk).withUnsafeBytes {
-            unsafe write(current.output, $0.baseAddress, $0.count)
-        }
-        if result < 0 {
-            if errno != EINTR && errno != EAGAIN { leave() }
-            return
-        }
-        client?.owed.removeFirst(result)
     }
 }

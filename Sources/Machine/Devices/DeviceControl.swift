@@ -41,6 +41,8 @@ protocol DeviceControl: AnyObject, Sendable {
     /// Number of calls from the driver and the backend, without the driver's repeated reads of one register that return the same
     /// value: as long as this is constant, the device makes no progress.
     var activity: UInt64 { get }
+    /// Whether its threads have yet to look at a queue.
+    var isServing: Bool { get }
     /// The clauses that its driver kept and broke.
     var conformance: ConformanceReport { get }
     /// Its description in a trace.

@@ -273,6 +273,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Whether one of `queues` may have available buffers, or has notifications suppressed; with the lock held.
     final func mustServe(_ queues: QueueSet) -> Bool { !queuesToServe.union(queuesToRecheck).isDisjoint(with: queues) }
 
+    final var isServing: Bool { lock.locked { mustServe(QueueSet(rawValue: .max)) } }
+
     /// Calls `take` for those of `queues` that may have available buffers; it returns whether the queue had one. Notifications are
     /// requested only from queues that were empty the last time, since a queue that is being served needs none. With `mayPoll` the
     /// worker may poll first. With the lock held.

@@ -110,7 +110,7 @@ extension DeviceState {
                 return Stall(
                     .outstanding,
                     backend.holding
-                        ? "\(requests) held back by a test"
+                        ? "\(requests) held back by a test or a debugger"
                         : "\(requests) still in the backend: the host has not answered")
             }
             if !queue.isReady, queue.notifications > 0 {
@@ -177,7 +177,7 @@ extension DeviceState {
 
 extension Inspection.Queue {
     /// The queue in one line.
-    fileprivate var text: String {
+    var text: String {
         guard isReady else {
             return (size == 0 ? "not set up" : "not ready")
                 + (notifications > 0 ? ", ignored \(counted(Int(clamping: notifications), "notification"))" : "")

@@ -15,12 +15,13 @@ enum StackTrace {
         // In long mode's 64-bit code the words of the stack have 8 bytes.
         let word = special.efer & 1 << 10 != 0 && special.cs.l == 1 ? 8 : 4
         guard special.cr0 & 1 != 0 else { return [] }
+        let tables = PageTables(special)
         var frames: [UInt64] = []
         var frame = general.rbp
         while frames.count < limit, frame % UInt64(word) == 0, frame >= general.rsp,
             // One that crosses a page ends the walk: the next may be anywhere.
             frame % 4096 <= UInt64(4096 - 2 * word),
-            let physical = try? vcpu.physicalAddress(of: frame),
+            let physical = tables.physicalAddress(of: frame, in: memory),
             let bytes = memory.read(at: physical, count: 2 * word)
         {
             let (next, caller) = (bytes.integer(at: 0, bytes: word), bytes.integer(at: word, bytes: word))

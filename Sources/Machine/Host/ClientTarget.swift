@@ -7,3 +7,44 @@ public enum ClientTarget: Equatable, Sendable {
     /// At a Unix socket with this path.
     case unix(String)
 }
+
+/// A socket that listens for clients of one server.
+protocol ClientListener: Sendable {
+    var descriptor: Int32 { get }
+    /// Where a client connects, as gdb's `target remote` takes it.
+    var place: String { get }
+    /// Accepts the client that waits; nil if it has disconnected.
+    func accept() -> Int32?
+}
+
+/// Where a debugger connects.
+public enum DebugAddress: Equatable, Sendable {
+    /// At a Unix socket with this path.
+    case unix(String)
+    /// At a port of this host; an address of another of its interfaces than the loopback may be named.
+    case port(host: String, UInt16)
+
+    /// Reads `unix=PATH` or `[HOST:]PORT`.
+    public init(option text: String) throws(OptionError) {
+        if text.hasPrefix("unix=") {
+            self = .unix(try OptionWords.single(text, ["unix=PATH"]).value ?? "")
+            return
+        }
+        let mark = text.lastIndex(of: ":")
+        let host = mark.map { String(text[..<$0]) } ?? ""
+        guard let port = UInt16(mark.map { text[text.index(after: $0)...] } ?? text[...]) else {
+            throw OptionError(
+                "a debugger connects at unix=PATH, at a port, 1234, or at HOST:PORT with an address of this host")
+        }
+        let address = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
+        self = .port(host: address.isEmpty || address == "localhost" ? "127.0.0.1" : address, port)
+    }
+
+    /// Listens there.
+    func listen() throws(MachineError) -> any ClientListener {
+        switch self {
+        case .unix(let path): try UnixListener(path: path)
+        case .port(let host, let port): try PortListener(host: host, port: port)
+        }
+    }
+}

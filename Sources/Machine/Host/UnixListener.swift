@@ -4,10 +4,10 @@ import CLinux
 import Glibc
 
 /// A listening Unix stream socket.
-final class UnixListener: Sendable {
+final class UnixListener: ClientListener {
     let descriptor: Int32
     private let name: SocketName
-    var path: String { name.path }
+    var place: String { name.path }
 
     /// Listens at `path`. A stale socket, which no process listens at, is replaced.
     init(path: String) throws(MachineError) {
@@ -23,9 +23,11 @@ final class UnixListener: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Accepts the client that waits; nil if it has disconnected.
-    func accept() -> Int32? {
-        let client = clinux_accept(descriptor, Self.flags)
+    func accept() -> Int32? { Self.accept(descriptor) }
+
+    /// Accepts the client that waits at a listening socket; nil if it has disconnected.
+    static func accept(_ descriptor: Int32) -> Int32? {
+        let client = clinux_accept(descriptor, flags)
         return client >= 0 ? client : nil
     }
 

@@ -1,4 +1,4 @@
-// Numbers and bytes as qtest writes them: C's strtoull with base 0, hexadecimal, and base64 (RFC 4648, 4).
+// Numbers and bytes as qtest and GDB's remote protocol write them: C's strtoull with base 0, hexadecimal, and base64 (RFC 4648, 4).
 
 /// A word of a line.
 typealias Word = ArraySlice<UInt8>
@@ -42,18 +42,31 @@ extension Word {
         return (value, isNegative)
     }
 
+    /// A number of 1 to 16 hexadecimal digits; nil for anything else.
+    var hexadecimalNumber: UInt64? {
+        guard 1...16 ~= count, allSatisfy({ $0.hexadecimalDigit != nil }) else { return nil }
+        return reduce(0) { $0 << 4 | UInt64($1.hexadecimalDigit ?? 0) }
+    }
+
+    /// What is in front of the first `separator`, and what is behind it; nil without one.
+    func cut(_ separator: Unicode.Scalar) -> (first: Word, rest: Word?) {
+        let first = prefix { $0 != UInt8(ascii: separator) }
+        return (first, first.endIndex == endIndex ? nil : suffix(from: first.endIndex + 1))
+    }
+
     /// The word decoded as `0x` and two hexadecimal digits a byte; nil if it has another form.
-    var hexadecimalBytes: [UInt8]? {
-        guard let digits = afterHexPrefix, digits.count % 2 == 0 else { return nil }
+    var hexadecimalBytes: [UInt8]? { afterHexPrefix?.hexadecimalPairs }
+
+    /// The word decoded as two hexadecimal digits a byte; nil if it has another form.
+    var hexadecimalPairs: [UInt8]? {
+        guard count % 2 == 0 else { return nil }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        var index = digits.startIndex
-        while index < digits.endIndex {
-            guard let high = digits[index].hexadecimalDigit, let low = digits[index + 1].hexadecimalDigit else {
+        bytes.reserveCapacity(count / 2)
+        for index in stride(from: startIndex, to: endIndex, by: 2) {
+            guard let high = self[index].hexadecimalDigit, let low = self[index + 1].hexadecimalDigit else {
                 return nil
             }
             bytes.append(high << 4 | low)
-            index += 2
         }
         return bytes
     }
@@ -120,7 +133,8 @@ extension [UInt8] {
 
 extension UInt8 {
     /// The value of a hexadecimal digit of either case.
-    fileprivate var hexadecimalDigit: UInt8? {
+    /// The value of a hexadecimal digit; nil for another character.
+    var hexadecimalDigit: UInt8? {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
         case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10

@@ -19,13 +19,13 @@ extension QTestMachine {
             var server = QTestServer(self, input: 0, output: 1, listener: nil, deadline: deadline)
             return server.run()
         }
-        Log.say("waiting for a qtest client at \(listener.path)")
+        Log.say("waiting for a qtest client at \(listener.place)")
         var client: Int32?
         while client == nil {
             guard QTestServer.wait(for: listener.descriptor, self, deadline) else { break }
             client = listener.accept()
         }
-        guard let client else { return completion.isReached ? completion.wait(until: nil) : .timedOut }
+        guard let client else { return completion.isReached ? completion.wait() : .timedOut }
         defer { close(client) }
         var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
         return server.run()
@@ -106,7 +106,7 @@ private struct QTestServer {
             if descriptors[2].revents != 0, !writeSome() { return .clientLeft }
             if descriptors[3].revents != 0 { listener?.refuse() }
         }
-        return machine.completion.wait(until: nil)
+        return machine.completion.wait()
     }
 
     /// Carries out lines until one has an answer.

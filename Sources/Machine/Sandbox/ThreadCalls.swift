@@ -23,6 +23,8 @@ enum ThreadKind: String, CaseIterable {
     case entropy
     /// Serves control clients.
     case control
+    /// Serves a debugger.
+    case debugger
     case signals
     /// Takes snapshots, and so opens files; begins traces, whose thread it starts.
     case snapshot
@@ -53,6 +55,7 @@ enum ThreadKind: String, CaseIterable {
         case .networkSocket: Self.link
         // Peers come and go.
         case .console, .control: [.init(SYS_accept4)]
+        case .debugger: [.init(SYS_accept4), .init(SYS_setsockopt, .argument(1, among: [UInt32(IPPROTO_TCP)]))]
         }
     }
 
@@ -112,6 +115,8 @@ enum ThreadKind: String, CaseIterable {
             case .network: RunningRequests.interrupts + [offloads]
             case .console: RunningRequests.interrupts + [size]
             case .main, .signals: RunningRequests.interrupts + RunningRequests.inspection + [size]
+            case .debugger:
+                RunningRequests.interrupts + RunningRequests.inspection + RunningRequests.debugger
             case .control, .watch: RunningRequests.interrupts + RunningRequests.inspection
             case .snapshot: RunningRequests.interrupts + RunningRequests.snapshot
             case .qtest: [size, offloads]

@@ -51,6 +51,9 @@ extension Machine {
             let start = ContinuousClock.now
             let (writer, text, bytes) = try whileStopped("snapshot") { () throws(MachineError) in
                 let writer = try SnapshotWriter(folder)
+                // A debugger's breakpoints are no part of the guest.
+                debugger?.setPatches(false)
+                defer { debugger?.setPatches(true) }
                 let (text, bytes) = try capture(writer, pageMap)
                 return (writer, text, bytes)
             }

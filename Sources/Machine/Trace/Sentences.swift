@@ -17,6 +17,18 @@ extension Violation {
     }
 }
 
+extension Clause {
+    /// What it asks for, what usually breaks it, and what to do. `isChecked`: in drivers.
+    public func explanation(isChecked: Bool) -> String {
+        """
+        \(id)  \(target) \(level.word)\(isChecked ? ", checked in drivers" : "")
+          \(sentence)
+          usual cause: \(cause)
+          what to do:  \(remedy)
+        """
+    }
+}
+
 /// So often.
 func times(_ count: UInt64) -> String { count == 1 ? "once" : "\(count) times" }
 

@@ -26,6 +26,8 @@ public enum Target: String, CaseIterable, Sendable {
     case bzImage = "bzimage"
     /// Lines of the qtest protocol.
     case qtest
+    /// Packets of GDB's remote protocol.
+    case gdb
 
     /// Runs one input.
     public func run(_ bytes: [UInt8]) {
@@ -42,6 +44,7 @@ public enum Target: String, CaseIterable, Sendable {
         case .multiboot: fuzzMultiboot(bytes)
         case .bzImage: fuzzBzImage(bytes)
         case .qtest: fuzzQTest(bytes)
+        case .gdb: fuzzGDB(bytes)
         }
     }
 }

@@ -41,6 +41,7 @@ struct Seeds {
         case .multiboot: multiboot()
         case .bzImage: bzImages()
         case .qtest: [script(packed: false), script(packed: true)]
+        case .gdb: packets.map { Array($0.utf8) }
         }
     }
 
@@ -177,6 +178,18 @@ struct Seeds {
         for value in values { file.add(value, 4) }
         return file.bytes
     }
+
+    // MARK: gdb
+
+    /// What debuggers say.
+    static let packets = [
+        "qSupported:multiprocess+;swbreak+;hwbreak+\nvMustReplyEmpty\nQStartNoAckMode\n\0+\nHg0\n"
+            + "qXfer:features:read:target.xml:0,ffb\nqTStatus\n?\nqfThreadInfo\nqsThreadInfo\nqAttached\nHc-1\nqC\n"
+            + "qThreadExtraInfo,2\nT2\nqSymbol::\ng\nm100,40\nm0,7\nx10,20",
+        "Z0,10,1\nZ1,20,1\nZ2,30,8\nZ3,40,4\nvCont?\nvCont;c\n\0\u{3}\nz0,10,1\nvCont;s:2;c\n\0\u{3}\np10\nP10=0000000000001000\n"
+            + "M10,3:00ffee\nX10,2:ab\ns100\n\0\u{3}\nC05;200\n\0\u{3}\nqRcmd,68656c70\nD",
+        "Qqemu.PhyMemMode:1\nqqemu.PhyMemMode\nQqemu.sstep=1\nqqemu.sstep\nqqemu.sstepbits\nqqemu.Supported\nG0011\nvKill;1",
+    ]
 
     // MARK: qtest
 
