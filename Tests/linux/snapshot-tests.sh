@@ -2,7 +2,7 @@
 # its root disk, while it is suspended to idle, and while it suspends and resumes. The file long makes it more restores.
 
 mkdir /tmp/snapshots
-restores=2 cycled=1.4
+restores=2 cycled=
 [ ! -e long ] || restores=20 cycled="draft 1.4"
 
 # keep NAME FOLDER CONDITION...: once the condition holds, the machine of the boot NAME is stopped, written to FOLDER and ended.
