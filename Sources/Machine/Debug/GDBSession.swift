@@ -124,7 +124,9 @@ public struct GDBSession {
             if "56789".utf8.contains(rest.first ?? 0) { return "" }
             try changeBreakpoint(rest, isInserted: letter == UInt8(ascii: "Z"))
         case "c", "s", "C", "S": return try resume(letter, rest)
-        case "v": return try multiletter(rest)
+        case "v" where rest.text == "Cont?": return "vCont;c;C;s;S"
+        case "v" where rest.starts(with: "Cont;".utf8): return try resumeThreads(rest.dropFirst(5))
+        case "v" where rest.cut(";").first.text == "Kill": ending = .killed
         case "H": try select(rest)
         case "T": _ = try vcpu(rest)
         case "D": ending = .detached
@@ -135,18 +137,6 @@ public struct GDBSession {
         default: return ""
         }
         return "OK"
-    }
-
-    private mutating func multiletter(_ data: Word) throws(DebugError) -> String? {
-        let (name, arguments) = data.cut(";")
-        switch name.text {
-        case "Cont?": return "vCont;c;C;s;S"
-        case "Cont": return try resumeThreads(arguments ?? [])
-        case "Kill":
-            ending = .killed
-            return "OK"
-        default: return ""
-        }
     }
 
     private func number(_ word: Word) throws(DebugError) -> UInt64 {
@@ -189,11 +179,10 @@ public struct GDBSession {
         let thread = "thread:\(threadID(stop.vcpu));"
         switch stop.reason {
         case .interrupt: return "T02\(thread)"
-        case .breakpoint(let kind, _) where kind.isExecution && !reportsBreakpoints: return "T05\(thread)"
-        case .breakpoint(let kind, let address):
+        case .breakpoint(let kind, let address) where !kind.isExecution || reportsBreakpoints:
             let name = ["swbreak", "hwbreak", "watch", "rwatch", "awatch"][Int(kind.rawValue)]
             return "T05\(thread)\(name):\(kind.isExecution ? "" : hex(address, digits: 1));"
-        case .step, .device: return "T05\(thread)"
+        case .step, .device, .breakpoint: return "T05\(thread)"
         }
     }
 
