@@ -10,8 +10,8 @@ struct VMM: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
-        version: Machine.version,
-        subcommands: [Run.self, Control.self, Explain.self, CheckTrace.self, ViewTrace.self],
+        version: "vmm \(Machine.version) (commit \(Revision.commit), Swift \(Revision.swift))",
+        subcommands: [Run.self, Control.self, DescribeMachine.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
 
     /// `vmm --help` is that of `run`, which the other commands stand in.
@@ -27,7 +27,7 @@ struct Run: ParsableCommand {
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
         usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
-            Other commands: vmm ctl, explain, check and trace-view; vmm COMMAND --help shows theirs.
+            Other commands: vmm ctl, machine, explain, check and trace-view; vmm COMMAND --help shows theirs.
 
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; 159 ended by its sandbox; \
@@ -266,8 +266,9 @@ struct Run: ParsableCommand {
         if sandbox == nil, let mode = Sandbox.environment, Sandbox.Mode(rawValue: mode) == nil {
             throw ValidationError("Give VMM_SANDBOX one of the values auto, on and off, not '\(mode)'.")
         }
-        guard 1...254 ~= cpus ?? 1 else {
-            throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
+        let counts = Machine.Configuration.processorCounts
+        guard counts.contains(cpus ?? 1) else {
+            throw ValidationError("A machine has 1 to \(counts.upperBound) processors: give -c such a number.")
         }
         let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if qmp == .stdio, targets.contains(.stdio) || serial.target == .stdio {
@@ -446,7 +447,7 @@ struct Run: ParsableCommand {
 
     /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: ClientTarget, _ signals: Signals) throws(MachineError) -> Int32 {
-        var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
+        var configuration = makeConfiguration(dialect)
         // A client that breaks clauses on purpose is the usual one: it asks for reports.
         let reports = verbose || conform == .strict || conform == .report
         configuration.reportsViolations = reports
@@ -478,7 +479,11 @@ struct Run: ParsableCommand {
 
     private var builtIn: Bool { kernel == nil && kernelOption == nil && restore == nil }
 
-    private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
+    /// The dialect of SUSPEND that devices offer if the guest is not run once in each.
+    var dialect: SuspendDialect? { suspend.map(\.dialect) ?? .draft }
+
+    /// The configuration that these options describe.
+    func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
         var configuration = Machine.Configuration()
         configuration.kernel = kernel ?? kernelOption
         configuration.boot = boot.protocol
