@@ -4,11 +4,13 @@ SWIFT ?= swift
 SWIFTC ?= swiftc
 BUILD := .build
 STATIC := $(BUILD)/static
+PREFIX ?= /usr/local
+SHARED := man/man1/vmm.1 bash-completion/completions/vmm zsh/site-functions/_vmm fish/vendor_completions.d/vmm.fish
 EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
 
 all: build
 
@@ -139,6 +141,22 @@ guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
 
 release: ## a static vmm that runs in a bare initramfs, .build/static/release/vmm
 	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm
+
+share: release ## the manual page and the completions, .build/share
+	Tests/release/share.sh $(STATIC)/release/vmm $(BUILD)/share $(SWIFT) $(BUILD)
+
+install: share ## the program, its manual and its completions, below PREFIX, /usr/local if not said; DESTDIR in front of it
+	install -D -m 755 -s $(STATIC)/release/vmm $(DESTDIR)$(PREFIX)/bin/vmm
+	for file in $(SHARED); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit 1; done
+
+uninstall: ## removes what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/vmm $(addprefix $(DESTDIR)$(PREFIX)/share/,$(SHARED))
+
+dist: share ## .build/dist: an archive of all that, the licence, the notices and checksums; the same bytes from the same commit
+	Tests/release/dist.sh $(STATIC)/release/vmm $(BUILD)/share $(BUILD)/dist
+
+deb: dist ## a Debian package of it, .build/dist/vmm_VERSION_amd64.deb
+	Tests/release/deb.sh $(BUILD)/dist
 
 bench: release guest ## vmm and its peers, measured side by side; ROWS="mmio start" for some of it, BENCH= for other options
 	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm-bench

@@ -17,7 +17,9 @@ struct Explain: ParsableCommand {
             A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it.
             """)
 
-    @Argument(help: "A clause, such as 4.2.2.2-14 or V5-DRV-7, the beginning of some, or a word in them.")
+    @Argument(
+        help: "A clause, such as 4.2.2.2-14 or V5-DRV-7, the beginning of some, or a word in them.",
+        completion: .shellCommand("vmm explain --list | cut -c 3- | cut -f 1"))
     var clause: String?
 
     @Flag(help: "List all clauses; those with * are checked in drivers.")

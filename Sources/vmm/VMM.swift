@@ -89,7 +89,7 @@ struct Run: ParsableCommand {
             A disk image: PATH\(DeviceKind.block.optionHelp). Repeatable. A comma in the path is written ,, and so everywhere. \
             Locked while in use; SIGUSR1 re-reads its size. Features: \(DeviceKind.block.featureNames).
             """,
-            valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
+            valueName: "disk"), completion: .file(), transform: { try Machine.Configuration.Disk(option: $0) })
     var disk: [Machine.Configuration.Disk] = []
 
     @Option(
@@ -98,7 +98,7 @@ struct Run: ParsableCommand {
             What the console is connected to: \(ConsoleTarget.forms.joined(separator: ", ")); then, if wanted, \
             \(DeviceKind.console.optionHelp). (default: stdio)
             """,
-            valueName: "target"), transform: { try ConsoleOption($0) })
+            valueName: "target"), completion: .targets, transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
 
     @Option(
@@ -130,7 +130,7 @@ struct Run: ParsableCommand {
             is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
             which can wake a guest.
             """,
-            valueName: "target"), transform: { try SerialOption($0) })
+            valueName: "target"), completion: .targets, transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
 
     @Option(
