@@ -10,7 +10,7 @@ EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedde
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
 
 all: build
 
@@ -66,6 +66,9 @@ mutants-sandbox: ## takes each layer of the sandbox away in turn, and shows whic
 
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
+
+docs: build ## the documentation as a static site, .build/docs/site
+	Tests/docs/site.sh $(BUILD)/debug/vmm $(BUILD)/debug/Modules $(BUILD)/docs
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
 	Tests/sandbox/run.py $(STATIC)/release/vmm

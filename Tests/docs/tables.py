@@ -149,8 +149,8 @@ def numbers(documents, vmm):
     for name, pattern, actual in (
             ("README.md", r"against (\d+) clauses", clauses),
             ("README.md", r"and (\d+) rules of its own", advice),
-            (book + "Conformance.md", r"against (\d+) clauses", clauses),
-            (book + "Conformance.md", r"against (\d+) rules of its own", advice),
+            (book + "DriverConformance.md", r"against (\d+) clauses", clauses),
+            (book + "DriverConformance.md", r"against (\d+) rules of its own", advice),
             ("README.md", r"runs (\d+) combinations", len(grid.splitlines())),
             ("README.md", r"in (\d+) lines of Python", len(example.splitlines())),
             (book + "QTest.md", r"driver of (\d+) lines in Python", len(example.splitlines()))):

@@ -40,24 +40,33 @@ public struct MachineDescription: Sendable {
 
     /// A range of addresses or ports, both ends included.
     public struct Area: Sendable {
+        /// The first address or port.
         public let first: UInt64
+        /// The last one.
         public let last: UInt64
+        /// What is there.
         public let what: String
     }
 
     /// A property of the host.
     public struct Ability: Sendable {
+        /// `KVM`, `io_uring`, `Landlock` or `seccomp`.
         public let name: String
+        /// Whether the host has it.
         public let isThere: Bool
         /// What it is, or what is missing and what to do.
         public let what: String
     }
 
+    /// In the order of their slots.
     public let devices: [Device]
+    /// Guest-physical memory, by ascending address; a range may lie within another.
     public let memory: [Area]
+    /// The I/O ports, by ascending number.
     public let ports: [Area]
     /// The greatest values, by name.
     public let limits: [(name: String, value: UInt64)]
+    /// What the host can do.
     public let host: [Ability]
 
     /// Describes the machine of `configuration`; if that names no device, one with a device of each type.
