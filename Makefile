@@ -6,11 +6,11 @@ BUILD := .build
 STATIC := $(BUILD)/static
 PREFIX ?= /usr/local
 SHARED := man/man1/vmm.1 bash-completion/completions/vmm zsh/site-functions/_vmm fish/vendor_completions.d/vmm.fish
-EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
+EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-linux-snapshot
 
 all: build
 
@@ -132,12 +132,20 @@ stress: release ## many requests and suspends over every engine of a file disk, 
 stress-burst: build ## twenty seconds of that
 	Tests/stress/run.sh $(BUILD)/debug/vmm 20
 
-pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
-	mkdir -p $(BUILD)/pure
-	$(SWIFTC) $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/VirtioABI.swiftmodule \
-		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/VirtioABI.o
-	$(SWIFTC) $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure -emit-module-path $(BUILD)/pure/Virtio.swiftmodule \
-		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/Virtio.o
+PURE := x86_64-unknown-none-elf aarch64-none-none-elf riscv64-none-none-eabi
+
+pure: $(addprefix pure-,$(PURE)) ## the device model as Embedded Swift, for three processors: no Foundation, no Glibc, no locks, no boxes
+
+pure-%:
+	mkdir -p $(BUILD)/pure/$*
+	$(SWIFTC) -target $* $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/$*/VirtioABI.swiftmodule \
+		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/$*/VirtioABI.o
+	$(SWIFTC) -target $* $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure/$* -emit-module-path $(BUILD)/pure/$*/Virtio.swiftmodule \
+		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
+
+api-check: ## breaking changes of the libraries since the last tag
+	tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "api-check: there is no tag yet; make one: git tag 0.2.0"; exit 0; }; \
+	$(SWIFT) package diagnose-api-breaking-changes "$$tag" --products Virtio KVM Machine
 
 guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
 	guest/build.sh $(BUILD)/guest

@@ -14,7 +14,8 @@ struct Explain: ParsableCommand {
             stated without one. V5-... are the clauses of the SUSPEND draft, V14-... those of SUSPEND in 1.4, H-... its hazards; B-... and \
             MM-... are the names that the list of SUSPEND's requirements has for clauses of VIRTIO 1.4. D-... are decisions of vmm, VMM-... \
             its advice: behaviour that works only with some devices. A part of a name (4.2.2.2, V5) explains all that begin so. \
-            A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it.
+            A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it; \
+            suspend begins with a picture of both protocols.
             """)
 
     @Argument(
@@ -42,10 +43,27 @@ struct Explain: ParsableCommand {
         }
     }
 
+    /// The text that a clause stands in.
+    private static func place(of id: String) -> String {
+        let (section, number) = (id.prefix { $0 != "-" }, id.drop { $0 != "-" }.dropFirst())
+        if section.first?.isNumber == true {
+            return "VIRTIO 1.4, section \(section)"
+                + (number.hasPrefix("0") ? ", stated without a key word" : ", key word \(number)")
+        }
+        switch section {
+        case "V5": return "the SUSPEND draft of 27 February 2024, version 5"
+        case "V14": return "VIRTIO 1.4, what it says of VIRTIO_F_SUSPEND"
+        case "D": return "a decision of vmm: Suspend in the documentation"
+        case "VMM": return "in no specification: advice of vmm"
+        default: return "a hazard of SUSPEND: The requirements of SUSPEND in the documentation"
+        }
+    }
+
     /// The clauses of a SUSPEND dialect, by its name.
     private static let dialects = ["draft": "V5", "1.4": "V14"]
 
     private func explain(_ name: String, _ checked: Set<String>) throws {
+        if name.lowercased() == "suspend" { print(SuspendPicture.text) }
         var found: [Clause]
         if let (section, named) = Clause.named(Self.dialects[name.lowercased()] ?? name) {
             if section.lowercased() != name.lowercased() { print("No clause is named \(name). Those of \(section):") }
@@ -68,6 +86,7 @@ struct Explain: ParsableCommand {
                   \(clause.sentence)
                   usual cause: \(clause.cause)
                   what to do:  \(clause.remedy)
+                  where:       \(Self.place(of: id))
                 """)
         }
     }
