@@ -136,7 +136,7 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The SUSPEND that devices offer: draft, 1.4 or off. (default: draft; the built-in guest runs with both)",
-            valueName: "dialect"))
+            valueName: "dialect"), completion: .list(Machine.Configuration.SuspendChoice.names))
     var suspend: SuspendOption?
 
     @Option(

@@ -19,7 +19,7 @@ cp "$from/share/zsh/site-functions/_vmm" "$root/usr/share/zsh/vendor-completions
 maintainer="vmm developers <vmm@localhost.invalid>"
 {
     printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: vmm\n\n'
-    printf 'Files: *\nCopyright: the authors of vmm\nLicense: Apache-2.0\n'
+    printf 'Files: *\nCopyright: 2026, the authors of vmm\nLicense: Apache-2.0\n'
     printf ' On Debian systems the text of the license is in /usr/share/common-licenses/Apache-2.0.\n .\n'
     sed -e 's/^$/./' -e 's/^/ /' "$from/NOTICES"
 } > "$documents/copyright"
