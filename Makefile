@@ -183,7 +183,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs test-qtest test-control test-snapshot \
+CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
 	test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests
