@@ -4,11 +4,13 @@ SWIFT ?= swift
 SWIFTC ?= swiftc
 BUILD := .build
 STATIC := $(BUILD)/static
-EMBEDDED := -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
+PREFIX ?= /usr/local
+SHARED := man/man1/vmm.1 bash-completion/completions/vmm zsh/site-functions/_vmm fish/vendor_completions.d/vmm.fish
+EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -70,6 +72,9 @@ mutants-sandbox: ## takes each layer of the sandbox away in turn, and shows whic
 
 test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
+
+docs: build ## the documentation as a static site, .build/docs/site
+	Tests/docs/site.sh $(BUILD)/debug/vmm $(BUILD)/debug/Modules $(BUILD)/docs
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
 	Tests/sandbox/run.py $(STATIC)/release/vmm
@@ -133,18 +138,42 @@ stress: release ## many requests and suspends over every engine of a file disk, 
 stress-burst: build ## twenty seconds of that
 	Tests/stress/run.sh $(BUILD)/debug/vmm 20
 
-pure: ## the device model as Embedded Swift: no Foundation, no Glibc, no locks, no boxes
-	mkdir -p $(BUILD)/pure
-	$(SWIFTC) $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/VirtioABI.swiftmodule \
-		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/VirtioABI.o
-	$(SWIFTC) $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure -emit-module-path $(BUILD)/pure/Virtio.swiftmodule \
-		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/Virtio.o
+PURE := x86_64-unknown-none-elf aarch64-none-none-elf riscv64-none-none-eabi
+
+pure: $(addprefix pure-,$(PURE)) ## the device model as Embedded Swift, for three processors: no Foundation, no Glibc, no locks, no boxes
+
+pure-%:
+	mkdir -p $(BUILD)/pure/$*
+	$(SWIFTC) -target $* $(EMBEDDED) -module-name VirtioABI -emit-module-path $(BUILD)/pure/$*/VirtioABI.swiftmodule \
+		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/$*/VirtioABI.o
+	$(SWIFTC) -target $* $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure/$* -emit-module-path $(BUILD)/pure/$*/Virtio.swiftmodule \
+		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
+
+api-check: ## breaking changes of the libraries since the last tag
+	tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "api-check: there is no tag yet; make one: git tag 0.2.0"; exit 0; }; \
+	$(SWIFT) package diagnose-api-breaking-changes "$$tag" --products Virtio KVM Machine
 
 guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
 	guest/build.sh $(BUILD)/guest
 
 release: ## a static vmm that runs in a bare initramfs, .build/static/release/vmm
 	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm
+
+share: release ## the manual page and the completions, .build/share
+	Tests/release/share.sh $(STATIC)/release/vmm $(BUILD)/share $(SWIFT) $(BUILD)
+
+install: share ## the program, its manual and its completions, below PREFIX, /usr/local if not said; DESTDIR in front of it
+	install -D -m 755 -s $(STATIC)/release/vmm $(DESTDIR)$(PREFIX)/bin/vmm
+	for file in $(SHARED); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit 1; done
+
+uninstall: ## removes what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/vmm $(addprefix $(DESTDIR)$(PREFIX)/share/,$(SHARED))
+
+dist: share ## .build/dist: an archive of all that, the licence, the notices and checksums; the same bytes from the same commit
+	Tests/release/dist.sh $(STATIC)/release/vmm $(BUILD)/share $(BUILD)/dist
+
+deb: dist ## a Debian package of it, .build/dist/vmm_VERSION_amd64.deb
+	Tests/release/deb.sh $(BUILD)/dist
 
 bench: release guest ## vmm and its peers, measured side by side; ROWS="mmio start" for some of it, BENCH= for other options
 	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm-bench
@@ -160,7 +189,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs test-qtest test-control test-snapshot \
+CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests

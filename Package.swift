@@ -39,7 +39,8 @@ let package = Package(
             dependencies: [
                 "Machine", "Virtio", "VirtioABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: house),
+            swiftSettings: house, plugins: ["RecordRevision"]),
+        .plugin(name: "RecordRevision", capability: .buildTool(), path: "guest/revision", exclude: ["revision.sh"]),
 
         // The benchmarks. `peers` holds the C programs that vmm is compared with; Tests/bench/run.sh compiles them.
         .executableTarget(

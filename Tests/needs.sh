@@ -13,6 +13,7 @@ swift -
 swiftc -
 clang -
 ld.lld -
+docc -
 git git
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 /usr/include/stdio.h libc6-dev

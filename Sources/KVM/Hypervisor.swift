@@ -35,12 +35,15 @@ public struct Hypervisor: ~Copyable, Sendable {
         descriptor = node
     }
 
-    /// The maximum number of vCPUs of one machine on this host; at most 254, because local APIC ids are below 255 here.
+    /// The greatest number of vCPUs of a machine: local APIC ids are below 255 here.
+    public static let vCPULimit = 254
+
+    /// The maximum number of vCPUs of one machine on this host; at most `vCPULimit`.
     public borrowing func maximumVCPUs() throws(KVMError) -> Int {
         // Without KVM_CAP_MAX_VCPUS the limit is KVM_CAP_NR_VCPUS, and without that it is 4 (api.rst, 4.7).
         for capability in [KVM_CAP_MAX_VCPUS, KVM_CAP_NR_VCPUS] {
             let count = try descriptor.control(.checkExtension, UInt(capability))
-            if count > 0 { return min(Int(count), 254) }
+            if count > 0 { return min(Int(count), Self.vCPULimit) }
         }
         return 4
     }

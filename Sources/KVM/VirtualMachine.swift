@@ -13,9 +13,11 @@ public struct VirtualMachine: ~Copyable, Sendable {
 
     /// Creates a machine with the in-kernel 8259s, IOAPIC (GSIs 0 to 23) and local APICs.
     ///
-    /// - Parameter reserved: the guest-physical address, below 4 GiB, of four 4 KiB pages that KVM needs on Intel
-    ///   processors without unrestricted guest mode: one for the identity map, three for the TSS. They must hold no
-    ///   memory and no device.
+    /// - Parameters:
+    ///   - hypervisor: The host's KVM.
+    ///   - reserved: The guest-physical address, below 4 GiB, of four 4 KiB pages that KVM needs on Intel processors
+    ///     without unrestricted guest mode: one for the identity map, three for the TSS. They must hold no memory and
+    ///     no device.
     public init(_ hypervisor: borrowing Hypervisor, reserved: UInt32) throws(KVMError) {
         let machine = try FileDescriptor(owning: try hypervisor.descriptor.control(.createVM), from: "KVM_CREATE_VM")
         // Both before the first vCPU, on every processor: KVM refuses them later.

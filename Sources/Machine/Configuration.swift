@@ -1,5 +1,6 @@
 // The configuration of a machine.
 
+import KVM
 import Virtio
 import VirtioABI
 
@@ -143,8 +144,10 @@ extension Machine {
         /// Whether the guest has the test device, a port by which it holds, fails and releases requests. The built-in guest always
         /// has it.
         public var testDevice = false
-        /// Processors, 1 to 254.
+        /// Processors, a number of `processorCounts`.
         public var processors = 1
+        /// The numbers of processors that a machine can have.
+        public static let processorCounts = 1...Hypervisor.vCPULimit
         /// The host end of the serial port; nil for no serial port. Its ring indicator changes when a suspended device first
         /// defers an event.
         public var serial: ConsoleTarget?
@@ -208,6 +211,9 @@ extension Machine {
 
         /// Whether the configuration names no device besides the console, which every board has.
         var hasNoDevices: Bool { disks.isEmpty }
+
+        /// Whether the configuration names no device at all.
+        var hasNoNamedDevices: Bool { disks.isEmpty && entropy.isEmpty && networks.isEmpty && ports.isEmpty }
 
         /// The folders of the sockets that the machine makes, and removes at its end.
         var socketFolders: [String] {

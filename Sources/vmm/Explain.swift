@@ -14,10 +14,13 @@ struct Explain: ParsableCommand {
             stated without one. V5-... are the clauses of the SUSPEND draft, V14-... those of SUSPEND in 1.4, H-... its hazards; B-... and \
             MM-... are the names that the list of SUSPEND's requirements has for clauses of VIRTIO 1.4. D-... are decisions of vmm, VMM-... \
             its advice: behaviour that works only with some devices. A part of a name (4.2.2.2, V5) explains all that begin so. \
-            A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it.
+            A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it; \
+            suspend begins with a picture of both protocols.
             """)
 
-    @Argument(help: "A clause, such as 4.2.2.2-14 or V5-DRV-7, the beginning of some, or a word in them.")
+    @Argument(
+        help: "A clause, such as 4.2.2.2-14 or V5-DRV-7, the beginning of some, or a word in them.",
+        completion: .shellCommand("vmm explain --list | cut -c 3- | cut -f 1"))
     var clause: String?
 
     @Flag(help: "List all clauses; those with * are checked in drivers.")
@@ -44,6 +47,7 @@ struct Explain: ParsableCommand {
     private static let dialects = ["draft": "V5", "1.4": "V14"]
 
     private func explain(_ name: String, _ checked: Set<String>) throws {
+        if name.lowercased() == "suspend" { print(SuspendPicture.text) }
         var found: [Clause]
         if let (section, named) = Clause.named(Self.dialects[name.lowercased()] ?? name) {
             if section.lowercased() != name.lowercased() { print("No clause is named \(name). Those of \(section):") }

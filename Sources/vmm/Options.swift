@@ -135,3 +135,10 @@ struct EntropyOption: CustomStringConvertible {
         }
     }
 }
+
+extension CompletionKind {
+    /// What a console can be connected to, up to the path.
+    static var targets: CompletionKind {
+        .list(ConsoleTarget.forms.map { "\($0.prefix { $0 != "=" })\($0.contains("=") ? "=" : "")" })
+    }
+}

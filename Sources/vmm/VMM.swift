@@ -10,8 +10,8 @@ struct VMM: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
-        version: Machine.version,
-        subcommands: [Run.self, Control.self, Explain.self, CheckTrace.self, ViewTrace.self],
+        version: "vmm \(Machine.version) (commit \(Revision.commit), Swift \(Revision.swift))",
+        subcommands: [Run.self, Control.self, DescribeMachine.self, Explain.self, CheckTrace.self, ViewTrace.self],
         defaultSubcommand: Run.self)
 
     /// `vmm --help` is that of `run`, which the other commands stand in.
@@ -27,7 +27,7 @@ struct Run: ParsableCommand {
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
         usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
-            Other commands: vmm ctl, explain, check and trace-view; vmm COMMAND --help shows theirs.
+            Other commands: vmm ctl, machine, explain, check and trace-view; vmm COMMAND --help shows theirs.
 
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; 159 ended by its sandbox; \
@@ -89,7 +89,7 @@ struct Run: ParsableCommand {
             A disk image: PATH\(DeviceKind.block.optionHelp). Repeatable. A comma in the path is written ,, and so everywhere. \
             Locked while in use; SIGUSR1 re-reads its size. Features: \(DeviceKind.block.featureNames).
             """,
-            valueName: "disk"), transform: { try Machine.Configuration.Disk(option: $0) })
+            valueName: "disk"), completion: .file(), transform: { try Machine.Configuration.Disk(option: $0) })
     var disk: [Machine.Configuration.Disk] = []
 
     @Option(
@@ -98,7 +98,7 @@ struct Run: ParsableCommand {
             What the console is connected to: \(ConsoleTarget.forms.joined(separator: ", ")); then, if wanted, \
             \(DeviceKind.console.optionHelp). (default: stdio)
             """,
-            valueName: "target"), transform: { try ConsoleOption($0) })
+            valueName: "target"), completion: .targets, transform: { try ConsoleOption($0) })
     var console: ConsoleOption?
 
     @Option(
@@ -130,13 +130,13 @@ struct Run: ParsableCommand {
             is elsewhere), null, pty, unix=PATH or file=PATH. Its ring indicator changes when a suspended device defers an event, \
             which can wake a guest.
             """,
-            valueName: "target"), transform: { try SerialOption($0) })
+            valueName: "target"), completion: .targets, transform: { try SerialOption($0) })
     var serial = SerialOption(target: nil)
 
     @Option(
         help: ArgumentHelp(
             "The SUSPEND that devices offer: draft, 1.4 or off. (default: draft; the built-in guest runs with both)",
-            valueName: "dialect"))
+            valueName: "dialect"), completion: .list(Machine.Configuration.SuspendChoice.names))
     var suspend: SuspendOption?
 
     @Option(
@@ -281,8 +281,9 @@ struct Run: ParsableCommand {
         if sandbox == nil, let mode = Sandbox.environment, Sandbox.Mode(rawValue: mode) == nil {
             throw ValidationError("Give VMM_SANDBOX one of the values auto, on and off, not '\(mode)'.")
         }
-        guard 1...254 ~= cpus ?? 1 else {
-            throw ValidationError("A machine has 1 to 254 processors: give -c such a number.")
+        let counts = Machine.Configuration.processorCounts
+        guard counts.contains(cpus ?? 1) else {
+            throw ValidationError("A machine has 1 to \(counts.upperBound) processors: give -c such a number.")
         }
         let targets = port.map(\.target) + [console?.target ?? (qtest == nil ? .stdio : .null)]
         if qmp == .stdio, targets.contains(.stdio) || serial.target == .stdio {
@@ -469,7 +470,7 @@ struct Run: ParsableCommand {
 
     /// Makes the devices, which a qtest client drives until it leaves.
     private func serve(_ target: ClientTarget, _ signals: Signals) throws(MachineError) -> Int32 {
-        var configuration = makeConfiguration(suspend.map(\.dialect) ?? .draft)
+        var configuration = makeConfiguration(dialect)
         // A client that breaks clauses on purpose is the usual one: it asks for reports.
         let reports = verbose || conform == .strict || conform == .report
         configuration.reportsViolations = reports
@@ -501,7 +502,11 @@ struct Run: ParsableCommand {
 
     private var builtIn: Bool { kernel == nil && kernelOption == nil && restore == nil }
 
-    private func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
+    /// The dialect of SUSPEND that devices offer if the guest is not run once in each.
+    var dialect: SuspendDialect? { suspend.map(\.dialect) ?? .draft }
+
+    /// The configuration that these options describe.
+    func makeConfiguration(_ suspend: SuspendDialect?) -> Machine.Configuration {
         var configuration = Machine.Configuration()
         configuration.kernel = kernel ?? kernelOption
         configuration.boot = boot.protocol

@@ -42,7 +42,8 @@ echo 1 > numbers.txt
 # What can be told without KVM.
 expect "help" 0 "" "$vmm" --help
 expect "help has the options of the machine" 0 "" sh -c "for option in --disk --memory --console --qtest --suspend; do '$vmm' --help | grep -q -- \"\$option\" || exit 1; done"
-expect "version" 0 "" "$vmm" --version
+expect "version" 0 "" sh -c "'$vmm' --version | grep -Eqx 'vmm [0-9]+\.[0-9]+\.[0-9]+ \(commit (unknown|[0-9a-f]{40}(\+changes)?), Swift [0-9.]+\)'"
+expect "the version of the one place" 0 "" sh -c "'$vmm' --version | grep -Fq \"vmm $(sed -n 's/.*version = "\(.*\)"/\1/p' "$here/../../Sources/Machine/Version.swift") \""
 expect "an unknown flag" 64 "[Uu]nknown option" "$vmm" --nonsense
 expect "two kernels" 64 "once" "$vmm" text -k text
 expect "memory that is no number" 64 "memory" "$vmm" -m much
@@ -75,6 +76,27 @@ expect "memory in letters" 64 "memory" "$vmm" -m 5ß
 expect "disk empty" 1 "empty" "$vmm" -d empty.img
 expect "disk with nonsense behind it" 64 "'-d <disk>': 'rw' is not known; allowed: ro, id=NAME, queues=N" "$vmm" -d disk.img,rw
 expect "an unknown feature" 64 "no feature 'nonsense'; allowed: indirect, event_idx" "$vmm" -d disk.img,features=+nonsense
+
+# What a machine is made of.
+expect "a described machine" 0 "" sh -c "'$vmm' machine > described; for line in 'blk0: device ID 2, --disk, at 0xd0001000, interrupt 6 (level), 1 queue of 256' \
+    '0x044  QueueReady         read, write' 'VIRTIO_BLK_F_FLUSH' '0x3f8-0x3ff' 'processors     254' 'Landlock'; do grep -Fq -- \"\$line\" described || exit 1; done"
+expect "a described machine as JSON" 0 "" sh -c "'$vmm' machine -d disk.img,ro,queues=2 --suspend 1.4 --json | python3 -c \"
+import json, sys
+machine = json.load(sys.stdin)
+console, disk = machine['devices']
+assert disk['address'] == '0xd0001000' and disk['interrupt'] == 6 and len(disk['queues']) == 2
+names = {feature['name']: feature for feature in disk['features']}
+assert names['VIRTIO_F_SUSPEND']['bit'] == 43 and 'VIRTIO_BLK_F_RO' in names and names['VIRTIO_BLK_F_MQ']['bit'] == 12
+assert {'KVM', 'io_uring', 'Landlock', 'seccomp'} == {ability['name'] for ability in machine['host']}
+\""
+expect "the described device is the device" 0 "" sh -c "'$vmm' machine -d disk.img --json > described; echo x-state blk0 | '$vmm' --qtest stdio -d disk.img | sed 's/^OK //' > state; python3 -c \"
+import json
+disk, state = json.load(open('described'))['devices'][1], json.load(open('state'))
+assert sum(1 << feature['bit'] for feature in disk['features']) == int(state['offeredFeatures'], 16)
+assert disk['queues'] == [queue['sizeMax'] for queue in state['queues']]
+\""
+expect "a described machine of a disk that is missing" 1 "does not exist" "$vmm" machine -d missing
+expect "a described machine of too many processors" 64 "1 to 254" "$vmm" machine -c 255
 
 # The words of options: which is wrong, what is allowed, the nearest name.
 expect "a word with a typing mistake" 64 "'-d <disk>': 'quues' is not known; did you mean queues\\?; allowed: ro, " "$vmm" -d disk.img,quues=2
@@ -232,6 +254,8 @@ expect "explain a clause in small letters" 0 "" sh -c "'$vmm' explain v5-drv-7 |
 expect "explain a decision" 0 "" sh -c "'$vmm' explain D-4 | grep -q '^D-4  device decision'"
 expect "explain a dialect" 0 "" sh -c "'$vmm' explain draft | grep -q '^V5-DRV-1' && '$vmm' explain 1.4 | grep -q '^V14-DRV-1'"
 expect "explain a word" 0 "" sh -c "'$vmm' explain suspend | grep -q '^V5-DRV-3'"
+expect "explain SUSPEND by a picture" 0 "" sh -c "'$vmm' explain suspend > found && [ \$(grep -c 'write 0x1f' found) = 3 ] && grep -q 'read  0x1b' found"
+expect "explain where a clause stands" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'where:       VIRTIO 1.4, section 4.2.2.2, key word 14'"
 expect "explain a register" 0 "" sh -c "'$vmm' explain queueready > found && grep -q 'register at offset 0x44' found && grep -q '^4.2.2.2-' found"
 expect "explain a feature" 0 "" sh -c "'$vmm' explain VIRTIO_RING_F_EVENT_IDX > found && grep -q 'feature bit 29 of every device' found && grep -q '^2.7.7.1-' found"
 for name in $("$vmm" --help | tr '\n' ' ' | sed 's/.*Features: \([^.]*\)\..*/\1/; s/,//g') \

@@ -60,10 +60,13 @@ truncate -s 32M /tmp/kallsyms
     < /dev/null > /tmp/console 2> /tmp/errors &
 until [ -S /tmp/d.sock ]; do usleep 10000; done
 debugger /tmp/linux.symbols -ex "target remote /tmp/d.sock" -ex "break *start_kernel" -ex continue -ex delete \
+    -ex "monitor break device blk0 config" -ex continue -ex "x/80ga \$rsp" -ex "monitor break off" \
     -ex "monitor break clause any" -ex continue -ex "info registers rip cr3 gs_base efer" -ex "monitor devices" -ex kill
 cat /tmp/gdb | sed 's/^/# /'
 has() { grep -qE "$2" /tmp/gdb && ok "$1" || fail "$1"; }
 has "a breakpoint is refused" "^Cannot insert breakpoint 1"
+has "a stop where a driver reads the configuration" "^blk0: a read "
+has "in virtblk_probe, by the stack" "<virtblk_probe\+"
 has "a stop at the broken clause" "^(blk|console)0: the driver broke VMM-3 "
 has "in a module" "^rip +0xffffffffc0"
 has "in the function that does it" "^0x[0-9a-f]+ in vms_suspend"

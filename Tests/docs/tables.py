@@ -149,13 +149,13 @@ def numbers(documents, vmm):
     for name, pattern, actual in (
             ("README.md", r"against (\d+) clauses", clauses),
             ("README.md", r"and (\d+) rules of its own", advice),
-            (book + "Conformance.md", r"against (\d+) clauses", clauses),
-            (book + "Conformance.md", r"against (\d+) rules of its own", advice),
-            ("README.md", r"runs (\d+) combinations", len(grid.splitlines())),
+            (book + "DriverConformance.md", r"against (\d+) clauses", clauses),
+            (book + "DriverConformance.md", r"against (\d+) rules of its own", advice),
+            (book + "CommandLine.md", r"runs (\d+) combinations", len(grid.splitlines())),
             ("README.md", r"in (\d+) lines of Python", len(example.splitlines())),
             (book + "QTest.md", r"driver of (\d+) lines in Python", len(example.splitlines()))):
         told = re.search(pattern, documents[name].prose)
         if told is None or int(told[1]) != actual:
             wrong.append(f"{name}: \"{told[0] if told else pattern}\" should have {actual}")
-    told = re.search(r"`make fuzz-(\S+)` \(or ([^)]*)\)", documents["README.md"].prose)
-    return wrong + same("README.md: fuzz targets", [told[1], *re.findall(r"`(\S+)`", told[2])], map("".join, targets))
+    told = re.search(r"`make fuzz-(\S+)` \(or ([^)]*)\)", documents[book + "Contributing.md"].prose)
+    return wrong + same("Contributing.md: fuzz targets", [told[1], *re.findall(r"`(\S+)`", told[2])], map("".join, targets))

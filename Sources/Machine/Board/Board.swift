@@ -47,6 +47,30 @@ final class Board: Sendable {
         return (regions[Int(index)], offset % MemoryMap.slotSize)
     }
 
+    /// Every port that a board can have, in the order of their addresses, and what it is.
+    static let ports: [(range: ClosedRange<UInt16>, what: String)] = [
+        (IntervalTimer.ports, "interval timer (8254): KVM's"),
+        (IntervalTimer.controlPort...IntervalTimer.controlPort, "gate and output of the timer's channel 2"),
+        (
+            Ports.keyboard...Ports.keyboard,
+            "a write of 0x\(hex(UInt64(Ports.keyboardReset), digits: 2)) resets the machine"
+        ),
+        (RealTimeClock.ports, "real-time clock (MC146818)"),
+        (Ports.debugExit...Ports.debugExit, "debug-exit: a write of v ends vmm with exit code (v << 1) | 1"),
+        (
+            SerialPort.ports.lowerBound...SerialPort.ports.upperBound - 1,
+            "16550A, interrupt \(SerialPort.gsi); with --serial"
+        ),
+        (Ports.panic...Ports.panic, "pvpanic: exit code 34"),
+        (
+            Ports.sleepControl...Ports.sleepControl,
+            "ACPI sleep control: a write of 0x\(hex(UInt64(Ports.sleepTypeS5 | Ports.sleepEnable), digits: 2)) powers off"
+        ),
+        (Ports.sleepStatus...Ports.sleepStatus, "ACPI sleep status"),
+        (Ports.reset...Ports.reset, "a write resets the machine"),
+        (TestDevice.port...TestDevice.port, "test device; with --test-device, and for the built-in guest"),
+    ]
+
     /// The guest reads a port; nil for an unclaimed port, which reads as all ones.
     func readPort(_ port: UInt16, width: Int) -> UInt64? {
         switch port {

@@ -19,6 +19,8 @@ struct BoardPurpose {
     let isQTest: Bool
     /// The configuration names no devices: the board has those that the built-in guest's suite expects.
     let hasTestDevices: Bool
+    /// The board is only described, and its configuration names no devices: it has one of each type.
+    var isSample = false
 }
 
 /// A device type: a row of the registry.
@@ -33,6 +35,8 @@ public struct DeviceKind: Sendable {
     var words: [String] = []
     /// The features of the device type that `features=` adds and withholds, by the names that QEMU and Linux give them.
     public let features: [(name: String, feature: Features)]
+    /// The features of the device type that its configuration decides on, by the same names.
+    var fixedFeatures: [(name: String, feature: Features)] = []
     /// The test commands that it performs beside `TestCommand.common`, by their qtest verbs.
     let commands: [String]
     /// Opens the host side of the devices that a configuration asks for.
@@ -45,6 +49,22 @@ public struct DeviceKind: Sendable {
 
     /// The features that `features=` knows for this type: those of the rings, then its own.
     public var selectableFeatures: [(name: String, feature: Features)] { Self.ringFeatures + features }
+
+    /// The name of `feature` in VIRTIO 1.4 and its section there; `draft` for the draft's SUSPEND. Nil for a feature of other types.
+    func specification(of feature: Features) -> (name: String, section: String)? {
+        if let own = (features + fixedFeatures).first(where: { $0.feature == feature }) {
+            return ("VIRTIO_\(name.uppercased())_F_\(own.name.uppercased())", "5.\(id).3")
+        }
+        switch feature {
+        case .version1: return ("VIRTIO_F_VERSION_1", "6")
+        case .suspend: return ("VIRTIO_F_SUSPEND", "6")
+        case .suspendDraft: return ("VIRTIO_F_SUSPEND", "draft")
+        case .indirectDescriptors: return ("VIRTIO_F_INDIRECT_DESC", "6")
+        case .ringPacked: return ("VIRTIO_F_RING_PACKED", "6")
+        default:
+            return Self.ringFeatures.first { $0.feature == feature }.map { ("VIRTIO_F_\($0.name.uppercased())", "6") }
+        }
+    }
 
     /// The features of the rings (VIRTIO 1.4, 6).
     private static let ringFeatures: [(name: String, feature: Features)] = [

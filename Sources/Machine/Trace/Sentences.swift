@@ -25,7 +25,25 @@ extension Clause {
           \(sentence)
           usual cause: \(cause)
           what to do:  \(remedy)
+          where:       \(place)
         """
+    }
+
+    /// The text that a clause stands in.
+    private var place: String {
+        let id = "\(id)"
+        let (section, number) = (id.prefix { $0 != "-" }, id.drop { $0 != "-" }.dropFirst())
+        if section.first?.isNumber == true {
+            return "VIRTIO 1.4, section \(section)"
+                + (number.hasPrefix("0") ? ", stated without a key word" : ", key word \(number)")
+        }
+        switch section {
+        case "V5": return "the SUSPEND draft of 27 February 2024, version 5"
+        case "V14": return "VIRTIO 1.4, what it says of VIRTIO_F_SUSPEND"
+        case "D": return "a decision of vmm: Suspend in the documentation"
+        case "VMM": return "in no specification: advice of vmm"
+        default: return "a hazard of SUSPEND: The requirements of SUSPEND in the documentation"
+        }
     }
 }
 

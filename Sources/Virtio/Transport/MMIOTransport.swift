@@ -90,6 +90,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// feature (D-1).
     ///
     /// - Parameters:
+    ///   - device: The device, in its state after a reset.
+    ///   - memory: Guest memory; it must outlive the transport.
     ///   - dialect: The SUSPEND dialect to offer; nil for none.
     ///   - scope: When a suspended device stops or resets a queue.
     ///   - adding: Features of `offerableFeatures` to offer as well.

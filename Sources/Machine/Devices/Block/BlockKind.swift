@@ -18,12 +18,16 @@ extension DeviceKind {
             ("config_wce", BlockFeature.configWCE), ("mq", BlockFeature.multiqueue), ("discard", BlockFeature.discard),
             ("write_zeroes", BlockFeature.writeZeroes),
         ],
+        fixedFeatures: [("ro", BlockFeature.readOnly)],
         commands: ["x-hold", "x-release", "x-fail", "x-capacity"],
         open: { (configuration, purpose) throws(MachineError) in
             var disks: [any OpenedDevice] = []
             if purpose.hasTestDevices {
                 disks.append(OpenedDisk(memory: try MemoryDisk(size: 16 << 20), readOnly: false))
                 disks.append(OpenedDisk(memory: try MemoryDisk(size: 1 << 20), readOnly: true))
+            }
+            if purpose.isSample {
+                disks.append(OpenedDisk(disk: .init(path: ""), backend: try MemoryDisk(size: 1 << 20)))
             }
             for disk in configuration.disks { disks.append(OpenedDisk(disk: disk, backend: try FileDisk(disk))) }
             return disks

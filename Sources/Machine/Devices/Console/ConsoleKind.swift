@@ -6,6 +6,10 @@ import VirtioABI
 extension DeviceKind {
     public static let console = DeviceKind(
         id: DeviceID.console, name: "console", option: "console", features: [],
+        fixedFeatures: [
+            ("size", ConsoleFeature.size), ("multiport", ConsoleFeature.multiport),
+            ("emerg_write", ConsoleFeature.emergencyWrite),
+        ],
         commands: ["x-hold", "x-release", "x-input", "x-open", "x-size", "x-output"],
         open: { (configuration, purpose) throws(MachineError) in [try OpenedConsole(configuration, purpose)] },
         replay: { traced, memory in

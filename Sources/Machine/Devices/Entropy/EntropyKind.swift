@@ -39,7 +39,7 @@ extension DeviceKind {
     public static let entropy = DeviceKind(
         id: DeviceID.entropy, name: "rng", option: "rng", features: [], commands: ["x-hold", "x-release", "x-fail"],
         open: { (configuration, purpose) throws(MachineError) in
-            var devices = configuration.entropy
+            var devices = configuration.entropy + (purpose.isSample ? [.init()] : [])
             if purpose.hasTestDevices && devices.isEmpty {
                 var device = Machine.Configuration.EntropyDevice()
                 device.offer.features.adding = MMIOTransport<Entropy>.ringFeatures

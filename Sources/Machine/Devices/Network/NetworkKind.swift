@@ -135,10 +135,11 @@ extension DeviceKind {
             ("guest_announce", NetworkFeature.guestAnnounce), ("mq", NetworkFeature.multiqueue),
             ("mac", NetworkFeature.mac), ("speed_duplex", NetworkFeature.speedDuplex),
         ],
+        fixedFeatures: [("mtu", NetworkFeature.mtu)],
         commands: ["x-hold", "x-release", "x-input", "x-output", "x-link"],
         open: { (configuration, purpose) throws(MachineError) in
             var opened: [any OpenedDevice] = []
-            for device in configuration.networks {
+            for device in configuration.networks + (purpose.isSample ? [.init(.null)] : []) {
                 opened.append(OpenedNetwork(device: device, link: try device.link(purpose), isQTest: purpose.isQTest))
             }
             return opened
