@@ -1,6 +1,6 @@
 #!/bin/sh
-# Debian's gdb debugs Debian's Linux under kvm_amd, in a nested host: it stops at the clause that a transport driver with a mistake breaks,
-# and watches a variable of the built-in guest. The symbols of Linux are those of its own /proc/kallsyms. QEMU's emulation of the processor
+# Debian's gdb debugs Debian's Linux under kvm_amd, in a nested host: it stops where virtblk_probe reads a disk's configuration, and at the
+# clause that a transport driver with a mistake breaks, and watches a variable of the built-in guest. The symbols of Linux are those of its own /proc/kallsyms. QEMU's emulation of the processor
 # gives its guests neither debug registers nor a stop at int3, so there are no breakpoints in that host.
 #
 # usage: linux.sh VMM DIR NESTED SYMBOLS       DIR as Tests/linux/build.sh makes it, SYMBOLS those of the built-in guest
