@@ -156,8 +156,9 @@ api-check: ## breaking changes of the libraries since the last tag
 guest: ## the built-in guest as an ELF file, .build/guest/guest.elf
 	guest/build.sh $(BUILD)/guest
 
+# Without the cache the commit in --version is asked for though no source has changed.
 release: ## a static vmm that runs in a bare initramfs, .build/static/release/vmm
-	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm
+	$(SWIFT) build -c release -Xswiftc -static-executable --scratch-path $(STATIC) --product vmm --disable-build-manifest-caching
 
 share: release ## the manual page and the completions, .build/share
 	Tests/release/share.sh $(STATIC)/release/vmm $(BUILD)/share $(SWIFT) $(BUILD)
