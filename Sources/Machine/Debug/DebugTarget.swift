@@ -28,12 +28,22 @@ public enum DebugError: Error, Equatable {
 public struct Breakpoint: Hashable, Sendable {
     /// The numbers are those of the packets Z0 to Z4.
     public enum Kind: UInt64, Sendable {
-        case software, hardware, write, read, access
+        /// An int3 in memory, where the host can.
+        case software
+        /// A breakpoint in a debug register.
+        case hardware
+        /// Stops behind a write.
+        case write
+        /// Stops behind a read, or a write: the processor has no other.
+        case read
+        /// Stops behind a read or a write.
+        case access
 
         /// The processor stops in front of the instruction, not behind an access.
         public var isExecution: Bool { self == .software || self == .hardware }
     }
 
+    /// What it stops at.
     public let kind: Kind
     /// A linear address.
     public let address: UInt64
@@ -43,6 +53,7 @@ public struct Breakpoint: Hashable, Sendable {
 
 /// What a vCPU does when the guest is resumed.
 public enum ResumeAction: Equatable, Sendable {
+    /// It runs until the next stop.
     case run
     /// One instruction.
     case step(blocksInterrupts: Bool)
@@ -50,9 +61,11 @@ public enum ResumeAction: Equatable, Sendable {
 
 /// Why the guest stopped.
 public struct DebugStop: Equatable, Sendable {
+    /// What the guest stopped at.
     public enum Reason: Equatable, Sendable {
         /// A breakpoint of the kind at the address, or a watched access to it.
         case breakpoint(Breakpoint.Kind, address: UInt64)
+        /// A vCPU executed one instruction.
         case step
         /// The client's Ctrl-C.
         case interrupt
@@ -60,7 +73,9 @@ public struct DebugStop: Equatable, Sendable {
         case device
     }
 
+    /// The vCPU at which it stopped, from 0.
     public let vcpu: Int
+    /// What it stopped at.
     public let reason: Reason
     /// What the debugger's console shows; nil for nothing.
     public let message: String?
@@ -89,6 +104,7 @@ public protocol DebugTarget: AnyObject {
     func write(_ bytes: [UInt8], at address: UInt64, vcpu: Int?) throws(DebugError)
     /// Sets a breakpoint; `vcpu` is the one whose page tables map its address. Throws a sentence if the host cannot.
     func insert(_ breakpoint: Breakpoint, vcpu: Int) throws(DebugError)
+    /// Deletes a breakpoint; nothing happens if it is not set.
     func remove(_ breakpoint: Breakpoint)
     /// Resumes the guest: an action for each vCPU, nil for one that stays stopped.
     func resume(_ actions: [ResumeAction?])

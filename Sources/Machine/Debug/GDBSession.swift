@@ -6,6 +6,7 @@
 public struct GDBSession {
     /// How the client ended it.
     public enum Ending: Equatable, Sendable {
+        /// The guest goes on without a debugger.
         case detached
         /// The guest is to end too.
         case killed

@@ -21,6 +21,7 @@ public struct RegisterFile: Equatable, Sendable {
 
     /// A register.
     public struct Register: Sendable {
+        /// As gdb has it.
         public let name: String
         /// Bytes in the protocol.
         public let width: Int
