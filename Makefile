@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -53,6 +53,7 @@ test-snapshot: build ## machines stopped, written down and started again, and wh
 
 snapshots: release ## the same at POINTS random moments, 500 if not said, and with 50 kills and 1,000 changes of its files
 	Tests/snapshot/points.py $(STATIC)/release/vmm $(or $(POINTS),500)
+	Tests/snapshot/nested.sh $(STATIC)/release/vmm $(BUILD)/nested $(or $(POINTS),500)
 	Tests/snapshot/faults.py $(STATIC)/release/vmm 50 1000
 
 test-debug: build guest ## the guest debugged by gdb and lldb, and by packets
@@ -79,6 +80,7 @@ docs: build ## the documentation as a static site, .build/docs/site
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
 	Tests/sandbox/run.py $(STATIC)/release/vmm
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested
+	Tests/snapshot/nested.sh $(STATIC)/release/vmm $(BUILD)/nested
 
 linux-guests: $(BUILD)/linux/made ## what those tests boot, made from Debian's packages
 
@@ -114,9 +116,10 @@ fuzz-%: ## fuzz-TARGET: fuzzes one target for SECONDS=300; what it finds stays i
 cross-check: build ## the guest's drivers against QEMU's devices, and those beside ours, register by register
 	Tests/cross-check/run.sh $(BUILD)/debug/vmm
 
-embedding: ## the device model in a host that is not vmm
+embedding: ## the device model in hosts that are not vmm
 	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
 	$(BUILD)/embedding/debug/embedding
+	$(BUILD)/embedding/debug/entropy
 
 chain: ## a request's instructions in such a host: no call of the Swift runtime, no allocation
 	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
@@ -148,6 +151,9 @@ pure-%:
 		-c $$(find Sources/VirtioABI -name '*.swift') -o $(BUILD)/pure/$*/VirtioABI.o
 	$(SWIFTC) -target $* $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure/$* -emit-module-path $(BUILD)/pure/$*/Virtio.swiftmodule \
 		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
+
+picture: build ## README's picture of a terminal session, from a real one
+	Tests/docs/picture.py $(BUILD)/debug/vmm > Sources/Virtio/Documentation.docc/Resources/session.svg
 
 api-check: ## breaking changes of the libraries since the last tag
 	tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "api-check: there is no tag yet; make one: git tag 0.2.0"; exit 0; }; \

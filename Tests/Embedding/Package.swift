@@ -12,6 +12,8 @@ let package = Package(
         .executableTarget(
             name: "embedding", dependencies: [.product(name: "Virtio", package: "vmm")],
             swiftSettings: settings),
+        .executableTarget(
+            name: "entropy", dependencies: [.product(name: "Virtio", package: "vmm")], swiftSettings: settings),
         // What a request costs in such a host: Tests/bench/chain.py.
         .executableTarget(
             name: "chain", dependencies: [.product(name: "Virtio", package: "vmm")], swiftSettings: settings),

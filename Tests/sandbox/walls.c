@@ -71,7 +71,7 @@ static const struct attempt attempts[] = {
     {"fork", SYS_fork, {0}},
     {"vfork", SYS_vfork, {0}},
     {"start a process, by clone", SYS_clone, {SIGCHLD, 0, 0, 0, 0}},
-    {"start a process, by clone3", SYS_clone3, {ZEROES, 88}, "blk", ENOSYS},
+    {"start a process, by clone3", SYS_clone3, {ZEROES, 88}, "blk snapshot", ENOSYS},
     {"leave name spaces", SYS_unshare, {CLONE_NEWUSER}},
     {"enter name spaces", SYS_setns, {0, 0}},
     {"trace a process", SYS_ptrace, {PTRACE_ATTACH, 0, 0, 0}},

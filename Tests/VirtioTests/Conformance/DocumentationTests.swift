@@ -11,7 +11,9 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
 
     /// The files of the documentation that name clauses.
     static let documentation: [RepositoryFile] =
-        ["Benchmarks", "Conformance", "Embedding", "HostileDrivers", "Network", "QTest"].map { .page($0) }
+        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "HostileDrivers", "NetworkDevice", "QTest"].map {
+            .page($0)
+        }
         + ["Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
         + [RepositoryFile(testDescription: "README.md")]
 
@@ -46,7 +48,7 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
         }
     }
 
-    @Test("the documentation states how many clauses are checked", arguments: ["README.md", "Conformance"])
+    @Test("the documentation states how many clauses are checked", arguments: ["README.md", "DriverConformance"])
     func count(name: String) throws {
         let file = name.hasSuffix(".md") ? RepositoryFile(testDescription: name) : .page(name)
         let advice = Check.allCases.count { $0.clause.level == .advice }
