@@ -21,8 +21,8 @@ while [ $taken -lt $points ]; do
     run=$((run + 1))
     dialect=$(echo draft 1.4 | cut -d' ' -f$((run % 2 + 1)))
     form=$(echo $forms | cut -d' ' -f$((run % 9 + 1)))
-    options="--suspend $dialect -a stress=300 -a features=$form -a seed=$run"
-    left=5 moments=$(awk -v seed=$run 'BEGIN { srand(seed); for (n = 0; n < 6; n++) print int(rand() * 1500000) }')
+    options="--suspend $dialect -a stress=2000 -a features=$form -a seed=$run"
+    left=5 moments=$(awk -v seed=$run 'BEGIN { srand(seed); for (n = 0; n < 6; n++) print int(rand() * 800000) }')
     : > output
     while :; do
         # shellcheck disable=SC2086
