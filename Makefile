@@ -153,7 +153,8 @@ pure-%:
 		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
 
 picture: build ## README's picture of a terminal session, from a real one
-	Tests/docs/picture.py $(BUILD)/debug/vmm > Sources/Virtio/Documentation.docc/Resources/session.svg
+	Tests/docs/picture.py $(BUILD)/debug/vmm > $(BUILD)/session.svg
+	mv $(BUILD)/session.svg Sources/Virtio/Documentation.docc/Resources/
 
 api-check: ## breaking changes of the libraries since the last tag
 	tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "api-check: there is no tag yet; make one: git tag 0.2.0"; exit 0; }; \

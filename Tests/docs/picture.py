@@ -37,9 +37,9 @@ def main():
     print(f'<rect width="{width:.0f}" height="{height}" rx="8" fill="#282a36"/>')
     for index, colour in enumerate(["#ff5555", "#f1fa8c", "#50fa7b"]):
         print(f'<circle cx="{20 + 18 * index}" cy="18" r="6" fill="{colour}"/>')
-    print('<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" xml:space="preserve">')
+    print('<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13">')
     for index, (colour, line) in enumerate(lines):
-        print(f'<text x="20" y="{50 + index * LINE}" fill="{colour}">{html.escape(line)}</text>')
+        print(f'<text x="20" y="{50 + index * LINE}" fill="{colour}">{html.escape(line).replace(" ", "&#160;")}</text>')
     print("</g>\n</svg>")
 
 
