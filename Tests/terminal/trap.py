@@ -50,11 +50,11 @@ def started(process, thread):
     return not blocked >> signal.SIGILL - 1 & 1
 
 
-def runs(process, name="vcpu0"):
-    """Waits until the guest runs, and the thread `name`: some start after the first vCPU."""
+def runs(process):
+    """Waits until the guest runs, and with `control` the last thread was started."""
     def look():
         found = threads(process)
-        return "vcpu0" in found and name in found and all(started(process, found[name]) for name in found if not is_kernels(name))
+        return "vcpu0" in found and "control" in found and all(started(process, found[name]) for name in found if not is_kernels(name))
     wait_for("the guest to run", look)
 
 
@@ -91,7 +91,7 @@ def without_a_terminal(name, backtraces, arguments):
             output.seek(0)
             return output.read()
         try:
-            runs(child.pid, name)
+            runs(child.pid)
             trap(child.pid, threads(child.pid)[name])
             ended(child.pid, said)
             if not has_report(said(), name, backtraces, arguments):
@@ -112,7 +112,7 @@ def at_a_terminal(name, backtraces, arguments, background=""):
         before = session.mode
         session.start(f"{VMM} {' '.join(arguments)}{background}")
         process = session.find(VMM)
-        runs(process, name)
+        runs(process)
         if background:
             session.code()
         else:
@@ -141,7 +141,7 @@ def main():
         arguments = ["SPIN.elf", "-d", "disk.img,io=threads", "--serial", "stdio", "--stall-after", "60m"]
         arguments += ["--qmp", f"unix={SOCKETS[0]}", "--net", f"unix-dgram=nobody.socket,local={SOCKETS[1]}"]
         child = subprocess.Popen([VMM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        runs(child.pid, "control")
+        runs(child.pid)
         names = sorted(name for name in threads(child.pid) if not is_kernels(name))
         child.kill()
         child.wait()
