@@ -109,23 +109,25 @@ public struct VirtualMachine: ~Copyable, Sendable {
     public borrowing func attach(
         _ event: borrowing EventFD, in space: Space = .memory, address: UInt64, length: UInt32, match: UInt64? = nil
     ) throws(KVMError) {
-        var binding = kvm_ioeventfd()
-        binding.addr = address
-        binding.len = length
-        binding.fd = event.descriptor
-        binding.datamatch = match ?? 0
-        binding.flags = match == nil ? 0 : CKVM_IOEVENTFD_FLAG_DATAMATCH
-        if space == .ports { binding.flags |= CKVM_IOEVENTFD_FLAG_PIO }
-        unsafe try descriptor.control(.ioEventFD, at: &binding)
+        let flags =
+            (match == nil ? 0 : CKVM_IOEVENTFD_FLAG_DATAMATCH) | (space == .ports ? CKVM_IOEVENTFD_FLAG_PIO : 0)
+        try bind(event.descriptor, address, length, match ?? 0, flags)
     }
 
     /// Registers an ioeventfd of 4 bytes in memory, or takes it back: from then on such a write exits.
     public borrowing func setIOEventFD(
         _ event: Int32, address: UInt64, match: UInt64, isRegistered: Bool
     ) throws(KVMError) {
+        let flags = CKVM_IOEVENTFD_FLAG_DATAMATCH | (isRegistered ? 0 : CKVM_IOEVENTFD_FLAG_DEASSIGN)
+        try bind(event, address, 4, match, flags)
+    }
+
+    private borrowing func bind(
+        _ event: Int32, _ address: UInt64, _ length: UInt32, _ match: UInt64, _ flags: UInt32
+    ) throws(KVMError) {
         var binding = kvm_ioeventfd()
-        (binding.addr, binding.len, binding.fd, binding.datamatch) = (address, 4, event, match)
-        binding.flags = CKVM_IOEVENTFD_FLAG_DATAMATCH | (isRegistered ? 0 : CKVM_IOEVENTFD_FLAG_DEASSIGN)
+        (binding.addr, binding.len, binding.fd, binding.datamatch) = (address, length, event, match)
+        binding.flags = flags
         unsafe try descriptor.control(.ioEventFD, at: &binding)
     }
 }

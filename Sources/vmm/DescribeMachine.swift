@@ -70,13 +70,14 @@ struct DescribeMachine: ParsableCommand {
         return lines.joined(separator: "\n")
     }
 
-    private func hex(_ value: some BinaryInteger, _ digits: Int) -> String {
-        let text = String(value, radix: 16)
-        return "0x" + String(repeating: "0", count: max(0, digits - text.count)) + text
-    }
-
     private func padded(_ text: String, _ width: Int, left: Bool = false) -> String {
         let blanks = String(repeating: " ", count: max(0, width - text.count))
         return left ? blanks + text : text + blanks
     }
+}
+
+/// `0x` and `digits` digits at least.
+func hex(_ value: some BinaryInteger, _ digits: Int) -> String {
+    let text = String(value, radix: 16)
+    return "0x" + String(repeating: "0", count: max(0, digits - text.count)) + text
 }

@@ -7,10 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 
-from machine import VM, Client, check, expect, gdb, lldb, LLDB
-from session import DEADLINE, Failure, build_kernels, wait_for
+from machine import VM, Client, check, expect, gdb, lldb, LLDB, run_tests
+from session import DEADLINE, Failure, wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 VMM = os.path.abspath(sys.argv[1])
@@ -240,21 +239,4 @@ def addresses():
         expect(result.stderr, sentence)
 
 
-def main():
-    build_kernels("IDLE", "PROCESSORS")
-    failed = 0
-    for function in TESTS:
-        if sys.argv[3:] and function.__name__ not in sys.argv[3:]:
-            continue
-        try:
-            function()
-            print(f"debug: {function.__name__}: ok", flush=True)
-        except (Failure, OSError, subprocess.TimeoutExpired) as failure:
-            failed += 1
-            print(f"debug: {function.__name__}: {failure}", file=sys.stderr, flush=True)
-    return failed
-
-
-with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)
-    sys.exit(1 if main() else 0)
+run_tests([test for test in TESTS if test.__name__ in sys.argv[3:] or not sys.argv[3:]], "IDLE", "PROCESSORS")

@@ -5,9 +5,10 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../terminal"))
-from session import DEADLINE, Failure, wait_for
+from session import DEADLINE, Failure, build_kernels, wait_for
 
 LLDB = "/usr/bin/lldb"
 
@@ -142,3 +143,19 @@ class Client:
             text += bytes.fromhex(answer[1:]).decode()
             answer = self.packet().decode()
         return text, answer
+
+
+def run_tests(tests, *kernels):
+    """Runs them in a folder of their own that has these kernels, and ends the program: 1 if one failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        build_kernels(*kernels)
+        failed = 0
+        for function in tests:
+            try:
+                function()
+                print(f"debug: {function.__name__}: ok", flush=True)
+            except (Failure, OSError, subprocess.SubprocessError) as failure:
+                failed += 1
+                print(f"debug: {function.__name__}: {failure}", file=sys.stderr, flush=True)
+    sys.exit(failed > 0)

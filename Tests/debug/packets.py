@@ -10,9 +10,8 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 
-from machine import VM, Client, check, expect
+from machine import VM, Client, check, expect, run_tests
 from session import DEADLINE, Failure, wait_for
 
 VMM, SYMBOLS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
@@ -175,18 +174,4 @@ def clients_that_send_rubbish():
         vm.ends(0)
 
 
-def main():
-    failed = 0
-    for function in TESTS:
-        try:
-            function()
-            print(f"debug: {function.__name__}: ok", flush=True)
-        except (Failure, OSError, subprocess.SubprocessError) as failure:
-            failed += 1
-            print(f"debug: {function.__name__}: {failure}", file=sys.stderr, flush=True)
-    return failed
-
-
-with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)
-    sys.exit(1 if main() else 0)
+run_tests(TESTS)
