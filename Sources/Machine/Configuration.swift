@@ -79,6 +79,8 @@ extension Machine {
             public var freeze = FreezeScope.wide
             /// Changes to its other features.
             public var features = FeatureChoice()
+            /// Its torture, if not the machine's.
+            public var torture: Torture?
 
             /// The dialect of the machine, and the device's default features.
             public init() {}
@@ -170,6 +172,10 @@ extension Machine {
         public var escapeKeys = false
         /// The dialect of SUSPEND that the devices offer; nil for none.
         public var suspend: SuspendDialect? = .draft
+        /// What Version reads of every device.
+        public var mmioVersion = MMIOVersion.two
+        /// The torture of devices that have none of their own; nil for none.
+        public var torture: Torture?
         /// The drain deadline, from the start of a drain. After it the device suspends with requests in flight (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 

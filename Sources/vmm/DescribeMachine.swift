@@ -43,14 +43,14 @@ struct DescribeMachine: ParsableCommand {
             for feature in device.features {
                 let section = feature.section == "draft" ? "draft" : "VIRTIO 1.4, \(feature.section)"
                 lines.append(
-                    "  \(padded("\(feature.bit)", 2, left: true))  \(padded(feature.name, 30)) \(section)"
+                    "  \(Self.padded("\(feature.bit)", 2, left: true))  \(Self.padded(feature.name, 30)) \(section)"
                         + (feature.clauses.isEmpty ? "" : "; \(feature.clauses.joined(separator: " "))"))
             }
         }
         lines.append("registers, from a device's address on (VIRTIO 1.4, 4.2.2):")
         for register in Register.allCases {
             lines.append(
-                "  \(hex(register.rawValue, 3))  \(padded(register.name, 18)) \(register.direction.word)")
+                "  \(hex(register.rawValue, 3))  \(Self.padded(register.name, 18)) \(register.direction.word)")
         }
         lines.append("  \(hex(Register.configuration, 3))  device-specific configuration space")
         lines.append(
@@ -61,16 +61,16 @@ struct DescribeMachine: ParsableCommand {
         lines.append("ports:")
         for area in machine.ports {
             let last = area.last > area.first ? "-\(hex(area.last, 3))" : ""
-            lines.append("  \(padded(hex(area.first, 3) + last, 11))  \(area.what)")
+            lines.append("  \(Self.padded(hex(area.first, 3) + last, 11))  \(area.what)")
         }
         lines.append("limits:")
-        lines += machine.limits.map { "  \(padded($0.name, 14)) \($0.value)" }
+        lines += machine.limits.map { "  \(Self.padded($0.name, 14)) \($0.value)" }
         lines.append("host:")
-        lines += machine.host.map { "  \(padded($0.name, 9)) \($0.isThere ? "yes" : "no "), \($0.what)" }
+        lines += machine.host.map { "  \(Self.padded($0.name, 9)) \($0.isThere ? "yes" : "no "), \($0.what)" }
         return lines.joined(separator: "\n")
     }
 
-    private func padded(_ text: String, _ width: Int, left: Bool = false) -> String {
+    static func padded(_ text: String, _ width: Int, left: Bool = false) -> String {
         let blanks = String(repeating: " ", count: max(0, width - text.count))
         return left ? blanks + text : text + blanks
     }

@@ -15,7 +15,7 @@ struct Explain: ParsableCommand {
             MM-... are the names that the list of SUSPEND's requirements has for clauses of VIRTIO 1.4. D-... are decisions of vmm, VMM-... \
             its advice: behaviour that works only with some devices. A part of a name (4.2.2.2, V5) explains all that begin so. \
             A register (QueueReady), a feature (event_idx) or another word (suspend, draft) finds the clauses that speak of it; \
-            suspend begins with a picture of both protocols.
+            suspend begins with a picture of both protocols; torture lists the choices of --torture.
             """)
 
     @Argument(
@@ -43,11 +43,20 @@ struct Explain: ParsableCommand {
         }
     }
 
+    /// The choices of --torture.
+    private static var tortureTable: String {
+        let rows = TortureChoice.allCases.map { choice in
+            DescribeMachine.padded("\(choice.name)", 18) + DescribeMachine.padded("\(choice.clause)", 13) + "\(choice.sentence)"
+        }
+        return rows.joined(separator: "\n")
+    }
+
     /// The clauses of a SUSPEND dialect, by its name.
     private static let dialects = ["draft": "V5", "1.4": "V14"]
 
     private func explain(_ name: String, _ checked: Set<String>) throws {
         if name.lowercased() == "suspend" { print(SuspendPicture.text) }
+        if name.lowercased() == "torture" { return print(Self.tortureTable) }
         var found: [Clause]
         if let (section, named) = Clause.named(Self.dialects[name.lowercased()] ?? name) {
             if section.lowercased() != name.lowercased() { print("No clause is named \(name). Those of \(section):") }

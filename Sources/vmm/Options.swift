@@ -113,6 +113,36 @@ struct SuspendOption: ExpressibleByArgument, CustomStringConvertible {
     static var allValueStrings: [String] { Machine.Configuration.SuspendChoice.names }
 }
 
+/// What the devices do where the specifications leave them a choice.
+struct ModelOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            """
+            What Version reads: 2, or 3, in which a reset is over when Status reads 0. (default: 2)
+            """,
+            valueName: "version"), transform: { try MMIOVersion(option: $0) })
+    var mmioVersion = MMIOVersion.two
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Devices make the choices that the specifications leave to them, from SEED: all, those named, or with -CHOICE all others. \
+            `faults` stands for those that lose requests or the device; `vmm explain torture` lists all.
+            """,
+            valueName: "seed[,choice...]"), transform: { try Torture(option: $0) })
+    var torture: Torture?
+}
+
+extension MMIOVersion {
+    /// Reads `2` or `3`.
+    init(option text: String) throws(OptionError) {
+        guard let version = UInt32(text).flatMap({ MMIOVersion(rawValue: $0) }) else {
+            throw OptionError("there are versions 2 and 3")
+        }
+        self = version
+    }
+}
+
 extension ConformanceMode: ExpressibleByArgument {}
 
 extension Sandbox.Mode: ExpressibleByArgument {}

@@ -139,6 +139,9 @@ struct Run: ParsableCommand {
             valueName: "dialect"), completion: .list(Machine.Configuration.SuspendChoice.names))
     var suspend: SuspendOption?
 
+    @OptionGroup(title: "Other devices than a kind one")
+    var model: ModelOptions
+
     @Option(
         help: ArgumentHelp(
             "How long a device may drain before it suspends with requests retained (draft) or fails (1.4).",
@@ -522,6 +525,8 @@ struct Run: ParsableCommand {
         configuration.networks = net
         configuration.suspend = suspend
         configuration.drainDeadline = drainDeadline.duration
+        configuration.mmioVersion = model.mmioVersion
+        configuration.torture = model.torture
         configuration.conform = conform ?? .report
         configuration.reportsViolations = !builtIn || verbose
         configuration.control = qmp

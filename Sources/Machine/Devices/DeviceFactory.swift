@@ -23,16 +23,22 @@ struct DeviceFactory {
     /// Called with the name of a suspended device at which input waits.
     var onWaitingInput: (@Sendable (String) -> Void)?
 
-    /// A transport for `device` with the features of `offer`.
+    /// A transport for `device` in `slot` with the features of `offer`.
     func transport<Device: VirtioDevice & ~Copyable>(
-        _ device: consuming Device, _ offer: Machine.Configuration.Offer
+        _ device: consuming Device, _ offer: Machine.Configuration.Offer, slot: Int
     ) -> MMIOTransport<Device> {
         MMIOTransport(
             device: device, memory: connections.guestMemory, suspend: offer.suspend.dialect(or: configuration.suspend),
             freeze: offer.freeze,
             adding: offer.features.adding.intersection(MMIOTransport<Device>.offerableFeatures),
             withholding: offer.features.withholding,
-            conform: configuration.conform, tracing: trace == nil ? .off : .on)
+            conform: configuration.conform, tracing: trace == nil ? .off : .on, version: configuration.mmioVersion,
+            torture: torture(offer, slot: slot))
+    }
+
+    /// The torture of the device in `slot`.
+    func torture(_ offer: Machine.Configuration.Offer, slot: Int) -> Torture? {
+        (offer.torture ?? configuration.torture)?.forDevice(slot)
     }
 
     /// The context of the device in `slot`.

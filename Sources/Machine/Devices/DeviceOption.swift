@@ -20,6 +20,7 @@ struct DeviceOption {
         for change in changes { try choose(change[...], of: kind) }
         if let name = self["suspend"], let choice = Machine.Configuration.SuspendChoice(name) { offer.suspend = choice }
         if let name = self["freeze"] { offer.freeze = name == "narrow" ? .narrow : .wide }
+        if let text = self["torture"] { offer.torture = try Torture(option: text, separator: ":") }
         if offer.suspend == .own(nil), has("freeze") {
             throw OptionError("freeze= is about SUSPEND, which suspend=off does not offer; leave one of them out")
         }
@@ -78,7 +79,7 @@ extension DeviceKind {
     var optionForms: [String] {
         words + [
             "suspend=\(Machine.Configuration.SuspendChoice.names.joined(separator: "|"))", "freeze=wide|narrow",
-            "features=+NAME,-NAME",
+            "torture=SEED[:CHOICE...]", "features=+NAME,-NAME",
         ]
     }
 

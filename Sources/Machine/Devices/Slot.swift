@@ -53,6 +53,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     private var queuesToRecheck: QueueSet = []
     /// The drain deadline; nil if no drain is under way.
     private var currentDrainDeadline: Instant?
+    /// When a device under torture goes on with what it has put off; nil if nothing is.
+    private var delayDeadline: Instant?
     /// The device's threads are to end.
     private(set) var stopping = false
     /// A test command makes resumes wait for `ready`.
@@ -134,6 +136,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
             modelCalls &+= 1
             if transport.mustRefuse { apply(transport.refuse()) }
             traceEvents()
+            noteDelay()
             reports = takeReports()
             (wakes, workersToWake) = (workersToWake, 0)
             return result
@@ -145,6 +148,26 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
         if context.reportsViolations { for report in reports { Log.say("\(name): \(report)") } }
         return result
+    }
+
+    /// Sees to it that `passDelay` is called soon if the device has put something off; with the lock held.
+    private func noteDelay() {
+        guard transport.isDelayed else { return delayDeadline = nil }
+        guard delayDeadline == nil else { return }
+        delayDeadline = context.time.now.advanced(byNanoseconds: Self.delay)
+        wake(workers[0])
+    }
+
+    /// Nanoseconds until what a device under torture has put off goes on, step by step.
+    private static var delay: UInt64 { 500_000 }
+
+    /// Lets a device under torture go on with what it has put off.
+    final func passDelay() {
+        withTransport {
+            guard transport.isDelayed else { return }
+            delayDeadline = nil
+            apply(transport.delayPassed())
+        }
     }
 
     /// Applies effects of the model; with the lock held.
@@ -225,7 +248,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         TracedDevice(
             name: name, deviceID: Device.deviceID, offered: transport.offered, dialect: transport.lifecycle.dialect,
             freeze: transport.freezeScope, conform: transport.conformance.mode,
-            configuration: Device.word(of: transport.configuration), queues: UInt16(transport.queueCount),
+            configuration: Device.word(of: transport.configuration), version: transport.version,
+            torture: transport.chosenTorture, queues: UInt16(transport.queueCount),
             queueSize: transport.queueSizeMax, ports: portNames.map { "0x" + $0.hexadecimal },
             writeZeroesMayUnmap: writeZeroesMayUnmap, blockSizes: blockSizes, network: network)
     }
@@ -309,8 +333,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     final var drainDeadline: Instant? { lock.locked { currentDrainDeadline } }
 
-    /// Reports a passed drain deadline to the model.
-    final func checkDrainDeadline() {
+    /// Reports passed deadlines to the model.
+    final func checkDeadlines() {
+        if lock.locked({ delayDeadline.map { $0 <= context.time.now } ?? false }) { passDelay() }
         withTransport {
             guard let deadline = currentDrainDeadline, deadline <= context.time.now else { return }
             currentDrainDeadline = nil
@@ -318,8 +343,11 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
         }
     }
 
-    /// Milliseconds until the drain deadline, the longest sleep of worker 0; -1 if there is none. With the lock held.
-    final var millisecondsToDrainDeadline: Int32 { currentDrainDeadline?.milliseconds(from: context.time.now) ?? -1 }
+    /// Milliseconds until the next deadline, the longest sleep of worker 0; -1 if there is none. With the lock held.
+    final var millisecondsToDeadline: Int32 {
+        let next = [currentDrainDeadline, delayDeadline].compactMap(\.self).min()
+        return next?.milliseconds(from: context.time.now) ?? -1
+    }
 
     /// Starts the device's threads.
     func start() throws(MachineError) {
@@ -432,7 +460,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Does the work that needs no waiting, in place of the threads of a machine that has none; true if more can be done at once.
     func step() -> Bool {
-        checkDrainDeadline()
+        checkDeadlines()
         return false
     }
 

@@ -33,6 +33,7 @@ extension DeviceState {
         case .suspended: return stallOfSuspendedDevice
         case .resuming:
             return Stall(.outstanding, "the driver requested the resume; the backend is not ready yet")
+        case .resetting: return Stall(.outstanding, "waiting for Status to read 0; \(drainLeft)")
         case .dead:
             let why =
                 model.lastFault.map { "the driver broke a queue (\($0.words))" }

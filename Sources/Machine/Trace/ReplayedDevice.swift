@@ -44,7 +44,8 @@ final class ReplayedTransport<Device: VirtioDevice & ~Copyable>: ReplayedDevice 
             MMIOTransport(
                 device: device, memory: memory, suspend: traced.dialect, freeze: traced.freeze,
                 adding: all.intersection(traced.offered), withholding: all.subtracting(traced.offered),
-                conform: traced.conform == .off ? .report : traced.conform, tracing: .replay))
+                conform: traced.conform == .off ? .report : traced.conform, tracing: .replay, version: traced.version,
+                torture: traced.torture))
     }
 
     func play(_ events: [Event], _ isLast: Bool) -> TraceDivergence? {

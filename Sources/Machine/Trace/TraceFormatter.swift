@@ -89,6 +89,7 @@ struct TraceFormatter: ~Copyable {
             put(",\"written\":", UInt64(outcome.written))
         case .backendReady: put("ready\"")
         case .deadlinePassed: put("deadline\"")
+        case .delayPassed: put("delay\"")
         case .fail: put("fail\"")
         case .change(let word): put("change\",\"value\":", bits: word)
         case .input(let port, let count, let bytes):

@@ -15,6 +15,10 @@ struct TracedDevice: Sendable {
     let conform: ConformanceMode
     /// Its configuration as a word (`VirtioDevice.word(of:)`).
     let configuration: UInt64
+    /// What Version reads; 2 in traces that do not say it.
+    var version = MMIOVersion.two
+    /// The device's torture; nil for none.
+    var torture: Torture?
     /// Its queues, and what QueueSizeMax reads in them.
     let queues: UInt16
     let queueSize: UInt16
@@ -57,6 +61,9 @@ struct TraceLine: Decodable, Sendable {
     var mac: String?
     var mtu: UInt16?
     var wake: String?
+    var mmioVersion: UInt32?
+    var torture: String?
+    var tortureChoices: String?
     // An event: nanoseconds, thread, index of the device, what.
     var t: UInt64?
     var by: String?
@@ -117,6 +124,9 @@ struct TraceLine: Decodable, Sendable {
         mac = device.network.map { Self.bits($0.mac) }
         mtu = device.network?.mtu
         wake = device.network?.wake.rawValue
+        mmioVersion = device.version == .two ? nil : device.version.rawValue
+        torture = device.torture.map { Self.bits($0.seed) }
+        tortureChoices = device.torture.map { Self.bits(UInt64($0.choices)) }
     }
 
     private static func bits(_ value: UInt64) -> String { "0x" + hex(value, digits: 1) }
@@ -157,6 +167,9 @@ struct TraceLine: Decodable, Sendable {
         text("mac", mac)
         number("mtu", mtu)
         text("wake", wake)
+        number("mmioVersion", mmioVersion)
+        text("torture", torture)
+        text("tortureChoices", tortureChoices)
         return .object(members)
     }
 
@@ -182,6 +195,7 @@ struct TraceLine: Decodable, Sendable {
             }
         case "ready": .backendReady
         case "deadline": .deadlinePassed
+        case "delay": .delayPassed
         case "fail": .fail
         case "change": word.map { .change($0) }
         case "input":
@@ -245,7 +259,10 @@ struct TraceLine: Decodable, Sendable {
         return TracedDevice(
             name: device, deviceID: type, offered: Features(rawValue: offered),
             dialect: dialect.map { $0 == "draft" ? .draft : .ratified }, freeze: freeze == "narrow" ? .narrow : .wide,
-            conform: mode, configuration: word, queues: UInt16(clamping: queues), queueSize: queueSize,
+            conform: mode, configuration: word, version: mmioVersion.flatMap { MMIOVersion(rawValue: $0) } ?? .two,
+            torture: Self.number(torture).map {
+                Torture(seed: $0, choices: UInt32(truncatingIfNeeded: Self.number(tortureChoices) ?? 0))
+            }, queues: UInt16(clamping: queues), queueSize: queueSize,
             ports: ports ?? [], writeZeroesMayUnmap: writeZeroesMayUnmap,
             blockSizes: blockSize.flatMap { logical in
                 physicalBlockSize.flatMap { BlockSizes(logical: logical, physical: $0) }
@@ -288,6 +305,7 @@ extension Lifecycle.Phase {
         case .suspended: "suspended"
         case .resuming: "resuming"
         case .dead(let suspended): suspended ? "dead, suspended" : "dead"
+        case .resetting: "resetting"
         }
     }
 
@@ -295,6 +313,7 @@ extension Lifecycle.Phase {
     init?(name: String?) {
         let all: [Lifecycle.Phase] = [
             .notLive, .running, .suspending, .suspended, .resuming, .dead(suspended: true), .dead(suspended: false),
+            .resetting,
         ]
         guard let phase = all.first(where: { $0.name == name }) else { return nil }
         self = phase

@@ -149,7 +149,8 @@ public enum TraceView {
                 }
                 return entries
             case .violation(let check, _): return [instant("breaks \(check.clause.id)", .registers, stamp, [:])]
-            case .fail, .backendReady, .deadlinePassed, .change, .receive, .open, .refuse, .restore:
+            case .fail, .backendReady, .deadlinePassed, .change, .receive, .open, .refuse, .restore,
+                .delayPassed:
                 return [instant("\(event)", .lifecycle, stamp, [:])]
             case .dropped(let count):
                 // What has ended in these events is not known.

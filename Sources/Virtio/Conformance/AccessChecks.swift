@@ -34,6 +34,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
         let evidence = Evidence(at: register, UInt64(value))
+        if ![.status, .interruptACK, .queueNotify].contains(register) { checkResetAwaited(evidence) }
         switch register {
         case .deviceFeaturesSel: conformance.history.selectedDeviceFeatures = true
         case .driverFeaturesSel: conformance.history.selectedDriverFeatures = true
@@ -169,6 +170,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
         let evidence = Evidence(offset: UInt64(offset) + UInt64(Register.configuration), value: value)
+        checkResetAwaited(evidence)
         let field = Device.field(at: offset)
         check(.registerDefined, field != nil, evidence)
         if let field {

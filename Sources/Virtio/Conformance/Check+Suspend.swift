@@ -1,4 +1,4 @@
-// Clauses on SUSPEND, in both dialects (Suspend.md).
+// Clauses on SUSPEND, in both dialects, and on the reset of virtio-mmio version 3 (Suspend.md).
 
 extension Check {
     /// The clause of a check on SUSPEND.
@@ -105,6 +105,12 @@ extension Check {
                 "VMM-15", .driver, .advice,
                 "The driver should not set up queues of a device that it suspends: a suspended device ignores it (D-5).",
                 cause: "queues added or enlarged during a system suspend", remedy: "Resume the device first.")
+        case .resetAwaited:
+            Clause(
+                "V3-DRV-1", .driver, .must,
+                "In version 3, after writing 0 to Status, the driver must read Status until it reads 0 before it uses the device.",
+                cause: "a reset taken for complete when the write returns, as in version 2",
+                remedy: "Poll Status for 0, with a timeout, before any other write and before buffers are freed.")
         default: preconditionFailure("a check without a clause")
         }
     }

@@ -43,6 +43,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
     case ratifiedConfigurationKept, ratifiedResumeAwaited, ratifiedBitKept
     // SUSPEND, both
     case suspendedQueuesLeftAlone
+    // virtio-mmio version 3
+    case resetAwaited
 
     /// The clause that this check covers.
     public var clause: Clause {

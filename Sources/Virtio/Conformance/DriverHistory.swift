@@ -36,6 +36,8 @@ struct DriverHistory: Sendable {
     var pendingTransition = PendingTransition.nothing
     /// Status has been read since SUSPEND was written.
     var polledSuspend = false
+    /// Version 3: Status was written 0, and not read as 0 since.
+    var awaitsReset = false
     /// Consecutive reads of Status, without another access, since a write aborted a suspend that the driver had polled;
     /// nil otherwise.
     var readsSinceAbort: Int?
@@ -71,6 +73,7 @@ extension MMIOTransport where Device: ~Copyable {
         conformance.history.readFeaturesOK = true
         conformance.history.polledSuspend = true
         conformance.history.readNeedsReset = isDead
+        if lifecycle.status.isEmpty { conformance.history.awaitsReset = false }
         if let reads = conformance.history.readsSinceAbort {
             conformance.history.readsSinceAbort = reads + 1
             // A driver that aborts on purpose reads Status once or twice. A driver that continues to poll still waits
@@ -97,6 +100,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
         guard value != 0 else { return }
+        if value != 0 { checkResetAwaited(Evidence(at: .status, UInt64(value))) }
         let old = lifecycle.status
         let new = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
         let evidence = Evidence(at: .status, UInt64(value))
@@ -164,6 +168,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .beginResume: conformance.history.pendingTransition = .resume
         case .abortResume: conformance.history.pendingTransition = .suspend
         case .die: conformance.history.pendingTransition = .nothing
+        case .beginReset: conformance.history.awaitsReset = true
         // A reset clears the state elsewhere.
         case .nothing, .goLive, .reset: break
         }
@@ -184,6 +189,12 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
+    /// Checks an access that the driver must not make before it has read that a reset is over (version 3).
+    mutating func checkResetAwaited(_ evidence: Evidence) {
+        guard version == .three, conformance.isOn else { return }
+        check(.resetAwaited, !conformance.history.awaitsReset, evidence)
+    }
+
     /// Checks a write of `value` to QueueNotify for queue `index`.
     mutating func checkNotification(_ index: UInt32, value: UInt32) {
         guard conformance.isOn else { return }
@@ -197,6 +208,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// Checks available buffer notifications for some of `queues`, by a register access or an ioeventfd.
     mutating func checkNotifications(_ queues: QueueSet, _ evidence: Evidence) {
         guard conformance.isOn else { return }
+        checkResetAwaited(evidence)
         check(.notificationAfterDriverOK, lifecycle.phase != .notLive, evidence)
         guard lifecycle.phase != .notLive else { return }
         check(.needsResetNotUsed, !conformance.history.readNeedsReset, evidence)

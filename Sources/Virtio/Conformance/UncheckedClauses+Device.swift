@@ -4,9 +4,9 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + networkDeviceClauses
+        deviceFacilityClauses + permissions + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + networkDeviceClauses
             + deviceStatements
-            + deviceSuspendClauses + suspendStatements + suspendDecisions
+            + versionThreeClauses + deviceSuspendClauses + suspendStatements + suspendDecisions
     }
 
     /// Status, features, reset and virtqueues (2).

@@ -59,6 +59,8 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
 
     /// QueueSizeMax of each request queue.
     private let queueSize: UInt16
+    /// seg_max and size_max, where they are not those of the queue and of `sizeMax`.
+    private var limits: (segments: UInt32, bytes: UInt32)?
     /// Number of request queues.
     private let queues: UInt16
     private let readOnly: Bool
@@ -99,6 +101,17 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         return offered
     }
 
+    public mutating func limit(by torture: Torture) {
+        guard torture.contains(.limits) else { return }
+        let word = torture.word(.limits, 0)
+        limits = (1 + UInt32(word % 8), 4096 << UInt32(word >> 8 & 3))
+    }
+
+    /// A larger disk, whose capacity has both halves different.
+    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration {
+        Configuration(capacity: configuration.capacity &+ 1 << 32 &+ 8 &* (word & 63))
+    }
+
     public func queueCount(_ features: Features) -> Int {
         features.contains(BlockFeature.multiqueue) ? Int(queues) : 1
     }
@@ -111,11 +124,11 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         typealias Field = BlockConfiguration
         var bytes = ConfigurationBytes(size: Field.size)
         bytes.store(configuration.capacity, at: Field.capacity)
-        if offered.contains(BlockFeature.sizeMax) { bytes.store(Self.sizeMax, at: Field.sizeMax) }
+        if offered.contains(BlockFeature.sizeMax) { bytes.store(limits?.bytes ?? Self.sizeMax, at: Field.sizeMax) }
         if offered.contains(BlockFeature.segmentMax) {
             // Without indirect descriptors a request has at most `queueSize` descriptors; two of them are header and
             // status.
-            bytes.store(UInt32(max(queueSize, 3) - 2), at: Field.segmentMax)
+            bytes.store(limits?.segments ?? UInt32(max(queueSize, 3) - 2), at: Field.segmentMax)
         }
         if offered.contains(BlockFeature.blockSize) {
             bytes.store(blockSizes.logical, at: Field.blockSize)

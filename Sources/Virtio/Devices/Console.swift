@@ -50,6 +50,8 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     /// Whether VIRTIO_CONSOLE_F_MULTIPORT was negotiated.
     private var multiport = false
     private var acceptedSize = false
+    /// Most bytes of input in one buffer.
+    private var longestInput: UInt32 = .max
 
     /// Creates a console on a terminal of the given size, with a further port for each name in `ports` (UTF-8).
     public init(
@@ -69,6 +71,23 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     public mutating func offer(_ wanted: Features) -> Features {
         offered = ports.count > 1 ? wanted : wanted.subtracting(ConsoleFeature.multiport)
         return offered
+    }
+
+    public mutating func limit(by torture: Torture) { if torture.contains(.input) { longestInput = 1 } }
+
+    /// A terminal of another size.
+    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration {
+        Configuration(columns: UInt16(1 + word % 300), rows: UInt16(1 + (word >> 16) % 100))
+    }
+
+    /// The further ports that the host has open are closed, or open again.
+    public mutating func disturbPorts() -> QueueSet {
+        var owed = false
+        for index in ports.indices.dropFirst() where ports[index].isOpenOnHost {
+            ports[index].isClosedForNow.toggle()
+            if ports[index].owe(.portOpen) { owed = true }
+        }
+        return owed ? QueueSet(queue: ConsoleQueue.controlReceive) : []
     }
 
     public func queueCount(_ features: Features) -> Int {
@@ -166,7 +185,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
         let (port, transmits) = port(ofQueue: index)
         if transmits { return .work(Request(port: port, data: chain.readable), reply: nil) }
         var written: UInt32 = 0
-        while chain.writable.byteCount > 0, let byte = ports[port].input.removeFirst() {
+        while chain.writable.byteCount > 0, written < longestInput, let byte = ports[port].input.removeFirst() {
             _ = chain.writable.write(byte)
             written += 1
         }
@@ -199,7 +218,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
             put16(UInt16(index))
             put16(0)
             put16(event.rawValue)
-            put16(event == .consolePort || event == .portOpen && ports[index].isOpenOnHost ? 1 : 0)
+            put16(event == .consolePort || event == .portOpen && ports[index].looksOpen ? 1 : 0)
             switch event {
             case .resize:
                 put16(configuration.columns)

@@ -13,6 +13,10 @@ struct ConsolePortState {
     var isOpenInGuest = false
     /// Whether the host has the port open.
     var isOpenOnHost: Bool
+    /// The device shows a port that the host has open as closed for a time.
+    var isClosedForNow = false
+    /// Whether the host's end of the port is open, as the driver sees it.
+    var looksOpen: Bool { isOpenOnHost && !isClosedForNow }
     /// Whether VIRTIO_CONSOLE_DEVICE_ADD was queued since the reset.
     private var isAnnounced = false
     /// Whether the driver is ready for messages about the port (VIRTIO_CONSOLE_PORT_READY).

@@ -81,7 +81,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         ]
     }
 
-    let parameters: Parameters
+    private(set) var parameters: Parameters
     private var offered: Features = []
     var accepted: Features = []
     var filter: NetworkFilter
@@ -114,6 +114,14 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         offered = Self.withRequirements(offered)
         return offered
     }
+
+    public mutating func limit(by torture: Torture) {
+        guard torture.contains(.limits), let mtu = parameters.mtu else { return }
+        parameters.mtu = min(mtu, UInt16(1280 + torture.word(.limits, 0) % 220))
+    }
+
+    /// The link is down.
+    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration { Configuration(isLinkUp: false) }
 
     /// `features` without those that require a feature which is not among them (5.1.3.1).
     static func withRequirements(_ features: Features) -> Features {

@@ -48,6 +48,12 @@ public protocol VirtioDevice: ~Copyable {
     mutating func reset()
     /// Called when the driver can read the configuration `new`. Returns the queues on which the device reports the change.
     mutating func configurationChanged(to new: Configuration) -> QueueSet
+    /// Takes on the limits that `torture` chooses. Called once, before `offer`.
+    mutating func limit(by torture: Torture)
+    /// A configuration that the device may show for a time instead of `configuration`; the same for none.
+    func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration
+    /// Closes the host's end of what can be closed and opened again, or opens it. Returns the queues with news of that.
+    mutating func disturbPorts() -> QueueSet
     /// Number of changes that the device made to the configuration space for its driver. ConfigGeneration includes it.
     var configurationEdits: UInt32 { get }
 
@@ -98,6 +104,10 @@ extension VirtioDevice where Self: ~Copyable {
     public mutating func offer(_ wanted: Features) -> Features { wanted }
     public mutating func negotiated(_ features: Features) {}
     public mutating func configurationChanged(to new: Configuration) -> QueueSet { [] }
+    public mutating func limit(by torture: Torture) {}
+    /// The same.
+    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration { configuration }
+    public mutating func disturbPorts() -> QueueSet { [] }
     /// None.
     public var configurationEdits: UInt32 { 0 }
     /// False.

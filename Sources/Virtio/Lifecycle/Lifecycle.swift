@@ -12,6 +12,10 @@
 //
 //        any state -- fatal error --> dead          * the draft only
 //
+// In version 3 of virtio-mmio a write of 0 may take time. Status shows what it showed before until it is over:
+//
+//        any state whose Status is not 0 -- write 0 --> resetting -- no I/O uses guest memory --> notLive
+//
 // Status is a projection of this, never a stored byte: 0x1f asks a running 1.4 device to suspend and a suspended one to
 // resume, and "suspending" has no bit of its own. Status shows the old value until a transition is over.
 
@@ -31,6 +35,8 @@ public struct Lifecycle: Equatable, Sendable {
         case resuming
         /// DEVICE_NEEDS_RESET. In 1.4 Status also depends on whether the device failed while suspended.
         case dead(suspended: Bool)
+        /// Version 3: the driver wrote 0, and requests in flight may still use guest memory.
+        case resetting
     }
 
     /// What the transport must do after a lifecycle event.
@@ -38,6 +44,8 @@ public struct Lifecycle: Equatable, Sendable {
         case nothing
         /// Status was written 0: return everything to its initial state.
         case reset
+        /// Version 3: the same once no request is in flight.
+        case beginReset
         /// DRIVER_OK was accepted.
         case goLive
         /// Record what is available and start the drain.
@@ -54,6 +62,8 @@ public struct Lifecycle: Equatable, Sendable {
 
     /// The SUSPEND dialect this device offers; nil if it does not offer SUSPEND.
     public let dialect: SuspendDialect?
+    /// A reset is over when Status reads 0 (version 3), not when the write of 0 returns (version 2).
+    public let pollsReset: Bool
     /// The driver accepted the dialect's feature bit.
     public private(set) var suspendNegotiated = false
     /// Current phase.
@@ -62,13 +72,21 @@ public struct Lifecycle: Equatable, Sendable {
     public private(set) var latchedError = false
     /// ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK and FAILED as the driver set them; never SUSPEND or NEEDS_RESET.
     private(set) var bits: DeviceStatus = []
+    /// What Status shows while a reset is in progress.
+    private var statusAtReset: DeviceStatus = []
 
     /// A device after reset, offering SUSPEND in `dialect` or not at all.
-    public init(dialect: SuspendDialect?) { self.dialect = dialect }
+    public init(dialect: SuspendDialect?, pollsReset: Bool = false) {
+        (self.dialect, self.pollsReset) = (dialect, pollsReset)
+    }
 
     /// The lifecycle of a snapshot.
-    init(dialect: SuspendDialect?, negotiated: Bool, phase: Phase, latchedError: Bool, bits: DeviceStatus) {
-        (self.dialect, suspendNegotiated, self.phase) = (dialect, negotiated, phase)
+    init(
+        dialect: SuspendDialect?, pollsReset: Bool, negotiated: Bool, phase: Phase, latchedError: Bool,
+        bits: DeviceStatus
+    ) {
+        self.init(dialect: dialect, pollsReset: pollsReset)
+        (suspendNegotiated, self.phase) = (negotiated, phase)
         (self.latchedError, self.bits) = (latchedError, bits)
     }
 
@@ -76,6 +94,7 @@ public struct Lifecycle: Equatable, Sendable {
 
     /// What the Status register reads. Reading has no side effect.
     public var status: DeviceStatus {
+        if phase == .resetting { return statusAtReset }
         var status = bits
         if case .dead = phase { status.insert(.needsReset) }
         guard showsSuspended else { return status }
@@ -89,7 +108,7 @@ public struct Lifecycle: Equatable, Sendable {
         switch phase {
         case .suspended, .resuming: true
         case .dead(let suspended): suspended && dialect == .ratified
-        case .notLive, .running, .suspending: false
+        case .notLive, .running, .suspending, .resetting: false
         }
     }
 
@@ -114,7 +133,9 @@ public struct Lifecycle: Equatable, Sendable {
     /// The driver writes Status. `features` are those it has accepted so far; `acceptable` says whether FEATURES_OK can
     /// be set for them.
     public mutating func write(_ value: UInt32, features: Features, acceptable: Bool) -> Action {
-        if value == 0 { return .reset }
+        if value == 0 { return beginReset() }
+        // A reset goes on to its end: what is written meanwhile, SUSPEND too, is ignored (V3-DEV-2).
+        if phase == .resetting { return .nothing }
         var written = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: value))
         if !acceptable && !featuresLocked { written.remove(.featuresOK) }
         let wasLocked = featuresLocked
@@ -123,12 +144,21 @@ public struct Lifecycle: Equatable, Sendable {
 
         switch phase {
         case .notLive: return start(written)
-        case .dead: return .nothing
+        case .dead, .resetting: return .nothing
         case .running, .suspending, .suspended, .resuming: break
         }
         // FAILED makes no difference here: neither text excepts it, and the driver polls for the outcome (D-14).
         guard suspendNegotiated else { return .nothing }
         return dialect == .draft ? requestDraft(written) : requestRatified(written)
+    }
+
+    /// A device whose Status reads 0 is reset at once, in version 3 too (V3-DEV-3).
+    private mutating func beginReset() -> Action {
+        guard pollsReset, !status.isEmpty else { return .reset }
+        guard phase != .resetting else { return .nothing }
+        statusAtReset = status
+        phase = .resetting
+        return .beginReset
     }
 
     /// Before DRIVER_OK: SUSPEND is ignored, also in the write that brings DRIVER_OK (D-2).
@@ -173,7 +203,7 @@ public struct Lifecycle: Equatable, Sendable {
     }
 
     /// Returns to the initial state, after the transport carried out the reset.
-    public mutating func reset() { self = Lifecycle(dialect: dialect) }
+    public mutating func reset() { self = Lifecycle(dialect: dialect, pollsReset: pollsReset) }
 
     // MARK: Device events
 
@@ -202,7 +232,7 @@ public struct Lifecycle: Equatable, Sendable {
     /// An unrecoverable error occurred in the device or in a ring (D-13; 2.1.2).
     public mutating func fail() -> Action {
         switch (phase, dialect) {
-        case (.dead, _): return .nothing
+        case (.dead, _), (.resetting, _): return .nothing
         case (.notLive, _): return die(suspended: false, notify: false)
         case (.running, _), (.suspending, _): return die(suspended: false, notify: true)
         case (.suspended, .draft):

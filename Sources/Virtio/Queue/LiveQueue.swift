@@ -177,6 +177,18 @@ struct LiveQueue: ~Copyable {
         }
     }
 
+    /// Suppresses the driver's notifications, or asks for each of them. With VIRTIO_F_EVENT_IDX a device that does not ask has
+    /// suppressed them already, and `next` asks (2.7.10, 2.8.10).
+    func suppressNotifications(_ isSuppressed: Bool) {
+        guard !rules.value.eventIndex else { return }
+        switch ring {
+        case .split(let queue): queue.suppressNotifications(isSuppressed)
+        case .packed(let queue): queue.suppressNotifications(isSuppressed)
+        }
+        // Full fence: the flags are visible before the ring is read again, as in `next`.
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+    }
+
     /// The driver's interrupt suppression, as it wrote it (2.7.7, 2.8.10).
     var suppression: UInt32 {
         switch ring {

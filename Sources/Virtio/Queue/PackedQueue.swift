@@ -131,6 +131,13 @@ import VirtioABI
         unsafe deviceEvent.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.store(event, ordering: .relaxed)
     }
 
+    /// Writes the device's event suppression structure: no notifications, or all (2.8.10).
+    func suppressNotifications(_ isSuppressed: Bool) {
+        let flags = isSuppressed ? PackedRing.eventDisable : PackedRing.eventEnable
+        unsafe deviceEvent.assumingMemoryBound(to: Atomic<UInt32>.self).pointee
+            .store(UInt32(flags) << 16, ordering: .relaxed)
+    }
+
     // MARK: Used descriptors
 
     /// Writes one used descriptor for the whole chain, and skips the chain's other descriptors (2.8.6).

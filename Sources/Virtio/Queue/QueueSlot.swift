@@ -38,6 +38,8 @@ struct QueueSlot: ~Copyable {
     /// How the driver is stopping the queue: it decides what the registers read until no request is in flight, and what
     /// remains afterwards.
     private(set) var ending = QueueEnding.none
+    /// Nothing but requests in flight puts the end of the queue off.
+    var mayEnd = true
     /// What a draft drain still has to pop of what was available at the SUSPEND write: entries (split) or descriptors
     /// (packed).
     private(set) var drainLeft: UInt16?
@@ -109,7 +111,7 @@ struct QueueSlot: ~Copyable {
 
     /// Completes the ending if no request is in flight. Finished chains are dropped with the queue.
     mutating func endIfIdle() {
-        guard inFlight == 0 else { return }
+        guard inFlight == 0, mayEnd else { return }
         switch ending {
         case .none, .disabledDeferred, .resetDeferred: break
         case .disabled: drop()
@@ -129,7 +131,7 @@ struct QueueSlot: ~Copyable {
         live = nil
         notifications = 0
         epoch &+= 1
-        ending = .none
+        (ending, mayEnd) = (.none, true)
         drainLeft = nil
     }
 

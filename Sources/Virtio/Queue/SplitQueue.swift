@@ -137,6 +137,12 @@ import VirtioABI
             .store(position.count, ordering: .relaxed)
     }
 
+    /// Writes `flags` of the used ring, the device's suppression without VIRTIO_F_EVENT_IDX (2.7.10).
+    func suppressNotifications(_ isSuppressed: Bool) {
+        unsafe word(deviceArea, SplitRing.flags).pointee
+            .store(isSuppressed ? SplitRing.noNotify : 0, ordering: .relaxed)
+    }
+
     // MARK: Used ring
 
     /// Writes the used entry of a chain, with `written` bytes from the start of its writable part (2.7.8).

@@ -31,6 +31,8 @@ public enum Event: Equatable, Sendable {
     case open(port: UInt8, isOpen: Bool)
     /// The host called `refuse`.
     case refuse
+    /// Time passed since something was put off.
+    case delayPassed
     /// The device goes on from a state, the bytes of a snapshot, which are the preceding input.
     case restore
 
@@ -63,7 +65,7 @@ public enum Event: Equatable, Sendable {
     public var isInput: Bool {
         switch self {
         case .read, .write, .notified, .take, .finish, .backendReady, .deadlinePassed, .fail, .change, .input, .receive,
-            .open, .refuse, .restore:
+            .open, .refuse, .delayPassed, .restore:
             true
         case .load, .available, .request, .used, .interrupt, .lifecycle, .ended, .violation, .dropped: false
         }

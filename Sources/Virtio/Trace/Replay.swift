@@ -67,6 +67,7 @@ public struct Replay<Device: VirtioDevice & ~Copyable>: ~Copyable {
             let new = transport.device.configuration(of: word)
             _ = transport.change { $0 = new }
         case .refuse: _ = transport.refuse()
+        case .delayPassed: _ = transport.delayPassed()
         case .input(_, let count, let bytes):
             guard input.count < 8 * Event.mostInCall else { return .memory("there is more input than a call records") }
             for index in 0..<min(8, count) { input.append(UInt8(truncatingIfNeeded: bytes >> UInt64(8 * index))) }

@@ -57,6 +57,16 @@ public struct Effects: Equatable, Sendable {
     init(_ events: Events) { self.events = events }
     init(queues: QueueSet) { self.queues = queues }
 
+    /// These effects, and `events`.
+    func merging(_ events: Events) -> Effects { merging(Effects(events)) }
+
+    /// These effects and those of `other`.
+    func merging(_ other: Effects) -> Effects {
+        var all = self
+        all.merge(other)
+        return all
+    }
+
     /// Adds the effects of `other`.
     public mutating func merge(_ other: Effects) {
         events.formUnion(other.events)

@@ -10,11 +10,12 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
-        guard exists(index), lifecycle.phase != .notLive, !isDead else { return Effects() }
+        guard exists(index), lifecycle.phase != .notLive, lifecycle.phase != .resetting, !isDead else { return Effects() }
         queues[Int(index)].notifications &+= 1
         guard queues[Int(index)].isReady else { return Effects() }
         // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).
-        return lifecycle.mayTake ? Effects(queues: QueueSet(queue: Int(index))) : Effects()
+        guard lifecycle.mayTake else { return Effects() }
+        return Effects(queues: QueueSet(queue: Int(index))).merging(disturb())
     }
 
     /// Available buffer notifications arrived for `queues` without a register access, as by an ioeventfd. The effects
@@ -31,7 +32,7 @@ extension MMIOTransport where Device: ~Copyable {
         if lifecycle.phase != .notLive {
             (ready.isEmpty ? queues : ready).forEach { self.queues[$0].notifications &+= 1 }
         }
-        return lifecycle.mayTake ? Effects(queues: ready) : Effects()
+        return lifecycle.mayTake ? Effects(queues: ready).merging(disturb()) : Effects()
     }
 
     /// Pops the available chains of queue `index`, as far as `batch` has room, and adds their requests to it. The
@@ -61,16 +62,28 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
+        let isPartial = torture?.chooses(.partial, oneIn: 2) ?? false
+        let limit = isPartial ? 1 : room
+        let (before, suppresses) = (batch.count, requestsNotification && torture?.chooses(.suppress, oneIn: 4) ?? false)
         let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
         serving: while let queue = live, device.wantsBuffer(queue: index) {
-            guard answered < room, batch.hasRoom(longestChain: longest) else {
-                effects.queues = QueueSet(queue: index)
+            guard answered + batch.count - before < limit, batch.hasRoom(longestChain: longest) else {
+                if isPartial {
+                    torture?.unserved.insert(QueueSet(queue: index))
+                } else {
+                    effects.queues = QueueSet(queue: index)
+                }
                 break
             }
             let mark = batch.segments.count
             if Device.mergesBuffers, group.isEmpty { group.start = queue.value.positions.available }
-            switch queues[index].next(&batch.segments, requestsNotification: requestsNotification) {
-            case .empty: break serving
+            switch queues[index].next(&batch.segments, requestsNotification: requestsNotification && !suppresses) {
+            case .empty:
+                if suppresses {
+                    queue.value.suppressNotifications(true)
+                    torture?.suppressed.insert(QueueSet(queue: index))
+                }
+                break serving
             case .fault(let fault):
                 batch.segments.truncate(to: mark)
                 broken = fault
@@ -81,7 +94,7 @@ extension MMIOTransport where Device: ~Copyable {
                         queue: UInt16(index), id: chain.id,
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
-                let taken = device.take(&chain, queue: index, configuration)
+                let taken = device.take(&chain, queue: index, settled ?? configuration)
                 check(chain.findings, chain.id, queue: index)
                 switch taken {
                 case .continued(let written):
@@ -147,7 +160,9 @@ extension MMIOTransport where Device: ~Copyable {
     @_specialize(exported:true,where Device == Console)
     @_specialize(exported:true,where Device == Entropy)
     @_specialize(exported:true,where Device == Network)
-    public func isWanted(_ token: Token) -> Bool { isCurrent(token) && queues[Int(token.queue)].ending == .none }
+    public func isWanted(_ token: Token) -> Bool {
+        isCurrent(token) && queues[Int(token.queue)].ending == .none && lifecycle.phase != .resetting
+    }
 
     /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
     /// VIRTIO_F_IN_ORDER it waits for older ones; in a dead device it is not used. After a reset the outcome is
@@ -163,6 +178,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard isCurrent(token), let queue = queues[index].live, queue.value.parked.isInFlight(token.name) else {
             return Effects()
         }
+        if torture != nil { return finishLater(token, tortured(outcome), in: queue) }
         if lifecycle.mayUse, queues[index].ending == .none, !queue.value.parked.inOrder {
             checkUnchanged(token.name, in: queue, queue: index)
             use(queue.value.parked.remove(token.name), .outcome(outcome), in: queue, index)
@@ -170,10 +186,31 @@ extension MMIOTransport where Device: ~Copyable {
             return settle()
         }
         queue.value.parked.finish(token.name, outcome)
+        return settleFinished(index, isHeld: false)
+    }
+
+    /// Finishes a request of a device under torture, which may be used later.
+    @inline(never)
+    private mutating func finishLater(_ token: Token, _ outcome: Outcome, in queue: LiveQueuePointer) -> Effects {
+        let index = Int(token.queue)
+        let mayUse = lifecycle.mayUse && queues[index].ending == .none
+        queue.value.parked.finish(token.name, outcome)
+        if mayUse, !(torture?.holds(token) ?? false), !queue.value.parked.inOrder {
+            _ = useFinished(token.name, in: queue, index)
+            notifyUsed(queue)
+            return settle().merging(disturb())
+        }
+        let isHeld = torture.map { $0.held.last == token } ?? false
+        return settleFinished(index, isHeld: isHeld).merging(disturb())
+    }
+
+    /// What follows after a request of queue `index` is finished and not used.
+    private mutating func settleFinished(_ index: Int, isHeld: Bool) -> Effects {
+        if lifecycle.phase == .resetting { return settleReset() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
-        } else if lifecycle.mayUse {
+        } else if lifecycle.mayUse, !isHeld {
             useFinished(index)
         }
         return settle()
@@ -188,7 +225,11 @@ extension MMIOTransport where Device: ~Copyable {
     /// The driver stops queue `index`: by QueueReady = 0 (MM-5, MM-12) or QueueReset = 1 (MM-6, 2.6.1). In the wide
     /// scope a suspended device defers the stop until the resume (D-16).
     mutating func endQueue(_ index: Int, as kind: QueueEnding) -> Effects {
-        queues[index].end(as: lifecycle.isFrozen && freezeScope == .wide ? kind.deferred : kind)
+        let kind = lifecycle.isFrozen && freezeScope == .wide ? kind.deferred : kind
+        if kind.afterResume == nil, torture != nil {
+            queues[index].mayEnd = torture?.beginEnd(of: index, kind.isReset ? .slowQueueReset : .slowReady) ?? true
+        }
+        queues[index].end(as: kind)
         var effects = settle()
         if queues[index].ending != .none { effects.events.insert(.cancel) }
         return effects
@@ -205,6 +246,15 @@ extension MMIOTransport where Device: ~Copyable {
             used = true
         }
         if used { notifyUsed(queue) }
+    }
+
+    /// Uses the chain `name` of queue `index`, if it is finished; false otherwise. Only without VIRTIO_F_IN_ORDER.
+    mutating func useFinished(_ name: UInt16, in queue: LiveQueuePointer, _ index: Int) -> Bool {
+        var cursor = name
+        guard let (found, answer) = queue.value.parked.next(from: &cursor), found == name else { return false }
+        checkUnchanged(name, in: queue, queue: index)
+        use(queue.value.parked.removeFinished(name), answer, in: queue, index)
+        return true
     }
 
     /// Completes a chain that was removed from the parked ones, and uses it.
@@ -237,7 +287,9 @@ extension MMIOTransport where Device: ~Copyable {
     /// already: the line follows the register, so no interrupt is lost.
     @inline(always)
     mutating func notifyUsed(_ queue: LiveQueuePointer) {
-        if queue.value.wantsInterrupt() { interruptStatus.insert(.usedBuffer) }
+        if queue.value.wantsInterrupt() || torture?.chooses(.spurious, oneIn: 8) ?? false {
+            interruptStatus.insert(.usedBuffer)
+        }
     }
 }
 

@@ -24,34 +24,48 @@ extension MMIOTransport where Device: ~Copyable {
         if offset >= UInt64(Register.configuration) {
             guard let field = configurationField(at: offset, width: width) else { return 0 }
             checkConfigurationAccess(at: field, width: width, written: nil)
-            return device.bytes(of: configuration).load(at: field, width: width)
+            let value = device.bytes(of: configuration).load(at: field, width: width)
+            changeAfterRead()
+            return value
         }
-        guard let register = register(at: offset, width: width) else { return 0 }
+        guard let register = register(at: offset, width: width) else { return unusedValue }
         check(.registerReadable, register.direction != .write, at: offset)
-        return UInt64(read(register))
+        return register.direction == .write ? unusedValue : UInt64(read(register))
     }
+
+    /// What a register that a driver must not read reads: 0, or under torture anything.
+    private var unusedValue: UInt64 { mutating get { torture?.word(.unused).map { $0 & 0xffff_ffff } ?? 0 } }
 
     private mutating func read(_ register: Register) -> UInt32 {
         checkRegisterRead(register)
         switch register {
         case .magicValue: return Register.magic
-        case .version: return Register.mmioVersion
+        case .version: return version.rawValue
         case .deviceID: return Device.deviceID
         case .vendorID: return Self.vendorID
         case .deviceFeatures: return offered.word(deviceFeaturesSel)
-        case .queueSizeMax: return selectedQueue.map { UInt32(queues[$0].configuration.sizeMax) } ?? 0
+        case .queueSizeMax: return selectedQueue.map { UInt32(queueSizeMax($0)) } ?? 0
         case .queueReady: return selectedQueue.map { queues[$0].isReady ? 1 : 0 } ?? 0
         case .interruptStatus: return interruptStatus.rawValue
         case .status: return UInt32(lifecycle.status.rawValue)
         // No shared memory region: length and base read all ones (4.2.2, SHMLen).
         case .shmLenLow, .shmLenHigh, .shmBaseLow, .shmBaseHigh: return .max
         case .queueReset: return selectedQueue.map { queues[$0].isResetting ? 1 : 0 } ?? 0
-        case .configGeneration: return generation &+ device.configurationEdits
+        case .configGeneration:
+            endChangeBeforeGeneration()
+            return generation &+ device.configurationEdits
         case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
             .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
             .queueDeviceHigh, .shmSel:
             return 0
         }
+    }
+
+    /// QueueSizeMax of queue `index`: a size that is not a power of 2 is for a packed ring (2.7, 2.8).
+    private func queueSizeMax(_ index: Int) -> UInt16 {
+        let most = queues[index].configuration.sizeMax
+        guard most > 0, !driverFeatures.contains(.ringPacked) else { return most }
+        return 1 << UInt16(15 - most.leadingZeroBitCount)
     }
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
@@ -76,7 +90,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .interruptACK: acknowledge(InterruptStatus(rawValue: value))
         case .queueNotify: return notify(value)
         default:
-            if register.direction != .read, !lifecycle.isFrozen || passes(register, value) {
+            if register.direction != .read, lifecycle.phase != .resetting, !lifecycle.isFrozen || passes(register, value) {
                 return set(register, to: value)
             }
         }
@@ -178,7 +192,7 @@ extension MMIOTransport where Device: ~Copyable {
         var effects = Effects()
         if !(lifecycle.isFrozen && lifecycle.dialect == .draft), let byte = device.emergencyByte(value, at: offset) {
             effects.emergency = byte
-        } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead {
+        } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead, lifecycle.phase != .resetting {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
             check(
                 .fieldWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)

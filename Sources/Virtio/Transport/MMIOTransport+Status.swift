@@ -18,14 +18,23 @@ extension MMIOTransport where Device: ~Copyable {
     /// Carries out the action of a lifecycle event.
     mutating func perform(_ action: Lifecycle.Action) -> Effects {
         switch action {
-        case .nothing, .abortResume: return Effects()
-        case .reset: return reset()
+        case .nothing: return Effects()
+        case .abortResume:
+            torture?.backendIsReady = false
+            return Effects()
+        case .reset: return reset().merging(.quiesce)
+        case .beginReset:
+            torture?.begin(.slowReset)
+            return settleReset().merging(.cancel)
         case .goLive: return Effects(queues: readyQueues)
         case .beginSuspend: return beginDrain()
         case .abortSuspend:
+            torture?.end(.slowSuspend)
             endDrain()
             return Effects(queues: readyQueues)
-        case .beginResume: return Effects(.resumeRequested)
+        case .beginResume:
+            torture?.begin(.slowResume)
+            return Effects(.resumeRequested)
         case .die(let notify):
             endDrain()
             if notify { interruptStatus.insert(.configurationChange) }
@@ -37,6 +46,10 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Begins the drain. The draft completes what was available when SUSPEND was written, so that much is recorded.
     private mutating func beginDrain() -> Effects {
+        torture?.begin(.slowSuspend)
+        if lifecycle.dialect == .draft, requestsInFlight > 0, torture?.chooses(.retain, oneIn: 2) ?? false {
+            return passDeadline()
+        }
         if lifecycle.dialect == .draft {
             for index in 0..<queueCount { limitDrain(index) }
         }
@@ -58,6 +71,9 @@ extension MMIOTransport where Device: ~Copyable {
     /// The device has just become suspended.
     private mutating func enterSuspension() -> Effects {
         endDrain()
+        // The resume delivers what is finished.
+        torture?.forgetHeld()
+        torture?.end(.slowSuspend)
         // The device reads the rings for the last time before the suspended value can be read (D-4).
         if conformance.isOn && lifecycle.dialect == .draft { recordAvailable() }
         reportedDeferred = false
@@ -66,6 +82,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Whether the drain is complete. Buffers that wait for input do not count (D-12).
     private var isDrained: Bool {
+        guard torture.map({ $0.held.isEmpty && $0.isOver(.slowSuspend) }) ?? true else { return false }
         for index in 0..<queueCount {
             let wantsBuffer = device.wantsBuffer(queue: index)
             if !queues[index].isDrained(wantsBuffer: wantsBuffer) { return false }
@@ -88,6 +105,10 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func drainDeadlinePassed() -> Effects {
         memory.recorder.record(.deadlinePassed)
         defer { closeCall() }
+        return passDeadline()
+    }
+
+    private mutating func passDeadline() -> Effects {
         guard lifecycle.phase == .suspending else { return Effects() }
         let effects = perform(lifecycle.deadlinePassed())
         return lifecycle.phase == .suspended ? enterSuspension() : effects
@@ -101,6 +122,16 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func backendReady() -> Effects {
         memory.recorder.record(.backendReady)
         defer { closeCall() }
+        guard torture?.isOver(.slowResume) ?? true else {
+            torture?.backendIsReady = lifecycle.phase == .resuming
+            return Effects()
+        }
+        return resume()
+    }
+
+    /// Ends the resume.
+    mutating func resume() -> Effects {
+        torture?.backendIsReady = false
         guard lifecycle.resumed() else { return Effects() }
         checkNoBuffersAdded()
         var effects = beginDeferredEndings()
@@ -138,6 +169,16 @@ extension MMIOTransport where Device: ~Copyable {
         var set: QueueSet = []
         for index in 0..<queueCount where queues[index].isReady { set.insert(QueueSet(queue: index)) }
         return set
+    }
+
+    // MARK: Reset of version 3
+
+    /// Ends a reset in progress if no request is in flight: nothing older touches guest memory from here on (V3-DEV-1).
+    mutating func settleReset() -> Effects {
+        guard lifecycle.phase == .resetting, requestsInFlight == 0, torture?.isOver(.slowReset) ?? true else {
+            return Effects()
+        }
+        return reset()
     }
 
     /// DEVICE_NEEDS_RESET is set.

@@ -46,6 +46,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var device: Device
     /// Features offered to the driver.
     public let offered: Features
+    /// What Version reads.
+    public let version: MMIOVersion
 
     /// The state behind Status.
     public internal(set) var lifecycle: Lifecycle
@@ -78,6 +80,11 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     var group = ChainGroup()
     var generation: UInt32 = 0
 
+    /// What the device puts off; nil without torture.
+    var torture: TortureState?
+    /// The configuration that the host has set, while the device shows another one for a time.
+    var settled: Device.Configuration?
+
     /// The host was told, in this suspension, that something is deferred.
     var reportedDeferred = false
     /// Status, phase and InterruptStatus as last recorded.
@@ -98,10 +105,13 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     ///   - withholding: Features not to offer; VIRTIO_F_VERSION_1 and SUSPEND cannot be withheld here.
     ///   - conform: Whether and how the driver is checked. Tracing turns the checks on.
     ///   - tracing: Whether events are recorded for `drainEvents`.
+    ///   - version: What Version reads: it decides when a reset is over.
+    ///   - torture: The choices that the device makes, of those that the specifications leave to it.
     public init(
         device: consuming Device, memory: GuestMemory, suspend dialect: SuspendDialect? = nil,
         freeze scope: FreezeScope = .wide, adding: Features = [], withholding: Features = [],
-        conform: ConformanceMode = .report, tracing: Tracing = .off
+        conform: ConformanceMode = .report, tracing: Tracing = .off, version: MMIOVersion = .two,
+        torture: Torture? = nil
     ) {
         precondition(!(Device.deviceID == DeviceID.network && dialect == .draft), "bit 42 is VIRTIO_NET_F_GUEST_RSC6")
         precondition(adding.isSubset(of: Self.offerableFeatures), "`adding` has a feature that cannot be offered")
@@ -110,16 +120,24 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         self.memory = memory
         conformance = Conformance(tracing != .off && conform == .off ? .report : conform)
         freezeScope = scope
-        let own = device.offer(
-            Device.defaultFeatures.union(adding.intersection(Device.features)).subtracting(withholding))
-        let ring = Self.defaultRingFeatures.union(adding.intersection(Self.ringFeatures)).subtracting(withholding)
+        // What was asked for by name is offered, whatever the torture.
+        func chosen(_ features: Features) -> Features {
+            Self.subset(of: features, torture).union(adding.intersection(features)).subtracting(withholding)
+        }
+        if let torture { device.limit(by: torture) }
+        let own = device.offer(chosen(Device.defaultFeatures.union(adding.intersection(Device.features))))
+        let ring = chosen(Self.defaultRingFeatures.union(adding.intersection(Self.ringFeatures)))
         offered = own.union(ring).union(.version1).union(dialect?.feature ?? [])
-        lifecycle = Lifecycle(dialect: dialect)
+        self.torture = torture.map { TortureState($0) }
+        self.version = version
+        lifecycle = Lifecycle(dialect: dialect, pollsReset: version == .three)
         let count = device.queueCount(offered)
         precondition(count <= Self.maximumQueues)
         queueCount = count
         var sizes = InlineArray<32, UInt16>(repeating: 0)
-        for index in 0..<count { sizes[index] = device.queueSizeMax(index) }
+        for index in 0..<count {
+            sizes[index] = Self.queueSize(device.queueSizeMax(index), queue: index, offered, torture)
+        }
         queues = QueueTable(count: count) { sizes[$0] }
         configuration = device.initialConfiguration
         self.device = device
@@ -152,7 +170,9 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// Returns to the state after creation (2.4; 4.2.2.1), except ConfigGeneration, which never goes back. Nothing
     /// deferred is delivered: staged configuration is committed without an interrupt.
     mutating func reset() -> Effects {
+        let awaitsReset = conformance.history.awaitsReset
         conformance.history = DriverHistory()
+        conformance.history.awaitsReset = awaitsReset
         for index in 0..<queueCount {
             queues[index].reset()
         }
@@ -164,8 +184,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         driverFeatures = []
         driverFeaturesHigh = HighFeatureWords()
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
-        if let staged { _ = commit(staged) }
-        return Effects([.cancel, .quiesce])
+        torture?.reset()
+        if let new = staged ?? settled { _ = commit(new) }
+        settled = nil
+        return Effects(.cancel)
     }
 
     // MARK: Configuration changes
@@ -174,7 +196,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// change notification). A suspended device stages the change: the last one wins, and the driver is notified once,
     /// on resume (D-9). A dead device stages it until the reset.
     public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
-        let old = staged ?? configuration
+        let old = staged ?? settled ?? configuration
         var new = old
         edit(&new)
         if new == old { return Effects() }
@@ -182,14 +204,17 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         defer { closeCall() }
         switch lifecycle.phase {
         case .running, .suspending:
+            settled = nil
             let queues = commit(new)
             interruptStatus.insert(.configurationChange)
             return Effects(queues: queues)
-        case .notLive: _ = commit(new)
+        case .notLive:
+            settled = nil
+            _ = commit(new)
         case .suspended, .resuming:
             staged = new
             return deferredEvent()
-        case .dead: staged = new
+        case .dead, .resetting: staged = new
         }
         return Effects()
     }
@@ -274,6 +299,14 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
             recorded.liveEpochs[index] = epoch
         }
     }
+}
+
+/// What Version reads. They differ in how a reset ends.
+public enum MMIOVersion: UInt32, Sendable {
+    /// VIRTIO 1.0 to 1.4: a reset is over when the write of 0 to Status returns.
+    case two = 2
+    /// VIRTIO 1.5, as accepted in May 2026 (virtio-spec issue 246): a reset is over when Status reads 0.
+    case three = 3
 }
 
 /// Whether a device's events are recorded.

@@ -46,7 +46,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// The device as a value, or nil while requests are in flight: the host lets them finish first or, after a draft's
     /// drain deadline, gives them up.
     public func snapshot() -> Snapshot<Device.Configuration>? {
-        guard requestsInFlight == 0 else { return nil }
+        guard requestsInFlight == 0, lifecycle.phase != .resetting, !isDelayed else { return nil }
         var saved: [QueueSnapshot] = []
         for index in 0..<queueCount { saved.append(queues[index].snapshot(memory)) }
         return Snapshot(
@@ -100,6 +100,8 @@ extension MMIOTransport where Device: ~Copyable {
         let fault = lastFault
         _ = reset()
         recorded = RecordedState()
+        // A replay starts with the first random words.
+        torture = torture.map { TortureState($0.torture) }
         guard (try? restore(bytes: state)) != nil else { preconditionFailure("its own state") }
         lastFault = fault
         return true

@@ -36,7 +36,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     private func decode(_ bytes: [UInt8]) -> Snapshot<Device.Configuration>? {
         var reader = SnapshotReader(rest: bytes[...])
-        guard let lifecycle = Lifecycle(dialect: lifecycle.dialect, &reader), let interrupts: UInt32 = reader.take(),
+        guard let lifecycle = Lifecycle(dialect: lifecycle.dialect, pollsReset: lifecycle.pollsReset, &reader), let interrupts: UInt32 = reader.take(),
             let features: UInt64 = reader.take(), let high = HighFeatureWords(&reader),
             let deviceFeaturesSel: UInt32 = reader.take(), let driverFeaturesSel: UInt32 = reader.take(),
             let queueSel: UInt32 = reader.take(), let shmSel: UInt32 = reader.take(),
@@ -165,11 +165,12 @@ extension Lifecycle {
             case .suspended: 3
             case .resuming: 4
             case .dead(let suspended): suspended ? 6 : 5
+            case .resetting: preconditionFailure("a reset in progress has no snapshot")
             }
         bytes += [code, bits.rawValue, suspendNegotiated ? 1 : 0, latchedError ? 1 : 0]
     }
 
-    fileprivate init?(dialect: SuspendDialect?, _ reader: inout SnapshotReader) {
+    fileprivate init?(dialect: SuspendDialect?, pollsReset: Bool, _ reader: inout SnapshotReader) {
         let phases: [Phase] = [
             .notLive, .running, .suspending, .suspended, .resuming, .dead(suspended: false), .dead(suspended: true),
         ]
@@ -179,7 +180,7 @@ extension Lifecycle {
         else { return nil }
         let visible: DeviceStatus = [.acknowledge, .driver, .featuresOK, .driverOK, .failed]
         self.init(
-            dialect: dialect, negotiated: negotiated, phase: phases[Int(code)], latchedError: latched,
+            dialect: dialect, pollsReset: pollsReset, negotiated: negotiated, phase: phases[Int(code)], latchedError: latched,
             bits: DeviceStatus(rawValue: bits).intersection(visible))
     }
 }

@@ -47,12 +47,13 @@ private struct OpenedDisk: OpenedDevice {
     let backend: any BlockBackend
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
-        let backend = factory.hooks.backend(backend)
+        let host = factory.hooks.backend(backend)
+        let backend = factory.torture(disk.offer, slot: slot).flatMap { FaultyBackend(host, $0) } ?? host
         let device = Block(
             capacity: backend.capacity, readOnly: disk.readOnly, queues: disk.queues, queueSize: disk.queueSize,
             writeZeroesMayUnmap: backend.canDeallocate, blockSizes: backend.blockSizes)
         return try BlockSlot(
-            name: name, transport: factory.transport(device, disk.offer), context: factory.context(slot),
+            name: name, transport: factory.transport(device, disk.offer, slot: slot), context: factory.context(slot),
             backend: backend, identity: disk.id ?? name, mode: disk.mode, workers: Host.processors)
     }
 }

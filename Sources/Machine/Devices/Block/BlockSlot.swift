@@ -95,7 +95,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
             var eventFDs: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
             self.sleep(on: &eventFDs, sleep)
             drainEventFD(of: worker, by: worker)
-            checkDrainDeadline()
+            checkDeadlines()
             startWork(for: worker, mayPoll: true) { request in
                 guard let outcome = backend.performNow(request.work.request, identity: identity) else {
                     return enqueueBlocking(request)
@@ -108,7 +108,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     /// Milliseconds that `worker` may sleep, -1 without limit; nil if it is to end.
     func sleepTime(of worker: Worker) -> Int32? {
         lock.locked {
-            stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? millisecondsToDrainDeadline : -1
+            stopping ? nil : workIsWaiting(for: worker) ? 0 : worker.index == 0 ? millisecondsToDeadline : -1
         }
     }
 
@@ -117,7 +117,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     override func step() -> Bool {
-        checkDrainDeadline()
+        checkDeadlines()
         for worker in workers {
             startWork(for: worker, mayPoll: false) { request in
                 let outcome = backend.perform(request.work.request, identity: identity)

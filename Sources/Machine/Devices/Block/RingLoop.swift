@@ -32,7 +32,7 @@ struct RingLoop: ~Copyable {
         while let milliseconds = slot.sleepTime(of: worker) {
             wait(milliseconds)
             reap()
-            slot.checkDrainDeadline()
+            slot.checkDeadlines()
             startWork()
         }
         // Transfers in flight use guest memory and the ring's.

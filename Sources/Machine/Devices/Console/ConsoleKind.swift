@@ -45,7 +45,7 @@ private struct OpenedConsole: OpenedDevice {
             ports: configuration.ports.map { Array($0.name.utf8) })
         var offer = configuration.consoleOffer
         if offersEveryRingForm { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
-        let transport = factory.transport(device, offer)
+        let transport = factory.transport(device, offer, slot: slot)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(
                 port: port, end: end,

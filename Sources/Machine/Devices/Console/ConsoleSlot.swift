@@ -103,7 +103,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// empty.
     @discardableResult
     private func advance(mayPoll: Bool) -> Bool {
-        checkDrainDeadline()
+        checkDeadlines()
         return withTransport {
             for stream in streams { deliverBacklog(stream) }
             serveQueues(mayPoll: mayPoll)
@@ -131,7 +131,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 descriptors[2 * stream.port + 2] = pollfd(
                     fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
             }
-            return !mustServe(servable) && dropped.isEmpty ? millisecondsToDrainDeadline : 0
+            return !mustServe(servable) && dropped.isEmpty ? millisecondsToDeadline : 0
         }
         self.sleep(on: &descriptors, sleep)
         return streams.map {

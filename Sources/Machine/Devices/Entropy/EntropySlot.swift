@@ -36,17 +36,17 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
     override var threadKind: ThreadKind { .entropy }
 
     override func serve(_ worker: Worker) {
-        while let milliseconds = lock.locked({ stopping ? nil : mayFill ? 0 : millisecondsToDrainDeadline }) {
+        while let milliseconds = lock.locked({ stopping ? nil : mayFill ? 0 : millisecondsToDeadline }) {
             var descriptors: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
             sleep(on: &descriptors, milliseconds)
             drainEventFD(of: worker, by: worker)
-            checkDrainDeadline()
+            checkDeadlines()
             while !lock.locked({ stopping }), fillNext(mayPoll: true) {}
         }
     }
 
     override func step() -> Bool {
-        checkDrainDeadline()
+        checkDeadlines()
         return fillNext(mayPoll: false)
     }
 

@@ -100,7 +100,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
                 descriptors[pair + 1] = pollfd(
                     fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
             }
-            return mustServe(servable) || mayCopy ? 0 : millisecondsToDrainDeadline
+            return mustServe(servable) || mayCopy ? 0 : millisecondsToDeadline
         }
         if milliseconds != 0 { capture?.flush() }
         let isWaiting =
@@ -161,7 +161,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     /// Does the work that needs no waiting; true if more can be done at once. With `mayPoll` the thread may poll if the queues are
     /// empty.
     private func advance(mayPoll: Bool) -> Bool {
-        checkDrainDeadline()
+        checkDeadlines()
         return withTransport(by: workers[0]) {
             copyRequests()
             serve(servable, by: workers[0], mayPoll: mayPoll) { queue, requestsNotification in

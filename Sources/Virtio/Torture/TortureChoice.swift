@@ -1,0 +1,100 @@
+// The choices that the specifications leave to the device, as data: what the device does with a choice that it does not do
+// without, and the clause that allows it or tells the driver to expect it.
+
+/// A choice of a device under `Torture`.
+public enum TortureChoice: UInt8, CaseIterable, Sendable {
+    case order, late, group, spurious, suppress, partial
+    case features, sizes, limits, config, storm
+    case slowReady, slowQueueReset, slowSuspend, slowResume, slowReset
+    case retain, fail, short, input, ports, unused, die
+    case eio, enospc, cut, delay, link
+
+    /// The name of the choice on the command line.
+    public var name: StaticString { row.name }
+    /// The clause, as `vmm explain` takes it.
+    public var clause: StaticString { row.clause }
+    /// What the device does.
+    public var sentence: StaticString { row.sentence }
+
+    /// Whether a driver cannot keep its data or its device with this choice, however right it is: requests fail, or the
+    /// device needs a reset.
+    public var isFault: Bool {
+        switch self {
+        case .fail, .die, .eio, .enospc, .cut: true
+        default: false
+        }
+    }
+
+    private var row: (name: StaticString, clause: StaticString, sentence: StaticString) {
+        switch self {
+        case .order: ("order", "2.6-0", "Without VIRTIO_F_IN_ORDER, buffers are used in another order than they were made available.")
+        case .late: ("late", "2.6-0", "Used buffers appear later than the requests end.")
+        case .group: ("group", "2.7.8-0", "Several buffers become used at once, with one interrupt for all.")
+        case .spurious:
+            ("spurious", "2.7.7.1-5", "Interrupts come although the driver suppressed them, or for a configuration that changed and changed back.")
+        case .suppress:
+            ("suppress", "2.7.10.2-2", "The device suppresses notifications of a queue that it polls, and asks for them again later.")
+        case .partial: ("partial", "2.6-0", "One notification serves one available buffer; the others wait.")
+        case .features: ("features", "2.2.1-6", "Some optional features are not offered.")
+        case .sizes:
+            ("sizes", "4.2.2.2-14", "QueueSizeMax is small: 1 where indirect tables are offered, not a power of 2 for a packed ring.")
+        case .limits: ("limits", "2.2.1-6", "A disk takes few and short segments; an interface has a small MTU.")
+        case .config:
+            ("config", "2.5.1-2", "The configuration changes between two reads of its parts, and ConfigGeneration with it.")
+        case .storm: ("storm", "3.2.1-0", "The configuration changes often: sizes of a terminal, a disk that grows and shrinks back.")
+        case .slowReady: ("slow-ready", "4.2.2.2-17", "QueueReady reads 1 for a time after it was written 0.")
+        case .slowQueueReset: ("slow-queue-reset", "4.2.2.2-21", "QueueReset reads 1 for a time after it was written 1.")
+        case .slowSuspend: ("slow-suspend", "V5-DRV-5", "Status shows the old value for a time after SUSPEND was written.")
+        case .slowResume: ("slow-resume", "V5-DRV-5", "Status shows the old value for a time after the resume was requested.")
+        case .slowReset: ("slow-reset", "V3-DRV-1", "In virtio-mmio version 3, Status shows the old value for a time after it was written 0.")
+        case .retain: ("retain", "V5-DEV-12", "In the draft, requests in flight are retained over a suspension.")
+        case .fail: ("fail", "5.2.6-0d", "Requests of a disk end in VIRTIO_BLK_S_IOERR, and a request for its identity in VIRTIO_BLK_S_UNSUPP.")
+        case .short: ("short", "5.4.6.1-2", "A request for random bytes gets fewer than it has room for.")
+        case .input: ("input", "5.3.6-0", "Each receive buffer of a console gets one byte.")
+        case .ports: ("ports", "5.3.6.2-0", "The host closes and opens the further ports of a console.")
+        case .unused: ("unused", "4.2.2.2-3", "Undefined and write-only registers read as anything.")
+        case .die: ("die", "2.1.2-2", "The device sets DEVICE_NEEDS_RESET.")
+        case .eio: ("eio", "5.2.6-0d", "The host fails with EIO.")
+        case .enospc: ("enospc", "5.2.6-0d", "The host has no space left for a write.")
+        case .cut: ("cut", "5.2.6-0d", "The host transfers the data of a request, then fails with EIO.")
+        case .delay: ("delay", "2.6-0", "The host takes long for a request.")
+        case .link: ("link", "5.1.4.2-6", "The link of an interface goes down, and comes up again.")
+        }
+    }
+}
+
+/// What a device does differently, and where its choices come from: a seed repeats them.
+public struct Torture: Equatable, Sendable {
+    /// The seed of every choice of the device.
+    public let seed: UInt64
+    /// The choices that are made; the others are as without torture. Bit n for the choice with raw value n.
+    public let choices: UInt32
+
+    /// Every choice.
+    public static var everyChoice: UInt32 { (1 << UInt32(TortureChoice.allCases.count)) - 1 }
+
+    /// Torture by `choices`, bit n for the choice with raw value n.
+    public init(seed: UInt64, choices: UInt32 = Torture.everyChoice) { (self.seed, self.choices) = (seed, choices) }
+
+    /// The torture of device `slot` of a machine with this seed: each device chooses for itself.
+    public func forDevice(_ slot: Int) -> Torture {
+        Torture(seed: Torture.mix(seed &+ UInt64(slot + 1) &* 0x9e37_79b9_7f4a_7c15), choices: choices)
+    }
+
+    /// Whether `choice` is made.
+    public func contains(_ choice: TortureChoice) -> Bool { choices & 1 << UInt32(choice.rawValue) != 0 }
+
+    /// Word `index` of the random words for `choice`. They do not depend on which other choices are made, so that a failing run
+    /// still fails without those that do not matter.
+    public func word(_ choice: TortureChoice, _ index: UInt32) -> UInt64 {
+        Torture.mix(Torture.mix(seed ^ UInt64(choice.rawValue) << 56) &+ UInt64(index) &* 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var z = value &+ 0x9e37_79b9_7f4a_7c15
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}
