@@ -157,7 +157,7 @@ public struct Lifecycle: Equatable, Sendable {
         guard pollsReset, !status.isEmpty else { return .reset }
         guard phase != .resetting else { return .nothing }
         statusAtReset = status
-        phase = .resetting
+        (phase, latchedError) = (.resetting, false)
         return .beginReset
     }
 

@@ -10,6 +10,8 @@ extension MMIOTransport where Device: ~Copyable {
     /// Whether something waits for `delayPassed`. A host looks after each call, and reports it within milliseconds.
     public var isDelayed: Bool {
         guard let torture else { return false }
+        // A suspended or dead device goes on with nothing but the end of queues.
+        if lifecycle.phase == .suspended || isDead { return torture.endsQueue }
         return torture.waits || settled != nil
     }
 
@@ -19,7 +21,7 @@ extension MMIOTransport where Device: ~Copyable {
         defer { closeCall() }
         guard torture != nil else { return Effects() }
         torture?.pass()
-        var effects = endChange()
+        var effects = torture?.isOver(.config) ?? true ? endChange() : Effects()
         if torture?.closesPorts ?? false, !lifecycle.isFrozen { effects.merge(disturbPorts()) }
         effects.merge(serveAgain())
         useHeld()
@@ -85,6 +87,7 @@ extension MMIOTransport where Device: ~Copyable {
         let other = device.passing(configuration, word)
         guard settled == nil, other != configuration else { return Effects() }
         settled = configuration
+        torture?.begin(.config)
         return show(other)
     }
 
@@ -147,7 +150,7 @@ extension MMIOTransport where Device: ~Copyable {
         // A request of two descriptors needs two entries, or an indirect table.
         let least = offered.contains(.indirectDescriptors) ? 0 : 2
         var small = UInt16(1) << UInt16(least + Int(word % 6))
-        if offered.contains(.ringPacked), small > 1, word >> 8 & 1 == 0 { small += UInt16(word >> 16) % small }
+        if offered.contains(.ringPacked), small > 1, word >> 8 & 1 == 0 { small += UInt16(word >> 16 & 0xffff) % small }
         return min(size, small)
     }
 }

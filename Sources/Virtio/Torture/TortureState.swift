@@ -81,14 +81,22 @@ struct TortureState {
     /// Whether something waits for `delayPassed`.
     var waits: Bool {
         if closesPorts || !held.isEmpty || !unserved.isEmpty || !suppressed.isEmpty { return true }
-        for index in 0..<32 where delays[index] > 0 || ends[index] > 0 { return true }
+        for index in 0..<32 where delays[index] > 0 { return true }
+        return endsQueue
+    }
+
+    /// Whether the end of a queue is put off.
+    var endsQueue: Bool {
+        for index in 0..<32 where ends[index] > 0 { return true }
         return false
     }
 
     /// Takes the queues that wait to be served, and those whose notifications are suppressed.
     mutating func takeWaiting() -> (unserved: QueueSet, suppressed: QueueSet) {
-        defer { (unserved, suppressed) = ([], []) }
-        return (unserved, suppressed)
+        let waiting = (isOver(.partial) ? unserved : [], isOver(.suppress) ? suppressed : [])
+        unserved.subtract(waiting.0)
+        suppressed.subtract(waiting.1)
+        return waiting
     }
 
     // MARK: Finished requests
@@ -97,12 +105,10 @@ struct TortureState {
     mutating func holds(_ token: Token) -> Bool {
         // What came earlier goes first, unless the order is free.
         let waits = !held.isEmpty && !torture.contains(.order)
-        guard chooses(.order, oneIn: 2) || chooses(.late, oneIn: 4) || chooses(.group, oneIn: 4) || waits else {
-            return false
-        }
-        if held.isEmpty {
-            delays[Int(TortureChoice.late.rawValue)] = UInt8(truncatingIfNeeded: word(.late) ?? 0) & 7
-        }
+        let choice: TortureChoice? =
+            chooses(.order, oneIn: 2) ? .order : chooses(.late, oneIn: 4) ? .late : chooses(.group, oneIn: 4) ? .group : nil
+        guard waits || choice != nil else { return false }
+        if held.isEmpty, let choice { delays[Int(TortureChoice.late.rawValue)] = UInt8((word(choice) ?? 0) & 31) }
         held.append(token)
         return true
     }

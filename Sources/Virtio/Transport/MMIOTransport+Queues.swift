@@ -70,6 +70,7 @@ extension MMIOTransport where Device: ~Copyable {
             guard answered + batch.count - before < limit, batch.hasRoom(longestChain: longest) else {
                 if isPartial {
                     torture?.unserved.insert(QueueSet(queue: index))
+                    torture?.begin(.partial)
                 } else {
                     effects.queues = QueueSet(queue: index)
                 }
@@ -82,6 +83,7 @@ extension MMIOTransport where Device: ~Copyable {
                 if suppresses {
                     queue.value.suppressNotifications(true)
                     torture?.suppressed.insert(QueueSet(queue: index))
+                    torture?.begin(.suppress)
                 }
                 break serving
             case .fault(let fault):

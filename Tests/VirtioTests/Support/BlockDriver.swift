@@ -81,7 +81,7 @@ final class BlockDriver: FakeDriver<Block> {
         sectors: Int = 64, readOnly: Bool = false, queues: UInt16 = 1, queueSize: UInt16 = 256,
         suspend: SuspendDialect? = nil, freeze: FreezeScope = .wide, form: Form = Form(), adding: Features = [],
         withholding: Features = [], memory: FakeMemory = FakeMemory(), writeZeroesMayUnmap: Bool = true,
-        tracing: Tracing = .off
+        tracing: Tracing = .off, version: MMIOVersion = .two
     ) {
         let disk = MemoryDisk(sectors: sectors)
         self.disk = disk
@@ -90,7 +90,7 @@ final class BlockDriver: FakeDriver<Block> {
             writeZeroesMayUnmap: writeZeroesMayUnmap)
         super.init(
             device, suspend: suspend, freeze: freeze, form: form, adding: adding, withholding: withholding,
-            memory: memory, tracing: tracing
+            memory: memory, tracing: tracing, version: version
         ) { disk.execute($0) }
     }
 

@@ -24,6 +24,11 @@ enum ConformanceChecking {
     @TaskLocal static var mode = ConformanceMode.report
 }
 
+/// The torture of the devices that a test creates.
+enum TestedTorture {
+    @TaskLocal static var torture: Torture?
+}
+
 /// A driver over a transport that a `ManualBackend` owns.
 class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     /// The steps of device initialisation (VIRTIO 1.4, 3.1.1).
@@ -54,7 +59,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
     init(
         _ device: consuming Device, suspend: SuspendDialect?, freeze: FreezeScope = .wide, form: Form = Form(),
         adding: Features = [], withholding: Features = [], memory: FakeMemory, tracing: Tracing = .off,
-        execute: @escaping (Device.Request) -> Outcome
+        version: MMIOVersion = .two, execute: @escaping (Device.Request) -> Outcome
     ) {
         self.memory = memory
         layout = form.layout
@@ -62,7 +67,7 @@ class FakeDriver<Device: VirtioDevice & ~Copyable>: GuestBuffers {
         let transport = MMIOTransport(
             device: device, memory: memory.guest, suspend: suspend, freeze: freeze, adding: adding.union(form.adding),
             withholding: withholding.union(form.withholding), conform: ConformanceChecking.mode,
-            tracing: tracing)
+            tracing: tracing, version: version, torture: TestedTorture.torture)
         backend = ManualBackend(transport, memory: memory, execute: execute)
     }
 

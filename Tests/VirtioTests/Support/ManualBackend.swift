@@ -53,12 +53,15 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     var servesAtOnce = true
     /// Whether a resume request is answered with `backendReady` at once; otherwise `ready` does it.
     var resumesAtOnce = true
+    /// Whether what a device under torture puts off goes on at once, to its end; otherwise `passDelay` lets it go on.
+    var passesDelays = true
     /// Maximum number of requests in a batch.
     var batchCapacity = 64
     /// Queues that the model reported and that are not served yet.
     private(set) var owed: QueueSet = []
     /// Prevents recursion of `serve` through `call`.
     private var isServing = false
+    private var isPassing = false
 
     /// Performs a request's I/O and returns the outcome.
     private let execute: (Device.Request) -> Outcome
@@ -88,6 +91,7 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
         owed.formUnion(effects.queues)
         if effects.events.contains(.resumeRequested) && resumesAtOnce { ready() }
         if servesAtOnce { serve() }
+        if passesDelays { passDelays() }
         return effects
     }
 
@@ -153,6 +157,22 @@ final class ManualBackend<Device: VirtioDevice & ~Copyable> {
     func finish(_ pending: Pending, _ outcome: Outcome) -> Effects { call { $0.finish(pending.token, outcome) } }
 
     // MARK: Host events
+
+    /// Lets what a device under torture has put off go on, by one step.
+    func passDelay() { call { $0.delayPassed() } }
+
+    /// Lets it go on to its end.
+    func passDelays() {
+        guard !isPassing else { return }
+        isPassing = true
+        defer { isPassing = false }
+        var left = 1000
+        while transport.isDelayed, left > 0 {
+            passDelay()
+            left -= 1
+        }
+        if left == 0 { Issue.record("what the device puts off has no end") }
+    }
 
     func ready() { call { $0.backendReady() } }
     func deadline() { call { $0.drainDeadlinePassed() } }

@@ -24,8 +24,9 @@ private final class MirroredDisk {
     init(_ pairing: Pairing, at stage: FakeDriver<Block>.Stage, busy: Bool) {
         accepts = pairing.accepts
         acceptable = stage >= .features
-        oracle = Oracle(dialect: pairing.dialect)
-        driver = BlockDriver(sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096))
+        oracle = Oracle(dialect: pairing.dialect, pollsReset: pairing.version == .three)
+        driver = BlockDriver(
+            sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096), version: pairing.version)
         driver.backend.resumesAtOnce = false
         let features = driver.offered.subtracting([.suspend, .suspendDraft]).union(pairing.features)
         driver.bringUp(to: stage, accepting: features)
@@ -44,17 +45,20 @@ private final class MirroredDisk {
     func apply(_ input: Oracle.Input) -> Bool {
         switch input {
         case .write(let word): driver.write(.status, word)
-        case .drained: driver.backend.complete()
+        case .drained, .resetDone: driver.backend.complete()
         case .deadline: driver.backend.deadline()
         case .ready: driver.backend.ready()
         case .fail: driver.backend.fatal()
         }
-        if input == .drained {
+        if input == .drained || input == .resetDone {
             complete()
         } else {
             settle(oracle.apply(input, acceptable: acceptable, accepts: accepts))
         }
-        if !busy { settle(oracle.apply(.drained)) }
+        if !busy {
+            settle(oracle.apply(.drained))
+            settle(oracle.apply(.resetDone))
+        }
         return agrees
     }
 
@@ -147,12 +151,12 @@ struct SuspendExhaustiveTests {
 
     @Test(
         "every sequence of inputs, idle and in flight", .covers("D-2", "D-4", "D-10", "D-13"),
-        arguments: [SuspendDialect.draft, .ratified], [false, true])
-    func everySequence(_ dialect: SuspendDialect, _ busy: Bool) {
+        arguments: Pairing.all.filter(\.accepts), [false, true])
+    func everySequence(_ pairing: Pairing, _ busy: Bool) {
         let alphabet = Self.alphabet
         let count = (0..<Self.length).reduce(1) { product, _ in product * alphabet.count }
         for number in 0..<count {
-            let device = MirroredDisk(Pairing(dialect: dialect, accepts: true), at: .driverOK, busy: busy)
+            let device = MirroredDisk(pairing, at: .driverOK, busy: busy)
             var (rest, inputs) = (number, [Oracle.Input]())
             for _ in 0..<Self.length {
                 inputs.append(alphabet[rest % alphabet.count])
@@ -163,6 +167,6 @@ struct SuspendExhaustiveTests {
                 }
             }
         }
-        print("transport, \(dialect), busy \(busy): \(count) sequences of \(Self.length) inputs from a running device")
+        print("transport, \(pairing.testDescription), busy \(busy): \(count) sequences of \(Self.length) inputs from a running device")
     }
 }

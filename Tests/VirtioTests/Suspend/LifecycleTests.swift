@@ -18,6 +18,10 @@ extension Lifecycle {
         case .deadline:
             let action = Oracle.Action(deadlinePassed())
             return phase == .suspended && phaseBefore == .suspending ? .acknowledge : action
+        case .resetDone:
+            guard phase == .resetting else { return .nothing }
+            reset()
+            return .reset
         case .ready: return resumed() ? .deliver : .nothing
         case .fail:
             let action = Oracle.Action(fail())
@@ -35,6 +39,7 @@ extension Lifecycle {
         case .resuming: .resuming
         case .dead(suspended: false): .dead
         case .dead(suspended: true): .deadSuspended
+        case .resetting: .resetting
         }
     }
 
@@ -51,6 +56,7 @@ extension Oracle.Action {
             switch action {
             case .nothing: .nothing
             case .reset: .reset
+            case .beginReset: .beginReset
             case .goLive: .live
             case .beginSuspend: .drain
             case .abortSuspend: .rescan
@@ -67,15 +73,19 @@ struct Pairing: CustomTestStringConvertible, Sendable {
     let dialect: SuspendDialect?
     /// The driver accepted the dialect's bit.
     let accepts: Bool
+    var version = MMIOVersion.two
 
-    static let all = [
+    /// Each in both versions of virtio-mmio.
+    static let all = ofVersionTwo + ofVersionTwo.map { Pairing(dialect: $0.dialect, accepts: $0.accepts, version: .three) }
+
+    private static let ofVersionTwo = [
         Pairing(dialect: nil, accepts: false),
         Pairing(dialect: .draft, accepts: false), Pairing(dialect: .draft, accepts: true),
         Pairing(dialect: .ratified, accepts: false), Pairing(dialect: .ratified, accepts: true),
     ]
 
     var features: Features { accepts ? dialect?.feature ?? [] : [] }
-    var testDescription: String { "\(dialect.map { "\($0)" } ?? "none"), \(accepts ? "" : "not ")negotiated" }
+    var testDescription: String { "\(dialect.map { "\($0)" } ?? "none"), \(accepts ? "" : "not ")negotiated, version \(version.rawValue)" }
 }
 
 @Suite("Suspend: lifecycle")
@@ -86,11 +96,12 @@ struct SuspendLifecycleTests {
 
     @Test("every reachable state, every input", .covers("D-2", "D-3", "D-13", "D-14", "D-18"), arguments: Pairing.all)
     func everyState(_ pairing: Pairing) {
-        let events: [Oracle.Input] = [.drained, .deadline, .ready, .fail]
+        let events: [Oracle.Input] = [.drained, .deadline, .ready, .fail, .resetDone]
         let inputs = Self.words.map { Oracle.Input.write($0) } + events
-        let start = Oracle(dialect: pairing.dialect)
+        let polls = pairing.version == .three
+        let start = Oracle(dialect: pairing.dialect, pollsReset: polls)
         // Each oracle state must correspond to exactly one lifecycle state. Then sequences of any length agree.
-        var known = [start: Lifecycle(dialect: pairing.dialect)]
+        var known = [start: Lifecycle(dialect: pairing.dialect, pollsReset: polls)]
         var open = [start]
         var transitions = 0
         while let from = open.popLast(), let device = known[from] {

@@ -10,6 +10,8 @@ struct Oracle: Hashable {
     /// A column. 1.4 has two dead states; the draft uses the first only.
     enum Column: Int, CaseIterable {
         case notLive, running, suspending, suspended, resuming, dead, deadSuspended
+        /// Version 3 of virtio-mmio: not in the tables, since every input but `resetDone` leaves it.
+        case resetting
     }
 
     /// The action that the transport must perform after an input.
@@ -18,12 +20,15 @@ struct Oracle: Hashable {
         case notifiedDeath, quietDeath
         /// The draft latches a fatal error until the resume.
         case latch
+        case beginReset
     }
 
     /// An input.
     enum Input: Hashable {
         case write(UInt32)
         case drained, deadline, ready, fail
+        /// Version 3: no request is in flight any more.
+        case resetDone
     }
 
     /// A row of the tables; Status writes are classified by the bits that matter.
@@ -38,13 +43,19 @@ struct Oracle: Hashable {
     }
 
     let dialect: SuspendDialect?
+    /// Version 3: a reset is over when Status reads 0.
+    let pollsReset: Bool
+    /// What Status shows during a reset.
+    private var shown: UInt8 = 0
     private(set) var column = Column.notLive
     private(set) var negotiated = false
     private(set) var latched = false
     /// Bits that the driver set since the reset: ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FEATURES_OK 8, FAILED 128.
     private(set) var sticky: UInt8 = 0
 
-    init(dialect: SuspendDialect?) { self.dialect = dialect }
+    init(dialect: SuspendDialect?, pollsReset: Bool = false) {
+        (self.dialect, self.pollsReset) = (dialect, pollsReset)
+    }
 
     // MARK: The tables
 
@@ -93,6 +104,7 @@ struct Oracle: Hashable {
 
     /// Row "Status read": the expected value of Status.
     var status: UInt8 {
+        if column == .resetting { return shown }
         let dead: UInt8 = column == .dead || column == .deadSuspended ? 0x40 : 0
         switch (column, dialect) {
         case (.suspended, .draft), (.resuming, .draft): return sticky | 0x10
@@ -115,9 +127,15 @@ struct Oracle: Hashable {
     /// accepted the dialect's feature bit.
     mutating func apply(_ input: Input, acceptable: Bool = true, accepts: Bool = true) -> Action {
         switch input {
-        case .write(0):
-            self = Oracle(dialect: dialect)
+        case .write(0) where pollsReset && status != 0:
+            guard column != .resetting else { return .nothing }
+            (shown, column, latched) = (status, .resetting, false)
+            return .beginReset
+        case .resetDone where column != .resetting: return .nothing
+        case .write(0), .resetDone:
+            self = Oracle(dialect: dialect, pollsReset: pollsReset)
             return .reset
+        case _ where column == .resetting: return .nothing
         case .write(let word): return write(UInt8(word & 0xff), acceptable: acceptable, accepts: accepts)
         case .drained: return enter(.drained)
         case .deadline: return enter(.deadline)
