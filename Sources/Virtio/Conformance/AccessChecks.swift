@@ -34,7 +34,8 @@ extension MMIOTransport where Device: ~Copyable {
         guard conformance.isOn else { return }
         conformance.history.readsSinceAbort = nil
         let evidence = Evidence(at: register, UInt64(value))
-        if ![.status, .interruptACK, .queueNotify].contains(register) { checkResetAwaited(evidence) }
+        // QueueNotify has a check of its own, and so has Status.
+        if register != .status, register != .interruptACK, register != .queueNotify { checkResetAwaited(evidence) }
         switch register {
         case .deviceFeaturesSel: conformance.history.selectedDeviceFeatures = true
         case .driverFeaturesSel: conformance.history.selectedDriverFeatures = true

@@ -73,7 +73,10 @@ extension MMIOTransport where Device: ~Copyable {
         conformance.history.readFeaturesOK = true
         conformance.history.polledSuspend = true
         conformance.history.readNeedsReset = isDead
-        if lifecycle.status.isEmpty { conformance.history.awaitsReset = false }
+        if conformance.history.awaitsReset, lifecycle.status.isEmpty {
+            conformance.markCovered(.resetAwaited)
+            conformance.history.awaitsReset = false
+        }
         if let reads = conformance.history.readsSinceAbort {
             conformance.history.readsSinceAbort = reads + 1
             // A driver that aborts on purpose reads Status once or twice. A driver that continues to poll still waits
@@ -191,8 +194,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Checks an access that the driver must not make before it has read that a reset is over (version 3).
     mutating func checkResetAwaited(_ evidence: Evidence) {
-        guard version == .three, conformance.isOn else { return }
-        check(.resetAwaited, !conformance.history.awaitsReset, evidence)
+        if conformance.isOn, conformance.history.awaitsReset { violate(.resetAwaited, evidence) }
     }
 
     /// Checks a write of `value` to QueueNotify for queue `index`.

@@ -10,9 +10,12 @@ extension MMIOTransport where Device: ~Copyable {
     /// Whether something waits for `delayPassed`. A host looks after each call, and reports it within milliseconds.
     public var isDelayed: Bool {
         guard let torture else { return false }
-        // A suspended or dead device goes on with nothing but the end of queues.
-        if lifecycle.phase == .suspended || isDead { return torture.endsQueue }
-        return torture.waits || settled != nil
+        if torture.counts { return true }
+        // What a device in this phase cannot go on with waits for more than time.
+        if lifecycle.mayUse, !torture.held.isEmpty { return true }
+        if lifecycle.mayTake, !torture.unserved.union(torture.suppressed).isEmpty { return true }
+        if mayChange, torture.closesPorts || settled != nil { return true }
+        return lifecycle.phase == .resuming && torture.backendIsReady
     }
 
     /// Reports that time has passed since something was put off: some of it goes on.
@@ -22,7 +25,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard torture != nil else { return Effects() }
         torture?.pass()
         var effects = torture?.isOver(.config) ?? true ? endChange() : Effects()
-        if torture?.closesPorts ?? false, !lifecycle.isFrozen { effects.merge(disturbPorts()) }
+        if mayChange, torture?.closesPorts ?? false { effects.merge(disturbPorts()) }
         effects.merge(serveAgain())
         useHeld()
         for index in 0..<queueCount where torture?.isOver(endOf: index) ?? true { queues[index].mayEnd = true }
@@ -77,6 +80,9 @@ extension MMIOTransport where Device: ~Copyable {
         return effects
     }
 
+    /// Whether the device may change what its driver sees.
+    private var mayChange: Bool { lifecycle.mayUse || lifecycle.phase == .notLive }
+
     private mutating func disturbPorts() -> Effects {
         torture?.closesPorts.toggle()
         return Effects(queues: device.disturbPorts())
@@ -93,7 +99,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Shows the driver the configuration that the host has set again.
     private mutating func endChange() -> Effects {
-        guard let settled, !lifecycle.isFrozen else { return Effects() }
+        guard let settled, mayChange else { return Effects() }
         self.settled = nil
         return show(settled)
     }

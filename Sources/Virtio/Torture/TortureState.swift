@@ -78,16 +78,9 @@ struct TortureState {
         }
     }
 
-    /// Whether something waits for `delayPassed`.
-    var waits: Bool {
-        if closesPorts || !held.isEmpty || !unserved.isEmpty || !suppressed.isEmpty { return true }
-        for index in 0..<32 where delays[index] > 0 { return true }
-        return endsQueue
-    }
-
-    /// Whether the end of a queue is put off.
-    var endsQueue: Bool {
-        for index in 0..<32 where ends[index] > 0 { return true }
+    /// Whether something is put off by a number of reports of `delayPassed`.
+    var counts: Bool {
+        for index in 0..<32 where delays[index] > 0 || ends[index] > 0 { return true }
         return false
     }
 

@@ -141,6 +141,14 @@ extension ViolationCase {
             _ = driver.status
             return driver
         },
+        ViolationCase(.resetAwaited, .at(.deviceFeaturesSel, 0)) { bad in
+            let driver = BlockDriver(version: .three)
+            driver.bringUp()
+            driver.write(.status, 0)
+            if !bad { _ = driver.status }
+            driver.write(.deviceFeaturesSel, 0)
+            return driver
+        },
         ViolationCase(.suspendedQueuesLeftAlone, .at(.queueReady, 1, queue: 0)) { bad in
             let driver = suspended(.ratified)
             if !bad { resume(driver) }

@@ -144,6 +144,13 @@ struct SuspendExhaustiveTests {
         #expect(columns.count == expected)
     }
 
+    @Test("the same under torture, once all that is put off is over", arguments: Pairing.all.filter(\.accepts))
+    func everyWordUnderTorture(_ pairing: Pairing) {
+        for seed in UInt64(1)...2 {
+            TestedTorture.$torture.withValue(.patient(seed)) { everyWord(pairing) }
+        }
+    }
+
     private static let alphabet: [Oracle.Input] = [
         .write(0), .write(0x0f), .write(0x1f), .write(0x1b), .write(0x8f), .drained, .deadline, .ready, .fail,
     ]

@@ -29,6 +29,11 @@ struct SuspendWalkTests {
         }
     }
 
+    @Test("walks of a disk under torture, once all that is put off is over", arguments: SuspendDialect.allCases)
+    func tortured(_ dialect: SuspendDialect) {
+        for seed in UInt64(1)...2 { TestedTorture.$torture.withValue(.slow(seed)) { disk(dialect) } }
+    }
+
     @Test(
         "walks of a console", .covers("D-4", "D-8", "D-9", "D-10", "D-16", "D-17"), arguments: SuspendDialect.allCases)
     func console(_ dialect: SuspendDialect) {
