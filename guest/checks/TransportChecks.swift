@@ -13,7 +13,7 @@ private func identity(_ board: inout Board) throws(Failure) {
         let device = board.slots[slot]
         board.subject = device
         try expect(device.read(.magicValue), Register.magic, "MagicValue")
-        try expect(device.read(.version), Register.mmioVersion, "Version")
+        try expect(device.hasKnownVersion ? 1 : 0, 1, "a known Version")
         guard device.read(.deviceID) != 0 else { continue }
         let vendor = device.read(.vendorID)
         try expect(device.read(.vendorID), vendor, "VendorID read again")

@@ -19,8 +19,11 @@ struct MMIODevice {
 
     /// Whether a driver may use the device (4.2.2.2).
     var isPresent: Bool {
-        read(.magicValue) == Register.magic && read(.version) == Register.mmioVersion && read(.deviceID) != 0
+        read(.magicValue) == Register.magic && hasKnownVersion && read(.deviceID) != 0
     }
+
+    /// Version 2, or 3, in which a reset ends when Status reads 0: `reset` waits for that in both.
+    var hasKnownVersion: Bool { Register.mmioVersion...3 ~= read(.version) }
 
     var status: UInt32 { read(.status) }
     func setStatus(_ status: DeviceStatus) { write(.status, UInt32(status.rawValue)) }
