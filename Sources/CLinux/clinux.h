@@ -145,6 +145,24 @@ static inline void clinux_code(unsigned long *first, unsigned long *last)
     *last = (unsigned long)etext;
 }
 
+// A pipe, closed on exec. pipe2() and close_range() are declared only with _GNU_SOURCE.
+static inline int clinux_pipe(int *reading, int *writing)
+{
+    const int close_on_exec = 02000000;  // O_CLOEXEC
+    int ends[2];
+    if (syscall(SYS_pipe2, ends, close_on_exec) < 0) return -errno;
+    *reading = ends[0];
+    *writing = ends[1];
+    return 0;
+}
+
+// Every descriptor behind standard error, those that this process was started with included, is closed on exec.
+static inline void clinux_close_rest_on_exec(void)
+{
+    const unsigned close_on_exec = 4;  // CLOSE_RANGE_CLOEXEC
+    syscall(SYS_close_range, 3U, ~0U, close_on_exec);
+}
+
 // Exchanges two names of the file system; <stdio.h> declares renameat2 only with _GNU_SOURCE.
 static inline int clinux_exchange(const char *first, const char *second)
 {

@@ -176,6 +176,8 @@ extension Machine {
         public var mmioVersion = MMIOVersion.two
         /// The torture of devices that have none of their own; nil for none.
         public var torture: Torture?
+        /// Changes to the ring features that every device offers, where its own offer says nothing of them.
+        public var features = FeatureChoice()
         /// The drain deadline, from the start of a drain. After it the device suspends with requests in flight (draft) or fails (1.4).
         public var drainDeadline: Duration = .seconds(10)
 

@@ -11,7 +11,10 @@ struct VMM: ParsableCommand {
         commandName: "vmm",
         abstract: "A tiny KVM virtual machine monitor, and the reference for virtio-mmio and virtio's SUSPEND.",
         version: "vmm \(Machine.version) (commit \(Revision.commit), Swift \(Revision.swift))",
-        subcommands: [Run.self, Control.self, DescribeMachine.self, Explain.self, CheckTrace.self, ViewTrace.self],
+        subcommands: [
+            Run.self, Control.self, DescribeMachine.self, Explain.self, CheckTrace.self, ViewTrace.self, Sweep.self,
+            SweepMerge.self,
+        ],
         defaultSubcommand: Run.self)
 
     /// `vmm --help` is that of `run`, which the other commands stand in.
@@ -27,7 +30,7 @@ struct Run: ParsableCommand {
         abstract: "Boot a kernel; without one, the built-in guest, which tests the devices and reports in TAP.",
         usage: "vmm [run] [<options>] [<kernel>]",
         discussion: """
-            Other commands: vmm ctl, machine, explain, check and trace-view; vmm COMMAND --help shows theirs.
+            Other commands: vmm ctl, machine, explain, check, trace-view, sweep and sweep-merge; vmm COMMAND --help shows theirs.
 
             Exit codes: 0 the guest powered off; 1 vmm failed; 32 the guest reset the machine; 33 the guest crashed; 34 it panicked; \
             64 usage; 65 a driver broke a clause under --conform strict; 124 timeout; 128+n stopped by signal n; 159 ended by its sandbox; \
@@ -141,6 +144,13 @@ struct Run: ParsableCommand {
 
     @OptionGroup(title: "Other devices than a kind one")
     var model: ModelOptions
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Ring features that devices offer and withhold, unless their own features= says otherwise.",
+            valueName: "+name,-name"), transform: { try Machine.Configuration.FeatureChoice(option: $0) })
+    var features: Machine.Configuration.FeatureChoice?
 
     @Option(
         help: ArgumentHelp(
@@ -355,7 +365,7 @@ struct Run: ParsableCommand {
             ("a kernel", kernel != nil || kernelOption != nil), ("--initrd", !initrd.isEmpty),
             ("--append", !append.isEmpty), ("--boot", boot.protocol != nil), ("--discovery", discovery != .auto),
             ("--memory", memory != nil), ("--cpus", cpus != nil), ("--rng", rng != nil), ("--suspend", suspend != nil),
-            ("--test-device", testDevice), ("--qtest", qtest != nil),
+            ("--features", features != nil), ("--test-device", testDevice), ("--qtest", qtest != nil),
         ]
         let given = options.filter(\.isGiven).map(\.name)
         if !given.isEmpty {
@@ -503,7 +513,8 @@ struct Run: ParsableCommand {
         )
     }
 
-    private var builtIn: Bool { kernel == nil && kernelOption == nil && restore == nil }
+    /// Whether the built-in guest runs.
+    var builtIn: Bool { kernel == nil && kernelOption == nil && restore == nil }
 
     /// The dialect of SUSPEND that devices offer if the guest is not run once in each.
     var dialect: SuspendDialect? { suspend.map(\.dialect) ?? .draft }
@@ -524,6 +535,7 @@ struct Run: ParsableCommand {
         configuration.entropy = [rng].compactMap { try? $0?.device.get() }
         configuration.networks = net
         configuration.suspend = suspend
+        configuration.features = features ?? configuration.features
         configuration.drainDeadline = drainDeadline.duration
         configuration.mmioVersion = model.mmioVersion
         configuration.torture = model.torture

@@ -27,11 +27,12 @@ struct DeviceFactory {
     func transport<Device: VirtioDevice & ~Copyable>(
         _ device: consuming Device, _ offer: Machine.Configuration.Offer, slot: Int
     ) -> MMIOTransport<Device> {
-        MMIOTransport(
+        let features = offer.features.over(configuration.features)
+        return MMIOTransport(
             device: device, memory: connections.guestMemory, suspend: offer.suspend.dialect(or: configuration.suspend),
             freeze: offer.freeze,
-            adding: offer.features.adding.intersection(MMIOTransport<Device>.offerableFeatures),
-            withholding: offer.features.withholding,
+            adding: features.adding.intersection(MMIOTransport<Device>.offerableFeatures),
+            withholding: features.withholding,
             conform: configuration.conform, tracing: trace == nil ? .off : .on, version: configuration.mmioVersion,
             torture: torture(offer, slot: slot))
     }

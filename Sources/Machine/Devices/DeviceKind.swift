@@ -66,8 +66,8 @@ public struct DeviceKind: Sendable {
         }
     }
 
-    /// The features of the rings (VIRTIO 1.4, 6).
-    private static let ringFeatures: [(name: String, feature: Features)] = [
+    /// The features of the rings (VIRTIO 1.4, 6), which every device type has.
+    static let ringFeatures: [(name: String, feature: Features)] = [
         ("indirect", .indirectDescriptors), ("event_idx", .eventIndex), ("packed", .ringPacked), ("in_order", .inOrder),
         ("notification_data", .notificationData), ("ring_reset", .ringReset),
     ]

@@ -17,7 +17,7 @@ struct DeviceOption {
         value = split.first
         let changes = split.takeFeatures()
         words = try split.others(kind.optionForms)
-        for change in changes { try choose(change[...], of: kind) }
+        for change in changes { try offer.features.choose(change[...], among: kind.selectableFeatures) }
         if let name = self["suspend"], let choice = Machine.Configuration.SuspendChoice(name) { offer.suspend = choice }
         if let name = self["freeze"] { offer.freeze = name == "narrow" ? .narrow : .wide }
         if let text = self["torture"] { offer.torture = try Torture(option: text, separator: ":") }
@@ -31,26 +31,46 @@ struct DeviceOption {
 
     /// The value of `key`; nil if it is not there.
     subscript(key: String) -> String? { words.first { $0.key == key }?.value }
+}
 
-    /// Takes `+NAME` or `-NAME`.
-    private mutating func choose(_ change: Substring, of kind: DeviceKind) throws(OptionError) {
-        let (features, name) = (kind.selectableFeatures, String(change.dropFirst()))
+extension Machine.Configuration {
+    /// What a device offers of the rings' features that is to offer them all: without those that the machine withholds.
+    var everyRingForm: Features { MMIOTransport<Entropy>.ringFeatures.subtracting(features.withholding) }
+}
+
+extension Machine.Configuration.FeatureChoice {
+    /// Reads `text`, `+NAME,-NAME`, of the features that every device has.
+    public init(option text: String) throws(OptionError) {
+        for change in text.split(separator: ",", omittingEmptySubsequences: false) {
+            try choose(change, among: DeviceKind.ringFeatures)
+        }
+    }
+
+    /// This choice of a device where it makes one, and that of the machine elsewhere.
+    func over(_ machine: Self) -> Self {
+        var choice = self
+        choice.adding.formUnion(machine.adding.subtracting(withholding))
+        choice.withholding.formUnion(machine.withholding.subtracting(adding))
+        return choice
+    }
+
+    /// Takes `+NAME` or `-NAME` of `features`.
+    fileprivate mutating func choose(
+        _ change: Substring, among features: [(name: String, feature: Features)]
+    ) throws(OptionError) {
+        let (names, name) = (features.map(\.name), String(change.dropFirst()))
         guard change.first == "+" || change.first == "-" else {
             throw OptionError("write features=+NAME to offer a feature, or features=-NAME not to")
         }
         guard let feature = features.first(where: { $0.name == name })?.feature else {
             throw OptionError(
-                "there is no feature '\(name)'" + OptionWord.suggestion(for: name, among: features.map(\.name))
-                    + "; allowed: \(kind.featureNames)")
+                "there is no feature '\(name)'" + OptionWord.suggestion(for: name, among: names)
+                    + "; allowed: \(names.joined(separator: ", "))")
         }
-        guard !offer.features.adding.contains(feature), !offer.features.withholding.contains(feature) else {
+        guard !adding.contains(feature), !withholding.contains(feature) else {
             throw OptionError("the feature \(name) is there twice; give +\(name) or -\(name) once")
         }
-        if change.first == "+" {
-            offer.features.adding.insert(feature)
-        } else {
-            offer.features.withholding.insert(feature)
-        }
+        if change.first == "+" { adding.insert(feature) } else { withholding.insert(feature) }
     }
 }
 

@@ -23,8 +23,9 @@ extension DeviceKind {
         open: { (configuration, purpose) throws(MachineError) in
             var disks: [any OpenedDevice] = []
             if purpose.hasTestDevices {
-                disks.append(OpenedDisk(memory: try MemoryDisk(size: 16 << 20), readOnly: false))
-                disks.append(OpenedDisk(memory: try MemoryDisk(size: 1 << 20), readOnly: true))
+                let features = configuration.everyRingForm
+                disks.append(OpenedDisk(memory: try MemoryDisk(size: 16 << 20), readOnly: false, features))
+                disks.append(OpenedDisk(memory: try MemoryDisk(size: 1 << 20), readOnly: true, features))
             }
             if purpose.isSample {
                 disks.append(OpenedDisk(disk: .init(path: ""), backend: try MemoryDisk(size: 1 << 20)))
@@ -59,11 +60,11 @@ private struct OpenedDisk: OpenedDevice {
 }
 
 extension OpenedDisk {
-    /// A disk in memory that offers every ring feature, for the built-in guest's tests.
-    fileprivate init(memory: MemoryDisk, readOnly: Bool) {
+    /// A disk in memory that offers `features` of the rings, for the built-in guest's tests.
+    fileprivate init(memory: MemoryDisk, readOnly: Bool, _ features: Features) {
         var disk = Machine.Configuration.Disk(path: "")
         disk.readOnly = readOnly
-        disk.offer.features.adding = MMIOTransport<Block>.ringFeatures
+        disk.offer.features.adding = features
         self.init(disk: disk, backend: memory)
     }
 }

@@ -44,7 +44,7 @@ private struct OpenedConsole: OpenedDevice {
             configuration: Console.Configuration(columns: size.columns, rows: size.rows),
             ports: configuration.ports.map { Array($0.name.utf8) })
         var offer = configuration.consoleOffer
-        if offersEveryRingForm { offer.features.adding.formUnion(MMIOTransport<Console>.ringFeatures) }
+        if offersEveryRingForm { offer.features.adding.formUnion(factory.configuration.everyRingForm) }
         let transport = factory.transport(device, offer, slot: slot)
         let streams = ends.enumerated().map { port, end in
             ConsoleStream(

@@ -42,7 +42,7 @@ extension DeviceKind {
             var devices = configuration.entropy + (purpose.isSample ? [.init()] : [])
             if purpose.hasTestDevices && devices.isEmpty {
                 var device = Machine.Configuration.EntropyDevice()
-                device.offer.features.adding = MMIOTransport<Entropy>.ringFeatures
+                device.offer.features.adding = configuration.everyRingForm
                 devices.append(device)
             }
             return devices.map { device in
