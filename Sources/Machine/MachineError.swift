@@ -16,6 +16,10 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     /// The file is not of the kind that would overwrite it.
     case not(String, path: String)
     case badTrace(path: String, line: Int, String)
+    /// A file of a sweep cannot be written, or a report not be read.
+    case report(path: String, errno: Int32)
+    /// The file is no report of this sweep; the text says why.
+    case badReport(path: String, String)
     case socket(path: String, problem: SocketProblem)
     /// A debugger cannot be listened for at a port.
     case port(host: String, UInt16, errno: Int32)
@@ -92,6 +96,10 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
         case .not(let kind, let path):
             "\(path) exists and is not a \(kind), and would be overwritten; delete it or choose another file for the \(kind)"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
+        case .report(let path, let number):
+            "\(path) cannot be used for the sweep: \(reason(number)); "
+                + (number == ENOSPC ? "free space there, or choose another file" : "check the path and its file system")
+        case .badReport(let path, let problem): "\(path) cannot be used: \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .port(let host, let port, let number):
             "\(host):\(port) cannot be listened at: \(reason(number)); name another port, or an address of this host in numbers"

@@ -85,7 +85,8 @@ struct HostFiles {
         streams.append(File(use: use, identity: identity))
     }
 
-    private mutating func replaces(_ path: String, _ kind: String, head: [UInt8]) {
+    /// An output that replaces a `kind` of file, which begins with `head`, and no other.
+    mutating func replaces(_ path: String, _ kind: String, head: [UInt8]) {
         replacements.append((path, kind, head))
         writes(path, as: "the \(kind)")
     }
@@ -141,6 +142,19 @@ struct HostFiles {
         guard !path.hasPrefix("/"), let directory = unsafe getcwd(nil, 0) else { return path }
         defer { unsafe free(directory) }
         return unsafe String(cString: directory) + "/" + path
+    }
+
+    /// The bytes of an open file, as far as they can be read; of more than `limit` about as many.
+    static func contents(of file: Int32, atMost limit: Int = .max) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count <= limit {
+            let part = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
+                count = max(0, unsafe read(file, buffer.baseAddress, buffer.count))
+            }
+            if part.isEmpty { break }
+            bytes += part
+        }
+        return bytes
     }
 
     // MARK: Opening

@@ -90,15 +90,7 @@ struct SnapshotFile: Decodable {
             throw .snapshot(folder, "machine.json cannot be opened (\(reason(errno))); name the folder of a snapshot")
         }
         defer { close(file) }
-        var bytes: [UInt8] = []
-        while bytes.count <= mostBytes {
-            let part = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
-                count = max(0, unsafe Glibc.read(file, buffer.baseAddress, buffer.count))
-            }
-            if part.isEmpty { break }
-            bytes += part
-        }
-        return try decode(bytes, in: folder)
+        return try decode(HostFiles.contents(of: file, atMost: mostBytes), in: folder)
     }
 
     /// The end of the file's text: its digest.
