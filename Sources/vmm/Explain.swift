@@ -46,7 +46,8 @@ struct Explain: ParsableCommand {
     /// The choices of --torture.
     private static var tortureTable: String {
         let rows = TortureChoice.allCases.map { choice in
-            DescribeMachine.padded("\(choice.name)", 18) + DescribeMachine.padded("\(choice.clause)", 13) + "\(choice.sentence)"
+            DescribeMachine.padded("\(choice.name)", 18) + DescribeMachine.padded("\(choice.clause)", 13)
+                + "\(choice.sentence)"
         }
         return rows.joined(separator: "\n")
     }

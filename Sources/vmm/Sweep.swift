@@ -56,9 +56,8 @@ struct Sweep: ParsableCommand {
         name: .shortAndLong, help: ArgumentHelp("Cells that run at once. (default: one a processor)", valueName: "n"))
     var jobs: Int?
 
-    @Option(
-        help: ArgumentHelp("Every n-th cell only, from the k-th on.", valueName: "k/n"), transform: { try Shard($0) })
-    var shard = Shard(number: 1, count: 1)
+    @Option(help: ArgumentHelp("Every n-th cell only, from the k-th on.", valueName: "k/n"))
+    var shard = "1/1"
 
     @Flag(help: "Stop at the first cell that fails.")
     var failFast = false
@@ -91,34 +90,32 @@ struct Sweep: ParsableCommand {
 
     @OptionGroup var reports: ReportOptions
 
-    /// The cells that this process is for.
-    private var cells: [SweepCell] {
-        get throws(OptionError) {
-            let all = try SweepGrid(over: over).cells
-            return stride(from: shard.number - 1, to: all.count, by: shard.count).map { all[$0] }
+    /// The sweep, all of its cells, and those that this process is for, by their numbers.
+    private func make() throws(OptionError) -> (plan: SweepPlan, cells: [SweepCell], own: [Int]) {
+        var plan = SweepPlan()
+        (plan.over, plan.arguments, plan.timeout) = (over, arguments, (timeout, try TimeSpan(timeout).duration))
+        (plan.exit, plan.expect, plan.checksTAP, plan.checksClauses) = (exit, expect, checksTAP, clauses)
+        (plan.program, plan.failsFast, plan.logs) = (CommandLine.arguments[0], failFast, logs)
+        plan.jobs = jobs ?? plan.jobs
+        plan.isBuiltIn = (try? Run.parse(arguments))?.builtIn ?? false
+        let cells = try SweepGrid(over: over).cells
+        let part = shard.split(separator: "/").compactMap { Int($0) }
+        guard part.count == 2, part[0] > 0, part[0] <= part[1], shard == "\(part[0])/\(part[1])" else {
+            throw OptionError("--shard takes K/N, from 1/N to N/N, such as 2/8")
         }
-    }
-
-    private var plan: SweepPlan {
-        get throws(OptionError) {
-            var plan = SweepPlan()
-            (plan.over, plan.arguments, plan.timeout) = (over, arguments, (timeout, try TimeSpan(timeout).duration))
-            (plan.exit, plan.expect, plan.checksTAP, plan.checksClauses) = (exit, expect, checksTAP, clauses)
-            (plan.program, plan.failsFast, plan.logs) = (CommandLine.arguments[0], failFast, logs)
-            plan.jobs = jobs ?? plan.jobs
-            plan.isBuiltIn = (try? Run.parse(arguments))?.builtIn ?? false
-            return plan
-        }
+        return (plan, cells, Array(stride(from: part[0] - 1, to: cells.count, by: part[1])))
     }
 
     func validate() throws {
-        guard jobs ?? 1 > 0, shrinkRuns > 0 else { throw ValidationError("Give --jobs and --shrink-runs 1 at least.") }
-        guard !expect.contains("") else { throw ValidationError("Give --expect the text that the console prints.") }
+        guard jobs ?? 1 > 0, shrinkRuns > 0, !expect.contains("") else {
+            throw ValidationError("Give --jobs and --shrink-runs 1 at least, and --expect a text.")
+        }
         do {
+            var (plan, cells, own) = try make()
             // Each value once: what is wrong with several together is found when they run.
-            var (plan, tried) = (try plan, Set<SweepCell.Value>())
             plan.isBuiltIn = false
-            for cell in try cells where !tried.isSuperset(of: cell.values) {
+            var tried: Set<SweepCell.Value> = []
+            for cell in own.lazy.map({ cells[$0] }) where !tried.isSuperset(of: cell.values) {
                 tried.formUnion(cell.values)
                 _ = try Run.parse(Array(plan.arguments(of: cell).dropFirst()))
             }
@@ -128,10 +125,16 @@ struct Sweep: ParsableCommand {
     }
 
     func run() throws {
+        guard let (plan, cells, own) = try? make() else { return }
+        if own.isEmpty { Log.say("there are no cells in this part of the grid") }
         try reporting { () throws(MachineError) in
-            guard let plan = try? plan, let cells = try? cells else { return 64 }
-            if cells.isEmpty { Log.say("there are no cells in this part of the grid") }
-            return printsPlan ? printPlan(plan, cells) : try sweep(plan, cells)
+            if !printsPlan { return try sweep(plan, own.map { cells[$0] }) }
+            for index in own {
+                let path = "\(reports.json ?? ".")/\(cells[index].fileName).json"
+                let piece = ["sweep", "--shard", "\(index + 1)/\(cells.count)", "--json", path]
+                print(plan.command(piece + plan.words))
+            }
+            return 0
         }
     }
 
@@ -144,33 +147,5 @@ struct Sweep: ParsableCommand {
         try runner.run(&report, try reports.files, shrinking: shrink ? shrinkRuns : nil)
         for line in report.summary { print(line) }
         return runner.stopSignal != 0 ? 128 + runner.stopSignal : report.hasFailure ? 1 : 0
-    }
-
-    private func printPlan(_ plan: SweepPlan, _ cells: [SweepCell]) -> Int32 {
-        let all = (try? SweepGrid(over: over).cells.count) ?? cells.count
-        for (index, cell) in cells.enumerated() {
-            let number = shard.number + index * shard.count
-            let path = "\(reports.json ?? ".")/\(cell.fileName).json"
-            print(plan.command(["sweep", "--shard", "\(number)/\(all)", "--json", path] + plan.words))
-        }
-        return 0
-    }
-}
-
-/// A part of a grid.
-struct Shard: CustomStringConvertible {
-    let number: Int
-    let count: Int
-    var description: String { "\(number)/\(count)" }
-}
-
-extension Shard {
-    /// Reads `K/N`.
-    init(_ text: String) throws(OptionError) {
-        let numbers = text.split(separator: "/").compactMap { Int($0) }
-        guard numbers.count == 2, numbers[0] > 0, numbers[0] <= numbers[1], text == "\(numbers[0])/\(numbers[1])" else {
-            throw OptionError("a part of a grid is K/N, from 1/N to N/N, such as 2/8")
-        }
-        (number, count) = (numbers[0], numbers[1])
     }
 }

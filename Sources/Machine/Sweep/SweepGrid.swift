@@ -64,7 +64,7 @@ public struct SweepCell: Hashable, Sendable {
         /// `yes` for an option without a value, `no` for none.
         public let value: String
 
-        public var description: String { "\(key)=\(value.replacing(",", with: ",,"))" }
+        public var description: String { "\(key)=\(value.replacing(",", with: ",,").replacing("\n", with: "\\n"))" }
     }
 
     /// The values, in the order of the axes.

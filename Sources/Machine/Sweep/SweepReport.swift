@@ -101,7 +101,9 @@ public struct SweepReport: Sendable {
         for (index, cell) in cells.enumerated() {
             guard let result = results[cell.id] else { continue }
             lines.append("\(result.passed ? "ok" : "not ok") \(index + 1) - \(cell.id.replacing("#", with: "\\#"))")
-            lines += (result.reasons + (result.passed ? [] : [result.command])).map { "# \($0)" }
+            lines += (result.reasons + (result.passed ? [] : [result.command])).map {
+                "# \($0.replacing("\n", with: "\n# "))"
+            }
         }
         return lines.joined(separator: "\n") + "\n"
     }

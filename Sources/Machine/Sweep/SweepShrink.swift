@@ -30,24 +30,19 @@ func minimalSubset<Item>(
     return items
 }
 
-/// Which choices of the adversarial device make a cell fail.
+/// Which choices of a device under torture make a cell fail.
 enum SweepShrinking {
-    private static let names = TortureChoice.allCases.map { "\($0.name)" }
-
-    /// Reduces the choices of the cells of `report` that failed and have a seed: of those with the same first reason, of the first.
+    /// Reduces the choices of the cells of `report` that failed under torture: of those with the same first reason, of the first.
     static func shrink(_ report: inout SweepReport, _ runner: SweepRunner, runs: Int) throws(MachineError) {
         var reasons: Set<String> = []
         for (cell, result) in report.failed where result.choices == nil {
-            guard let words = cell["torture"]?.split(separator: ",").map(String.init),
-                reasons.insert(result.reasons[0]).inserted
-            else { continue }
+            guard let torture = cell.torture, reasons.insert(result.reasons[0]).inserted else { continue }
             Log.say("looks for the fewest choices with which \(cell.id) fails")
-            let found = try reduced(words.dropFirst()) { (names: [String]) throws(MachineError) in
-                let choices = names.isEmpty ? Self.names.map { "-\($0)" } : names
-                let cells = Array(
-                    repeating: cell.with("torture", ([words[0]] + choices).joined(separator: ",")), count: runs)
+            let found = try reduced(torture) { (option) throws(MachineError) in
                 var hasFailed = false
-                try runner.run(cells) { hasFailed = hasFailed || !$0.passed }
+                try runner.run(Array(repeating: cell.with("torture", option), count: runs)) {
+                    hasFailed = hasFailed || !$0.passed
+                }
                 return hasFailed
             }
             if runner.stopSignal != 0 { return }
@@ -55,21 +50,30 @@ enum SweepShrinking {
         }
     }
 
-    /// The fewest of the choices that `words`, those behind a seed, turn on with which `fails` is true.
+    /// The names of the fewest choices of `torture` with which `fails` is true, which gets values of --torture.
     static func reduced(
-        _ words: some Collection<String>, _ fails: ([String]) throws(MachineError) -> Bool
+        _ torture: Torture, _ fails: (String) throws(MachineError) -> Bool
     ) throws(MachineError) -> [String] {
-        let isExcluding = words.allSatisfy { $0.hasPrefix("-") }
-        let enabled = names.filter { isExcluding ? !words.contains("-\($0)") : words.contains($0) }
-        return try fails([]) ? [] : try minimalSubset(of: enabled, fails: fails)
+        let names = TortureChoice.allCases.filter { torture.contains($0) }.map { "\($0.name)" }
+        let none = TortureChoice.allCases.map { "-\($0.name)" }
+        func option(_ words: [String]) -> String { (["\(torture.seed)"] + words).joined(separator: ",") }
+        if try fails(option(none)) { return [] }
+        return try minimalSubset(of: names) { (names) throws(MachineError) in try fails(option(names)) }
     }
 
     /// What is said of the choices to which a cell was reduced; nothing if it was not.
     static func sentences(_ cell: SweepCell, _ result: SweepResult) -> [String] {
-        guard let choices = result.choices, let word = cell["torture"] else { return [] }
-        guard !choices.isEmpty else { return ["fails without any choice of the adversarial device, too"] }
+        guard let choices = result.choices, let seed = cell.torture?.seed else { return [] }
+        guard !choices.isEmpty else { return ["fails without a choice of the device, too"] }
         let known = TortureChoice.allCases.filter { choices.contains("\($0.name)") }
-        return ["fails with --torture=\(word.prefix { $0 != "," }),\(choices.joined(separator: ",")) alone"]
-            + known.map { "\($0.name) is allowed by \($0.clause): \($0.sentence)" }
+        return ["fails with --torture=\(seed),\(choices.joined(separator: ",")) alone"]
+            + known.map { "\($0.name) (\($0.clause)): \($0.sentence)" }
+    }
+}
+
+extension SweepCell {
+    /// The torture of the cell; nil if it has none.
+    fileprivate var torture: Torture? {
+        values.first { $0.key == "torture" }.flatMap { try? Torture(option: $0.value) }
     }
 }

@@ -5,7 +5,7 @@ import FoundationEssentials
 /// Judges a run.
 struct SweepVerdict {
     /// Most reasons of a failure that are kept.
-    private static let most = 20
+    private static let most = 8
 
     private let plan: SweepPlan
     private let texts: [WantedText]
@@ -46,7 +46,7 @@ struct SweepVerdict {
         while let entry = errorLines.next() {
             guard case .line(let line) = entry else { continue }
             let text = String(decoding: line, as: UTF8.self)
-            if text.hasPrefix("Error: ") || text.hasPrefix("vmm: ") { complaint = text }
+            if ["Error: ", "vmm: ", "Fatal error: "].contains(where: { text.contains($0) }) { complaint = text }
             guard let report = try? JSONDecoder().decode(Report.self, from: Data(line)) else { continue }
             outcome = report.outcome.split(separator: "\n").first.map(String.init)
             for violation in report.conformance.devices.flatMap(\.violations) where !broken.contains(violation.clause) {
@@ -74,9 +74,9 @@ struct SweepVerdict {
         if isOverdue || signal == 0 && code == 124 && plan.exit != 124 {
             reasons.append("timed out after \(plan.timeout.text)")
         } else if signal != 0 {
-            reasons.append("vmm ended by signal \(signal)")
+            reasons.append("vmm ended by signal \(signal): \(complaint ?? "it said nothing")")
         } else if code != plan.exit {
-            reasons.append("exit code \(code): \(outcome ?? complaint ?? "vmm says nothing")")
+            reasons.append("exit code \(code): \(outcome ?? complaint ?? "vmm said nothing")")
         }
         if plan.checksTAP { reasons += tap.problems }
         for (text, wanted) in zip(plan.expect, texts) where !wanted.wasFound {
