@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -141,6 +141,12 @@ stress: release ## many requests and suspends over every engine of a file disk, 
 stress-burst: build ## twenty seconds of that
 	Tests/stress/run.sh $(BUILD)/debug/vmm 20
 
+sweep-smoke: build ## a grid of runs: what passes, what is reported, and that pieces of it are one run
+	Tests/sweep/run.sh $(BUILD)/debug/vmm
+
+sweep-long: build ## 500 cells by GNU parallel in two shards, merged, against one run
+	Tests/sweep/run.sh $(BUILD)/debug/vmm long
+
 PURE := x86_64-unknown-none-elf aarch64-none-none-elf riscv64-none-none-eabi
 
 pure: $(addprefix pure-,$(PURE)) ## the device model as Embedded Swift, for three processors: no Foundation, no Glibc, no locks, no boxes
@@ -197,7 +203,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
+CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests

@@ -33,7 +33,9 @@ iasl acpica-tools
 ip iproute2
 lz4 lz4
 mke2fs e2fsprogs
+parallel parallel
 passt passt
+prove perl
 strace strace
 tcpdump tcpdump
 valgrind valgrind

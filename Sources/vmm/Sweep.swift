@@ -98,12 +98,8 @@ struct Sweep: ParsableCommand {
         (plan.program, plan.failsFast, plan.logs) = (CommandLine.arguments[0], failFast, logs)
         plan.jobs = jobs ?? plan.jobs
         plan.isBuiltIn = (try? Run.parse(arguments))?.builtIn ?? false
-        let cells = try SweepGrid(over: over).cells
-        let part = shard.split(separator: "/").compactMap { Int($0) }
-        guard part.count == 2, part[0] > 0, part[0] <= part[1], shard == "\(part[0])/\(part[1])" else {
-            throw OptionError("--shard takes K/N, from 1/N to N/N, such as 2/8")
-        }
-        return (plan, cells, Array(stride(from: part[0] - 1, to: cells.count, by: part[1])))
+        let grid = try SweepGrid(over: over)
+        return (plan, grid.cells, try grid.part(shard))
     }
 
     func validate() throws {

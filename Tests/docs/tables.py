@@ -76,7 +76,7 @@ def disk_options(readme, vmm):
 def mentions(document, vmm):
     """Options, paths and links within sentences."""
     known = set(FOREIGN)
-    for command in "run", "explain", "check", "trace-view":
+    for command in "run", "explain", "check", "trace-view", "sweep", "sweep-merge":
         known.update(*(names for names, _ in options(help_of(vmm, command))))
     wrong = [f"no program here has {span}" for span in document.spans
              if span.startswith("--") and re.match(r"[\w-]+", span)[0] not in known]

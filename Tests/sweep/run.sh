@@ -120,6 +120,9 @@ prove --ext tap --exec cat a.tap > out 2>&1 && fail "prove sees no failure" || :
 says "Failed tests:  3-6"
 sweep 0 --over append=p,q --tap good.tap
 prove --exec cat good.tap > out 2>&1 || fail "prove sees a failure"
+export PYTHONPATH="$work/python"
+python3 -c "import junitparser" 2> /dev/null || python3 -m pip install -q --target python junitparser > pip 2>&1 ||
+    echo "sweep: junitparser cannot be installed: $(tail -n 1 pip)"
 python3 "$here/junit.py" a.xml 6 4 0 > out 2>&1 || fail "junit"
 python3 "$here/junit.py" m.xml 6 4 0 > out 2>&1 || fail "junit"
 # Files that cannot be written are found before a cell runs; others are not overwritten.

@@ -27,6 +27,15 @@ public struct SweepGrid: Sendable {
         self.cells = cells
     }
 
+    /// The cells of the part `K/N`: every N-th, from the K-th on, by their indices.
+    public func part(_ text: String) throws(OptionError) -> [Int] {
+        let numbers = text.split(separator: "/").compactMap { Int($0) }
+        guard numbers.count == 2, numbers[0] > 0, numbers[0] <= numbers[1], text == "\(numbers[0])/\(numbers[1])" else {
+            throw OptionError("a part of a grid is K/N, from 1/N to N/N, such as 2/8")
+        }
+        return Array(stride(from: numbers[0] - 1, to: cells.count, by: numbers[1]))
+    }
+
     /// The key and the values of an axis. `A..B` is each integer of that range; a comma in a value is written `,,`.
     private static func axis(_ text: String) throws(OptionError) -> (key: String, values: [String]) {
         guard let mark = text.firstIndex(of: "="), mark > text.startIndex, !text.hasPrefix("-") else {

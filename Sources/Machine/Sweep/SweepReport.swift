@@ -23,11 +23,10 @@ public struct SweepResult: Decodable, Sendable {
 
     fileprivate var json: JSON {
         func strings(_ texts: [String]) -> JSON { .array(texts.map { .string($0) }) }
-        let members: [(String, JSON?)] = [
-            ("id", .string(id)), ("command", .string(command)), ("reasons", strings(reasons)),
-            ("console", .string(console)), ("choices", choices.map(strings)), ("milliseconds", .number(milliseconds)),
+        return [
+            "id": .string(id), "command": .string(command), "reasons": strings(reasons), "console": .string(console),
+            "choices": choices.map(strings) ?? .null, "milliseconds": .number(milliseconds),
         ]
-        return .object(members.compactMap { name, value in value.map { JSON.Member(name: name, value: $0) } })
     }
 }
 

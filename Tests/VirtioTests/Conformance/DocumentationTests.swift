@@ -14,7 +14,7 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
         ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "HostileDrivers", "NetworkDevice", "QTest"].map {
             .page($0)
         }
-        + ["Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
+        + ["Suspend", "SuspendMutations", "SuspendRequirements", "Sweep", "Trace", "Virtio"].map { .page($0) }
         + [RepositoryFile(testDescription: "README.md")]
 
     static func page(_ name: String) -> RepositoryFile {
