@@ -73,6 +73,7 @@ public struct SweepCell: Hashable, Sendable {
         /// `yes` for an option without a value, `no` for none.
         public let value: String
 
+        /// `KEY=VALUE`, with a comma in the value written twice, and `\n` for the end of a line.
         public var description: String { "\(key)=\(value.replacing(",", with: ",,").replacing("\n", with: "\\n"))" }
     }
 

@@ -9,6 +9,8 @@ final class SweepProgress {
     private let isLive = isatty(2) == 1
     private let start = Instant.now
     private var (ended, failures, drawn) = (0, 0, 0)
+    /// When the table is drawn anew at the earliest.
+    private var next = Instant.now
 
     init(total: Int) { self.total = total }
 
@@ -26,7 +28,8 @@ final class SweepProgress {
 
     /// These cells run, since these instants.
     func show(_ running: [(id: String, start: Instant)]) {
-        guard isLive else { return }
+        guard isLive, .now >= next else { return }
+        next = .now.advanced(by: .milliseconds(100))
         let (columns, rows) = ConsolePort.size(of: 2).map { (Int($0.columns), Int($0.rows)) } ?? (80, 25)
         let head = "\(ended) of \(total) cells, \(failures) failed, \(running.count) running, \(Self.seconds(start)) s"
         let table = running.prefix(max(0, rows - 2)).map { "  \(Self.seconds($0.start)) s  \($0.id)" }

@@ -86,6 +86,7 @@ public struct SweepReport: Sendable {
         cells.compactMap { cell in results[cell.id].map { (cell, $0) } }
     }
     var failed: [(cell: SweepCell, result: SweepResult)] { ran.filter { !$0.result.passed } }
+    /// Whether a cell failed.
     public var hasFailure: Bool { !failed.isEmpty }
 
     /// The report as JSON, a cell a line.
@@ -167,13 +168,15 @@ public struct SweepFiles: Sendable {
     }
 
     private static func write(_ text: String, to path: String, replacing: Bool) throws(MachineError) {
-        let draft = replacing ? "\(path).new" : path
+        let draft = replacing ? "\(path).vmm-sweep" : path
         let file = try HostFiles.openOutput(draft) { .report(path: path, errno: $0) }
         var rest = Array(text.utf8)[...]
+        // Opened without waiting for a reader; written with.
+        _ = fcntl(file, F_SETFL, 0)
         var isWritten = !replacing || ftruncate(file, 0) == 0
         while isWritten, !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
-            isWritten = count > 0 || errno == EINTR || errno == EAGAIN
+            isWritten = count > 0 || errno == EINTR
             rest.removeFirst(max(0, count))
         }
         if isWritten, replacing { isWritten = unsafe rename(draft, path) == 0 }

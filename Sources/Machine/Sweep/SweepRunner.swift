@@ -23,11 +23,14 @@ public final class SweepRunner: SignalReceiver {
         do throws(KVMError) { wake = try EventFD() } catch { throw .kvm(error) }
     }
 
+    /// Stops all runs; false if they had been stopped before.
     public func stop(signal number: Int32) -> Bool {
         defer { wake.signal() }
         return signal.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
     }
+    /// Runs see changes of the host themselves.
     public func hostChanged() {}
+    /// Runs have their own reports.
     public func diagnose() {}
 
     /// The signal that stopped the runner; 0 if none did.
