@@ -41,6 +41,7 @@ WHOLE = {
     "vmm trace-view": ["vmm trace-view t.json"],
     "vmm explain": ["vmm explain --list"],
     "vmm ctl": ["vmm ctl --help"],
+    "vmm sweep-merge": ["vmm sweep-merge --help"],
     "vmm explain ID": ["vmm explain 4.2.2.2-17"],
 }
 
