@@ -71,6 +71,28 @@ reread() {
     check "a write that is not synced by hand" cp /data.1 /copy
 }
 
+# All that a driver does, with a device that makes every choice that is left to it.
+torture() {
+    dd if=/dev/urandom of=/tmp/data bs=64k count=8 2> /dev/null
+    for disk in vdb vdc; do
+        check "$disk is written" dd if=/tmp/data of=/dev/$disk bs=64k conv=fsync
+        echo 3 > /proc/sys/vm/drop_caches
+        dd if=/dev/$disk of=/tmp/copy bs=64k count=8 2> /dev/null
+        check "and read back" cmp /tmp/data /tmp/copy
+    done
+    check "blocks are discarded, where that is offered" discards
+    check "fio --verify of a file" verifies --directory=/mnt --size=256k
+    check "fio --verify of a disk" verifies --filename=/dev/vdb --size=512k
+    check "random bytes" is "$(dd if=/dev/hwrng bs=64 count=2 iflag=fullblock 2> /dev/null | wc -c)" 128
+    check "files are written and synced" sync
+    rm -f /mnt/*
+}
+verifies() {
+    LD_LIBRARY_PATH=$(cat /ld-path) /bin/fio --name=verify --rw=randrw --bsrange=512-16k --ioengine=libaio --direct=1 --iodepth=8 \
+        --verify=crc32c --verify_fatal=1 --end_fsync=1 --minimal --thread "$@"
+}
+discards() { [ "$(cat /sys/block/vdb/queue/discard_max_bytes)" = 0 ] || blkdiscard -o 65536 -l 131072 /dev/vdb; }
+
 # A login at the serial port, by a getty.
 login() {
     mkdir -p /etc

@@ -4,9 +4,9 @@ import Virtio
 
 extension Torture {
     /// Reads `SEED`, which makes every choice; `SEED,NAME,...`, which makes those; or `SEED,-NAME,...`, which makes the others. In the
-    /// word of a device `separator` is a colon.
+    /// word of a device `separator` is a colon, which is allowed everywhere.
     public init(option text: String, separator: Character = ",") throws(OptionError) {
-        let words = text.split(separator: separator, omittingEmptySubsequences: false)
+        let words = text.split(omittingEmptySubsequences: false) { $0 == separator || $0 == ":" }
         guard let seed = UInt64(words[0]) else {
             throw OptionError("write the seed as a decimal number: 17, or 17\(separator)order\(separator)late")
         }
