@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the documentation of the libraries and of the command line as one static site, by the toolchain's docc, from the modules of the
 # debug build: no plugin is needed, and no package that uses the libraries gets one. Warnings of docc, a broken link among them, are
-# errors. Fails too if more public symbols lack a comment than Tests/docs/undocumented says.
+# errors. Fails too if a public symbol has no comment.
 #
 # usage: site.sh VMM MODULES OUT
 set -eu

@@ -18,7 +18,14 @@ public struct Token: Hashable, Sendable {
 /// The backend's outcome of a request.
 public struct Outcome: Hashable, Sendable {
     /// Success, or the kind of failure.
-    public enum Result: UInt8, Sendable { case ok, ioError, unsupported }
+    public enum Result: UInt8, Sendable {
+        /// Success.
+        case ok
+        /// The host could not carry out the request.
+        case ioError
+        /// The host does not support the request.
+        case unsupported
+    }
 
     /// Success, or the kind of failure.
     public var result: Result

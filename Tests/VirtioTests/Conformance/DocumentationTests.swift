@@ -48,6 +48,15 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test("the comment of each check is the id and the level of its clause")
+    func checkComments() throws {
+        let text = try RepositoryFile(testDescription: "Sources/Virtio/Conformance/Check.swift").contents()
+        for check in Check.allCases {
+            let (id, level) = (check.clause.id, check.clause.level.word)
+            #expect(text.contains("    /// \(id), \(level).\n    case \(check)\n"), "\(check): \(id), \(level)")
+        }
+    }
+
     @Test("the documentation states how many clauses are checked", arguments: ["README.md", "DriverConformance"])
     func count(name: String) throws {
         let file = name.hasSuffix(".md") ? RepositoryFile(testDescription: name) : .page(name)
