@@ -75,6 +75,7 @@ test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
 
 docs: build ## the documentation as a static site, .build/docs/site
+	Tests/docs/diagrams.py $(BUILD)/debug/vmm --check
 	Tests/docs/site.sh $(BUILD)/debug/vmm $(BUILD)/debug/Modules $(BUILD)/docs
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
@@ -158,7 +159,8 @@ pure-%:
 	$(SWIFTC) -target $* $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure/$* -emit-module-path $(BUILD)/pure/$*/Virtio.swiftmodule \
 		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
 
-picture: build ## README's picture of a terminal session, from a real one
+picture: build ## README's picture of a terminal session, from a real one, and the documentation's diagrams
+	Tests/docs/diagrams.py $(BUILD)/debug/vmm
 	Tests/docs/picture.py $(BUILD)/debug/vmm > $(BUILD)/session.svg
 	mv $(BUILD)/session.svg Sources/Virtio/Documentation.docc/Resources/
 

@@ -32,11 +32,11 @@ public enum NetworkFeature {
     public static var status: Features { Features(bit: 16) }
     /// VIRTIO_NET_F_CTRL_VQ, bit 17: the control queue exists.
     public static var controlQueue: Features { Features(bit: 17) }
-    /// VIRTIO_NET_F_CTRL_RX, bit 18: commands of class `Receive`, the first two, and the table of MAC addresses.
+    /// VIRTIO_NET_F_CTRL_RX, bit 18: the commands PROMISC and ALLMULTI, and the table of MAC addresses.
     public static var controlReceive: Features { Features(bit: 18) }
     /// VIRTIO_NET_F_CTRL_VLAN, bit 19: commands that filter by VLAN.
     public static var controlVLAN: Features { Features(bit: 19) }
-    /// VIRTIO_NET_F_CTRL_RX_EXTRA, bit 20: the other commands of class `Receive`.
+    /// VIRTIO_NET_F_CTRL_RX_EXTRA, bit 20: the commands ALLUNI, NOMULTI, NOUNI and NOBCAST.
     public static var controlReceiveExtra: Features { Features(bit: 20) }
     /// VIRTIO_NET_F_GUEST_ANNOUNCE, bit 21: the device can ask the driver to announce its address.
     public static var guestAnnounce: Features { Features(bit: 21) }
@@ -132,7 +132,7 @@ public enum NetworkQueue {
 public enum NetworkControl {
     /// VIRTIO_NET_OK: the answer to a command that was carried out.
     public static let ok: UInt8 = 0
-    /// VIRTIO_NET_ERR: the answer to any other.
+    /// VIRTIO_NET_ERR: the answer to a command that was not carried out.
     public static let error: UInt8 = 1
 
     /// Classes.

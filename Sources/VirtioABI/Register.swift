@@ -37,25 +37,25 @@ public enum Register: UInt32, CaseIterable, Sendable {
     case status = 0x070
     /// Guest-physical address of the selected queue's descriptor area, bits 0 to 31.
     case queueDescLow = 0x080
-    /// Bits 32 to 63 of that address.
+    /// Guest-physical address of the selected queue's descriptor area, bits 32 to 63.
     case queueDescHigh = 0x084
     /// Guest-physical address of the selected queue's driver area, bits 0 to 31.
     case queueDriverLow = 0x090
-    /// Bits 32 to 63 of that address.
+    /// Guest-physical address of the selected queue's driver area, bits 32 to 63.
     case queueDriverHigh = 0x094
     /// Guest-physical address of the selected queue's device area, bits 0 to 31.
     case queueDeviceLow = 0x0a0
-    /// Bits 32 to 63 of that address.
+    /// Guest-physical address of the selected queue's device area, bits 32 to 63.
     case queueDeviceHigh = 0x0a4
-    /// Selects the shared memory region of the registers that follow, by its id.
+    /// Selects the shared memory region of the SHM registers, by its id.
     case shmSel = 0x0ac
-    /// Length of the region in bytes, bits 0 to 31; all ones if it does not exist.
+    /// Length of the selected shared memory region in bytes, bits 0 to 31; all ones if there is none.
     case shmLenLow = 0x0b0
-    /// Bits 32 to 63 of that length.
+    /// Length of the selected shared memory region in bytes, bits 32 to 63.
     case shmLenHigh = 0x0b4
-    /// Guest-physical address of the region, bits 0 to 31; all ones if it does not exist.
+    /// Guest-physical address of the selected shared memory region, bits 0 to 31; all ones if there is none.
     case shmBaseLow = 0x0b8
-    /// Bits 32 to 63 of that address.
+    /// Guest-physical address of the selected shared memory region, bits 32 to 63.
     case shmBaseHigh = 0x0bc
     /// 1 resets the selected queue, with VIRTIO_F_RING_RESET; reads 0 when it is done.
     case queueReset = 0x0c0

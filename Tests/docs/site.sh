@@ -42,6 +42,6 @@ docc merge "$out"/archives/vmm.doccarchive "$out"/archives/Virtio.doccarchive "$
     --synthesized-landing-page-name vmm --synthesized-landing-page-kind "Virtual machine monitor" > "$out/merge.log" 2>&1 ||
     { cat "$out/merge.log" >&2; exit 1; }
 # The place that a static server shows first.
-printf '<!DOCTYPE html>\n<meta http-equiv="refresh" content="0; url=documentation/">\n<title>vmm</title>\n' > "$out/site/index.html"
+printf '<!DOCTYPE html>\n<meta http-equiv="refresh" content="0; url=documentation/virtio/">\n<title>vmm</title>\n' > "$out/site/index.html"
 Tests/docs/undocumented.py "$out/graphs"
 echo "documentation: $(find "$out/site/documentation" -name index.html | wc -l) pages in $out/site; python3 -m http.server -d $out/site shows them"

@@ -8,7 +8,7 @@ extension Machine {
     public enum RunState: String, Sendable {
         /// The processors run.
         case running
-        /// A control client, a debugger or a guest that panicked has stopped them.
+        /// A control client has stopped them, or the machine was made so (``Configuration/startsPaused``).
         case paused
         /// The run is over.
         case shutdown

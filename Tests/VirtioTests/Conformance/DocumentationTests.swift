@@ -11,10 +11,10 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
 
     /// The files of the documentation that name clauses.
     static let documentation: [RepositoryFile] =
-        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "HostileDrivers", "NetworkDevice", "QTest"].map {
+        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "FirstHost", "HostileDrivers", "NetworkDevice"].map {
             .page($0)
         }
-        + ["Suspend", "SuspendMutations", "SuspendRequirements", "Sweep", "Trace", "Virtio"].map { .page($0) }
+        + ["QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
         + [RepositoryFile(testDescription: "README.md")]
 
     static func page(_ name: String) -> RepositoryFile {
