@@ -57,6 +57,23 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test("every clause of VIRTIO 1.4 has a section with a title, and every section has a clause")
+    func sections() {
+        for clause in Clause.all {
+            let isOfSpecification = "0"..."9" ~= clause.id.description.prefix(1) || clause.id.description.hasPrefix("V14-")
+            #expect((clause.section != nil) == isOfSpecification, "\(clause.id)")
+            #expect(clause.section?.title.description.isEmpty != true, "\(clause.id)")
+        }
+        let used = Set(Clause.all.compactMap { $0.section?.number.description })
+        #expect(Clause.Section.all.map(\.number.description) == used.sorted { precedes($0, $1) })
+    }
+
+    /// The order of the specification.
+    private func precedes(_ left: String, _ right: String) -> Bool {
+        left.split(separator: ".").compactMap { Int($0) }.lexicographicallyPrecedes(
+            right.split(separator: ".").compactMap { Int($0) })
+    }
+
     @Test("the documentation states how many clauses are checked", arguments: ["README.md", "DriverConformance"])
     func count(name: String) throws {
         let file = name.hasSuffix(".md") ? RepositoryFile(testDescription: name) : .page(name)
