@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -122,6 +122,9 @@ embedding: ## the device model in hosts that are not vmm
 	$(BUILD)/embedding/debug/embedding
 	$(BUILD)/embedding/debug/entropy
 
+embedding-aarch64: ## the first of them without an operating system, on an emulated processor that is not x86
+	Tests/Embedding/aarch64/run.sh $(SWIFTC) $(BUILD)/embedding-aarch64
+
 chain: ## a request's instructions in such a host: no call of the Swift runtime, no allocation
 	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
 	Tests/bench/chain.py $(BUILD)/embedding/release/chain
@@ -208,7 +211,7 @@ format:
 CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
-BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests
+BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)

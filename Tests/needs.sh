@@ -22,6 +22,7 @@ g++ g++
 gcc gcc
 make make
 python3 python3
+qemu-system-aarch64 qemu-system-arm
 qemu-system-x86_64 qemu-system-x86
 busybox busybox-static
 cpio cpio

@@ -91,10 +91,12 @@ public struct Work<Request: Sendable>: Sendable {
     }
 
     /// Removes the requests; their segments are no longer valid.
-    @_specialize(exported:true,where Request == Block.Request)
-    @_specialize(exported:true,where Request == Console.Request)
-    @_specialize(exported:true,where Request == Entropy.Request)
-    @_specialize(exported:true,where Request == Network.Request)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Request == Block.Request)
+        @_specialize(exported:true,where Request == Console.Request)
+        @_specialize(exported:true,where Request == Entropy.Request)
+        @_specialize(exported:true,where Request == Network.Request)
+    #endif
     public mutating func removeAll() {
         unsafe works.deinitialize(count: count)
         count = 0
