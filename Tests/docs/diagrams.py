@@ -107,10 +107,10 @@ def values(vmm, dialect):
 def lifecycle(vmm, dialect, name):
     """The phases of a device and what leads from one to another."""
     phases = re.search(r"enum Phase.*?\n    }", source("Sources/Virtio/Lifecycle/Lifecycle.swift"), re.DOTALL)[0]
-    demand("phases", ["notLive", "running", "suspending", "suspended", "resuming", "dead"], re.findall(r"case (\w+)", phases))
+    demand("phases", ["notLive", "running", "suspending", "suspended", "resuming", "dead", "resetting"], re.findall(r"case (\w+)", phases))
     suspend, resume, running, suspended = values(vmm, name)
     draft = dialect == "draft"
-    picture = Picture(f"The phases of a device with SUSPEND, {name}", 560, 500)
+    picture = Picture(f"The phases of a device with SUSPEND, {name}", 560, 520)
     picture.box(10, 10, 180, 58, "not live", ["after a reset"])
     picture.box(10, 140, 180, 74, "running", [f"Status reads {running}"], "good")
     picture.box(370, 140, 180, 74, "suspending", [f"reads {running}", "requests drain"], "wait")
@@ -132,7 +132,8 @@ def lifecycle(vmm, dialect, name):
     notes = ["A write of 0 resets from every phase. An error that only a reset mends leads to the",
              "red box: while suspended at the resume, otherwise at once." if draft else
              f"red box at once; a suspended device keeps {suspended} in Status, and sends no interrupt.",
-             "Neither a write nor a read of Status waits. During a change it shows the old value."]
+             "Neither a write nor a read of Status waits. During a change it shows the old value;",
+             "so it does during a reset in version 3 of virtio-mmio."]
     if not draft:
         notes.append(f"{suspend} suspends a running device and resumes a suspended one: write it once.")
     for index, note in enumerate(notes):

@@ -36,13 +36,14 @@ extension Clause {
             let word = parts[parts.count - 1]
             let isNumbered = parts.count == 2
             return "VIRTIO 1.4, \(section.number) \"\(section.title)\""
-                + (!isNumbered ? "" : word == "0" ? ", stated without a key word" : ", key word \(word)")
+                + (!isNumbered ? "" : word.hasPrefix("0") ? ", stated without a key word" : ", key word \(word)")
                 + " (\(section.file))"
         }
         switch parts[0] {
         case "V5":
             let part = ["DRV": "its requirements of the driver", "DEV": "its requirements of the device"][parts[1]]
             return "the SUSPEND draft of 27 February 2024, version 5: " + (part ?? "its definitions")
+        case "V3": return "version 3 of virtio-mmio, as accepted in May 2026 (virtio-spec issue 246)"
         case "D": return "a decision of vmm: Suspend in the documentation"
         case "VMM": return "in no specification: advice of vmm"
         default: return "a hazard of SUSPEND: The requirements of SUSPEND in the documentation"

@@ -270,6 +270,7 @@ public enum Check: UInt8, CaseIterable, Sendable {
     /// VMM-15, advice.
     case suspendedQueuesLeftAlone
     // virtio-mmio version 3
+    /// V3-DRV-1, MUST.
     case resetAwaited
 
     /// The clause that this check covers.

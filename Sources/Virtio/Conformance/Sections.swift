@@ -21,6 +21,7 @@ extension Clause {
             Section("2.4.2", "Driver Requirements: Device Reset"),
             Section("2.5.1", "Driver Requirements: Device Configuration Space"),
             Section("2.5.2", "Device Requirements: Device Configuration Space"),
+            Section("2.6", "Virtqueues"),
             Section("2.6.1.1.1", "Device Requirements: Virtqueue Reset"),
             Section("2.6.1.1.2", "Driver Requirements: Virtqueue Reset"),
             Section("2.6.1.2.1", "Device Requirements: Virtqueue Re-enable"),
@@ -39,6 +40,7 @@ extension Clause {
             Section("2.7.6.1", "Driver Requirements: The Virtqueue Available Ring"),
             Section("2.7.7.1", "Driver Requirements: Used Buffer Notification Suppression"),
             Section("2.7.7.2", "Device Requirements: Used Buffer Notification Suppression"),
+            Section("2.7.8", "The Virtqueue Used Ring"),
             Section("2.7.8.2", "Device Requirements: The Virtqueue Used Ring"),
             Section("2.7.8.3", "Driver Requirements: The Virtqueue Used Ring"),
             Section("2.7.10.1", "Driver Requirements: Available Buffer Notification Suppression"),
@@ -92,6 +94,7 @@ extension Clause {
             Section("5.2.6.1", "Driver Requirements: Device Operation"),
             Section("5.2.6.2", "Device Requirements: Device Operation"),
             Section("5.3.5.1", "Device Requirements: Device Initialization"),
+            Section("5.3.6", "Device Operation"),
             Section("5.3.6.1", "Driver Requirements: Device Operation"),
             Section("5.3.6.2", "Multiport Device Operation"),
             Section("5.3.6.2.1", "Device Requirements: Multiport Device Operation"),
@@ -110,7 +113,8 @@ extension Clause {
                 ("5.1", "device-types/net/description.tex"), ("5.2", "device-types/blk/description.tex"),
                 ("5.3", "device-types/console/description.tex"), ("5.4", "device-types/entropy/description.tex"),
             ]
-            return files.first { number.description.utf8.starts(with: $0.beginning.description.utf8) }?.file ?? "content.tex"
+            let number = number.description.utf8
+            return files.first { number.starts(with: $0.beginning.description.utf8) }?.file ?? "content.tex"
         }
     }
 

@@ -50,14 +50,15 @@ public struct AccessSequence: Sendable {
 
 extension AccessSequence {
     private static let reset = AccessSequence(
-        "a reset", ["2.4.1", "2.4.2", "2.1.1-3", "4.2.2.1-5"],
+        "a reset", ["2.4.1", "2.4.2", "2.1.1-3", "4.2.2.1-5", "V3"],
         [
             Step(.write(.status, 0), "reset the device"),
             Step(.poll(.status, 0), "the reset is complete"),
         ])
 
     private static let initialisation = AccessSequence(
-        "initialization, to FEATURES_OK", ["2.1.1", "2.2.1", "3.1.1", "4.2.2.2-12", "4.2.2.2-13", "4.2.3.1.1", "6.1-1"],
+        "initialization, to FEATURES_OK",
+        ["2.1.1", "2.2.1", "3.1.1", "4.2.2.2-12", "4.2.2.2-13", "4.2.3.1.1", "6.1-1"],
         [
             Step(.read(.magicValue, Register.magic), "\"virt\": a virtio device"),
             Step(.read(.version, Register.mmioVersion), "not the legacy interface"),
