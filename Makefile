@@ -34,6 +34,7 @@ test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
 	Tests/cli/files.py $(BUILD)/debug/vmm
 	Tests/cli/messages.py
+	Tests/release/completions.py $(BUILD)/debug/vmm
 
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm

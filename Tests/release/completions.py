@@ -35,6 +35,7 @@ CASES = [
     ("vmm ctl --", ["--help"]),
 ]
 SECONDS = 20
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def shells(work, home):
@@ -124,7 +125,7 @@ def main():
             (work / "place/folder" / name).write_text("")
         (work / "bin/vmm").symlink_to(vmm)
         for shell, file in (("bash", "vmm.bash"), ("zsh", "zsh/_vmm"), ("fish", "vmm.fish")):
-            script = subprocess.run([vmm, "--generate-completion-script", shell], capture_output=True, text=True, check=True)
+            script = subprocess.run([HERE / "completion.sh", vmm, shell], capture_output=True, text=True, check=True)
             (work / file).write_text(script.stdout)
         environment = {"PATH": f"{work / 'bin'}:{os.environ['PATH']}", "HOME": str(home), "TERM": "xterm", "LANG": "C.UTF-8",
                        "ZDOTDIR": str(home), "XDG_CONFIG_HOME": str(home / ".config")}

@@ -64,7 +64,8 @@ struct MonitorCommand {
                 throw .sentence("name a clause, such as 2.1.1-1")
             }
             let clauses = found.clauses.map { $0.explanation(isChecked: checked.contains("\($0.id)")) }
-            return (clauses + (found.clauses.count == 1 ? found.clauses[0].sequences.map(\.text) : [])).joined(separator: "\n")
+            let examples = found.clauses.count == 1 ? found.clauses[0].sequences.map(\.text) : []
+            return (clauses + examples).joined(separator: "\n")
         },
         MonitorCommand("exits", "the exits of each vCPU so far") { _, debugger in
             debugger.machine.vcpus.exits.enumerated().map { "vcpu\($0): \($1)" }.joined(separator: "\n")

@@ -75,10 +75,10 @@ extension AccessSequence {
             }
         }
         let width = accesses.map(\.count).max() ?? 0
-        return (["  example: \(title)"]
-            + zip(accesses, steps).map { access, step in
-                "    \(access)\(String(repeating: " ", count: width - access.count))  \(step.purpose)"
-            }).joined(separator: "\n")
+        let lines = zip(accesses, steps).map { access, step in
+            "    \(access)\(String(repeating: " ", count: width - access.count))  \(step.purpose)"
+        }
+        return (["  example: \(title)"] + lines).joined(separator: "\n")
     }
 
     private func hex(_ value: UInt32) -> String { "0x" + (value < 16 ? "0" : "") + String(value, radix: 16) }

@@ -11,10 +11,12 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
 
     /// The files of the documentation that name clauses.
     static let documentation: [RepositoryFile] =
-        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "FirstHost", "HostileDrivers", "NetworkDevice"].map {
+        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "FirstHost", "HostileDrivers"].map {
             .page($0)
         }
-        + ["QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map { .page($0) }
+        + ["NetworkDevice", "QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map {
+            .page($0)
+        }
         + [RepositoryFile(testDescription: "README.md")]
 
     static func page(_ name: String) -> RepositoryFile {
@@ -60,7 +62,8 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
     @Test("every clause of VIRTIO 1.4 has a section with a title, and every section has a clause")
     func sections() {
         for clause in Clause.all {
-            let isOfSpecification = "0"..."9" ~= clause.id.description.prefix(1) || clause.id.description.hasPrefix("V14-")
+            let id = clause.id.description
+            let isOfSpecification = "0"..."9" ~= id.prefix(1) || id.hasPrefix("V14-")
             #expect((clause.section != nil) == isOfSpecification, "\(clause.id)")
             #expect(clause.section?.title.description.isEmpty != true, "\(clause.id)")
         }

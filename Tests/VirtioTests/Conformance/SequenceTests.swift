@@ -25,7 +25,9 @@ import VirtioABI
         for check in wanted { #expect(driver.isCovered(check), "\(check)") }
     }
 
-    private func perform(_ access: AccessSequence.Access, _ driver: BlockDriver, _ dialect: SuspendDialect?, _ what: String) {
+    private func perform(
+        _ access: AccessSequence.Access, _ driver: BlockDriver, _ dialect: SuspendDialect?, _ what: String
+    ) {
         let suspend = dialect?.feature.word(1) ?? 0
         switch access {
         case .write(.driverFeatures, let value):
