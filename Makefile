@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -34,6 +34,7 @@ test-cli: build ## vmm as a user meets it
 	Tests/cli/run.sh $(BUILD)/debug/vmm
 	Tests/cli/files.py $(BUILD)/debug/vmm
 	Tests/cli/messages.py
+	Tests/release/completions.py $(BUILD)/debug/vmm
 
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm
@@ -75,6 +76,7 @@ test-docs: build ## every command and table of README.md and the documentation
 	Tests/docs/commands.py $(BUILD)/debug/vmm
 
 docs: build ## the documentation as a static site, .build/docs/site
+	Tests/docs/diagrams.py $(BUILD)/debug/vmm --check
 	Tests/docs/site.sh $(BUILD)/debug/vmm $(BUILD)/debug/Modules $(BUILD)/docs
 
 test-nested: release ## the guest under kvm_amd, in a host made from Debian packages; and the sandbox of a static vmm, here and there
@@ -121,6 +123,9 @@ embedding: ## the device model in hosts that are not vmm
 	$(BUILD)/embedding/debug/embedding
 	$(BUILD)/embedding/debug/entropy
 
+embedding-aarch64: ## the first of them without an operating system, on an emulated processor that is not x86
+	Tests/Embedding/aarch64/run.sh $(SWIFTC) $(BUILD)/embedding-aarch64
+
 chain: ## a request's instructions in such a host: no call of the Swift runtime, no allocation
 	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
 	Tests/bench/chain.py $(BUILD)/embedding/release/chain
@@ -158,7 +163,8 @@ pure-%:
 	$(SWIFTC) -target $* $(EMBEDDED) -module-name Virtio -I $(BUILD)/pure/$* -emit-module-path $(BUILD)/pure/$*/Virtio.swiftmodule \
 		-c $$(find Sources/Virtio -name '*.swift') -o $(BUILD)/pure/$*/Virtio.o
 
-picture: build ## README's picture of a terminal session, from a real one
+picture: build ## README's picture of a terminal session, from a real one, and the documentation's diagrams
+	Tests/docs/diagrams.py $(BUILD)/debug/vmm
 	Tests/docs/picture.py $(BUILD)/debug/vmm > $(BUILD)/session.svg
 	mv $(BUILD)/session.svg Sources/Virtio/Documentation.docc/Resources/
 
@@ -206,7 +212,7 @@ format:
 CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
-BESIDE := pure embedding chain fuzz-replay fuzz-burst test-nested linux-guests
+BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)

@@ -22,10 +22,12 @@ g++ g++
 gcc gcc
 make make
 python3 python3
+qemu-system-aarch64 qemu-system-arm
 qemu-system-x86_64 qemu-system-x86
 busybox busybox-static
 cpio cpio
 ethtool ethtool
+fish fish
 fio fio
 gdb gdb
 /usr/bin/lldb lldb
@@ -39,6 +41,7 @@ prove perl
 strace strace
 tcpdump tcpdump
 valgrind valgrind
+zsh zsh
 /usr/lib/x86_64-linux-gnu/libcurl.so.4 libcurl4
 /lib/x86_64-linux-gnu/libncurses.so.6 libncurses6
 /usr/lib/x86_64-linux-gnu/libsqlite3.so.0 libsqlite3-0

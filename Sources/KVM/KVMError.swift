@@ -13,6 +13,7 @@ public struct KVMError: Error, Equatable, CustomStringConvertible {
     /// The kernel's error number, positive.
     public let errno: Int32
 
+    /// Creates the error of `call`, which failed with `errno`.
     public init(call: String, errno: Int32) {
         self.call = call
         self.errno = errno

@@ -8,7 +8,20 @@ extension VCPU {
     /// A part of a vCPU's state that one call reads and one sets, in the order in which they are set: the local APIC needs its base,
     /// the TSC deadline (a model-specific register, see `modelSpecificRegisters`) the local APIC.
     public enum Part: String, CaseIterable, Sendable {
-        case activity, registers, specialRegisters, xsave, xcrs, debugRegisters, lapic
+        /// Whether it runs, has halted or was not started (KVM_GET_MP_STATE).
+        case activity
+        /// The general registers, RIP and RFLAGS (KVM_GET_REGS).
+        case registers
+        /// Segments, control registers, EFER and the APIC's base (KVM_GET_SREGS).
+        case specialRegisters
+        /// The floating-point and vector state (KVM_GET_XSAVE).
+        case xsave
+        /// XCR0 (KVM_GET_XCRS).
+        case xcrs
+        /// DR0 to DR3, DR6 and DR7 (KVM_GET_DEBUGREGS).
+        case debugRegisters
+        /// The local APIC's registers (KVM_GET_LAPIC).
+        case lapic
         /// Pending exceptions and interrupts. To be set last.
         case events
     }
@@ -144,7 +157,12 @@ extension VirtualMachine {
     /// A part of the machine's state beside its vCPUs. To be set after theirs: an interrupt that an interrupt controller then delivers
     /// is not overwritten.
     public enum Part: String, CaseIterable, Sendable {
-        case pic0, pic1, ioapic
+        /// The first 8259 (KVM_GET_IRQCHIP).
+        case pic0
+        /// The second 8259.
+        case pic1
+        /// The IOAPIC.
+        case ioapic
         /// The 8254; only with `addPIT`.
         case pit
         /// KVM's clock, in nanoseconds. It goes on from what it showed.

@@ -50,6 +50,7 @@ public struct VCPU: ~Copyable, Sendable {
 
     /// The state of a vCPU between two instructions (KVM_GET_MP_STATE).
     public enum Activity: Sendable {
+        /// It executes instructions when it runs.
         case running
         /// It executed HLT and waits for an interrupt.
         case halted

@@ -11,6 +11,7 @@ extension Machine {
         public struct Disk: Equatable, Sendable {
             /// The file or block device.
             public var path: String
+            /// The driver may only read (VIRTIO_BLK_F_RO), and the file is opened to be read.
             public var readOnly = false
             /// The answer to GET_ID, at most 20 bytes; nil for the device's name on the board.
             public var id: String?
@@ -54,6 +55,7 @@ extension Machine {
             /// All of its memory is read first, and compared with its digest.
             public var verifies = false
 
+            /// The snapshot in `folder`.
             public init(folder: String) { self.folder = folder }
         }
 

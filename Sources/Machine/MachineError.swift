@@ -5,21 +5,31 @@ import KVM
 
 /// An error that prevents a machine from being made or from running.
 public enum MachineError: Error, Equatable, CustomStringConvertible {
+    /// There is no `/dev/kvm`.
     case noKVM
+    /// `/dev/kvm` may not be opened.
     case noPermissionForKVM
+    /// A call into KVM failed.
     case kvm(KVMError)
+    /// The kernel cannot be loaded.
     case kernel(LoaderError)
+    /// The guest's memory cannot be had.
     case memory(RAMError)
+    /// A disk image cannot be used.
     case disk(path: String, problem: DiskProblem)
+    /// The console's file or terminal cannot be opened.
     case console(path: String, errno: Int32)
+    /// A trace cannot be read or written.
     case trace(path: String, errno: Int32)
     /// The file is not of the kind that would overwrite it.
     case not(String, path: String)
+    /// A line of a trace is not one that `vmm` writes; the text says why.
     case badTrace(path: String, line: Int, String)
     /// A file of a sweep cannot be written, or a report not be read.
     case report(path: String, errno: Int32)
     /// The file is no report of this sweep; the text says why.
     case badReport(path: String, String)
+    /// A socket cannot be listened at or connected to.
     case socket(path: String, problem: SocketProblem)
     /// A debugger cannot be listened for at a port.
     case port(host: String, UInt16, errno: Int32)
@@ -27,10 +37,13 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
     case network(name: String, errno: Int32, pairs: Int)
     /// An output would overwrite `other`.
     case sameFile(output: String, other: String)
+    /// The file of an output is a disk image, or another output.
     case outputInUse(path: String)
     /// An output is a symbolic link of another user's.
     case foreignLink(path: String)
+    /// The board has fewer slots than devices.
     case tooManyDevices
+    /// KVM gives a guest at most so many processors.
     case tooManyProcessors(most: Int)
     /// A layer of the sandbox is missing; the text says what that means.
     case sandbox(String, errno: Int32)
@@ -43,37 +56,53 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
 
     /// Why a disk image cannot be used.
     public enum DiskProblem: Equatable, Sendable {
+        /// There is no such file.
         case missing
+        /// It is a directory.
         case directory
+        /// It is neither a file nor a block device.
         case notADisk
+        /// It may not be read, or not be written.
         case notPermitted(writing: Bool)
+        /// Its length is not a multiple of `size`, the bytes of a block.
         case notWholeBlocks(bytes: UInt64, size: UInt32)
+        /// It has no bytes.
         case empty
+        /// Another program, or another disk of this machine, has it locked.
         case locked
+        /// Its file system has no transfers past the page cache (O_DIRECT).
         case notDirect
         /// Direct transfers take whole blocks of `size` bytes.
         case directNeedsBlocks(size: Int)
         /// The host has the block device mounted, or uses it otherwise.
         case usedByTheHost
+        /// The host refuses io_uring, which `io=uring` asks for.
         case noIOUring(errno: Int32)
         /// No file for an overlay can be made in `folder`.
         case noOverlay(folder: String, errno: Int32)
+        /// The file system of its overlay has no transfers past the page cache.
         case overlayNotDirect
+        /// The file named for the overlay has other content.
         case notAnOverlay
         /// The overlay is one of `image`, which had `bytes` bytes.
         case overlayOfAnother(image: String, bytes: UInt64)
         /// The image was modified since the overlay was made.
         case imageChanged(image: String)
+        /// A call to the host failed.
         case failed(errno: Int32)
     }
 
     /// Why a socket cannot be listened at.
     public enum SocketProblem: Equatable, Sendable {
+        /// The name has more bytes than a socket's address holds.
         case nameTooLong
+        /// A file of another kind has the name.
         case notASocket
+        /// Another program listens there.
         case inUse
         /// A client finds no server there.
         case notListening(errno: Int32)
+        /// A call to the host failed.
         case failed(errno: Int32)
     }
 

@@ -8,8 +8,9 @@
 public enum MemoryMap {
     /// Guest-physical addresses below 4 GiB that are never RAM.
     public static let hole: Range<UInt64> = 0xc000_0000..<0x1_0000_0000
-    /// The least and the most RAM a board has, in bytes.
+    /// The least RAM a board has, in bytes.
     public static let minimumRAM: UInt64 = 2 << 20
+    /// The most RAM a board has, in bytes.
     public static let maximumRAM: UInt64 = 1 << 46
 
     /// The bytes of RAM of the smallest board that has RAM at all of `size` bytes from `address` on; nil if no board has.
@@ -40,8 +41,9 @@ public enum MemoryMap {
     /// The interrupt line of the slot with this index, from 0.
     public static func gsi(slot: Int) -> UInt32 { slotGSIs[slot] }
 
-    /// KVM's IOAPIC, and the local APIC of each processor.
+    /// KVM's IOAPIC.
     public static let ioAPIC: UInt32 = 0xfec0_0000
+    /// The local APIC of each processor, at the same address.
     public static let localAPIC: UInt32 = 0xfee0_0000
     /// Four pages reserved for KVM (see `VirtualMachine`).
     public static let hypervisorPages: UInt32 = 0xfffb_c000

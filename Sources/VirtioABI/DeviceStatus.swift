@@ -2,16 +2,24 @@
 
 /// Device status bits.
 public struct DeviceStatus: OptionSet, Hashable, Sendable {
+    /// The byte in the specification's numbering.
     public let rawValue: UInt8
+    /// Creates the set of the bits in `rawValue`.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// ACKNOWLEDGE: the guest has found the device.
     public static var acknowledge: DeviceStatus { DeviceStatus(rawValue: 1) }
+    /// DRIVER: the guest has a driver for the device.
     public static var driver: DeviceStatus { DeviceStatus(rawValue: 2) }
+    /// DRIVER_OK: the driver is set up.
     public static var driverOK: DeviceStatus { DeviceStatus(rawValue: 4) }
+    /// FEATURES_OK: the driver has accepted its features, and the device has agreed.
     public static var featuresOK: DeviceStatus { DeviceStatus(rawValue: 8) }
     /// The 2024 draft: set while suspended. VIRTIO 1.4: set while suspended, and then `driverOK` is clear.
     public static var suspend: DeviceStatus { DeviceStatus(rawValue: 16) }
+    /// DEVICE_NEEDS_RESET: the device has an error that only a reset mends.
     public static var needsReset: DeviceStatus { DeviceStatus(rawValue: 64) }
+    /// FAILED: the driver has given the device up.
     public static var failed: DeviceStatus { DeviceStatus(rawValue: 128) }
 
     /// Status of a running device: 0x0f.

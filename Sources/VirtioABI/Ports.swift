@@ -4,11 +4,13 @@
 public enum Ports {
     /// ACPI sleep control: a byte with `sleepEnable` set powers the board off.
     public static let sleepControl: UInt16 = 0x600
+    /// ACPI sleep status: reads 0.
     public static let sleepStatus: UInt16 = 0x601
     /// Any write resets the board.
     public static let reset: UInt16 = 0x602
     /// Command port of a PC's keyboard controller. The board implements one command: pulse the reset line.
     public static let keyboard: UInt16 = 0x64
+    /// The command byte that pulses the reset line.
     public static let keyboardReset: UInt8 = 0xfe
     /// A write of v ends `vmm` with exit code (v << 1) | 1, as QEMU's isa-debug-exit does.
     public static let debugExit: UInt16 = 0xf4

@@ -12,20 +12,27 @@ public struct Descriptor: Equatable, Sendable {
     public var address: UInt64
     /// Length of the buffer in bytes.
     public var length: UInt32
+    /// VIRTQ_DESC_F_NEXT, WRITE and INDIRECT.
     public var flags: Flags
     /// Index of the chain's next descriptor, meaningful with `Flags.next`.
     public var next: UInt16
 
+    /// Flags of a descriptor (2.7.5).
     public struct Flags: OptionSet, Sendable {
+        /// The field's value, le16 in memory.
         public let rawValue: UInt16
+        /// Creates the set of the bits in `rawValue`.
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+        /// VIRTQ_DESC_F_NEXT: the chain goes on at `next`.
         public static var next: Flags { Flags(rawValue: 1) }
         /// The buffer is device write-only; otherwise it is device read-only.
         public static var write: Flags { Flags(rawValue: 2) }
+        /// VIRTQ_DESC_F_INDIRECT: the buffer is a table of descriptors.
         public static var indirect: Flags { Flags(rawValue: 4) }
     }
 
+    /// Creates a descriptor from its fields.
     public init(address: UInt64, length: UInt32, flags: Flags = [], next: UInt16 = 0) {
         self.address = address
         self.length = length
@@ -47,10 +54,13 @@ public struct Descriptor: Equatable, Sendable {
 
 /// Sizes, offsets and flags of the split queue's three areas.
 public enum SplitRing {
+    /// Size of a descriptor in bytes (2.7.5).
     public static let descriptorSize: UInt64 = 16
-    /// Required alignment of each area, in bytes (2.7).
+    /// Required alignment of the descriptor table in bytes (2.7).
     public static let descriptorAlignment: UInt64 = 16
+    /// Required alignment of the available ring in bytes (2.7).
     public static let availableAlignment: UInt64 = 2
+    /// Required alignment of the used ring in bytes (2.7).
     public static let usedAlignment: UInt64 = 4
     /// Maximum queue size (2.7).
     public static let maximumSize: UInt32 = 32768
@@ -61,7 +71,9 @@ public enum SplitRing {
     public static let index: UInt64 = 2
     /// Offset of the first ring entry, in both rings.
     public static let ring: UInt64 = 4
+    /// Size of an entry of the available ring in bytes: a descriptor's index, le16 (2.7.6).
     public static let availableEntrySize: UInt64 = 2
+    /// Size of an entry of the used ring in bytes: id le32, length le32 (2.7.8).
     public static let usedEntrySize: UInt64 = 8
 
     /// `flags` of the available ring: the driver wants no used buffer notification (VIRTQ_AVAIL_F_NO_INTERRUPT).

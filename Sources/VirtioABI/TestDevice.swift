@@ -8,10 +8,12 @@
 
 /// The test device's port and command encoding.
 public enum TestDevice {
+    /// The port, 32 bits wide.
     public static let port: UInt16 = 0x608
     /// "TEST", little-endian.
     public static let signature: UInt32 = 0x5453_4554
 
+    /// What the guest asks of a backend.
     public enum Verb: UInt8, Sendable {
         /// The backend holds every request it receives from now on.
         case hold = 1
@@ -27,6 +29,7 @@ public enum TestDevice {
         case capacity = 6
         /// After the next resume request the backend is not ready until `ready`.
         case holdResume = 7
+        /// The backend is ready: a resume that waits for it is over.
         case ready = 8
         /// The drain deadline passes now.
         case deadline = 9

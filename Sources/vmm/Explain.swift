@@ -75,6 +75,11 @@ struct Explain: ParsableCommand {
         for clause in found {
             print(clause.explanation(isChecked: checked.contains("\(clause.id)")))
         }
+        // Each once, behind all the clauses it is an example of.
+        for sequence in AccessSequence.all
+        where found.contains(where: { $0.sequences.contains { "\($0.title)" == "\(sequence.title)" } }) {
+            print(sequence.text)
+        }
     }
 }
 

@@ -80,6 +80,7 @@ struct BootOption: ExpressibleByArgument, CustomStringConvertible {
     var description: String { `protocol`?.rawValue ?? "auto" }
     var defaultValueDescription: String { description }
     static var allValueStrings: [String] { ["auto"] + BootProtocol.allCases.map(\.rawValue) }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 }
 
 extension Machine.Configuration.Discovery: ExpressibleByArgument {}

@@ -107,14 +107,15 @@ struct Run: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "A further port of the console: TARGET[,name=NAME], with a target as of --console. Repeatable.",
-            valueName: "port"), transform: { try Machine.Configuration.Port(option: $0) })
+            valueName: "port"), completion: .targets,
+        transform: { try Machine.Configuration.Port(option: $0) })
     var port: [Machine.Configuration.Port] = []
 
     @Option(
         defaultAsFlag: EntropyOption("host"), parsing: .next,
         help: ArgumentHelp(
             "An entropy device: the host's random bytes, or with seed=N the same in each run.", valueName: "source"),
-        transform: { EntropyOption($0) })
+        completion: .list(["host", "seed="]), transform: { EntropyOption($0) })
     var rng: EntropyOption?
 
     @Option(
@@ -123,7 +124,8 @@ struct Run: ParsableCommand {
             A network device: null, tap=NAME, unix=PATH (passt, or QEMU's -netdev stream) or unix-dgram=PATH, then \(DeviceKind.network.optionHelp). \
             Repeatable. The features are \(DeviceKind.network.featureNames).
             """,
-            valueName: "net"), transform: { try Machine.Configuration.NetworkDevice(option: $0) })
+            valueName: "net"), completion: .list(["null", "tap=", "unix=", "unix-dgram="]),
+        transform: { try Machine.Configuration.NetworkDevice(option: $0) })
     var net: [Machine.Configuration.NetworkDevice] = []
 
     @Option(
@@ -171,7 +173,7 @@ struct Run: ParsableCommand {
             No kernel and no KVM: a client drives the devices through QEMU's qtest protocol, at stdio or at a socket, \
             unix=PATH. Without -d there are two disks of memory. The run ends when the client leaves.
             """,
-            valueName: "target"), transform: { try ClientTarget(option: $0) })
+            valueName: "target"), completion: .list(["stdio", "unix="]), transform: { try ClientTarget(option: $0) })
     var qtest: ClientTarget?
 
     @Option(
@@ -195,7 +197,7 @@ struct Run: ParsableCommand {
             Control the running machine by QEMU's machine protocol, as vmm ctl does: at a socket, unix=PATH, or at stdio, where the \
             console then is not.
             """,
-            valueName: "target"), transform: { try ClientTarget(option: $0) })
+            valueName: "target"), completion: .list(["stdio", "unix="]), transform: { try ClientTarget(option: $0) })
     var qmp: ClientTarget?
 
     @Flag(

@@ -255,7 +255,7 @@ expect "explain a decision" 0 "" sh -c "'$vmm' explain D-4 | grep -q '^D-4  devi
 expect "explain a dialect" 0 "" sh -c "'$vmm' explain draft | grep -q '^V5-DRV-1' && '$vmm' explain 1.4 | grep -q '^V14-DRV-1'"
 expect "explain a word" 0 "" sh -c "'$vmm' explain suspend | grep -q '^V5-DRV-3'"
 expect "explain SUSPEND by a picture" 0 "" sh -c "'$vmm' explain suspend > found && [ \$(grep -c 'write 0x1f' found) = 3 ] && grep -q 'read  0x1b' found"
-expect "explain where a clause stands" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'where:       VIRTIO 1.4, section 4.2.2.2, key word 14'"
+expect "explain where a clause stands" 0 "" sh -c "'$vmm' explain 4.2.2.2-14 | grep -q 'where:       VIRTIO 1.4, 4.2.2.2 .Driver Requirements: MMIO Device Register Layout., key word 14'"
 expect "explain a register" 0 "" sh -c "'$vmm' explain queueready > found && grep -q 'register at offset 0x44' found && grep -q '^4.2.2.2-' found"
 expect "explain a feature" 0 "" sh -c "'$vmm' explain VIRTIO_RING_F_EVENT_IDX > found && grep -q 'feature bit 29 of every device' found && grep -q '^2.7.7.1-' found"
 for name in $("$vmm" --help | tr '\n' ' ' | sed 's/.*Features: \([^.]*\)\..*/\1/; s/,//g') \

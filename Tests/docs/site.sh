@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes the documentation of the libraries and of the command line as one static site, by the toolchain's docc, from the modules of the
 # debug build: no plugin is needed, and no package that uses the libraries gets one. Warnings of docc, a broken link among them, are
-# errors. Fails too if more public symbols lack a comment than Tests/docs/undocumented says.
+# errors. Fails too if a public symbol has no comment, and if a link of the site or of
+# README leads nowhere.
 #
 # usage: site.sh VMM MODULES OUT
 set -eu
@@ -42,6 +43,7 @@ docc merge "$out"/archives/vmm.doccarchive "$out"/archives/Virtio.doccarchive "$
     --synthesized-landing-page-name vmm --synthesized-landing-page-kind "Virtual machine monitor" > "$out/merge.log" 2>&1 ||
     { cat "$out/merge.log" >&2; exit 1; }
 # The place that a static server shows first.
-printf '<!DOCTYPE html>\n<meta http-equiv="refresh" content="0; url=documentation/">\n<title>vmm</title>\n' > "$out/site/index.html"
+printf '<!DOCTYPE html>\n<meta http-equiv="refresh" content="0; url=documentation/virtio/">\n<title>vmm</title>\n' > "$out/site/index.html"
 Tests/docs/undocumented.py "$out/graphs"
+Tests/docs/links.py "$out/site"
 echo "documentation: $(find "$out/site/documentation" -name index.html | wc -l) pages in $out/site; python3 -m http.server -d $out/site shows them"

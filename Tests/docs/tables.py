@@ -124,6 +124,16 @@ def state_members(document, vmm):
     return wrong + [f"x-state has {name}, which the table lacks" for name in sorted(actual) if f"`{name}`" not in text]
 
 
+def first_host(root):
+    """The code of "Your first host" is its file, all but the comment at the top."""
+    text = (root / "Sources/Virtio/Documentation.docc/FirstHost.md").read_text()
+    shown = re.findall(r"^```swift\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    file = (root / "Tests/Embedding/Sources/embedding/Embedding.swift").read_text()
+    code = [line for line in file[file.index("import "):].splitlines() if line]
+    return [] if [line for part in shown for line in part.splitlines() if line] == code else \
+        ["FirstHost.md: its code is not that of Tests/Embedding/Sources/embedding/Embedding.swift"]
+
+
 def dependencies(readme):
     """The modules of others that the sources import."""
     sources = readme.root / "Sources"

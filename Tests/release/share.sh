@@ -13,6 +13,7 @@ mkdir -p "$out/man/man1" "$out/bash-completion/completions" "$out/zsh/site-funct
 "$build/manual/debug/generate-manual" "$vmm" --date "$date" --output-directory - |
     sed -e 's/^$/.Pp/' -e 's/^\.Nd "\(.*\)\."$/.Nd "\1"/' > "$out/man/man1/vmm.1"
 grep -q '^\.Nm' "$out/man/man1/vmm.1"
-"$vmm" --generate-completion-script bash | sed "1{/^#!/d}" > "$out/bash-completion/completions/vmm"
-"$vmm" --generate-completion-script zsh > "$out/zsh/site-functions/_vmm"
-"$vmm" --generate-completion-script fish > "$out/fish/vendor_completions.d/vmm.fish"
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+"$here/completion.sh" "$vmm" bash > "$out/bash-completion/completions/vmm"
+"$here/completion.sh" "$vmm" zsh > "$out/zsh/site-functions/_vmm"
+"$here/completion.sh" "$vmm" fish > "$out/fish/vendor_completions.d/vmm.fish"

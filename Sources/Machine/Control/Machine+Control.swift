@@ -6,11 +6,15 @@ import VirtioABI
 extension Machine {
     /// Whether the guest runs; the names are QEMU's.
     public enum RunState: String, Sendable {
+        /// The processors run.
         case running
+        /// A control client has stopped them, or the machine was made so (``Configuration/startsPaused``).
         case paused
+        /// The run is over.
         case shutdown
     }
 
+    /// Whether the guest runs.
     public var runState: RunState {
         completion.isReached ? .shutdown : control.locked { isPaused } ? .paused : .running
     }

@@ -63,7 +63,9 @@ struct MonitorCommand {
             guard let found = words.first.flatMap({ Clause.named($0) }) else {
                 throw .sentence("name a clause, such as 2.1.1-1")
             }
-            return found.clauses.map { $0.explanation(isChecked: checked.contains("\($0.id)")) }.joined(separator: "\n")
+            let clauses = found.clauses.map { $0.explanation(isChecked: checked.contains("\($0.id)")) }
+            let examples = found.clauses.count == 1 ? found.clauses[0].sequences.map(\.text) : []
+            return (clauses + examples).joined(separator: "\n")
         },
         MonitorCommand("exits", "the exits of each vCPU so far") { _, debugger in
             debugger.machine.vcpus.exits.enumerated().map { "vcpu\($0): \($1)" }.joined(separator: "\n")

@@ -65,6 +65,7 @@ public struct OptionWords {
 /// Its form is one of `ro`, a key alone; `id=NAME`, a key and any value but an empty one; `io=auto|threads`, a key and one of these
 /// values; and `overlay[=FILE]`, a key with or without a value.
 public struct OptionWord {
+    /// The word without `=` and what follows it.
     public let key: String
     /// Nil for a key alone.
     public let value: String?

@@ -19,6 +19,7 @@ public enum Sandbox {
         case auto
         /// All layers, or no run.
         case on
+        /// No sandbox.
         case off
     }
 

@@ -11,8 +11,9 @@ extension Machine {
     public struct SnapshotReport: Sendable {
         /// Bytes of memory in it.
         public let bytes: UInt64
-        /// How long the guest stood still, and how long it all took.
+        /// How long the guest stood still.
         public let stopped: Duration
+        /// How long it all took.
         public let total: Duration
     }
 

@@ -31,20 +31,57 @@ extension Clause {
 
     /// The text that a clause stands in.
     private var place: String {
-        let id = "\(id)"
-        let (section, number) = (id.prefix { $0 != "-" }, id.drop { $0 != "-" }.dropFirst())
-        if section.first?.isNumber == true {
-            return "VIRTIO 1.4, section \(section)"
-                + (number.hasPrefix("0") ? ", stated without a key word" : ", key word \(number)")
+        let parts = "\(id)".split(separator: "-")
+        if let section {
+            let word = parts[parts.count - 1]
+            let isNumbered = parts.count == 2
+            return "VIRTIO 1.4, \(section.number) \"\(section.title)\""
+                + (!isNumbered ? "" : word.hasPrefix("0") ? ", stated without a key word" : ", key word \(word)")
+                + " (\(section.file))"
         }
-        switch section {
-        case "V5": return "the SUSPEND draft of 27 February 2024, version 5"
-        case "V14": return "VIRTIO 1.4, what it says of VIRTIO_F_SUSPEND"
+        switch parts[0] {
+        case "V5":
+            let part = ["DRV": "its requirements of the driver", "DEV": "its requirements of the device"][parts[1]]
+            return "the SUSPEND draft of 27 February 2024, version 5: " + (part ?? "its definitions")
+        case "V3": return "version 3 of virtio-mmio, as accepted in May 2026 (virtio-spec issue 246)"
         case "D": return "a decision of vmm: Suspend in the documentation"
         case "VMM": return "in no specification: advice of vmm"
         default: return "a hazard of SUSPEND: The requirements of SUSPEND in the documentation"
         }
     }
+
+    /// Example accesses that keep the clause.
+    public var sequences: [AccessSequence] {
+        AccessSequence.all.filter { $0.clauses.contains { $0.description == "\(id)" || isIn($0.description) } }
+    }
+
+    /// Whether the id begins with all parts of `beginning`.
+    private func isIn(_ beginning: String) -> Bool {
+        let id = "\(id)"
+        return id.hasPrefix(beginning + ".") || id.hasPrefix(beginning + "-")
+    }
+}
+
+extension AccessSequence {
+    /// The accesses, a line each.
+    public var text: String {
+        let accesses = steps.map { step in
+            switch step.access {
+            case .write(let register, let value): "write \(register.name) \(hex(value))"
+            case .read(let register, let value): "read  \(register.name) \(hex(value))"
+            case .poll(let register, let value): "read  \(register.name) until \(hex(value))"
+            case .field(let offset, let value):
+                "read  0x\(String(Register.configuration + UInt32(offset), radix: 16)) \(hex(value))"
+            }
+        }
+        let width = accesses.map(\.count).max() ?? 0
+        let lines = zip(accesses, steps).map { access, step in
+            "    \(access)\(String(repeating: " ", count: width - access.count))  \(step.purpose)"
+        }
+        return (["  example: \(title)"] + lines).joined(separator: "\n")
+    }
+
+    private func hex(_ value: UInt32) -> String { "0x" + (value < 16 ? "0" : "") + String(value, radix: 16) }
 }
 
 /// So often.

@@ -9,11 +9,27 @@
 /// A requirement on drivers or devices.
 public struct Clause: Sendable {
     /// Which side has to keep a clause.
-    public enum ConformanceTarget: Sendable { case driver, device, both }
+    public enum ConformanceTarget: Sendable {
+        /// The driver.
+        case driver
+        /// The device.
+        case device
+        /// Both sides.
+        case both
+    }
 
     /// The requirement level (RFC 2119), or where else the sentence comes from.
     public enum Level: Sendable {
-        case must, mustNot, should, shouldNot, may
+        /// Required.
+        case must
+        /// Forbidden.
+        case mustNot
+        /// Required unless there is a good reason.
+        case should
+        /// Forbidden unless there is a good reason.
+        case shouldNot
+        /// Permitted.
+        case may
         /// Stated without a key word, as a form or a definition: what differs has no meaning in the specification.
         case stated
         /// Not required: the specification permits the behaviour, or does not mention it, but it works only with some
@@ -42,7 +58,9 @@ public struct Clause: Sendable {
 
     /// The clause's id. Ids are stable.
     public let id: StaticString
+    /// Which side has to keep it.
     public let target: ConformanceTarget
+    /// How strongly it is required.
     public let level: Level
     /// What the clause requires: a paraphrase of the specification.
     public let sentence: StaticString

@@ -31,6 +31,7 @@ public struct Evidence: Equatable, Sendable {
 
 /// The violations of one clause.
 public struct Violation: Equatable, Sendable {
+    /// The check of the clause that was broken.
     public let check: Check
     /// Where the last violation occurred.
     public let evidence: Evidence

@@ -34,6 +34,7 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         /// Whether the changes must be durable before the request completes: the driver did not negotiate flush, or has
         /// switched the cache to writethrough (5.2.6.2).
         public let durable: Bool
+        /// What the backend has to do.
         public let operation: Operation
     }
 

@@ -18,6 +18,7 @@ public struct Console: VirtioDevice, ~Copyable, Sendable {
     public struct Configuration: Equatable, Sendable {
         /// Size of the terminal at port 0, in characters.
         public var columns: UInt16
+        /// Its height in characters.
         public var rows: UInt16
 
         /// Creates the configuration of a terminal of `columns` by `rows` characters.

@@ -25,6 +25,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
 
     /// The part of the configuration space that the host can change.
     public struct Configuration: Equatable, Sendable {
+        /// VIRTIO_NET_S_LINK_UP: the driver sees the link up.
         public var isLinkUp: Bool
 
         /// Creates the configuration of a device whose link is up or down.
@@ -41,8 +42,10 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         public var pairs: Int
         /// Which frames are an event that may wake a suspended guest.
         public var wake = Wake.any
+        /// QueueSizeMax of each queue of a pair, in elements.
         public var queueSize: UInt16 = 256
 
+        /// Creates the parameters of a device that any frame may wake.
         public init(mac: UInt64, mtu: UInt16? = nil, pairs: Int = 1) {
             (self.mac, self.mtu, self.pairs) = (mac, mtu, pairs)
         }
@@ -50,9 +53,11 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
 
     /// Which frames at a suspended device are reported to the host as a deferred event (D-20).
     public enum Wake: String, CaseIterable, Sendable {
+        /// Every frame.
         case any
         /// A frame with six bytes of 0xff and then the device's MAC address 16 times: wake-on-LAN.
         case magic
+        /// No frame.
         case none
     }
 
@@ -85,7 +90,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     private var offered: Features = []
     var accepted: Features = []
     var filter: NetworkFilter
-    /// Queue pairs in use: 1 until the driver enables more (5.1.6.5.6).
+    /// Queue pairs in use: 1 until the driver enables more (5.1.9.5.6).
     var activePairs = 1
     /// VIRTIO_NET_S_ANNOUNCE: the driver is asked to announce itself.
     var asksForAnnouncement = false
@@ -216,7 +221,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         for pair in waiting.indices { dropWaiting(pair) }
     }
 
-    /// A link that comes up may lead to another place than before: the driver is asked to announce itself (5.1.6.5.4).
+    /// A link that comes up may lead to another place than before: the driver is asked to announce itself (5.1.9.5.4).
     public mutating func configurationChanged(to new: Configuration) -> QueueSet {
         if new.isLinkUp && !isLinkUp { asksForAnnouncement = accepted.contains(NetworkFeature.guestAnnounce) }
         isLinkUp = new.isLinkUp

@@ -1,15 +1,22 @@
-// The header in front of each frame (VIRTIO 1.4, 5.1.6): checksum and segmentation that are left to the receiver.
+// The header in front of each frame (VIRTIO 1.4, 5.1.9): checksum and segmentation that are left to the receiver.
 
 import VirtioABI
 
 /// A frame's header.
 public struct FrameHeader: Equatable, Sendable {
+    /// Bits of `NetworkHeader`: `needsChecksum`, `dataValid`.
     public var flags: UInt8 = 0
+    /// `gso_type`: a value of `NetworkHeader.Segmentation`.
     public var segmentation: UInt8 = 0
+    /// `hdr_len`: bytes of the headers up to the transport's; a hint.
     public var headerLength: UInt16 = 0
+    /// `gso_size`: bytes of payload in each segment.
     public var segmentSize: UInt16 = 0
+    /// `csum_start`: the byte of the frame from which the checksum is made.
     public var checksumStart: UInt16 = 0
+    /// `csum_offset`: where the checksum stands, from `checksumStart` on.
     public var checksumOffset: UInt16 = 0
+    /// `num_buffers`: buffers that a received frame is spread over.
     public var bufferCount: UInt16 = 0
 
     /// The header of a frame with a complete checksum.
@@ -91,7 +98,7 @@ public struct FrameHeader: Equatable, Sendable {
         }
     }
 
-    /// Checks the header of a frame of `length` bytes to transmit (5.1.6.2.1).
+    /// Checks the header of a frame of `length` bytes to transmit (5.1.9.2.1).
     func check(in chain: inout DescriptorChain, length: Int, _ features: Features, mtu: UInt16?) {
         chain.check(.bufferCountZero, bufferCount == 0)
         if !features.contains(NetworkFeature.checksum) { chain.check(.frameFlagsZero, flags == 0) }

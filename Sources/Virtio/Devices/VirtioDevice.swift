@@ -19,6 +19,7 @@ public enum TakeResult<Request: Sendable>: Sendable {
 
 /// A virtio device type, without its transport and without its backend.
 public protocol VirtioDevice: ~Copyable {
+    /// What the backend performs: a value without references into the model.
     associatedtype Request: Sendable
     /// The part of the configuration space that the host can change. The transport stores it, stages changes while
     /// suspended and updates ConfigGeneration.

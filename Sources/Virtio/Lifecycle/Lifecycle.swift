@@ -27,9 +27,11 @@ public struct Lifecycle: Equatable, Sendable {
     public enum Phase: Hashable, Sendable {
         /// DRIVER_OK has not been accepted since the last reset.
         case notLive
+        /// DRIVER_OK is set, and no suspend is in progress.
         case running
         /// The driver requested SUSPEND; the drain is in progress.
         case suspending
+        /// The drain is over. Queues, notifications and the configuration stand still.
         case suspended
         /// The driver requested the resume; the backend is not ready yet.
         case resuming
@@ -41,6 +43,7 @@ public struct Lifecycle: Equatable, Sendable {
 
     /// What the transport must do after a lifecycle event.
     public enum Action: Equatable, Sendable {
+        /// Nothing.
         case nothing
         /// Status was written 0: return everything to its initial state.
         case reset

@@ -25,6 +25,7 @@
 
     deinit { unsafe storage?.deallocate() }
 
+    /// Whether no frame waits.
     public var isEmpty: Bool { count == 0 }
 
     /// Whether a frame of `length` bytes has room.

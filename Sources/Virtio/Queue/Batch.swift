@@ -18,7 +18,14 @@ public struct Token: Hashable, Sendable {
 /// The backend's outcome of a request.
 public struct Outcome: Hashable, Sendable {
     /// Success, or the kind of failure.
-    public enum Result: UInt8, Sendable { case ok, ioError, unsupported }
+    public enum Result: UInt8, Sendable {
+        /// Success.
+        case ok
+        /// The host could not carry out the request.
+        case ioError
+        /// The host does not support the request.
+        case unsupported
+    }
 
     /// Success, or the kind of failure.
     public var result: Result
@@ -84,10 +91,12 @@ public struct Work<Request: Sendable>: Sendable {
     }
 
     /// Removes the requests; their segments are no longer valid.
-    @_specialize(exported:true,where Request == Block.Request)
-    @_specialize(exported:true,where Request == Console.Request)
-    @_specialize(exported:true,where Request == Entropy.Request)
-    @_specialize(exported:true,where Request == Network.Request)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Request == Block.Request)
+        @_specialize(exported:true,where Request == Console.Request)
+        @_specialize(exported:true,where Request == Entropy.Request)
+        @_specialize(exported:true,where Request == Network.Request)
+    #endif
     public mutating func removeAll() {
         unsafe works.deinitialize(count: count)
         count = 0

@@ -3,11 +3,63 @@
 
 /// A choice of a device under `Torture`.
 public enum TortureChoice: UInt8, CaseIterable, Sendable {
-    case order, late, group, spurious, suppress, partial
-    case features, sizes, limits, config, storm
-    case slowReady, slowQueueReset, slowSuspend, slowResume, slowReset
-    case retain, fail, short, input, ports, unused, die
-    case eio, enospc, cut, delay, link
+    /// Without VIRTIO_F_IN_ORDER, buffers are used in another order than they were made available (2.6-0).
+    case order
+    /// Used buffers appear later than the requests end (2.6-0).
+    case late
+    /// Several buffers become used at once, with one interrupt for all (2.7.8-0).
+    case group
+    /// Interrupts come although the driver suppressed them, or for a configuration that changed and changed back
+    /// (2.7.7.1-5).
+    case spurious
+    /// The device suppresses notifications of a queue that it polls, and asks for them again later (2.7.10.2-2).
+    case suppress
+    /// One notification serves one available buffer; the others wait (2.6-0).
+    case partial
+    /// Some optional features are not offered (2.2.1-6).
+    case features
+    /// QueueSizeMax is small: 1 where indirect tables are offered, not a power of 2 for a packed ring (4.2.2.2-14).
+    case sizes
+    /// A disk takes few and short segments; an interface has a small MTU (2.2.1-6).
+    case limits
+    /// The configuration changes between two reads of its parts, and ConfigGeneration with it (2.5.1-2).
+    case config
+    /// The configuration changes often: sizes of a terminal, a disk that grows and shrinks back (3.2.1-0).
+    case storm
+    /// QueueReady reads 1 for a time after it was written 0 (4.2.2.2-17).
+    case slowReady
+    /// QueueReset reads 1 for a time after it was written 1 (4.2.2.2-21).
+    case slowQueueReset
+    /// Status shows the old value for a time after SUSPEND was written (V5-DRV-5).
+    case slowSuspend
+    /// Status shows the old value for a time after the resume was requested (V5-DRV-5).
+    case slowResume
+    /// In virtio-mmio version 3, Status shows the old value for a time after it was written 0 (V3-DRV-1).
+    case slowReset
+    /// In the draft, requests in flight are retained over a suspension (V5-DEV-12).
+    case retain
+    /// Requests of a disk end in VIRTIO_BLK_S_IOERR, and a request for its identity in VIRTIO_BLK_S_UNSUPP (5.2.6-0d).
+    case fail
+    /// A request for random bytes gets fewer than it has room for (5.4.6.1-2).
+    case short
+    /// Each receive buffer of a console gets one byte (5.3.6-0).
+    case input
+    /// The host closes and opens the further ports of a console (5.3.6.2-0).
+    case ports
+    /// Undefined and write-only registers read as anything (4.2.2.2-3).
+    case unused
+    /// The device sets DEVICE_NEEDS_RESET (2.1.2-2).
+    case die
+    /// The host fails with EIO (5.2.6-0d).
+    case eio
+    /// The host has no space left for a write (5.2.6-0d).
+    case enospc
+    /// The host transfers the data of a request, then fails with EIO (5.2.6-0d).
+    case cut
+    /// The host takes long for a request (2.6-0).
+    case delay
+    /// The link of an interface goes down, and comes up again (5.1.4.2-6).
+    case link
 
     /// The name of the choice on the command line.
     public var name: StaticString { row.name }

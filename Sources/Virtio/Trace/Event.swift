@@ -17,6 +17,7 @@ public enum Event: Equatable, Sendable {
     case take(queue: UInt16, room: UInt16, segments: UInt32, requestsNotification: Bool)
     /// The backend completed a request.
     case finish(Token, Outcome)
+    /// The backend is ready again, after `Effects` asked it to resume.
     case backendReady
     /// The drain deadline passed.
     case deadlinePassed
@@ -28,6 +29,7 @@ public enum Event: Equatable, Sendable {
     case input(port: UInt8, count: UInt8, bytes: UInt64)
     /// The host called `receive` with the preceding input of the port.
     case receive(port: UInt8)
+    /// The host's side of a port was opened or closed.
     case open(port: UInt8, isOpen: Bool)
     /// The host called `refuse`.
     case refuse
@@ -77,12 +79,14 @@ public enum Event: Equatable, Sendable {
 
 /// Summary of a request for a trace.
 public struct RequestSummary: Equatable, Sendable {
+    /// What the backend has to do.
     public let kind: RequestKind
     /// Byte offset on the disk, or the number of the port.
     public let place: UInt64
     /// Length in bytes.
     public let count: UInt64
 
+    /// Creates a summary of a request for `count` bytes at `place`.
     public init(_ kind: RequestKind, place: UInt64, count: UInt64) {
         (self.kind, self.place, self.count) = (kind, place, count)
     }
@@ -90,5 +94,20 @@ public struct RequestSummary: Equatable, Sendable {
 
 /// Kind of a request.
 public enum RequestKind: String, CaseIterable, Sendable {
-    case read, write, flush, identify, discard, writeZeroes, output, other
+    /// Read from the disk.
+    case read
+    /// Write to the disk.
+    case write
+    /// Make earlier writes durable.
+    case flush
+    /// Read the disk's ID.
+    case identify
+    /// Discard a range of the disk.
+    case discard
+    /// Zero a range of the disk.
+    case writeZeroes
+    /// Output of a console's port.
+    case output
+    /// A request of another device type.
+    case other
 }

@@ -19,15 +19,19 @@ public struct Inspection: Sendable {
 
     /// The state of a virtqueue.
     public struct Queue: Sendable {
-        /// QueueSizeMax, and QueueSize as written.
+        /// QueueSizeMax, in elements.
         public let sizeMax: UInt16
+        /// QueueSize as written, in elements.
         public let size: UInt32
-        /// QueueDesc, QueueDriver and QueueDevice as written: guest-physical addresses.
+        /// QueueDesc as written: a guest-physical address.
         public let descriptorArea: UInt64
+        /// QueueDriver as written: a guest-physical address.
         public let driverArea: UInt64
+        /// QueueDevice as written: a guest-physical address.
         public let deviceArea: UInt64
-        /// QueueReady and QueueReset as they read.
+        /// QueueReady as it reads.
         public let isReady: Bool
+        /// QueueReset as it reads: the reset of the queue is not complete.
         public let isResetting: Bool
         /// The driver is stopping the queue, and its requests are still in flight or deferred until the resume.
         public let isEnding: Bool
@@ -42,10 +46,11 @@ public struct Inspection: Sendable {
         /// VIRTIO_F_EVENT_IDX `used_event`; the driver event suppression structure of a packed ring. Nil for a queue
         /// that is not live.
         public let suppression: UInt32?
-        /// The next chain to pop, the next used entry to write, and `used` at the last decision whether to interrupt
-        /// (2.7.7.2, 2.8.10); nil for a queue that is not live.
+        /// The next chain to pop; nil for a queue that is not live.
         public let available: Position?
+        /// The next used entry to write; nil for a queue that is not live.
         public let used: Position?
+        /// `used` at the last decision whether to interrupt (2.7.7.2, 2.8.10); nil for a queue that is not live.
         public let notified: Position?
         /// Chains in flight.
         public let inFlight: Int
@@ -60,23 +65,29 @@ public struct Inspection: Sendable {
     public let deviceID: UInt32
     /// The lifecycle, from which Status is derived.
     public let lifecycle: Lifecycle
-    /// Features offered, and features the driver has accepted so far.
+    /// Features offered.
     public let offered: Features
+    /// Features the driver has accepted so far.
     public let driverFeatures: Features
     /// InterruptStatus.
     public let interruptStatus: InterruptStatus
-    /// The last value written to InterruptACK, and the number of writes.
+    /// The last value written to InterruptACK.
     public let acknowledged: InterruptStatus
+    /// Number of writes to InterruptACK since the last reset.
     public let acknowledgements: UInt64
     /// ConfigGeneration.
     public let generation: UInt32
-    /// The selector registers.
+    /// DeviceFeaturesSel as written.
     public let deviceFeaturesSel: UInt32
+    /// DriverFeaturesSel as written.
     public let driverFeaturesSel: UInt32
+    /// QueueSel as written.
     public let queueSel: UInt32
+    /// SHMSel as written.
     public let shmSel: UInt32
-    /// The configuration space the driver reads, and the staged one; nil if none is staged.
+    /// The configuration space the driver reads.
     public let configuration: ConfigurationBytes
+    /// The configuration space that a resume shows; nil if no change is staged.
     public let staged: ConfigurationBytes?
     /// State of the device type: of a console, the state of its ports and the input that was not delivered.
     public let deviceState: [UInt8]

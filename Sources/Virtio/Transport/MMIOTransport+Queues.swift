@@ -20,10 +20,12 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Available buffer notifications arrived for `queues` without a register access, as by an ioeventfd. The effects
     /// name the queues to serve.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public mutating func notified(_ queues: QueueSet) -> Effects {
         memory.recorder.record(.notified(queues))
         defer { closeCall() }
@@ -41,10 +43,12 @@ extension MMIOTransport where Device: ~Copyable {
     /// If the ring is empty and VIRTIO_F_EVENT_IDX was negotiated, the driver is asked to notify when it adds the next
     /// chain. A host that will check the queue again before it waits passes false for `requestsNotification`: the
     /// driver then need not notify meanwhile.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public mutating func take(
         queue index: Int, into batch: inout Batch<Device.Request>, requestsNotification: Bool = true
     ) -> Effects {
@@ -158,10 +162,12 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Whether the outcome of a request will reach the driver: its queue is live, and the driver is not stopping it.
     /// Otherwise the host need not do the I/O, but it still reports an outcome, of any value.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public func isWanted(_ token: Token) -> Bool {
         isCurrent(token) && queues[Int(token.queue)].ending == .none && lifecycle.phase != .resetting
     }
@@ -169,10 +175,12 @@ extension MMIOTransport where Device: ~Copyable {
     /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
     /// VIRTIO_F_IN_ORDER it waits for older ones; in a dead device it is not used. After a reset the outcome is
     /// ignored.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public mutating func finish(_ token: Token, _ outcome: Outcome) -> Effects {
         memory.recorder.record(.finish(token, outcome))
         defer { closeCall() }

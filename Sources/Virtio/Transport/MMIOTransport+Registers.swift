@@ -6,10 +6,12 @@ import VirtioABI
 
 extension MMIOTransport where Device: ~Copyable {
     /// The driver reads `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public mutating func read(at offset: UInt64, width: Int) -> UInt64 {
         let mark = memory.recorder.mark
         let value = readWindow(at: offset, width: width)
@@ -69,10 +71,12 @@ extension MMIOTransport where Device: ~Copyable {
     }
 
     /// The driver writes `width` bytes (1, 2, 4 or 8) at `offset` of the device's window.
-    @_specialize(exported:true,where Device == Block)
-    @_specialize(exported:true,where Device == Console)
-    @_specialize(exported:true,where Device == Entropy)
-    @_specialize(exported:true,where Device == Network)
+    #if !hasFeature(Embedded)
+        @_specialize(exported:true,where Device == Block)
+        @_specialize(exported:true,where Device == Console)
+        @_specialize(exported:true,where Device == Entropy)
+        @_specialize(exported:true,where Device == Network)
+    #endif
     public mutating func write(at offset: UInt64, width: Int, value: UInt64) -> Effects {
         memory.recorder.record(
             .write(offset: UInt16(truncatingIfNeeded: offset), width: UInt8(truncatingIfNeeded: width), value: value))

@@ -311,7 +311,10 @@ public enum MMIOVersion: UInt32, Sendable {
 
 /// Whether a device's events are recorded.
 public enum Tracing: Sendable {
-    case off, on
+    /// No.
+    case off
+    /// Yes.
+    case on
     /// As `on`, and reads of guest memory return what a trace recorded.
     case replay
 }

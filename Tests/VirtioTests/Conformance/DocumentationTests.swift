@@ -11,10 +11,12 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
 
     /// The files of the documentation that name clauses.
     static let documentation: [RepositoryFile] =
-        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "HostileDrivers", "NetworkDevice", "QTest"].map {
+        ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "FirstHost", "HostileDrivers"].map {
             .page($0)
         }
-        + ["Suspend", "SuspendMutations", "SuspendRequirements", "Sweep", "Trace", "Virtio"].map { .page($0) }
+        + ["NetworkDevice", "QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map {
+            .page($0)
+        }
         + [RepositoryFile(testDescription: "README.md")]
 
     static func page(_ name: String) -> RepositoryFile {
@@ -46,6 +48,33 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
             let name = String(text[match.range].filter { $0 != "(" && $0 != ")" })
             #expect(Clause.named(name) != nil, "\(name) in \(file.testDescription)")
         }
+    }
+
+    @Test("the comment of each check is the id and the level of its clause")
+    func checkComments() throws {
+        let text = try RepositoryFile(testDescription: "Sources/Virtio/Conformance/Check.swift").contents()
+        for check in Check.allCases {
+            let (id, level) = (check.clause.id, check.clause.level.word)
+            #expect(text.contains("    /// \(id), \(level).\n    case \(check)\n"), "\(check): \(id), \(level)")
+        }
+    }
+
+    @Test("every clause of VIRTIO 1.4 has a section with a title, and every section has a clause")
+    func sections() {
+        for clause in Clause.all {
+            let id = clause.id.description
+            let isOfSpecification = "0"..."9" ~= id.prefix(1) || id.hasPrefix("V14-")
+            #expect((clause.section != nil) == isOfSpecification, "\(clause.id)")
+            #expect(clause.section?.title.description.isEmpty != true, "\(clause.id)")
+        }
+        let used = Set(Clause.all.compactMap { $0.section?.number.description })
+        #expect(Clause.Section.all.map(\.number.description) == used.sorted { precedes($0, $1) })
+    }
+
+    /// The order of the specification.
+    private func precedes(_ left: String, _ right: String) -> Bool {
+        left.split(separator: ".").compactMap { Int($0) }.lexicographicallyPrecedes(
+            right.split(separator: ".").compactMap { Int($0) })
     }
 
     @Test("the documentation states how many clauses are checked", arguments: ["README.md", "DriverConformance"])

@@ -5,6 +5,7 @@ import Virtio
 import VirtioABI
 
 extension DeviceKind {
+    /// The block device (virtio-blk): `--disk`.
     public static let block = DeviceKind(
         id: DeviceID.block, name: "blk", option: "disk",
         words: [

@@ -4,6 +4,7 @@ import Virtio
 import VirtioABI
 
 extension DeviceKind {
+    /// The console (virtio-console): `--console`.
     public static let console = DeviceKind(
         id: DeviceID.console, name: "console", option: "console", features: [],
         fixedFeatures: [

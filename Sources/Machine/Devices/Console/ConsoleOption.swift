@@ -26,7 +26,9 @@ extension ConsoleTarget {
 
 /// What the console is connected to, and what it offers: a target, and the words that every device has.
 public struct ConsoleOption: Sendable {
+    /// What the console is connected to.
     public let target: ConsoleTarget
+    /// The SUSPEND dialect and features it offers.
     public let offer: Machine.Configuration.Offer
 
     /// Reads `text`.

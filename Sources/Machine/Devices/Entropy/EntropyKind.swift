@@ -36,6 +36,7 @@ extension Machine.Configuration {
 }
 
 extension DeviceKind {
+    /// The entropy device (virtio-rng): `--rng`.
     public static let entropy = DeviceKind(
         id: DeviceID.entropy, name: "rng", option: "rng", features: [], commands: ["x-hold", "x-release", "x-fail"],
         open: { (configuration, purpose) throws(MachineError) in

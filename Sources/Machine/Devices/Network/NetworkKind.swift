@@ -9,6 +9,7 @@ extension Machine.Configuration {
     public struct NetworkDevice: Equatable, Sendable {
         /// What it is connected to.
         public enum Target: Equatable, Sendable {
+            /// Nothing: frames of the guest are dropped.
             case null
             /// A TAP interface of the host.
             case tap(String)
@@ -18,6 +19,7 @@ extension Machine.Configuration {
             case datagram(String, local: String?)
         }
 
+        /// What it is connected to.
         public var target: Target
         /// The MAC address; nil for one that is made from the target and the device's slot.
         public var mac: UInt64?
@@ -115,6 +117,7 @@ extension Machine.Configuration {
 }
 
 extension DeviceKind {
+    /// The network device (virtio-net): `--net`.
     public static let network = DeviceKind(
         id: DeviceID.network, name: "net", option: "net",
         words: [
