@@ -48,7 +48,7 @@ public enum NetworkConfiguration {
     public static let announce: UInt16 = 2
 }
 
-/// The header in front of each frame (5.1.6).
+/// The header in front of each frame (5.1.9).
 public enum NetworkHeader {
     public static let size = 12
     public static let flagsOffset = 0
@@ -81,7 +81,7 @@ public enum NetworkQueue {
     public static func transmit(pair: Int) -> Int { 2 * pair + 1 }
 }
 
-/// A command of the control queue (5.1.6.5): class, command, data; then a writable byte for the answer.
+/// A command of the control queue (5.1.9.5): class, command, data; then a writable byte for the answer.
 public enum NetworkControl {
     public static let ok: UInt8 = 0
     public static let error: UInt8 = 1

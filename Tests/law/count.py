@@ -10,7 +10,7 @@ import sys
 
 TAG = "v1.4-cs01"
 LEVELS = ["chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph"]
-WORDS = re.compile(r"\b(MUST NOT|MUST\s+NOT|MUST|SHOULD NOT|SHOULD\s+NOT|SHOULD|SHALL NOT|SHALL|MAY|REQUIRED|RECOMMENDED|OPTIONAL)\b")
+WORDS = re.compile(r"\b(MUST|SHOULD|SHALL|MAY)(\s+(?:NOT|not))?\b")
 
 # The chapters and sections that concern a virtio-mmio board with these device types.
 CONCERNED = re.compile(r"(2\.[1-9]|2\.10|3|4\.2|5\.[1-4]|6)(\.|$)")
@@ -67,7 +67,7 @@ def headings(text):
 
 def words(body):
     body = re.sub(r"\\begin\{note\}.*?\\end\{note\}|\\footnote\{[^}]*\}", lambda match: " " * len(match[0]), body, flags=re.S)
-    return [(" ".join(match[0].split()), match.start()) for match in WORDS.finditer(body)]
+    return [(" ".join(match[0].split()).upper(), match.start()) for match in WORDS.finditer(body)]
 
 
 def main():

@@ -169,7 +169,7 @@ def resize(c):
     expect((c.console.get(CONFIG, 2), c.console.get(CONFIG + 2, 2), c.console.interrupt), (132, 43, 2), "cols, rows, InterruptStatus")
 
 
-@law("5.3.6-0", "2.7.8.2-2", rings=both_rings)
+@law("2.7.8.2-2", "2.7.4.1-1", rings=both_rings)
 def output(c):
     """Output of a chain of several buffers appears in order, with used length 0; input fills a buffer and goes on in the next."""
     receive, transmit = c.start(c.console, queues=(0, 1), size=16)

@@ -129,7 +129,10 @@ def every_subset_of_the_console(c):
     chosen = sorted(have)
     for number in range(1 << len(chosen)):
         features = sum(1 << bit for n, bit in enumerate(chosen) if number >> n & 1)
-        c.qtest.fill(0x100000, 0x30000)
+        if c.dialect == "1.4" and not features & c.suspend_feature:
+            continue  # as in the draft
+        for area in (0x110000, 0x114000, 0x118000):
+            c.qtest.fill(area, 0x100)
         c.console.negotiate(features)
         expect(c.console.status, 0x0b, f"Status with {features:#x}")
         ring = c.console.queue(1, 4, packed=bool(features & RING_PACKED))

@@ -251,13 +251,16 @@ def size_32768(c):
     for n in range(3):
         expect(ring.send([(0x200000, 16, False), (0x200010, 1, True)], indirect=0x201000), "used 1", f"request {n}")
     if c.packed:
-        while ring.wrap:
-            for _ in range(1024):
-                ring.add([(0x200000, 16, False), (0x200010, 1, True)], indirect=0x201000)
-                if not ring.wrap:
-                    break
+        while ring.wrap:  # 1024 descriptors at once
+            count = min(1024, 32768 - ring.slot)
+            descriptor = (0x201000).to_bytes(8, "little") + (32).to_bytes(4, "little") + bytes(2) + (4 | 1 << 7).to_bytes(2, "little")
+            c.qtest.write(ring.desc + 16 * ring.slot, descriptor * count)
+            ring.slot, ring.wrap = (ring.slot + count) % 32768, ring.slot + count < 32768
             ring.notify()
-            read_used(ring)
+            flags = [c.qtest.load(ring.desc + 16 * (ring.slot - at) % 0x80000 + 14, 2) for at in (1, count)]
+            expect(flags, [0x8082] * 2, f"flags of the first and the last used descriptor before {ring.slot}")
+        ring.chains += [1] * (32768 - 3)
+        ring.done, ring.used_slot, ring.used_wrap = 32768, 0, False
         expect(ring.send([(0x200000, 16, False), (0x200010, 1, True)], indirect=0x201000), "used 1", "the request after the wrap")
     expect(c.disk.status, RUNNING, "Status")
 

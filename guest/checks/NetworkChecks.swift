@@ -215,7 +215,7 @@ private func networkIdentity(_ board: inout Board) throws(Failure) {
     try expect(driver.ownMAC != 0 && driver.octet(0) & 1 == 0, "the address of one interface")
 }
 
-/// 5.1.6.5: a command is done, and one that is not known is answered VIRTIO_NET_ERR.
+/// 5.1.9.5: a command is done, and one that is not known is answered VIRTIO_NET_ERR.
 private func networkControl(_ board: inout Board) throws(Failure) {
     var driver = try NetworkDriver(&board)
     for value in 0..<2 as Range<UInt8> {
@@ -242,7 +242,7 @@ private func networkPing(_ board: inout Board) throws(Failure) {
     }
 }
 
-/// 5.1.6.4: a frame longer than its buffers is spread over them.
+/// 5.1.9.4: a frame longer than its buffers is spread over them.
 private func networkMerged(_ board: inout Board) throws(Failure) {
     var driver = try NetworkDriver(&board, room: 200)
     try driver.resolve()

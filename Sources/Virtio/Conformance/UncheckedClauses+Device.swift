@@ -5,7 +5,7 @@ extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
         deviceFacilityClauses + permissions + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + networkDeviceClauses
-            + deviceStatements
+            + networkTransmitClauses + networkReceiveClauses + networkCommandClauses + devicePermissions + deviceStatements
             + versionThreeClauses + deviceSuspendClauses + suspendStatements + suspendDecisions
     }
 

@@ -85,7 +85,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     private var offered: Features = []
     var accepted: Features = []
     var filter: NetworkFilter
-    /// Queue pairs in use: 1 until the driver enables more (5.1.6.5.6).
+    /// Queue pairs in use: 1 until the driver enables more (5.1.9.5.6).
     var activePairs = 1
     /// VIRTIO_NET_S_ANNOUNCE: the driver is asked to announce itself.
     var asksForAnnouncement = false
@@ -216,7 +216,7 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
         for pair in waiting.indices { dropWaiting(pair) }
     }
 
-    /// A link that comes up may lead to another place than before: the driver is asked to announce itself (5.1.6.5.4).
+    /// A link that comes up may lead to another place than before: the driver is asked to announce itself (5.1.9.5.4).
     public mutating func configurationChanged(to new: Configuration) -> QueueSet {
         if new.isLinkUp && !isLinkUp { asksForAnnouncement = accepted.contains(NetworkFeature.guestAnnounce) }
         isLinkUp = new.isLinkUp

@@ -1,4 +1,4 @@
-// Frames of the network device, both ways (VIRTIO 1.4, 5.1.6.2 to 5.1.6.4).
+// Frames of the network device, both ways (VIRTIO 1.4, 5.1.9.2 to 5.1.9.4).
 
 import VirtioABI
 
@@ -30,7 +30,7 @@ extension Network {
         return .done(UsedLength())
     }
 
-    /// Delivers the oldest frame that waits, or as much of it as the buffer has room for (5.1.6.4).
+    /// Delivers the oldest frame that waits, or as much of it as the buffer has room for (5.1.9.4).
     mutating func deliver(into chain: inout DescriptorChain, pair: Int) -> TakeResult<Request> {
         let (room, length) = (chain.writable.byteCount, waiting[pair].firstLength)
         let merges = accepted.contains(NetworkFeature.mergeableBuffers)
@@ -63,7 +63,7 @@ extension Network {
         return .done(UsedLength(UInt32(written)))
     }
 
-    /// The size of a receive buffer for every frame that the driver may receive (5.1.6.3.1).
+    /// The size of a receive buffer for every frame that the driver may receive (5.1.9.3.1).
     private var requiredRoom: Int {
         let isLarge = !accepted.isDisjoint(with: [
             NetworkFeature.guestTSO4, NetworkFeature.guestTSO6, NetworkFeature.guestUFO, NetworkFeature.guestUSO4,

@@ -1,4 +1,4 @@
-// The control queue of the network device (VIRTIO 1.4, 5.1.6.5).
+// The control queue of the network device (VIRTIO 1.4, 5.1.9.5).
 
 import VirtioABI
 
@@ -64,7 +64,7 @@ extension Network {
         return true
     }
 
-    /// Frames for a pair that is no longer in use are dropped (5.1.6.5.6.2).
+    /// Frames for a pair that is no longer in use are dropped (5.1.9.5.6.2).
     private mutating func setPairs(_ pairs: Int) {
         if pairs < activePairs { for pair in pairs..<activePairs { dropWaiting(pair) } }
         activePairs = pairs
@@ -82,7 +82,7 @@ extension Network {
     /// Addresses of a table at most; a longer one is refused. An own limit: they are read with the device's lock held.
     private static let longestTable = 4096
 
-    /// Two tables, unicast and multicast, each behind its length (5.1.6.5.2). The filter changes only if both are whole.
+    /// Two tables, unicast and multicast, each behind its length (5.1.9.5.2). The filter changes only if both are whole.
     private mutating func setTable(_ chain: inout DescriptorChain) -> Bool {
         var new = filter
         new.removeAddresses()

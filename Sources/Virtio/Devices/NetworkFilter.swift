@@ -1,4 +1,4 @@
-// What a driver wants to receive (VIRTIO 1.4, 5.1.6.5.1 to 5.1.6.5.3): its modes, MAC addresses and VLANs.
+// What a driver wants to receive (VIRTIO 1.4, 5.1.9.5.1 to 5.1.9.5.3): its modes, MAC addresses and VLANs.
 
 import VirtioABI
 

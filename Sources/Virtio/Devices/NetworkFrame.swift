@@ -1,4 +1,4 @@
-// The header in front of each frame (VIRTIO 1.4, 5.1.6): checksum and segmentation that are left to the receiver.
+// The header in front of each frame (VIRTIO 1.4, 5.1.9): checksum and segmentation that are left to the receiver.
 
 import VirtioABI
 
@@ -91,7 +91,7 @@ public struct FrameHeader: Equatable, Sendable {
         }
     }
 
-    /// Checks the header of a frame of `length` bytes to transmit (5.1.6.2.1).
+    /// Checks the header of a frame of `length` bytes to transmit (5.1.9.2.1).
     func check(in chain: inout DescriptorChain, length: Int, _ features: Features, mtu: UInt16?) {
         chain.check(.bufferCountZero, bufferCount == 0)
         if !features.contains(NetworkFeature.checksum) { chain.check(.frameFlagsZero, flags == 0) }

@@ -19,7 +19,7 @@ extension MMIOTransport where Device == Network {
     /// Whether there is room for every frame for receive queue `pair`.
     public func hasRoom(pair: Int) -> Bool { device.hasRoom(for: FrameQueue.longest, pair: pair) }
 
-    /// A frame for receive queue `pair` came from the link, behind its header of 12 bytes (5.1.6). It is of `most` bytes at most, and `read`
+    /// A frame for receive queue `pair` came from the link, behind its header of 12 bytes (5.1.9). It is of `most` bytes at most, and `read`
     /// stores it at the front of a buffer of as many; it returns the frame's length, 0 if there is none. The device passes the frame on,
     /// also after a resume, or drops it as a network card does. `accepted` is false if there was none, or no room for it: then it is not
     /// read, and there is room when the driver has used buffers.
