@@ -1,7 +1,7 @@
 """The network device (VIRTIO 1.4, 5.1)."""
-from driver import CONFIG, CONFIG_GENERATION, EVENT_IDX, QUEUE_READY, QUEUE_SEL, QUEUE_SIZE_MAX, RING_RESET
+from driver import CONFIG, CONFIG_GENERATION, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE_MAX, RINGS, RING_RESET
 from law import (
-    BUFFERS, RUNNING, SUSPENDED, both_rings, expect, law, read_used, used_words)
+    BUFFERS, both_rings, expect, law, read_used, used_words)
 
 CSUM, GUEST_CSUM, MTU, MAC, MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, ANNOUNCE, MQ, CTRL_MAC_ADDR = (
     1 << bit for bit in (0, 1, 3, 5, 15, 16, 17, 18, 19, 20, 21, 22, 23))
@@ -259,6 +259,28 @@ def queue_pairs(c):
     c.say(f"x-input net0 0x{frame(mac(c)).hex()} 1")
     expect(len(read_used(second)), 1, "frames in receiveq2")
     expect(net.command(4, 0, b"\1\0"), 0, "VQ_PAIRS_SET 1")
+
+
+@law("5.1.9.5.6.2-3", "5.1.9.5.6.2-4", "2.6.1.1.1-1", options=TWO)
+def receive_queues_reset(c):
+    """A frame for a receive queue that the driver has reset arrives in the other one; if both are reset it is dropped, and does not
+    arrive when they are enabled again."""
+    net = Network(c, CTRL_VQ | MQ | RING_RESET, pairs=2)
+    expect(net.command(4, 0, b"\2\0"), 0, "VQ_PAIRS_SET 2")
+    second = net.rings[2]
+    second.add([(BUFFERS + 0x60000, 2048, True)])
+    second.notify()
+    c.net0.put(QUEUE_SEL, 0)
+    c.net0.put(QUEUE_RESET, 1)
+    expect((net.arrives(frame(mac(c)), 0), len(read_used(second))), ([], 1), "frames in receiveq1 and receiveq2")
+    c.net0.put(QUEUE_SEL, 2)
+    c.net0.put(QUEUE_RESET, 1)
+    net.arrives(frame(mac(c)), 0)
+    c.qtest.fill(RINGS, 0x10000)
+    again = c.net0.queue(0, 32)
+    again.add([(BUFFERS + 0x60000, 2048, True)])
+    again.notify()
+    expect(read_used(again), [], "frames in receiveq1, enabled again")
 
 
 @law("V14-DEV-3", "V14-DEV-4", "V14-DEV-5", "V14-DEV-7", "D-8", "5.1.9.5.4.2-1", rings=both_rings, options=ONE)

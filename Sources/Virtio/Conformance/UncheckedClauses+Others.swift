@@ -10,7 +10,7 @@ extension Clause {
                 remedy: "Use at most QueueSizeMax descriptors for a buffer."),
             Clause(
                 "2.7.5.1-3", .device, .may,
-                "The device may read a device-writable buffer for debugging: this one does not, except in a trace.",
+                "The device may read a device-writable buffer for debugging: this one does not.",
                 cause: "a driver that reads its old data back",
                 remedy: "Expect only the first len bytes to be defined."),
             Clause(
@@ -122,7 +122,7 @@ extension Clause {
                 "5.2.5.1-2", .driver, .may,
                 "With neither VIRTIO_BLK_F_CONFIG_WCE nor VIRTIO_BLK_F_FLUSH, the driver may deduce a writethrough cache.",
                 cause: "flush requests, which such a disk does not need",
-                remedy: "Send none."),
+                remedy: "Send no flush requests."),
             Clause(
                 "5.2.6.1-12", .driver, .may,
                 "With VIRTIO_BLK_F_CONFIG_WCE, the driver may switch the cache by writing 0 or 1 to writeback.",
