@@ -305,7 +305,7 @@ extension Clause {
                 "5.1.9.5.6.2-4", .device, .must,
                 "If all receive queues are being reset, the device must drop the frame.",
                 cause: "frames kept for the time after the reset",
-                remedy: "Drop them."),
+                remedy: "Drop them at once."),
         ]
     }
 }
