@@ -63,7 +63,9 @@ struct Explain: ParsableCommand {
     /// The clauses that `name` stands for, or that speak of it.
     private func clauses(_ name: String) throws -> [Clause] {
         let found = Clause.named(Self.dialects[name.lowercased()] ?? name)?.clauses ?? Term(name).clauses
-        guard !found.isEmpty else { throw ValidationError("There is no clause \(name); vmm explain --list lists them all.") }
+        guard !found.isEmpty else {
+            throw ValidationError("There is no clause \(name); vmm explain --list lists them all.")
+        }
         return found
     }
 

@@ -92,7 +92,7 @@ def unknown_flags(c):
     expect(c.data(0, 512), b"\x33" * 512, "sector 0")
 
 
-@law("5.2.6.2-9", "5.2.6.2-8", "5.2.6.2-7", "5.2.6.2-10", "5.2.6.2-12")
+@law("5.2.6.2-9", "5.2.6.2-8", "5.2.6.2-7", "5.2.6.2-10", "5.2.6.2-11", "5.2.6.2-12")
 def zeroes(c):
     """After write zeroes, with unmap or without, the range reads zeroes and its neighbours are as before; write_zeroes_may_unmap does
     not change."""

@@ -169,6 +169,27 @@ def resize(c):
     expect((c.console.get(CONFIG, 2), c.console.get(CONFIG + 2, 2), c.console.interrupt), (132, 43, 2), "cols, rows, InterruptStatus")
 
 
+@law("5.3.6.2.1-1", "5.3.6.2.1-2", rings=both_rings, options=TWO)
+def what_follows_a_ready_port(c):
+    """A port's other messages follow its PORT_READY and name ports that were added; a port that is not ready, value 0, gets none."""
+    ports = Ports(c)
+    ports.send(0, READY, 1)
+    expect([event for _, event, _, _ in ports.messages()], [ADD, ADD], "messages after DEVICE_READY")
+    ports.send(1, PORT_READY, 0)
+    expect([event for port, event, _, _ in ports.messages() if port == 1], [], "messages after a PORT_READY of value 0")
+    ports.send(0, PORT_READY, 1)
+    found = ports.messages()
+    expect({port for port, _, _, _ in found}, {0}, "the port of the messages after PORT_READY of port 0")
+    expect(CONSOLE_PORT in [event for _, event, _, _ in found], True, "CONSOLE_PORT for port 0")
+    expect(ADD in [event for _, event, _, _ in found], False, "another ADD")
+    ports.send(1, PORT_READY, 1)
+    found = ports.messages()
+    expect([rest for port, event, _, rest in found if event == NAME], [b"second"], "the name of port 1")
+    c.say("x-open console0 1 0")
+    c.say("x-open console0 1 1")
+    expect([(port, event, value) for port, event, value, _ in ports.messages()][-1:], [(1, OPEN, 1)], "the last message")
+
+
 @law("2.7.8.2-2", "2.7.4.1-1", rings=both_rings)
 def output(c):
     """Output of a chain of several buffers appears in order, with used length 0; input fills a buffer and goes on in the next."""

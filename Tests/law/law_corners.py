@@ -1,10 +1,10 @@
 """Corners where several rules meet."""
 from driver import (
-    CONFIG, CONFIG_GENERATION, DEVICE_FEATURES_SEL, DRIVER_FEATURES_SEL, EVENT_IDX, FAILED, INDIRECT_DESC, INTERRUPT_ACK, NEXT,
-    QUEUE_NOTIFY, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, RINGS, RING_RESET, SUSPEND, VERSION_1, WRITE)
+    CONFIG, CONFIG_GENERATION, EVENT_IDX, FAILED, INDIRECT_DESC, INTERRUPT_ACK, NEXT, QUEUE_NOTIFY, QUEUE_READY, QUEUE_RESET,
+    QUEUE_SEL, QUEUE_SIZE_MAX, RINGS, RING_RESET)
 from law import (
-    BLK_CONFIG_WCE, BLK_FLUSH, BLK_MQ, BUFFERS, FLUSH, IN, IN_ORDER, NOTIFICATION_DATA, OK, OUT, RUNNING, SUSPENDED, UNTOUCHED,
-    both_dialects, both_rings, expect, law, read_used, used_words)
+    BLK_CONFIG_WCE, BLK_FLUSH, BLK_MQ, BUFFERS, FLUSH, IN, NOTIFICATION_DATA, OK, OUT, RUNNING, SUSPENDED, UNTOUCHED,
+    both_dialects, both_rings, expect, law, read_used, used_words, wants_notification, where)
 
 EACH = {"dialects": both_dialects, "rings": both_rings}
 FOUR = ("-d", "FILE,queues=4,features=+packed")
@@ -323,3 +323,145 @@ def longest_chain(c):
         ring.add(buffers, indirect=0x2c0000)
         ring.notify()
         expect((len(read_used(ring)), c.disk.status) in ((1, RUNNING), (0, 0x4f)), True, "a longer chain is used, or the device needs a reset")
+
+
+@law("2.6.1.1.1-2", "4.2.2.1-10", "2.7.7.2-5", "2.8.12-2", rings=both_rings)
+def queue_reset_with_event_idx(c):
+    """After a queue reset the positions that interrupts are judged by begin anew: in each round the first used buffer interrupts if the
+    driver asks for it, and the second does not."""
+    for rounds in range(4):
+        if rounds == 0:
+            ring, = c.start(c.disk, RING_RESET | EVENT_IDX)
+        else:
+            c.disk.put(QUEUE_RESET, 1)
+            expect((c.disk.get(QUEUE_RESET), c.disk.get(QUEUE_READY)), (0, 0), "QueueReset and QueueReady")
+            c.qtest.fill(RINGS, 0xc000)
+            ring = c.disk.queue(0, 8, packed=c.packed)
+        ring.set_events(2, 0x8000) if c.packed else ring.set_used_event(0)
+        for n in range(rounds + 1):
+            ring.add(c.request(0, IN, room=512))
+            ring.notify()
+            expect((len(read_used(ring)), c.acknowledge(c.disk)), (1, 1 if n == 0 else 0), f"round {rounds}, buffer {n}")
+
+
+@law("2.7.7.2-5", "2.7.10.2-4", "2.8.12-1", rings=both_rings)
+def one_entry_with_event_idx(c):
+    """A queue of one entry with EVENT_IDX: each buffer interrupts if it is asked for, and each next notification is asked for."""
+    ring, = c.start(c.disk, EVENT_IDX | INDIRECT_DESC, size=1)
+    for n in range(6):
+        wanted = n % 3 != 1
+        if c.packed:
+            ring.set_events(2, (ring.wrap if wanted else not ring.wrap) << 15)
+        else:
+            ring.set_used_event(n if wanted else n + 7)
+        before = where(ring)
+        ring.add(c.request(0, IN, room=512), indirect=0x2c0000)
+        expect(wants_notification(ring, before), True, f"a notification of buffer {n} is asked for")
+        ring.notify()
+        expect((len(read_used(ring)), c.acknowledge(c.disk)), (1, 1 if wanted else 0), f"used buffers and InterruptStatus of buffer {n}")
+
+
+@law("2.7.5-0", "2.7.5.2-1", "2.7.5.3-0", "2.1.2-2")
+def chains_that_do_not_end(c):
+    """A next beyond the table, a chain that loops, an indirect table of a broken length: DEVICE_NEEDS_RESET, each time; nothing else."""
+    for make in (lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 8), lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 0),
+                 lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 0xffff), lambda ring: ring.describe(0, 0x2c0000, 0, 4),
+                 lambda ring: ring.describe(0, 0x2c0000, 15, 4), lambda ring: ring.describe(0, 0x2c0000, 24, 4)):
+        ring, = c.start(c.disk, INDIRECT_DESC)
+        c.qtest.fill(0x2c0000, 64)
+        make(ring)
+        ring.offer(0)
+        ring.notify()
+        expect((c.disk.status, c.disk.interrupt), (0x4f, 2), "Status and InterruptStatus")
+        expect(used_words(ring), bytes(70), "the used ring")
+
+
+@law("2.5.2-1", "4.2.2.1-6", "4.2.2.1-2")
+def wide_accesses(c):
+    """An access of 8 bytes reads capacity whole, and does nothing to control registers."""
+    expect(c.disk.get(CONFIG, 8), 0x8000, "capacity by 8 bytes")
+    for offset in (0, 8, 0x70, 0x80, 0xa0):
+        c.disk.put(offset, 0x0f0f0f0f0f0f0f0f, 8)
+    expect((c.disk.status, c.disk.get(0), c.disk.get(4)), (0, 0x74726976, 2), "Status, MagicValue, Version")
+
+
+@law("D-7", "D-12", "2.7.10.2-4", "V5-DEV-7", "V14-DEV-4", **EACH)
+def input_and_event_idx(c):
+    """With EVENT_IDX, receive buffers added while the console is suspended or before, without a notification, take the input that
+    came then and that comes later, byte for byte."""
+    ring, _ = c.start(c.console, EVENT_IDX, queues=(0, 1), size=16)
+    got, sent = b"", b""
+
+    def take():
+        return b"".join(c.qtest.read(BUFFERS + 0x100 * (n % 16), length) for n, length in taken())
+
+    def taken():
+        first = ring.done
+        return [(first + n, length) for n, (_, length) in enumerate(read_used(ring))]
+
+    for n in range(20):
+        suspended = n % 2
+        if suspended:
+            c.suspended(c.console)
+            c.say(f"x-input console0 0x{n:02x}41")
+        before = where(ring)
+        ring.add([(BUFFERS + 0x100 * (n % 16), 2, True)])
+        if not suspended and wants_notification(ring, before):
+            ring.notify()
+        if suspended:
+            c.resumed(c.console)
+        else:
+            c.say(f"x-input console0 0x{n:02x}41")
+        sent += bytes([n, 0x41])
+        got += take()
+        expect(got, sent, f"input after step {n}")
+
+
+@law("D-9", "D-17", "V14-DEV-7", "2.7.7.2-2", dialects=both_dialects)
+def one_interrupt_for_both(c):
+    """A buffer and a change owed at a resume show as both bits at once; with interrupts of buffers suppressed, only as bit 1."""
+    for flags, expected in ((0, 3), (1, 2)):
+        ring, = c.start(c.disk)
+        ring.set_flags(flags)
+        c.suspended(c.disk)
+        ring.add(c.request(0, IN, room=512))
+        c.say(f"x-capacity blk0 {100 + flags}")
+        c.resumed(c.disk)
+        expect((c.disk.interrupt, len(read_used(ring))), (expected, 1), f"InterruptStatus and used buffers with flags {flags}")
+        c.disk.status = 0
+
+
+@law("D-10", "2.4.1-2", "V5-DEV-12", rings=both_rings)
+def retained_and_reset_and_set_up_anew(c):
+    """A request retained over a suspension, a reset, and the same memory set up anew: its late end is not seen by the new driver,
+    though the new request has the same place in the ring."""
+    old, = c.start(c.disk)
+    c.say("x-hold blk0")
+    old.add(c.request(0, IN, room=512))
+    old.notify()
+    c.suspend(c.disk)
+    c.say("x-deadline blk0")
+    c.disk.status = 0
+    new, = c.start(c.disk)
+    new.add(c.request(1, IN, room=512))
+    new.notify()
+    expect(read_used(new), [], "used buffers while the new request is held")
+    c.say("x-release blk0")
+    expect((read_used(new), c.answer(0), c.answer(1), c.disk.interrupt), ([(0, 513)], UNTOUCHED, OK, 1), "at the end")
+
+
+@law("5.2.6.2-13", "D-11", "V14-DEV-11", "V5-DEV-11", dialects=both_dialects, options=("-d", "FILE"))
+def a_flush_that_fails_in_a_drain(c):
+    """A write and a flush that fail in a drain are answered IOERR before the acknowledgement; the device works after the resume."""
+    ring, = c.start(c.disk, BLK_FLUSH, size=16)
+    c.say("x-hold blk0")
+    ring.add(c.request(0, OUT, data=bytes(512)))
+    ring.add(c.request(1, FLUSH))
+    c.say("x-fail blk0 EIO 2")
+    ring.notify()
+    c.suspend(c.disk)
+    c.say("x-release blk0")
+    expect((c.disk.status, c.answer(0), c.answer(1)), (SUSPENDED[c.dialect], 1, 1), "Status and status bytes")
+    c.resumed(c.disk)
+    read_used(ring)
+    expect(ring.send(c.request(2, IN, room=512)), "used 513", "a read")

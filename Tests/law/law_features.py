@@ -25,7 +25,7 @@ def bits(features):
     return {bit for bit in range(64) if features >> bit & 1}
 
 
-@law("6.2-1", "2.2.2-4", "6.2-9", "4.2.5-0", "V5-FEAT-1", "V14-FEAT-1", "D-1", "5.2.5.2-5", "5.2.6.2-16", dialects=both_dialects, options=NET)
+@law("6.2-1", "2.2.2-4", "6.2-9", "4.2.5-0", "V5-FEAT-1", "V14-FEAT-1", "D-1", "5.2.5.2-5", "5.2.6.2-15", "5.2.6.2-16", "6.2-3", dialects=both_dialects, options=NET)
 def offered_bits(c):
     """Each device offers VERSION_1, no bit that is reserved or not of its type or transport, and one SUSPEND bit at most."""
     for name, device in c.slots.items():
@@ -58,7 +58,7 @@ for _missing in ("csum", "guest_csum", "ctrl_vq", "host_tso4,features=-host_tso6
         for bit, needs in NETWORK_NEEDS.items():
             expect(bit not in found or bool(needs & found), True, f"bit {bit} without {needs}")
     _withheld.__name__ = f"network_without_{_missing.replace(',features=-', '_and_')}"
-    law("2.2.2-1", options=("--net", f"null,features=-{_missing}"))(_withheld)
+    law("2.2.2-1", "5.1.4.1-14", options=("--net", f"null,features=-{_missing}"))(_withheld)
 
 
 @law("2.2.2-1", "5.2.5.2-2", options=("-d", "FILE,features=-flush"))
@@ -180,6 +180,19 @@ def features_are_final(c):
     before = c.state(c.disk)["driverFeatures"]
     c.disk.accept(VERSION_1 | RING_PACKED)
     expect(c.state(c.disk)["driverFeatures"], before, "the driver's features")
+
+
+@law("2.2.2-2", "2.2.2-3")
+def words_of_features(c):
+    """Zeroes written to words from 2 on change nothing: what words 0 and 1 hold is accepted."""
+    for status in (0, 1, 3):
+        c.disk.status = status
+    c.disk.accept(VERSION_1 | EVENT_IDX)
+    for word in (2, 3, 4, 0x100, 0xffffffff):
+        c.disk.put(DRIVER_FEATURES_SEL, word)
+        c.disk.put(DRIVER_FEATURES, 0)
+    c.disk.status = 0x0b
+    expect((c.disk.status, c.state(c.disk)["driverFeatures"]), (0x0b, f"0x{VERSION_1 | EVENT_IDX:016x}"), "Status and the driver's features")
 
 
 @law("6.2-5", dialects=both_dialects, rings=both_rings)

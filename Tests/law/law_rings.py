@@ -43,7 +43,7 @@ def every_framing(c):
                         expect(c.qtest.read(start, room), data, f"{what}: data")
 
 
-@law("2.7.5.1-1", "2.7.5.1-2", "2.7.5.1-4", "2.8.15-1", "2.8.15-2", rings=both_rings)
+@law("2.7.5.1-1", "2.7.5.1-2", "2.7.5.1-3", "2.7.5.1-4", "2.8.15-1", "2.8.15-2", rings=both_rings)
 def what_the_device_writes(c):
     """The device writes no device-readable buffer and, in a split queue, no descriptor and no word of the available ring; what is in
     a device-writable buffer makes no difference."""
@@ -211,7 +211,7 @@ def suppression_packed_descriptor(c):
         expect(c.acknowledge(c.disk), 1 if kind == 0 else 0, f"InterruptStatus at {(slot, wrap)} with event {event}")
 
 
-@law("2.7.8.2-1", "2.7.8.2-2", "2.8.15-3", "2.8.15-4", "2.8.18-1", rings=both_rings)
+@law("2.7.8.2-1", "2.7.8.2-2", "2.7.8.2-3", "2.8.15-4", "2.8.18-1", rings=both_rings)
 def used_lengths_to_the_byte(c):
     """The used length is never more than what was written from the start of the writable part, whatever the answer; what lies
     behind is untouched."""
@@ -270,7 +270,7 @@ def packed_needs_a_change(c):
         expect((c.qtest.load(ring.desc + 14, 2), c.disk.interrupt, c.disk.status), (flags, 0, RUNNING), f"with flags {flags:#x}")
 
 
-@law("2.8.15-4", "2.8.12-2", "2.8.18-1", rings=(True,))
+@law("2.8.15-4", "2.8.12-2", "2.8.12-3", "2.8.18-1", rings=(True,))
 def packed_out_of_order(c):
     """Buffers are used in the order in which they complete, each by one descriptor with its id; the others keep their bytes."""
     ring, = c.start(c.disk, size=16)
