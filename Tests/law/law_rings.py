@@ -211,6 +211,22 @@ def suppression_packed_descriptor(c):
         expect(c.acknowledge(c.disk), 1 if kind == 0 else 0, f"InterruptStatus at {(slot, wrap)} with event {event}")
 
 
+@law("2.8.12-2", "2.8.15-4", rings=(True,))
+def suppression_packed_inside_a_list(c):
+    """With EVENT_IDX and flags 2 the interrupt of a list of three descriptors over the end of the ring comes if offset and wrap counter
+    name one of the three, and not otherwise: used descriptors are skipped, not left out."""
+    for offset in range(8):
+        for wrap in (True, False):
+            ring, = c.start(c.disk, EVENT_IDX)
+            for _ in range(2):
+                ring.send(c.request(0, IN, room=512))
+                c.acknowledge(c.disk)
+            ring.set_events(2, offset | wrap << 15)
+            ring.send(c.request(0, IN, room=512))  # descriptors 6, 7 and, of the next lap, 0
+            expected = 1 if (offset, wrap) in ((6, True), (7, True), (0, False)) else 0
+            expect(c.acknowledge(c.disk), expected, f"InterruptStatus with event {offset} {wrap}")
+
+
 @law("2.7.8.2-1", "2.7.8.2-2", "2.7.8.2-3", "2.8.15-4", "2.8.18-1", rings=both_rings)
 def used_lengths_to_the_byte(c):
     """The used length is never more than what was written from the start of the writable part, whatever the answer; what lies
