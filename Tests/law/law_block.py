@@ -1,7 +1,7 @@
 """The block device (VIRTIO 1.4, 5.2)."""
 from driver import CONFIG
 from law import (
-    BLK_CONFIG_WCE, BLK_DISCARD, BLK_FLUSH, BLK_MQ, BLK_WRITE_ZEROES, DISCARD, FLUSH, GET_ID, IN, IOERR, OK, OUT, RUNNING,
+    BLK_CONFIG_WCE, BLK_DISCARD, BLK_FLUSH, BLK_WRITE_ZEROES, DISCARD, FLUSH, GET_ID, IN, IOERR, OK, OUT, RUNNING,
     SECURE_ERASE, UNSUPP, WRITE_ZEROES, both_dialects, both_rings, expect, law, read_used)
 
 RANGES = BLK_DISCARD | BLK_WRITE_ZEROES
@@ -165,7 +165,7 @@ def frames_without_a_status_byte(c):
             expect(found[0][1], 0, "used length")
 
 
-@law("5.2.6.1-2", "5.2.6.1-6", "5.2.6.1-7", "5.2.6.1-9", "5.2.6.1-11", rings=both_rings)
+@law("5.2.6-0d", "5.2.6.1-2", "5.2.6.1-6", "5.2.6.1-7", "5.2.6.1-9", "5.2.6.1-11", rings=both_rings)
 def requests_that_break_a_rule(c):
     """A driver's mistake in a request is answered in its status byte; nothing is read or written for it, and the device goes on."""
     ring, = c.start(c.disk, RANGES)

@@ -1,7 +1,6 @@
 """The console (VIRTIO 1.4, 5.3), and the entropy device (5.4)."""
-from driver import CONFIG, CONFIG_GENERATION, INTERRUPT_ACK, QUEUE_SEL, SUSPEND
-from law import (
-    BUFFERS, DIALECTS, RUNNING, SUSPENDED, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words)
+from driver import CONFIG, CONFIG_GENERATION
+from law import BUFFERS, RUNNING, both_dialects, both_rings, expect, law, read_used, used_words
 
 SIZE, MULTIPORT, EMERG_WRITE = 1, 2, 4
 EMERG_WR = CONFIG + 8
@@ -190,7 +189,7 @@ def what_follows_a_ready_port(c):
     expect([(port, event, value) for port, event, value, _ in ports.messages()][-1:], [(1, OPEN, 1)], "the last message")
 
 
-@law("2.7.8.2-2", "2.7.4.1-1", rings=both_rings)
+@law("5.3.6-0", "2.7.8.2-2", "2.7.4.1-1", rings=both_rings)
 def output(c):
     """Output of a chain of several buffers appears in order, with used length 0; input fills a buffer and goes on in the next."""
     receive, transmit = c.start(c.console, queues=(0, 1), size=16)

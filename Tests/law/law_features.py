@@ -1,6 +1,5 @@
 """Feature bits (VIRTIO 1.4, 2.2 and 6)."""
-from driver import (
-    DRIVER_FEATURES, DRIVER_FEATURES_SEL, EVENT_IDX, FEATURES_OK, RING_PACKED, RING_RESET, VERSION_1)
+from driver import DRIVER_FEATURES, DRIVER_FEATURES_SEL, EVENT_IDX, FEATURES_OK, RING_PACKED, RING_RESET, VERSION_1
 from law import (
     IN, IN_ORDER, NOTIFICATION_DATA, RUNNING, SUSPEND_FEATURE, both_dialects, both_rings, expect, law, read_used)
 

@@ -1,7 +1,6 @@
 """The network device (VIRTIO 1.4, 5.1)."""
 from driver import CONFIG, CONFIG_GENERATION, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE_MAX, RINGS, RING_RESET
-from law import (
-    BUFFERS, both_rings, expect, law, read_used, used_words)
+from law import BUFFERS, both_rings, expect, law, read_used, used_words
 
 CSUM, GUEST_CSUM, MTU, MAC, MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, ANNOUNCE, MQ, CTRL_MAC_ADDR = (
     1 << bit for bit in (0, 1, 3, 5, 15, 16, 17, 18, 19, 20, 21, 22, 23))

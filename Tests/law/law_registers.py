@@ -1,10 +1,8 @@
 """The registers of virtio-mmio, configuration space and queue reset (VIRTIO 1.4, 2.5, 2.6 and 4.2)."""
 from driver import (
-    CONFIG, CONFIG_GENERATION, DEVICE_ID, FEATURES_OK, INTERRUPT_ACK, INTERRUPT_STATUS, MAGIC, QUEUE_DESC, QUEUE_NOTIFY,
-    QUEUE_READY, QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, RINGS, RING_RESET, SHM_BASE, SHM_LEN, SHM_SEL, STATUS,
-    VENDOR_ID, VERSION)
-from law import (
-    IN, OK, RUNNING, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words)
+    CONFIG, CONFIG_GENERATION, DEVICE_ID, FEATURES_OK, INTERRUPT_ACK, MAGIC, QUEUE_DESC, QUEUE_NOTIFY, QUEUE_READY,
+    QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, RINGS, RING_RESET, SHM_BASE, SHM_LEN, SHM_SEL, VERSION)
+from law import IN, OK, RUNNING, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words
 
 NET = ("--net", "null")
 MANY = ("-d", "FILE,queues=4,queue-size=1024", "--net", "null,queues=2", "--rng", "seed=1")

@@ -1,8 +1,8 @@
 """Virtqueues of both formats (VIRTIO 1.4, 2.7 and 2.8)."""
-from driver import EVENT_IDX, INDIRECT, INDIRECT_DESC, NEXT, RINGS, WRITE
+from driver import EVENT_IDX, INDIRECT, INDIRECT_DESC, NEXT, WRITE
 from law import (
-    BUFFERS, GET_ID, IN, OK, OUT, RUNNING, UNTOUCHED, PackedRing, SplitRing, both_dialects, both_rings, expect, law, read_used,
-    used_words, wants_notification, where)
+    BUFFERS, GET_ID, IN, OK, OUT, RUNNING, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words,
+    wants_notification, where)
 
 TABLE = 0x2c0000
 PATTERN = bytes((7 * n + 3) & 0x7f for n in range(1024))
@@ -147,7 +147,7 @@ def suppression_by_used_event(c):
         expect(c.qtest.load(ring.area, 2), 0, "flags of the used ring")
 
 
-@law("2.7.7.2-5", "2.7.7.2-6", "2.7.13-0")
+@law("2.7.8-0", "2.7.7.2-5", "2.7.7.2-6", "2.7.13-0")
 def used_event_inside_a_batch(c):
     """With several buffers used at once, one interrupt comes if used_event names any of them, and none otherwise."""
     ring, = c.start(c.disk, EVENT_IDX, size=16)
@@ -286,7 +286,7 @@ def packed_needs_a_change(c):
         expect((c.qtest.load(ring.desc + 14, 2), c.disk.interrupt, c.disk.status), (flags, 0, RUNNING), f"with flags {flags:#x}")
 
 
-@law("2.8.15-4", "2.8.12-2", "2.8.12-3", "2.8.18-1", rings=(True,))
+@law("2.6-0", "2.8.15-4", "2.8.12-2", "2.8.12-3", "2.8.18-1", rings=(True,))
 def packed_out_of_order(c):
     """Buffers are used in the order in which they complete, each by one descriptor with its id; the others keep their bytes."""
     ring, = c.start(c.disk, size=16)
@@ -306,7 +306,7 @@ def packed_out_of_order(c):
     expect((changed, ids), ([4, 7], [10, 12]), "descriptors that changed at the end, and their ids")
 
 
-@law("2.7.8.2-1", "2.7.8.2-2")
+@law("2.6-0", "2.7.8.2-1", "2.7.8.2-2")
 def split_out_of_order(c):
     """Buffers are used in the order in which they complete, each entry with its head and length."""
     ring, = c.start(c.disk, size=16)

@@ -1,9 +1,7 @@
 """Device status and reset (VIRTIO 1.4, 2.1 and 2.4)."""
 from driver import (
-    ACKNOWLEDGE, CONFIG_GENERATION, DRIVER, DRIVER_OK, FAILED, FEATURES_OK, INTERRUPT_STATUS, NEEDS_RESET, QUEUE_NOTIFY,
-    QUEUE_READY, QUEUE_RESET, QUEUE_SEL, SUSPEND)
-from law import (
-    IN, OK, RESUME, RUNNING, SUSPENDED, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words)
+    ACKNOWLEDGE, DRIVER, DRIVER_OK, FAILED, FEATURES_OK, NEEDS_RESET, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, SUSPEND)
+from law import IN, OK, RUNNING, SUSPENDED, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words
 
 STATES = ("not live", "running", "suspending", "suspended", "resuming", "dead", "dead, suspended")
 
