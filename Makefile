@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -44,6 +44,15 @@ test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in ea
 
 test-qtest: build ## the devices driven by a script, and the same lines for QEMU
 	Tests/qtest/run.sh $(BUILD)/debug/vmm
+
+test-law: build ## each clause of VIRTIO 1.4 as an observer of the devices sees it, and the ledger of what shows it
+	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap || { grep -A 2 "^not ok" $(BUILD)/law.tap; exit 1; }
+	tail -n 1 $(BUILD)/law.tap
+	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap --check
+
+ledger: build ## writes that ledger, Documentation.docc/SpecificationLedger.md
+	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap
+	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap
 
 test-control: build ## a running machine controlled by QEMU's machine protocol and from a shell
 	Tests/control/run.sh $(BUILD)/debug/vmm
@@ -209,7 +218,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-control test-snapshot \
+CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-law test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests

@@ -26,13 +26,22 @@ struct Explain: ParsableCommand {
     @Flag(help: "List all clauses; those with * are checked in drivers.")
     var list = false
 
+    @Flag(help: "Print the clauses as JSON: with --list all, with a name those that it stands for.")
+    var json = false
+
     func validate() throws {
         guard list != (clause != nil) else { throw ValidationError("Name a clause, or use --list.") }
     }
 
     func run() throws {
         let checked = Set(Check.allCases.map { "\($0.clause.id)" })
-        if let name = clause { try explain(name, checked) } else { list(checked) }
+        if json {
+            print(Clause.json(of: try clause.map(clauses) ?? Clause.all))
+        } else if let name = clause {
+            try explain(name, checked)
+        } else {
+            list(checked)
+        }
         try finishOutput()
     }
 
@@ -50,6 +59,15 @@ struct Explain: ParsableCommand {
                 + "\(choice.sentence)"
         }
         return rows.joined(separator: "\n")
+    }
+
+    /// The clauses that `name` stands for, or that speak of it.
+    private func clauses(_ name: String) throws -> [Clause] {
+        let found = Clause.named(Self.dialects[name.lowercased()] ?? name)?.clauses ?? Term(name).clauses
+        guard !found.isEmpty else {
+            throw ValidationError("There is no clause \(name); vmm explain --list lists them all.")
+        }
+        return found
     }
 
     /// The clauses of a SUSPEND dialect, by its name.

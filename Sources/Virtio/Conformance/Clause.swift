@@ -1,7 +1,7 @@
 // The requirements of VIRTIO 1.4 and of the two SUSPEND texts on drivers and devices, as data.
 //
-// The id of a VIRTIO 1.4 clause is its section and the number of its key word (MUST, MUST NOT, SHOULD, SHOULD NOT, MAY)
-// in that section, from 1: 4.2.2.2-14 is the fourteenth of section 4.2.2.2. SECTION-0 is stated without a key word.
+// The id of a VIRTIO 1.4 clause is its section and the number of its key word (MUST, MUST NOT, SHALL, SHOULD, SHOULD
+// NOT, MAY) in that section, from 1, those in notes not counted: 4.2.2.2-14 is the fourteenth of section 4.2.2.2. SECTION-0 is stated without a key word.
 // V5-... are clauses of the draft, V14-... those of SUSPEND in 1.4, H-... hazards of SUSPEND: SuspendRequirements.md
 // lists them. D-... are this model's decisions (Suspend.md). VMM-n is in no specification: behaviour that works only
 // with some devices.

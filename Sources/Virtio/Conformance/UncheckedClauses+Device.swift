@@ -4,9 +4,10 @@
 extension Clause {
     /// All clauses on devices.
     static var deviceClauses: [Clause] {
-        deviceFacilityClauses + permissions + deviceTransportClauses + deviceTypeClauses + entropyDeviceClauses + networkDeviceClauses
-            + deviceStatements
-            + versionThreeClauses + deviceSuspendClauses + suspendStatements + suspendDecisions
+        deviceFacilityClauses + permissions + devicePermissions + deviceTransportClauses + deviceTypeClauses
+            + entropyDeviceClauses + networkDeviceClauses + networkTransmitClauses + networkReceiveClauses
+            + networkCommandClauses + deviceStatements + versionThreeClauses + deviceSuspendClauses
+            + suspendStatements + suspendDecisions
     }
 
     /// Status, features, reset and virtqueues (2).

@@ -78,7 +78,7 @@ extension Network {
     var waitingFrames: Int { waiting.indices.reduce(0) { $0 + waiting[$1].count } }
 
     /// The receive queue for the frames of queue pair `pair`.
-    private func receiver(_ pair: Int) -> Int { pair < activePairs ? pair : 0 }
+    func receiver(_ pair: Int) -> Int { pair < activePairs ? pair : 0 }
 
     /// Whether a frame of `length` bytes, its header's included, has room.
     func hasRoom(for length: Int, pair: Int) -> Bool { waiting[receiver(pair)].hasRoom(for: length) }

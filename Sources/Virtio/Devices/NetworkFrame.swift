@@ -66,6 +66,7 @@ public struct FrameHeader: Equatable, Sendable {
     /// Whether the frame is to be segmented.
     var isSegmented: Bool { kind != NetworkHeader.Segmentation.none }
     private var kind: UInt8 { segmentation & ~NetworkHeader.Segmentation.ecn }
+    private var isCongestionMarked: Bool { segmentation & NetworkHeader.Segmentation.ecn != 0 }
     private var needsChecksum: Bool { flags & NetworkHeader.needsChecksum != 0 }
 
     /// The header with what `features` permit, in the direction of the driver or of the host; nil for a frame that needs more than
@@ -82,6 +83,8 @@ public struct FrameHeader: Equatable, Sendable {
         }
         guard isSegmented else { return allowed }
         guard needsChecksum, segmentSize > 0, !features.isDisjoint(with: feature(receiving)) else { return nil }
+        // A driver that did not accept VIRTIO_NET_F_GUEST_ECN may ignore the bit (5.1.9.4.1-13).
+        if receiving, isCongestionMarked, !features.contains(NetworkFeature.guestECN) { return nil }
         (allowed.segmentation, allowed.segmentSize, allowed.headerLength) = (segmentation, segmentSize, headerLength)
         return allowed
     }

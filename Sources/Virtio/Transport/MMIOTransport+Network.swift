@@ -17,7 +17,9 @@ extension MMIOTransport where Device == Network {
     public var waitingFrames: Int { device.waitingFrames }
 
     /// Whether there is room for every frame for receive queue `pair`.
-    public func hasRoom(pair: Int) -> Bool { device.hasRoom(for: FrameQueue.longest, pair: pair) }
+    public func hasRoom(pair: Int) -> Bool {
+        device.hasRoom(for: FrameQueue.longest, pair: destination(of: pair) ?? pair)
+    }
 
     /// A frame for receive queue `pair` came from the link, behind its header of 12 bytes (5.1.9). It is of `most` bytes at most, and `read`
     /// stores it at the front of a buffer of as many; it returns the frame's length, 0 if there is none. The device passes the frame on,
@@ -31,8 +33,9 @@ extension MMIOTransport where Device == Network {
         _ read: (UnsafeMutableRawBufferPointer) -> Int
     ) -> Effects {
         accepted = false
-        guard device.hasRoom(for: most, pair: pair) else { return Effects() }
-        let buffer = unsafe device.vacancy(most, pair: pair)
+        let destination = destination(of: pair)
+        guard device.hasRoom(for: most, pair: destination ?? pair) else { return Effects() }
+        let buffer = unsafe device.vacancy(most, pair: destination ?? pair)
         let length = unsafe read(buffer)
         guard length > 0 else { return Effects() }
         accepted = true
@@ -40,11 +43,11 @@ extension MMIOTransport where Device == Network {
         let bytes = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(frame))
         memory.recorder.recordInput(bytes, port: pair)
         defer { closeCall() }
-        guard lifecycle.phase != .notLive, !isDead else {
+        guard lifecycle.phase != .notLive, !isDead, let destination else {
             device.drop()
             return Effects()
         }
-        guard unsafe device.receive(frame, pair: pair) else { return Effects() }
+        guard unsafe device.receive(frame, pair: destination) else { return Effects() }
         guard lifecycle.isFrozen else { return Effects(queues: receiveQueues) }
         return device.wakes(bytes) ? deferredEvent(repeats: true) : Effects()
     }
@@ -62,6 +65,22 @@ extension MMIOTransport where Device == Network {
             unsafe frame.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
             return frame.count
         }
+    }
+
+    /// The queue pair that gets a frame for `pair`: another pair in use if that one's receive queue is being reset, from the write of
+    /// QueueReset until the driver enables the queue again; nil if all are (5.1.9.5.6.2).
+    private func destination(of pair: Int) -> Int? {
+        guard driverFeatures.contains(.ringReset) else { return pair }
+        let wanted = device.receiver(pair)
+        if receives(wanted) { return wanted }
+        for other in 0..<device.activePairs where receives(other) { return other }
+        return nil
+    }
+
+    /// Whether the receive queue of `pair` is ready and stays so.
+    private func receives(_ pair: Int) -> Bool {
+        let index = NetworkQueue.receive(pair: pair)
+        return queues[index].isReady && !queues[index].isResetting
     }
 
     /// The receive queues that the driver has enabled.

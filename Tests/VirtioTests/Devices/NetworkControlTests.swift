@@ -134,6 +134,22 @@ import VirtioABI
         #expect(driver.takeUsed(2).count == 1 && driver.link.frames.map(\.pair) == [1], driver.state)
     }
 
+    // (5.1.9.5.6.2-3), (5.1.9.5.6.2-4)
+    @Test("A frame for a receive queue that is being reset goes to another one in use, and is dropped if all are")
+    func receiveQueueReset() {
+        let driver = driver(pairs: 2)
+        for pair in 0..<2 { driver.post(pair: pair) }
+        #expect(driver.command(4, 0, [2, 0]) == 0, driver.state)
+        driver.write(.queueSel, 0)
+        driver.write(.queueReset, 1)
+        driver.arrive(NetworkDriver.frame())
+        #expect(driver.takeUsed(2).count == 1, driver.state)
+        driver.write(.queueSel, 2)
+        driver.write(.queueReset, 1)
+        for pair in 0..<2 { #expect(driver.arrive(NetworkDriver.frame(), pair: pair), driver.state) }
+        #expect(driver.backend.transport.waitingFrames == 0, driver.state)
+    }
+
     @Test("Without VIRTIO_NET_F_MQ the control queue is queue 2, also of a device with more pairs")
     func withoutMultiqueue() {
         let driver = NetworkDriver(pairs: 3)

@@ -156,6 +156,7 @@ import VirtioABI
 
     // MARK: Offloads
 
+    // (5.1.9.4.1-17), (5.1.9.4.1-18), (5.1.9.4.1-19), (5.1.9.4.1-20), (5.1.9.4.1-28), (5.1.9.4.1-31): what the host gave is passed on.
     @Test("Checksum and segmentation pass if they were negotiated, both ways")
     func offloads() {
         let driver = driver()
@@ -172,6 +173,7 @@ import VirtioABI
         #expect(Array(driver.answer(chain).prefix(10)) == Array(tso.prefix(10)), driver.state)
     }
 
+    // (5.1.9.4.1-6), (5.1.9.4.1-32)
     @Test(
         "Without its feature a segmented frame is dropped, a partial checksum not passed to the driver, and flags are 0"
     )
@@ -190,6 +192,7 @@ import VirtioABI
         #expect(driver.takeUsed(0).count == 1 && driver.answer(chain)[0] == 0, driver.state)
     }
 
+    // (5.1.9.4.1-7), (5.1.9.4.1-8), (5.1.9.4.1-9), (5.1.9.4.1-10)
     @Test("Each kind of segmentation needs its own feature to be received")
     func kinds() {
         let kinds: [(UInt8, Features)] = [
@@ -204,6 +207,36 @@ import VirtioABI
                     header: NetworkDriver.header { ($0.flags, $0.segmentation, $0.segmentSize) = (1, kind, 1400) })
                 #expect(driver.backend.transport.waitingFrames == (isOffered ? 1 : 0), "\(kind)")
             }
+        }
+    }
+
+    // (5.1.9.4.1-13), (5.1.9.4.1-14)
+    @Test("A segmented frame with the ECN bit is received if VIRTIO_NET_F_GUEST_ECN was negotiated, and dropped if not")
+    func congestion() {
+        let marked = NetworkDriver.header { ($0.flags, $0.segmentation, $0.segmentSize) = (1, 0x81, 1400) }
+        for isOffered in [true, false] {
+            let driver = driver(withholding: isOffered ? [] : NetworkFeature.guestECN)
+            let chain = driver.post(65601)
+            driver.arrive(NetworkDriver.frame(4000), header: marked)
+            #expect(driver.takeUsed(0).count == (isOffered ? 1 : 0), driver.state)
+            if isOffered { #expect(driver.answer(chain)[1] == 0x81, driver.state) }
+        }
+    }
+
+    // (5.1.9.4.1-27), (5.1.9.4.1-30), (5.1.9.4.1-33)
+    @Test("Segmentation without NEEDS_CSUM is dropped, RSC_INFO never set, and DATA_VALID only where the host set it")
+    func flags() {
+        for (flags, segmentation, expected): (UInt8, UInt8, UInt8?) in [
+            (0, 1, nil), (2, 1, nil), (0, 0, 0), (2, 0, 2), (4, 0, 0), (0xfc, 0, 0), (7, 1, 1),
+        ] {
+            let driver = driver()
+            let chain = driver.post(65601)
+            let header = NetworkDriver.header {
+                ($0.flags, $0.segmentation, $0.segmentSize) = (flags, segmentation, 1400)
+            }
+            driver.arrive(NetworkDriver.frame(1000), header: header)
+            let found = driver.takeUsed(0).isEmpty ? nil : driver.answer(chain)[0]
+            #expect(found == expected, "flags \(flags), gso_type \(segmentation)")
         }
     }
 

@@ -129,7 +129,13 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     /// Starts released requests, and one batch from the worker's queues. With `mayPoll` the worker may poll if they are empty.
     func startWork(for worker: Worker, mayPoll: Bool, _ start: (BatchedRequest) -> Void) {
-        while worker.index == 0, let request = lock.locked({ takeReleased() }) { start(request) }
+        while worker.index == 0, let request = lock.locked({ takeReleased() }) {
+            if let outcome = lock.locked({ takeFailure() }) {
+                withTransport(by: worker) { finish(request, outcome) }
+            } else {
+                start(request)
+            }
+        }
         guard let batch = withTransport(by: worker, { take(for: worker, mayPoll) }) else { return }
         // `open` is read once: the batch may be free again as soon as its last request is started.
         for index in 0..<batch.open { start(BatchedRequest(batch: batch, index: index)) }
