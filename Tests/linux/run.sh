@@ -2,9 +2,10 @@
 # Stock Debian Linux under vmm, in two nested hosts: kernels, devices, suspension; failures, network and snapshots. Afterwards the root
 # disks are checked here.
 #
-# With network or snapshot, the long form of those tests alone.
+# With network or snapshot, the long form of those tests alone; with torture SEEDS of them, 200 if not said, from FIRST on, without the
+# choices of WITHOUT.
 #
-# usage: run.sh VMM DIR NESTED [network|snapshot]
+# usage: run.sh VMM DIR NESTED [network|snapshot|torture]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3
@@ -61,6 +62,7 @@ checkFiles() {
 seconds=1200
 if [ -n "${4:-}" ]; then
     touch "$work/payload/long" "$work/boot"
+    echo "seeds=${SEEDS:-200} first=${FIRST:-1} without=${WITHOUT:-}" > "$work/payload/seeds"
     seconds=7200
     host other "$4"
 else

@@ -39,7 +39,9 @@ final class FaultyBackend: BlockBackend, @unchecked Sendable {
             used &+= 1
             return used
         }
-        func chooses(_ choice: TortureChoice) -> Bool { torture.contains(choice) && torture.word(choice, index) % 32 == 0 }
+        func chooses(_ choice: TortureChoice) -> Bool {
+            torture.contains(choice) && torture.word(choice, index) % 32 == 0
+        }
         if chooses(.delay) { wait(microseconds: (torture.word(.delay, index) >> 8) % 20_000) }
         if chooses(.eio) { return Outcome(errno: EIO) }
         if request.operation == .write, chooses(.enospc) { return Outcome(errno: ENOSPC) }

@@ -11,9 +11,11 @@ extension Clause {
                 cause: "a driver that takes the oldest request for the one that has ended",
                 remedy: "Find the request by the id of its used buffer."),
             Clause(
-                "2.7.8-0", .device, .stated, "The device may write several used entries before it updates the used idx.",
+                "2.7.8-0", .device, .stated,
+                "The device may write several used entries before it updates the used idx.",
                 cause: "a driver that takes one buffer for each interrupt",
-                remedy: "After an interrupt take all used buffers, and look once more after interrupts are enabled again."),
+                remedy:
+                    "After an interrupt take all used buffers, and look once more after interrupts are enabled again."),
             Clause(
                 "2.7.10.2-2", .device, .may,
                 "Without VIRTIO_F_EVENT_IDX, the device may set flags of the used ring to 1 to suppress notifications.",
@@ -29,7 +31,8 @@ extension Clause {
                 cause: "a driver that looks at the used length instead of the status byte",
                 remedy: "Read the status byte of each request, also of a write."),
             Clause(
-                "5.3.6-0", .device, .stated, "A used buffer of a receiveq has as many bytes of input as its used length says.",
+                "5.3.6-0", .device, .stated,
+                "A used buffer of a receiveq has as many bytes of input as its used length says.",
                 cause: "a driver that waits for full buffers",
                 remedy: "Take the used length for the number of bytes, from 1 upward."),
         ]

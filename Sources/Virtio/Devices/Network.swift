@@ -126,7 +126,9 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     }
 
     /// The link is down.
-    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration { Configuration(isLinkUp: false) }
+    public func passing(_ configuration: Configuration, _ word: UInt64) -> Configuration {
+        Configuration(isLinkUp: false)
+    }
 
     /// `features` without those that require a feature which is not among them (5.1.3.1).
     static func withRequirements(_ features: Features) -> Features {

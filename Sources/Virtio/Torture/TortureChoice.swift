@@ -79,28 +79,59 @@ public enum TortureChoice: UInt8, CaseIterable, Sendable {
 
     private var row: (name: StaticString, clause: StaticString, sentence: StaticString) {
         switch self {
-        case .order: ("order", "2.6-0", "Without VIRTIO_F_IN_ORDER, buffers are used in another order than they were made available.")
+        case .order:
+            (
+                "order", "2.6-0",
+                "Without VIRTIO_F_IN_ORDER, buffers are used in another order than they were made available."
+            )
         case .late: ("late", "2.6-0", "Used buffers appear later than the requests end.")
         case .group: ("group", "2.7.8-0", "Several buffers become used at once, with one interrupt for all.")
         case .spurious:
-            ("spurious", "2.7.7.1-5", "Interrupts come although the driver suppressed them, or for a configuration that changed and changed back.")
+            (
+                "spurious", "2.7.7.1-5",
+                "Interrupts come although the driver suppressed them, or for a configuration that changed and changed back."
+            )
         case .suppress:
-            ("suppress", "2.7.10.2-2", "The device suppresses notifications of a queue that it polls, and asks for them again later.")
+            (
+                "suppress", "2.7.10.2-2",
+                "The device suppresses notifications of a queue that it polls, and asks for them again later."
+            )
         case .partial: ("partial", "2.6-0", "One notification serves one available buffer; the others wait.")
         case .features: ("features", "2.2.1-6", "Some optional features are not offered.")
         case .sizes:
-            ("sizes", "4.2.2.2-14", "QueueSizeMax is small: 1 where indirect tables are offered, not a power of 2 for a packed ring.")
+            (
+                "sizes", "4.2.2.2-14",
+                "QueueSizeMax is small: 1 where indirect tables are offered, not a power of 2 for a packed ring."
+            )
         case .limits: ("limits", "2.2.1-6", "A disk takes few and short segments; an interface has a small MTU.")
         case .config:
-            ("config", "2.5.1-2", "The configuration changes between two reads of its parts, and ConfigGeneration with it.")
-        case .storm: ("storm", "3.2.1-0", "The configuration changes often: sizes of a terminal, a disk that grows and shrinks back.")
+            (
+                "config", "2.5.1-2",
+                "The configuration changes between two reads of its parts, and ConfigGeneration with it."
+            )
+        case .storm:
+            (
+                "storm", "3.2.1-0",
+                "The configuration changes often: sizes of a terminal, a disk that grows and shrinks back."
+            )
         case .slowReady: ("slow-ready", "4.2.2.2-17", "QueueReady reads 1 for a time after it was written 0.")
-        case .slowQueueReset: ("slow-queue-reset", "4.2.2.2-21", "QueueReset reads 1 for a time after it was written 1.")
-        case .slowSuspend: ("slow-suspend", "V5-DRV-5", "Status shows the old value for a time after SUSPEND was written.")
-        case .slowResume: ("slow-resume", "V5-DRV-5", "Status shows the old value for a time after the resume was requested.")
-        case .slowReset: ("slow-reset", "V3-DRV-1", "In virtio-mmio version 3, Status shows the old value for a time after it was written 0.")
+        case .slowQueueReset:
+            ("slow-queue-reset", "4.2.2.2-21", "QueueReset reads 1 for a time after it was written 1.")
+        case .slowSuspend:
+            ("slow-suspend", "V5-DRV-5", "Status shows the old value for a time after SUSPEND was written.")
+        case .slowResume:
+            ("slow-resume", "V5-DRV-5", "Status shows the old value for a time after the resume was requested.")
+        case .slowReset:
+            (
+                "slow-reset", "V3-DRV-1",
+                "In virtio-mmio version 3, Status shows the old value for a time after it was written 0."
+            )
         case .retain: ("retain", "V5-DEV-12", "In the draft, requests in flight are retained over a suspension.")
-        case .fail: ("fail", "5.2.6-0d", "Requests of a disk end in VIRTIO_BLK_S_IOERR, and a request for its identity in VIRTIO_BLK_S_UNSUPP.")
+        case .fail:
+            (
+                "fail", "5.2.6-0d",
+                "Requests of a disk end in VIRTIO_BLK_S_IOERR, and a request for its identity in VIRTIO_BLK_S_UNSUPP."
+            )
         case .short: ("short", "5.4.6.1-2", "A request for random bytes gets fewer than it has room for.")
         case .input: ("input", "5.3.6-0", "Each receive buffer of a console gets one byte.")
         case .ports: ("ports", "5.3.6.2-0", "The host closes and opens the further ports of a console.")

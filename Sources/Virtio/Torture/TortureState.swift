@@ -39,7 +39,9 @@ struct TortureState {
     }
 
     /// Whether `choice` is made now, once in `n` times.
-    mutating func chooses(_ choice: TortureChoice, oneIn n: UInt64) -> Bool { word(choice).map { $0 % n == 0 } ?? false }
+    mutating func chooses(_ choice: TortureChoice, oneIn n: UInt64) -> Bool {
+        word(choice).map { $0 % n == 0 } ?? false
+    }
 
     /// Whether the device fails in this call.
     mutating func dies() -> Bool {
@@ -99,7 +101,8 @@ struct TortureState {
         // What came earlier goes first, unless the order is free.
         let waits = !held.isEmpty && !torture.contains(.order)
         let choice: TortureChoice? =
-            chooses(.order, oneIn: 2) ? .order : chooses(.late, oneIn: 4) ? .late : chooses(.group, oneIn: 4) ? .group : nil
+            chooses(.order, oneIn: 2)
+            ? .order : chooses(.late, oneIn: 4) ? .late : chooses(.group, oneIn: 4) ? .group : nil
         guard waits || choice != nil else { return false }
         if held.isEmpty, let choice { delays[Int(TortureChoice.late.rawValue)] = UInt8((word(choice) ?? 0) & 31) }
         held.append(token)

@@ -10,7 +10,9 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
-        guard exists(index), lifecycle.phase != .notLive, lifecycle.phase != .resetting, !isDead else { return Effects() }
+        guard exists(index), lifecycle.phase != .notLive, lifecycle.phase != .resetting, !isDead else {
+            return Effects()
+        }
         queues[Int(index)].notifications &+= 1
         guard queues[Int(index)].isReady else { return Effects() }
         // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).

@@ -94,7 +94,9 @@ extension MMIOTransport where Device: ~Copyable {
         case .interruptACK: acknowledge(InterruptStatus(rawValue: value))
         case .queueNotify: return notify(value)
         default:
-            if register.direction != .read, lifecycle.phase != .resetting, !lifecycle.isFrozen || passes(register, value) {
+            if register.direction != .read, lifecycle.phase != .resetting,
+                !lifecycle.isFrozen || passes(register, value)
+            {
                 return set(register, to: value)
             }
         }

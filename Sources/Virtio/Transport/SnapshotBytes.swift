@@ -36,7 +36,8 @@ extension MMIOTransport where Device: ~Copyable {
 
     private func decode(_ bytes: [UInt8]) -> Snapshot<Device.Configuration>? {
         var reader = SnapshotReader(rest: bytes[...])
-        guard let lifecycle = Lifecycle(dialect: lifecycle.dialect, pollsReset: lifecycle.pollsReset, &reader), let interrupts: UInt32 = reader.take(),
+        guard let lifecycle = Lifecycle(dialect: lifecycle.dialect, pollsReset: lifecycle.pollsReset, &reader),
+            let interrupts: UInt32 = reader.take(),
             let features: UInt64 = reader.take(), let high = HighFeatureWords(&reader),
             let deviceFeaturesSel: UInt32 = reader.take(), let driverFeaturesSel: UInt32 = reader.take(),
             let queueSel: UInt32 = reader.take(), let shmSel: UInt32 = reader.take(),
@@ -180,7 +181,8 @@ extension Lifecycle {
         else { return nil }
         let visible: DeviceStatus = [.acknowledge, .driver, .featuresOK, .driverOK, .failed]
         self.init(
-            dialect: dialect, pollsReset: pollsReset, negotiated: negotiated, phase: phases[Int(code)], latchedError: latched,
+            dialect: dialect, pollsReset: pollsReset, negotiated: negotiated, phase: phases[Int(code)],
+            latchedError: latched,
             bits: DeviceStatus(rawValue: bits).intersection(visible))
     }
 }

@@ -26,7 +26,8 @@ private final class MirroredDisk {
         acceptable = stage >= .features
         oracle = Oracle(dialect: pairing.dialect, pollsReset: pairing.version == .three)
         driver = BlockDriver(
-            sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096), version: pairing.version)
+            sectors: 1, suspend: pairing.dialect, memory: FakeMemory(low: 1 << 14, high: 4096), version: pairing.version
+        )
         driver.backend.resumesAtOnce = false
         let features = driver.offered.subtracting([.suspend, .suspendDraft]).union(pairing.features)
         driver.bringUp(to: stage, accepting: features)
@@ -174,6 +175,8 @@ struct SuspendExhaustiveTests {
                 }
             }
         }
-        print("transport, \(pairing.testDescription), busy \(busy): \(count) sequences of \(Self.length) inputs from a running device")
+        print(
+            "transport, \(pairing.testDescription), busy \(busy): \(count) sequences of \(Self.length) inputs from a running device"
+        )
     }
 }

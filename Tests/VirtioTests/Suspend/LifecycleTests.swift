@@ -76,7 +76,8 @@ struct Pairing: CustomTestStringConvertible, Sendable {
     var version = MMIOVersion.two
 
     /// Each in both versions of virtio-mmio.
-    static let all = ofVersionTwo + ofVersionTwo.map { Pairing(dialect: $0.dialect, accepts: $0.accepts, version: .three) }
+    static let all =
+        ofVersionTwo + ofVersionTwo.map { Pairing(dialect: $0.dialect, accepts: $0.accepts, version: .three) }
 
     private static let ofVersionTwo = [
         Pairing(dialect: nil, accepts: false),
@@ -85,7 +86,9 @@ struct Pairing: CustomTestStringConvertible, Sendable {
     ]
 
     var features: Features { accepts ? dialect?.feature ?? [] : [] }
-    var testDescription: String { "\(dialect.map { "\($0)" } ?? "none"), \(accepts ? "" : "not ")negotiated, version \(version.rawValue)" }
+    var testDescription: String {
+        "\(dialect.map { "\($0)" } ?? "none"), \(accepts ? "" : "not ")negotiated, version \(version.rawValue)"
+    }
 }
 
 @Suite("Suspend: lifecycle")

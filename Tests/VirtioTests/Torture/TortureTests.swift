@@ -69,7 +69,8 @@ struct TortureTests {
             driver.write(.status, 0x1f)
             return steps(driver) { driver.statusByte == shown }
         }
-        #expect(counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
+        #expect(
+            counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
     }
 
     @Test("Status shows the old value until a slow resume is over", arguments: SuspendDialect.allCases)
@@ -80,7 +81,8 @@ struct TortureTests {
             driver.write(.status, dialect == .draft ? 0x0f : 0x1f)
             return steps(driver) { driver.statusByte == 0x0f }
         }
-        #expect(counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
+        #expect(
+            counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
     }
 
     @Test("the draft aborts a slow resume, and a later one still comes")
@@ -108,7 +110,8 @@ struct TortureTests {
             #expect(driver.read(.queueReady) == 0)
             return count
         }
-        #expect(counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
+        #expect(
+            counts.allSatisfy { $0 != nil } && counts.contains(0) && counts.contains { ($0 ?? 0) > 10 }, "\(counts)")
     }
 
     @Test("requests are used late, in another order, and all of them", arguments: [TortureChoice.order, .late, .group])
@@ -119,10 +122,11 @@ struct TortureTests {
             let heads = (0..<6).map { _ in UInt32(driver.submitRead(0).head) }
             driver.backend.complete()
             var used: [UInt32] = []
-            #expect(steps(driver) {
-                used += driver.takeUsed(0).map(\.id)
-                return used.count == 6
-            } != nil, driver.state)
+            #expect(
+                steps(driver) {
+                    used += driver.takeUsed(0).map(\.id)
+                    return used.count == 6
+                } != nil, driver.state)
             #expect(used.sorted() == heads.sorted())
             orders.insert(used)
         }
@@ -185,7 +189,8 @@ struct TortureTests {
             let memory = FakeMemory()
             var replay = Replay(
                 MMIOTransport(
-                    device: Block(capacity: 64), memory: memory.guest, suspend: .ratified, tracing: .replay, torture: other))
+                    device: Block(capacity: 64), memory: memory.guest, suspend: .ratified, tracing: .replay,
+                    torture: other))
             var call: [Event] = []
             for event in trace {
                 if event.isInput, !call.isEmpty {
@@ -238,7 +243,9 @@ struct VersionThreeTests {
         #expect(driver.statusByte == 1, driver.state)
     }
 
-    @Test("V3-DEV-1: a suspended device shows its suspended value until the reset is over", arguments: SuspendDialect.allCases)
+    @Test(
+        "V3-DEV-1: a suspended device shows its suspended value until the reset is over",
+        arguments: SuspendDialect.allCases)
     func suspended(_ dialect: SuspendDialect) {
         let driver = disk(dialect)
         driver.submitRead(0)
@@ -262,7 +269,9 @@ struct VersionThreeTests {
         #expect(driver.read(.queueSizeMax) == 256, "QueueSel is 0 again")
     }
 
-    @Test("V3-DEV-4 and -5: a notification is ignored, an interrupt can be acknowledged, and a change is shown afterwards")
+    @Test(
+        "V3-DEV-4 and -5: a notification is ignored, an interrupt can be acknowledged, and a change is shown afterwards"
+    )
     func events() {
         let driver = disk()
         driver.submitRead(0)

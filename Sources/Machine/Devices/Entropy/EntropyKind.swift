@@ -61,6 +61,7 @@ private struct OpenedEntropyDevice: OpenedDevice {
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
         try EntropySlot(
-            name: name, transport: factory.transport(Entropy(), offer, slot: slot), context: factory.context(slot), source: source)
+            name: name, transport: factory.transport(Entropy(), offer, slot: slot), context: factory.context(slot),
+            source: source)
     }
 }

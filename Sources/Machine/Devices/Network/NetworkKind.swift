@@ -194,7 +194,8 @@ private struct OpenedNetwork: OpenedDevice {
             mac: device.mac ?? device.defaultMAC(slot: slot), mtu: device.mtu, pairs: device.pairs)
         parameters.wake = device.wake
         return try NetworkSlot(
-            name: name, transport: factory.transport(Network(parameters), offer, slot: slot), context: factory.context(slot),
+            name: name, transport: factory.transport(Network(parameters), offer, slot: slot),
+            context: factory.context(slot),
             link: link, keepsOutput: isQTest,
             capture: try device.capture.map { path throws(MachineError) in try FrameCapture(path: path, name: name) })
     }
