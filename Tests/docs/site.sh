@@ -12,7 +12,7 @@ mkdir -p "$out/graphs" "$out/archives" "$out/vmm.docc"
 
 {
     printf '# vmm\n\n@Metadata {\n    @TechnologyRoot\n}\n\nThe command line, as `vmm help` prints it.\n\n## Overview\n\n'
-    for command in run machine ctl explain check trace-view; do
+    for command in run machine ctl explain check trace-view sweep sweep-merge; do
         printf '### vmm %s\n\n```\n' $command
         COLUMNS=72 "$vmm" help $command
         printf '```\n\n'

@@ -5,6 +5,10 @@
 # usage: completion.sh VMM bash|zsh|fish
 set -eu
 vmm=$1 shell=$2
+# Every command but `machine`.
+commands=$("$vmm" --generate-completion-script bash | sed -n "s/.*compgen -W '\(run [^']*\)'.*/\1/p" | sed 's/ machine / /')
+[ -n "$commands" ]
+{
 case $shell in
 bash)
     "$vmm" --generate-completion-script bash | sed -e '1{/^#!/d}' -e '/^complete .* vmm$/d'
@@ -15,7 +19,7 @@ _vmm_or_run() {
     local -i at=COMP_CWORD
     if ((at > 1)) || [[ $2 == -* ]]; then
         case ${words[1]} in
-        run|ctl|explain|check|trace-view|help) ;;
+        @CASES@) ;;
         machine) words[1]=run ;;
         *) words=("${words[0]}" run "${words[@]:1}") at+=1 ;;
         esac
@@ -35,7 +39,7 @@ zsh)
     "$vmm" --generate-completion-script zsh | sed -e 's/^_vmm() {/_vmm_command() {/' -e '/^if .*funcstack/,$d'
     cat << 'END'
 _vmm() {
-    local -a commands=(run ctl explain check trace-view help)
+    local -a commands=(@COMMANDS@)
     if (( CURRENT == 2 )) && [[ ${words[2]} != -* ]]; then
         _vmm_command "${@}"
         # The first word may be a kernel.
@@ -66,7 +70,7 @@ function __vmm_tokens
     set -l typed (__vmm_typed $argv)
     if not string match -q -- '*t*' $argv[1]
         switch "$typed[2]"
-        case run ctl explain check trace-view help
+        case @COMMANDS@
         case machine
             set typed[2] run
         case ''
@@ -83,3 +87,4 @@ complete -c vmm -n '__vmm_should_offer_completions_for_positional "vmm" -eq 1' -
 END
     ;;
 esac
+} | sed -e "s/@COMMANDS@/$commands/" -e "s/@CASES@/$(echo "$commands" | sed 's, ,|,g')/"

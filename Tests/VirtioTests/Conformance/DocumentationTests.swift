@@ -14,9 +14,8 @@ struct RepositoryFile: Sendable, CustomTestStringConvertible {
         ["Benchmarks", "Debugging", "DriverConformance", "Embedding", "FirstHost", "HostileDrivers"].map {
             .page($0)
         }
-        + ["NetworkDevice", "QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Trace", "Virtio"].map {
-            .page($0)
-        }
+        + ["NetworkDevice", "QTest", "Suspend", "SuspendMutations", "SuspendRequirements", "Sweep"].map { .page($0) }
+        + ["Trace", "Virtio"].map { .page($0) }
         + [RepositoryFile(testDescription: "README.md")]
 
     static func page(_ name: String) -> RepositoryFile {
