@@ -20,6 +20,7 @@ struct VMM: ParsableCommand {
     /// `vmm --help` is that of `run`, which the other commands stand in.
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
+        if let sentence = FromQEMU.sentence(Array(arguments)) { Run.exit(withError: ValidationError(sentence)) }
         main(["-h", "--help"].contains(arguments.first) ? ["run", "--help"] : Array(arguments))
     }
 }

@@ -45,6 +45,8 @@ expect "help has the options of the machine" 0 "" sh -c "for option in --disk --
 expect "version" 0 "" sh -c "'$vmm' --version | grep -Eqx 'vmm [0-9]+\.[0-9]+\.[0-9]+ \(commit (unknown|[0-9a-f]{40}(\+changes)?), Swift [0-9.]+\)'"
 expect "the version of the one place" 0 "" sh -c "'$vmm' --version | grep -Fq \"vmm $(sed -n 's/.*version = "\(.*\)"/\1/p' "$here/../../Sources/Machine/Version.swift") \""
 expect "an unknown flag" 64 "[Uu]nknown option" "$vmm" --nonsense
+expect "an option of QEMU" 64 "-smp is an option of QEMU; here it is --cpus" "$vmm" -m 64M -smp 2 text
+expect "an option of QEMU in the kernel's command line" 1 "there is no file nothere" "$vmm" nothere -a -kernel
 expect "two kernels" 64 "once" "$vmm" text -k text
 expect "memory that is no number" 64 "memory" "$vmm" -m much
 expect "no memory" 1 "at least 2M" "$vmm" -m 0

@@ -27,7 +27,7 @@ def same(what, documented, actual):
 def options(text):
     """The options of a help text: for each the set of its names, and the set of its values if it lists them."""
     found = []
-    for entry in re.split(r"\n(?=  -)", text.partition("\nOPTIONS:")[2])[1:]:
+    for entry in re.split(r"\n(?=  -)", text.partition("\nUSAGE:")[2])[1:]:
         names = re.match(r"  ((?:-\w, )?(?:--)?[\w-]+)", entry)[1].split(", ")
         values = re.search(r"\(values: ([^;)]+)", plain(entry))
         found.append((set(names), set(values[1].split(", ")) if values else None))

@@ -57,6 +57,7 @@ extension Clause {
             Section("2.8.19", "Driver Requirements: Indirect Descriptors"),
             Section("2.8.21.1.1", "Driver Requirements: Updating flags"),
             Section("2.8.21.3.1", "Driver Requirements: Sending Available Buffer Notifications"),
+            Section("2.10.2", "Device Requirements: Shared Memory Regions"),
             Section("3.1.1", "Driver Requirements: Device Initialization"),
             Section("3.2.1", "Notification of Device Configuration Changes"),
             Section("3.3.1", "Driver Requirements: Device Cleanup"),
@@ -76,12 +77,17 @@ extension Clause {
             Section("5.1.4.2", "Driver Requirements: Device configuration layout"),
             Section("5.1.9", "Device Operation"),
             Section("5.1.9.2.1", "Driver Requirements: Packet Transmission"),
+            Section("5.1.9.2.2", "Device Requirements: Packet Transmission"),
             Section("5.1.9.3.1", "Driver Requirements: Setting Up Receive Buffers"),
+            Section("5.1.9.3.2", "Device Requirements: Setting Up Receive Buffers"),
             Section("5.1.9.4.1", "Device Requirements: Processing of Incoming Packets"),
+            Section("5.1.9.4.2", "Driver Requirements: Processing of Incoming"),
             Section("5.1.9.5", "Control Virtqueue"),
+            Section("5.1.9.5.1.1", "Device Requirements: Packet Receive Filtering"),
             Section("5.1.9.5.1.2", "Driver Requirements: Packet Receive Filtering"),
             Section("5.1.9.5.2.1", "Device Requirements: Setting MAC Address Filtering"),
             Section("5.1.9.5.2.2", "Driver Requirements: Setting MAC Address Filtering"),
+            Section("5.1.9.5.3.1", "Device Requirements: VLAN Filtering"),
             Section("5.1.9.5.4.1", "Driver Requirements: Gratuitous Packet Sending"),
             Section("5.1.9.5.4.2", "Device Requirements: Gratuitous Packet Sending"),
             Section("5.1.9.5.6.1", "Driver Requirements: Automatic receive steering in multiqueue mode"),
@@ -109,7 +115,8 @@ extension Clause {
         /// The file of the specification's LaTeX source that has the section.
         public var file: StaticString {
             let files: [(beginning: StaticString, file: StaticString)] = [
-                ("2.7", "split-ring.tex"), ("2.8", "packed-ring.tex"), ("4.2", "transport-mmio.tex"),
+                ("2.7", "split-ring.tex"), ("2.8", "packed-ring.tex"), ("2.10", "shared-mem.tex"),
+                ("4.2", "transport-mmio.tex"),
                 ("5.1", "device-types/net/description.tex"), ("5.2", "device-types/blk/description.tex"),
                 ("5.3", "device-types/console/description.tex"), ("5.4", "device-types/entropy/description.tex"),
             ]
