@@ -214,9 +214,9 @@ def chains_that_do_not_end(c):
     """A next beyond the table, a chain that loops, an indirect table of a broken length: DEVICE_NEEDS_RESET, each time; nothing else."""
     for make in (lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 8), lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 0),
                  lambda ring: ring.describe(0, BUFFERS, 16, NEXT, 0xffff), lambda ring: ring.describe(0, 0x2c0000, 0, 4),
-                 lambda ring: ring.describe(0, 0x2c0000, 15, 4), lambda ring: ring.describe(0, 0x2c0000, 24, 4)):
+                 lambda ring: ring.describe(0, 0x2c0000, 32, 4), lambda ring: ring.describe(0, 0x2c0000, 15, 4), lambda ring: ring.describe(0, 0x2c0000, 24, 4)):
         ring, = c.start(c.disk, INDIRECT_DESC)
-        c.qtest.fill(0x2c0000, 64)
+        ring.chain(c.request(0, IN, room=512), range(4), table=0x2c0000)  # what a table of a right length would hold
         make(ring)
         ring.offer(0)
         ring.notify()

@@ -1,5 +1,5 @@
 """SUSPEND and queues: notifications, stops and resets, receive buffers (VIRTIO 1.4, 3.4; the draft of 2024)."""
-from driver import EVENT_IDX, QUEUE_READY, QUEUE_RESET, RING_RESET
+from driver import EVENT_IDX, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, RING_RESET
 from law import (
     BLK_FLUSH, BLK_MQ, BUFFERS, FLUSH, IN, IN_ORDER, OK, OUT, RUNNING, SUSPENDED, both_dialects, both_rings, expect,
     law, read_used, used_words, wants_notification, where)
@@ -82,6 +82,70 @@ def notification_missed_in_a_drain(c):
         if wants_notification(ring, before):
             ring.notify()
         expect(len(read_used(ring)), 1, f"used buffers after round {n}")
+
+
+@law("D-11", "V5-DEV-11", "V14-DEV-10", **EACH)
+def buffers_of_a_drain(c):
+    """A buffer made available while the device drains, and notified, is not used before the acknowledgement; it is after the resume."""
+    ring, = c.start(c.disk, size=16)
+    c.say("x-hold blk0")
+    ring.add(c.request(0, IN, room=512))
+    ring.notify()
+    c.suspend(c.disk)
+    ring.add(c.request(1, IN, room=512))
+    ring.notify()
+    c.say("x-release blk0")
+    expect((c.disk.status, len(read_used(ring))), (SUSPENDED[c.dialect], 1), "Status and used buffers")
+    c.resumed(c.disk)
+    expect(len(read_used(ring)), 1, "used buffers after the resume")
+
+
+@law("V14-DEV-10", "D-12", "V5-DEV-12", **EACH)
+def input_of_a_drain(c):
+    """Input that comes while the console drains its output waits for the resume."""
+    receive, transmit = c.start(c.console, queues=(0, 1), size=64)
+    receive.add([(BUFFERS + 0x8000, 16, True)])
+    receive.notify()
+    for _ in range(64):
+        transmit.add([(BUFFERS, 2000, False)])
+    transmit.notify()
+    c.suspend(c.console)
+    expect(c.console.status, RUNNING, "Status while the host has no room")
+    before = used_words(receive)
+    c.say("x-input console0 0x61")
+    expect(used_words(receive), before, "the receiveq in the drain")
+    for _ in range(3):
+        c.say("x-output console0")
+    expect((c.console.status, used_words(receive)), (SUSPENDED[c.dialect], before), "Status and receiveq")
+    c.resumed(c.console)
+    expect([length for _, length in read_used(receive)], [1], "used lengths after the resume")
+
+
+@law("4.2.2.1-10", "4.2.2.1-12", "D-5", "D-16", **EACH)
+def reset_of_a_queue_selected_while_suspended(c):
+    """QueueSel works while suspended: the queue that was selected when QueueReset was written is the one that the resume resets."""
+    c.start(c.console, RING_RESET, queues=(0, 1))
+    c.suspended(c.console)
+    c.console.put(QUEUE_SEL, 0)
+    c.console.put(QUEUE_RESET, 1)
+    c.console.put(QUEUE_SEL, 1)
+    expect(c.console.get(QUEUE_RESET), 0, "QueueReset of queue 1 while suspended")
+    c.resumed(c.console)
+    expect((c.console.get(QUEUE_RESET), c.console.get(QUEUE_READY)), (0, 1), "QueueReset and QueueReady of queue 1")
+    c.console.put(QUEUE_SEL, 0)
+    expect((c.console.get(QUEUE_RESET), c.console.get(QUEUE_READY)), (0, 0), "QueueReset and QueueReady of queue 0")
+
+
+@law("4.2.2.1-11", "4.2.2.1-12", "D-16", **EACH)
+def queue_reset_then_stopped(c):
+    """QueueReady = 0 written after QueueReset = 1 to a suspended device: QueueReset reads 1 until the resume, and both then read 0."""
+    c.start(c.disk, RING_RESET)
+    c.suspended(c.disk)
+    c.disk.put(QUEUE_RESET, 1)
+    c.disk.put(QUEUE_READY, 0)
+    expect((c.disk.get(QUEUE_RESET), c.disk.get(QUEUE_READY)), (1, 1), "QueueReset and QueueReady while suspended")
+    c.resumed(c.disk)
+    expect((c.disk.get(QUEUE_RESET), c.disk.get(QUEUE_READY)), (0, 0), "QueueReset and QueueReady after the resume")
 
 
 @law("D-16", "4.2.2.1-7", "4.2.2-0b", **EACH)
