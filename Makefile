@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -108,6 +108,16 @@ test-linux-network: release linux-guests ## the network's tests there in their l
 
 test-linux-snapshot: release linux-guests ## the snapshots' tests there in their long form: 20 restores
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested snapshot
+
+test-torture: build ## a right driver and naive ones with devices that make every choice, and the guest in virtio-mmio version 3
+	Tests/torture/run.py $(BUILD)/debug/vmm
+	Tests/torture/guest.sh $(BUILD)/debug/vmm
+
+torture: build ## the same with SEEDS seeds of the right driver, 2,000 if not said
+	Tests/torture/run.py $(BUILD)/debug/vmm $(or $(SEEDS),2000)
+
+test-linux-torture: release linux-guests ## Linux's drivers with such devices in the nested host: SEEDS seeds, 200 if not said
+	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested torture
 
 test-races: ## the tests with real threads, under ThreadSanitizer
 	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"
@@ -218,7 +228,7 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid sweep-smoke cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-law test-control test-snapshot \
+CHECKS := lint build test test-moved grid sweep-smoke test-torture cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-law test-control test-snapshot \
 	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests

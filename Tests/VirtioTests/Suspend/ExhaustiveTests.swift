@@ -147,9 +147,7 @@ struct SuspendExhaustiveTests {
 
     @Test("the same under torture, once all that is put off is over", arguments: Pairing.all.filter(\.accepts))
     func everyWordUnderTorture(_ pairing: Pairing) {
-        for seed in UInt64(1)...2 {
-            TestedTorture.$torture.withValue(.patient(seed)) { everyWord(pairing) }
-        }
+        TestedTorture.$torture.withValue(.patient(UInt64(pairing.version.rawValue))) { everyWord(pairing) }
     }
 
     private static let alphabet: [Oracle.Input] = [
