@@ -118,7 +118,7 @@ struct EntropyDeviceTests {
             ("seed=x", "seed= takes a number from 0 to 18446744073709551615, not 'x'"),
             (
                 "host,ro",
-                "'ro' is not known; allowed: suspend=draft|1.4|off, freeze=wide|narrow, features=+NAME,-NAME; a comma in a path is written ,,"
+                "'ro' is not known; allowed: suspend=draft|1.4|off, freeze=wide|narrow, torture=SEED[:CHOICE...], features=+NAME,-NAME; a comma in a path is written ,,"
             ),
         ] {
             let error = #expect(throws: OptionError.self) { try Device(option: text) }

@@ -36,8 +36,8 @@ protocol DeviceControl: AnyObject, Sendable {
     func stop()
     /// Does the work that needs no waiting, in place of the threads; true if more can be done at once.
     func step() -> Bool
-    /// Lets a device under torture go on with what it has put off; for a machine without threads.
-    func passDelay()
+    /// Lets a device under torture go on with what it has put off, in place of the threads; false if that is nothing.
+    func passDelay() -> Bool
     /// The drain deadline; nil if no drain is under way.
     var drainDeadline: Instant? { get }
     /// Number of calls from the driver and the backend, without the driver's repeated reads of one register that return the same

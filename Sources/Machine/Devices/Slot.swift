@@ -161,12 +161,14 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Nanoseconds until what a device under torture has put off goes on, step by step.
     private static var delay: UInt64 { 500_000 }
 
-    /// Lets a device under torture go on with what it has put off.
-    final func passDelay() {
+    /// Lets a device under torture go on with what it has put off; false if that is nothing.
+    @discardableResult
+    final func passDelay() -> Bool {
         withTransport {
-            guard transport.isDelayed else { return }
+            guard transport.isDelayed else { return false }
             delayDeadline = nil
             apply(transport.delayPassed())
+            return true
         }
     }
 

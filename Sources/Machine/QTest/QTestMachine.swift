@@ -73,8 +73,9 @@ public final class QTestMachine: @unchecked Sendable {
     /// each command.
     func runUntilIdle() {
         stepUntilIdle()
-        for device in devices { device.passDelay() }
-        stepUntilIdle()
+        var goesOn = false
+        for device in devices where device.passDelay() { goesOn = true }
+        if goesOn { stepUntilIdle() }
     }
 
     private func stepUntilIdle() {
