@@ -69,12 +69,13 @@ extension MMIOTransport where Device: ~Copyable {
         var used = false
         var broken: QueueFault?
         let isPartial = torture?.chooses(.partial, oneIn: 2) ?? false
-        let limit = isPartial ? 1 : room
-        let (before, suppresses) = (batch.count, requestsNotification && torture?.chooses(.suppress, oneIn: 4) ?? false)
+        let before = batch.count
+        let suppresses = requestsNotification && torture?.chooses(.suppress, oneIn: 4) ?? false
         let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
         serving: while let queue = live, device.wantsBuffer(queue: index) {
-            guard answered + batch.count - before < limit, batch.hasRoom(longestChain: longest) else {
-                if isPartial {
+            let isEnough = isPartial && answered + batch.count > before
+            guard answered < room, batch.hasRoom(longestChain: longest), !isEnough else {
+                if isEnough {
                     torture?.unserved.insert(QueueSet(queue: index))
                     torture?.begin(.partial)
                 } else {
