@@ -115,6 +115,9 @@ public struct Lifecycle: Equatable, Sendable {
         }
     }
 
+    /// Version 3: the driver wrote 0, and requests in flight may still use guest memory.
+    public var isResetting: Bool { if case .resetting = phase { true } else { false } }
+
     /// FEATURES_OK is set: the driver's features are final.
     public var featuresLocked: Bool { bits.contains(.featuresOK) }
     /// The driver set DRIVER, and may write its features.

@@ -14,7 +14,7 @@ extension MMIOTransport where Device: ~Copyable {
         // What a device in this phase cannot go on with waits for more than time.
         if lifecycle.mayUse, !torture.held.isEmpty { return true }
         if lifecycle.mayTake, !torture.unserved.union(torture.suppressed).isEmpty { return true }
-        if mayChange, torture.closesPorts || settled != nil { return true }
+        if mayChange, torture.closesPorts || passing != nil { return true }
         return lifecycle.phase == .resuming && torture.backendIsReady
     }
 
@@ -22,7 +22,7 @@ extension MMIOTransport where Device: ~Copyable {
     public mutating func delayPassed() -> Effects {
         memory.recorder.record(.delayPassed)
         defer { closeCall() }
-        guard torture != nil else { return Effects() }
+        guard isTortured else { return Effects() }
         torture?.pass()
         var effects = torture?.isOver(.config) ?? true ? endChange() : Effects()
         if mayChange, torture?.closesPorts ?? false { effects.merge(disturbPorts()) }
@@ -63,11 +63,39 @@ extension MMIOTransport where Device: ~Copyable {
         if together { touched.forEach { if let queue = queues[$0].live { notifyUsed(queue) } } }
     }
 
+    // MARK: The chain loop
+
+    /// Whether `take` serves one buffer only, and whether it suppresses notifications if the ring is empty.
+    @inline(never)
+    mutating func takeLimits(_ requestsNotification: Bool) -> (one: Bool, suppresses: Bool) {
+        let one = torture?.chooses(.partial, oneIn: 2) ?? false
+        return (one, requestsNotification && torture?.chooses(.suppress, oneIn: 4) ?? false)
+    }
+
+    /// Queue `index` has buffers that are served later.
+    @inline(never)
+    mutating func serveLater(_ index: Int) {
+        torture?.unserved.insert(QueueSet(queue: index))
+        torture?.begin(.partial)
+    }
+
+    /// Suppresses the notifications of queue `index` for a time.
+    @inline(never)
+    mutating func suppressNotifications(of index: Int) {
+        queues[index].live?.value.suppressNotifications(true)
+        torture?.suppressed.insert(QueueSet(queue: index))
+        torture?.begin(.suppress)
+    }
+
+    /// Whether a used buffer interrupts although the driver suppressed that.
+    @inline(never)
+    mutating func interruptsAnyway() -> Bool { torture?.chooses(.spurious, oneIn: 8) ?? false }
+
     // MARK: What nothing asks for
 
     /// Called when the driver notifies the device, and when a request ends.
     mutating func disturb() -> Effects {
-        guard torture != nil, lifecycle.phase == .running else { return Effects() }
+        guard lifecycle.phase == .running else { return Effects() }
         if torture?.dies() ?? false { return failed() }
         if torture?.chooses(.spurious, oneIn: 16) ?? false {
             generation &+= 2
@@ -91,21 +119,21 @@ extension MMIOTransport where Device: ~Copyable {
     /// Shows the driver another configuration, until `endChange`.
     private mutating func beginChange(_ word: UInt64) -> Effects {
         let other = device.passing(configuration, word)
-        guard settled == nil, other != configuration else { return Effects() }
-        settled = configuration
+        guard passing == nil, other != configuration else { return Effects() }
         torture?.begin(.config)
         return show(other)
     }
 
     /// Shows the driver the configuration that the host has set again.
     private mutating func endChange() -> Effects {
-        guard let settled, mayChange else { return Effects() }
-        self.settled = nil
-        return show(settled)
+        guard passing != nil, mayChange else { return Effects() }
+        return show(nil)
     }
 
-    private mutating func show(_ configuration: Device.Configuration) -> Effects {
-        let effects = Effects(queues: commit(configuration))
+    private mutating func show(_ other: Device.Configuration?) -> Effects {
+        passing = other
+        generation &+= 1
+        let effects = Effects(queues: device.configurationChanged(to: other ?? configuration))
         if lifecycle.mayUse { interruptStatus.insert(.configurationChange) }
         return effects
     }
@@ -121,12 +149,18 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Ends such a change before the driver reads ConfigGeneration: a driver that reads it sees that its parts do not fit.
     mutating func endChangeBeforeGeneration() {
-        guard settled != nil, torture?.torture.contains(.config) ?? false else { return }
+        guard passing != nil, torture?.torture.contains(.config) ?? false else { return }
         let queues = endChange().queues
         torture?.unserved.formUnion(queues)
     }
 
     // MARK: Outcomes
+
+    /// Whether the device does not support a request that it need not support: that for a disk's identity.
+    @inline(never)
+    mutating func refuses(_ request: Device.Request) -> Bool {
+        Device.summary(of: request).kind == .identify && torture?.chooses(.fail, oneIn: 4) ?? false
+    }
 
     /// The outcome of a request as the device reports it.
     mutating func tortured(_ outcome: Outcome) -> Outcome {

@@ -109,7 +109,7 @@ struct TortureState {
         return true
     }
 
-    /// Takes the requests to be used now: some or all of `held`, in this order.
+    /// Takes the requests to be used now, in this order: none before their time.
     mutating func takeHeld() -> [Token] {
         guard isOver(.late) else { return [] }
         var tokens = held
@@ -124,7 +124,7 @@ struct TortureState {
         return tokens
     }
 
-    /// Forgets what was put off: the device was reset, or uses everything at once after a resume.
+    /// Forgets the requests that are held: the resume uses what is finished.
     mutating func forgetHeld() { held = [] }
 
     /// Forgets everything that was put off.

@@ -10,14 +10,15 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func notify(_ value: UInt32) -> Effects {
         let index = driverFeatures.contains(.notificationData) ? value & 0xffff : value
         checkNotification(index, value: value)
-        guard exists(index), lifecycle.phase != .notLive, lifecycle.phase != .resetting, !isDead else {
+        guard exists(index), lifecycle.phase != .notLive, !lifecycle.isResetting, !isDead else {
             return Effects()
         }
         queues[Int(index)].notifications &+= 1
         guard queues[Int(index)].isReady else { return Effects() }
         // A suspended device serves every ready queue when it resumes; the notification itself is not kept (D-7).
         guard lifecycle.mayTake else { return Effects() }
-        return Effects(queues: QueueSet(queue: Int(index))).merging(disturb())
+        let effects = Effects(queues: QueueSet(queue: Int(index)))
+        return isTortured ? effects.merging(disturb()) : effects
     }
 
     /// Available buffer notifications arrived for `queues` without a register access, as by an ioeventfd. The effects
@@ -36,7 +37,8 @@ extension MMIOTransport where Device: ~Copyable {
         if lifecycle.phase != .notLive {
             (ready.isEmpty ? queues : ready).forEach { self.queues[$0].notifications &+= 1 }
         }
-        return lifecycle.mayTake ? Effects(queues: ready).merging(disturb()) : Effects()
+        let effects = lifecycle.mayTake ? Effects(queues: ready) : Effects()
+        return isTortured ? effects.merging(disturb()) : effects
     }
 
     /// Pops the available chains of queue `index`, as far as `batch` has room, and adds their requests to it. The
@@ -68,30 +70,24 @@ extension MMIOTransport where Device: ~Copyable {
         var answered = 0
         var used = false
         var broken: QueueFault?
-        let isPartial = torture?.chooses(.partial, oneIn: 2) ?? false
         let before = batch.count
-        let suppresses = requestsNotification && torture?.chooses(.suppress, oneIn: 4) ?? false
+        let limits = isTortured ? takeLimits(requestsNotification) : (one: false, suppresses: false)
         let live = lifecycle.mayTake && queues[index].ending == .none ? queues[index].live : nil
         serving: while let queue = live, device.wantsBuffer(queue: index) {
-            let isEnough = isPartial && answered + batch.count > before
-            guard answered < room, batch.hasRoom(longestChain: longest), !isEnough else {
-                if isEnough {
-                    torture?.unserved.insert(QueueSet(queue: index))
-                    torture?.begin(.partial)
-                } else {
-                    effects.queues = QueueSet(queue: index)
-                }
+            guard answered < room, batch.hasRoom(longestChain: longest) else {
+                effects.queues = QueueSet(queue: index)
+                break
+            }
+            if limits.one, answered + batch.count > before {
+                serveLater(index)
                 break
             }
             let mark = batch.segments.count
             if Device.mergesBuffers, group.isEmpty { group.start = queue.value.positions.available }
-            switch queues[index].next(&batch.segments, requestsNotification: requestsNotification && !suppresses) {
+            switch queues[index].next(&batch.segments, requestsNotification: requestsNotification && !limits.suppresses)
+            {
             case .empty:
-                if suppresses {
-                    queue.value.suppressNotifications(true)
-                    torture?.suppressed.insert(QueueSet(queue: index))
-                    torture?.begin(.suppress)
-                }
+                if limits.suppresses { suppressNotifications(of: index) }
                 break serving
             case .fault(let fault):
                 batch.segments.truncate(to: mark)
@@ -103,7 +99,7 @@ extension MMIOTransport where Device: ~Copyable {
                         queue: UInt16(index), id: chain.id,
                         readable: UInt32(truncatingIfNeeded: chain.readable.byteCount),
                         writable: UInt32(truncatingIfNeeded: chain.writable.byteCount)))
-                let taken = device.take(&chain, queue: index, settled ?? configuration)
+                let taken = device.take(&chain, queue: index, configuration)
                 check(chain.findings, chain.id, queue: index)
                 switch taken {
                 case .continued(let written):
@@ -133,6 +129,13 @@ extension MMIOTransport where Device: ~Copyable {
                         used = true
                     }
                 case .work(let request, let reply):
+                    if isTortured, refuses(request) {
+                        batch.segments.truncate(to: mark)
+                        answered += 1
+                        queue.value.parked.park(chain, written: device.finish(Outcome(.unsupported), reply: reply))
+                        useFinished(index)
+                        continue
+                    }
                     let name = queue.value.parked.park(chain, reply: reply)
                     let token = Token(queue: UInt16(truncatingIfNeeded: index), name: name, epoch: queues[index].epoch)
                     memory.recorder.record(.request(token, Device.summary(of: request)))
@@ -172,7 +175,7 @@ extension MMIOTransport where Device: ~Copyable {
         @_specialize(exported:true,where Device == Network)
     #endif
     public func isWanted(_ token: Token) -> Bool {
-        isCurrent(token) && queues[Int(token.queue)].ending == .none && lifecycle.phase != .resetting
+        isCurrent(token) && queues[Int(token.queue)].ending == .none && !lifecycle.isResetting
     }
 
     /// Reports the backend's outcome of a request. In a suspended device its chain is deferred until the resume; with
@@ -191,7 +194,7 @@ extension MMIOTransport where Device: ~Copyable {
         guard isCurrent(token), let queue = queues[index].live, queue.value.parked.isInFlight(token.name) else {
             return Effects()
         }
-        if torture != nil { return finishLater(token, tortured(outcome), in: queue) }
+        if isTortured { return finishLater(token, tortured(outcome), in: queue) }
         if lifecycle.mayUse, queues[index].ending == .none, !queue.value.parked.inOrder {
             checkUnchanged(token.name, in: queue, queue: index)
             use(queue.value.parked.remove(token.name), .outcome(outcome), in: queue, index)
@@ -219,7 +222,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// What follows after a request of queue `index` is finished and not used.
     private mutating func settleFinished(_ index: Int, isHeld: Bool) -> Effects {
-        if lifecycle.phase == .resetting { return settleReset() }
+        if lifecycle.isResetting { return settleReset() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
             queues[index].endIfIdle()
@@ -300,7 +303,7 @@ extension MMIOTransport where Device: ~Copyable {
     /// already: the line follows the register, so no interrupt is lost.
     @inline(always)
     mutating func notifyUsed(_ queue: LiveQueuePointer) {
-        if queue.value.wantsInterrupt() || torture?.chooses(.spurious, oneIn: 8) ?? false {
+        if queue.value.wantsInterrupt() || isTortured && interruptsAnyway() {
             interruptStatus.insert(.usedBuffer)
         }
     }

@@ -26,8 +26,8 @@ extension MMIOTransport where Device: ~Copyable {
         if offset >= UInt64(Register.configuration) {
             guard let field = configurationField(at: offset, width: width) else { return 0 }
             checkConfigurationAccess(at: field, width: width, written: nil)
-            let value = device.bytes(of: configuration).load(at: field, width: width)
-            changeAfterRead()
+            let value = device.bytes(of: passing ?? configuration).load(at: field, width: width)
+            if isTortured { changeAfterRead() }
             return value
         }
         guard let register = register(at: offset, width: width) else { return unusedValue }
@@ -54,7 +54,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .shmLenLow, .shmLenHigh, .shmBaseLow, .shmBaseHigh: return .max
         case .queueReset: return selectedQueue.map { queues[$0].isResetting ? 1 : 0 } ?? 0
         case .configGeneration:
-            endChangeBeforeGeneration()
+            if isTortured { endChangeBeforeGeneration() }
             return generation &+ device.configurationEdits
         case .deviceFeaturesSel, .driverFeatures, .driverFeaturesSel, .queueSel, .queueSize, .queueNotify,
             .interruptACK, .queueDescLow, .queueDescHigh, .queueDriverLow, .queueDriverHigh, .queueDeviceLow,
@@ -94,7 +94,7 @@ extension MMIOTransport where Device: ~Copyable {
         case .interruptACK: acknowledge(InterruptStatus(rawValue: value))
         case .queueNotify: return notify(value)
         default:
-            if register.direction != .read, lifecycle.phase != .resetting,
+            if register.direction != .read, !lifecycle.isResetting,
                 !lifecycle.isFrozen || passes(register, value)
             {
                 return set(register, to: value)
@@ -198,7 +198,7 @@ extension MMIOTransport where Device: ~Copyable {
         var effects = Effects()
         if !(lifecycle.isFrozen && lifecycle.dialect == .draft), let byte = device.emergencyByte(value, at: offset) {
             effects.emergency = byte
-        } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead, lifecycle.phase != .resetting {
+        } else if !lifecycle.isFrozen, lifecycle.featuresLocked, !isDead, !lifecycle.isResetting {
             let isWritable = device.writeConfiguration(value, at: offset, width: width)
             check(
                 .fieldWritable, isWritable, at: UInt64(offset) + UInt64(Register.configuration), value: UInt64(value)

@@ -175,7 +175,7 @@ extension MMIOTransport where Device: ~Copyable {
 
     /// Ends a reset in progress if no request is in flight: nothing older touches guest memory from here on (V3-DEV-1).
     mutating func settleReset() -> Effects {
-        guard lifecycle.phase == .resetting, requestsInFlight == 0, torture?.isOver(.slowReset) ?? true else {
+        guard lifecycle.isResetting, requestsInFlight == 0, torture?.isOver(.slowReset) ?? true else {
             return Effects()
         }
         return reset()

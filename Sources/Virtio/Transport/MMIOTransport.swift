@@ -82,8 +82,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// What the device puts off; nil without torture.
     var torture: TortureState?
-    /// The configuration that the host has set, while the device shows another one for a time.
-    var settled: Device.Configuration?
+    /// Whether there is torture: the chain loop asks this, and nothing else of it.
+    let isTortured: Bool
+    /// A configuration that the driver reads for a time in place of `configuration`.
+    var passing: Device.Configuration?
 
     /// The host was told, in this suspension, that something is deferred.
     var reportedDeferred = false
@@ -129,6 +131,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         let ring = chosen(Self.defaultRingFeatures.union(adding.intersection(Self.ringFeatures)))
         offered = own.union(ring).union(.version1).union(dialect?.feature ?? [])
         self.torture = torture.map { TortureState($0) }
+        isTortured = torture != nil
         self.version = version
         lifecycle = Lifecycle(dialect: dialect, pollsReset: version == .three)
         let count = device.queueCount(offered)
@@ -185,8 +188,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         driverFeaturesHigh = HighFeatureWords()
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         torture?.reset()
-        if let new = staged ?? settled { _ = commit(new) }
-        settled = nil
+        if let new = staged ?? passing.map({ _ in configuration }) { _ = commit(new) }
         return Effects(.cancel)
     }
 
@@ -196,7 +198,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// change notification). A suspended device stages the change: the last one wins, and the driver is notified once,
     /// on resume (D-9). A dead device stages it until the reset.
     public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
-        let old = staged ?? settled ?? configuration
+        let old = staged ?? configuration
         var new = old
         edit(&new)
         if new == old { return Effects() }
@@ -204,12 +206,10 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         defer { closeCall() }
         switch lifecycle.phase {
         case .running, .suspending:
-            settled = nil
             let queues = commit(new)
             interruptStatus.insert(.configurationChange)
             return Effects(queues: queues)
         case .notLive:
-            settled = nil
             _ = commit(new)
         case .suspended, .resuming:
             staged = new
@@ -229,7 +229,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
     /// which the device reports the change.
     mutating func commit(_ new: Device.Configuration) -> QueueSet {
         configuration = new
-        staged = nil
+        (staged, passing) = (nil, nil)
         generation &+= 1
         return device.configurationChanged(to: new)
     }
