@@ -1,4 +1,4 @@
-// Options of QEMU that somebody types here: they begin with one hyphen, so that the parser reads letters in them.
+// Options of QEMU on this command line: they begin with one hyphen, so that the parser reads letters in them.
 
 /// What `vmm` has for an option of QEMU.
 enum FromQEMU {

@@ -148,7 +148,7 @@ extension Clause {
             Clause(
                 "5.1.9.4.1-18", .device, .must,
                 "With NEEDS_CSUM, the device must have validated the checksum, and those in front of it.",
-                cause: "a frame of the link marked though nobody checked it",
+                cause: "a frame of the link marked as valid without a check",
                 remedy: "Set the flag only if the host did."),
             Clause(
                 "5.1.9.4.1-19", .device, .must,
@@ -299,7 +299,7 @@ extension Clause {
             Clause(
                 "5.1.9.5.6.2-3", .device, .should,
                 "If the receive queue of a frame is being reset, the device should choose another one.",
-                cause: "a frame that waits for the queue for ever",
+                cause: "a frame kept for a queue that may never be ready again",
                 remedy: "Choose among the queues that are ready."),
             Clause(
                 "5.1.9.5.6.2-4", .device, .must,
