@@ -112,8 +112,11 @@ def cpu(process):
     """The processor time of each thread, in ticks of 10 ms."""
     times = {}
     for task in os.listdir(f"/proc/{process}/task"):
-        with open(f"/proc/{process}/task/{task}/stat") as file:
-            name, _, rest = file.read().partition("(")[2].rpartition(")")
+        try:
+            with open(f"/proc/{process}/task/{task}/stat") as file:
+                name, _, rest = file.read().partition("(")[2].rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # this thread has ended
         times[name] = int(rest.split()[11]) + int(rest.split()[12])
     return times
 

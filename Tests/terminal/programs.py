@@ -91,6 +91,16 @@ def while_output_is_stopped(session):
 
 
 @test()
+def a_terminal_that_nobody_reads(session):
+    session.start(f"{VMM} CHATTER.elf --serial stdio")
+    process = guest_runs(session)
+    wait_for("the terminal to be full", lambda: is_quiet(lambda: cpu(process)["serial"]))
+    os.kill(process, signal.SIGTERM)
+    await_end(process)
+    check("exit code", session.code(), TERM)
+
+
+@test()
 def a_size_changed_in_the_background(session):
     session.resize(30, 90)
     process = foreground(session, f"{VMM} SPIN.elf --trace trace")

@@ -89,7 +89,11 @@ class Split:
 
     @property
     def has_used(self):
-        return self.qtest.load(self.used + 2, 2) != self.seen & 0xffff
+        return self.unseen() > 0
+
+    def unseen(self):
+        """How many chains have ended that were not taken."""
+        return self.qtest.load(self.used + 2, 2) - self.seen & 0xffff
 
     def take(self):
         """The next used buffer, as its id and length; the ring must have one."""
@@ -173,22 +177,39 @@ class Packed:
         else:
             self.qtest.store(self.avail, 0)
 
+    def is_used(self, slot, wrap):
+        flags = self.qtest.load(self.desc + 16 * slot + 14, 2)
+        return flags & (AVAIL | USED) == (AVAIL | USED if wrap else 0)
+
     @property
     def has_used(self):
-        flags = self.qtest.load(self.desc + 16 * self.seen + 14, 2)
-        return flags & (AVAIL | USED) == (AVAIL | USED if self.seen_wrap else 0)
+        return self.is_used(self.seen, self.seen_wrap)
 
-    def take(self):
-        place = self.desc + 16 * self.seen
-        length, name = self.qtest.load(place + 8), self.qtest.load(place + 12, 2)
+    def unseen(self):
+        """How many chains have ended that were not taken."""
+        slot, wrap, count = self.seen, self.seen_wrap, 0
+        while count < len(self.chains) and self.is_used(slot, wrap):
+            slot, wrap = self.after(slot, wrap, self.chains[self.name(slot)])
+            count += 1
+        return count
+
+    def name(self, slot):
+        name = self.qtest.load(self.desc + 16 * slot + 12, 2)
         if name not in self.chains:
             raise Wrong(f"the used id {name} is no chain in flight")
+        return name
+
+    def after(self, slot, wrap, count):
+        """The position `count` descriptors further on."""
+        slot += count
+        return (slot - self.size, wrap ^ 1) if slot >= self.size else (slot, wrap)
+
+    def take(self):
+        name, length = self.name(self.seen), self.qtest.load(self.desc + 16 * self.seen + 8)
         count = self.chains.pop(name)
         self.ids.append(name)
         self.room += count
-        self.seen += count
-        if self.seen >= self.size:
-            self.seen, self.seen_wrap = self.seen - self.size, self.seen_wrap ^ 1
+        self.seen, self.seen_wrap = self.after(self.seen, self.seen_wrap, count)
         return name, length
 
 

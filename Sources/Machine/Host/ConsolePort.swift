@@ -47,13 +47,14 @@ final class ConsolePort {
         self.appends = appends
         switch target {
         case .stdio:
-            input = reopenTerminal(0, O_RDONLY) ?? 0
-            output = reopenTerminal(1, O_WRONLY) ?? 1
+            input = reopenTerminal(0, O_RDONLY)
+            output = reopenTerminal(1, O_WRONLY)
             isTerminal = Terminal.isInteractive
             isStandardOutput = true
         case .null: break
         case .descriptors(let source, let sink):
-            (input, output) = (source, sink)
+            input = source
+            output = reopenTerminal(sink, O_WRONLY)
             isStandardOutput = sink == 1
         case .file(let path):
             let descriptor = try HostFiles.openOutput(path) { .console(path: path, errno: $0) }
@@ -77,13 +78,9 @@ final class ConsolePort {
 
     deinit { shut() }
 
-    /// Opens the terminal at standard stream `descriptor` anew; nil if it is none. A terminal's buffer can be smaller than what poll
-    /// lets us write, and what poll saw can be taken by another program that reads the terminal. The new descriptor does not block, and
-    /// the shell's does as before.
-    private func reopenTerminal(_ descriptor: Int32, _ mode: Int32) -> Int32? {
-        guard isatty(descriptor) == 1 else { return nil }
-        let terminal = unsafe open("/proc/self/fd/\(descriptor)", mode | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
-        guard terminal >= 0 else { return nil }
+    /// A descriptor of the terminal at `descriptor` that does not block, which the port owns; `descriptor` itself if it is no terminal.
+    private func reopenTerminal(_ descriptor: Int32, _ mode: Int32) -> Int32 {
+        guard let terminal = Terminal.reopened(descriptor, mode) else { return descriptor }
         owned.append(terminal)
         return terminal
     }

@@ -8,6 +8,8 @@ import Virtio
 public enum Log {
     /// Standard error took nothing for a second.
     private static let isStuck = Atomic(false)
+    /// Where messages go: standard error, without blocking where it is a terminal. Opened before the sandbox is entered.
+    static let descriptor = Terminal.reopened(2, O_WRONLY) ?? 2
     /// Bytes written in one call: no more than a pipe takes at once when poll calls it writable.
     private static let chunk = 4096
 
@@ -33,12 +35,12 @@ public enum Log {
     private static func write(_ line: String) {
         var rest = Array(((StandardStreams.takeUnfinishedLine() ? "\n" : "") + line).utf8)[...]
         while !rest.isEmpty {
-            var state = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+            var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             let isWritable = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000) > 0
             isStuck.store(!isWritable, ordering: .relaxed)
             guard isWritable else { return }
             let written = unsafe rest.prefix(chunk).withUnsafeBytes {
-                unsafe Glibc.write(2, $0.baseAddress, $0.count)
+                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
             guard written > 0 else { return }
             rest.removeFirst(written)

@@ -18,6 +18,14 @@ public enum Terminal {
     /// Whether standard input is a terminal.
     public static var isInteractive: Bool { isatty(0) == 1 }
 
+    /// Opens the terminal at `descriptor` anew; nil if it is none, or not ours to open. A terminal can take less than poll promises, and
+    /// what poll saw can be taken by another program that reads it. The new descriptor does not block, and the shell's does as before.
+    static func reopened(_ descriptor: Int32, _ mode: Int32) -> Int32? {
+        guard isatty(descriptor) == 1 else { return nil }
+        let terminal = unsafe open("/proc/self/fd/\(descriptor)", mode | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        return terminal < 0 ? nil : terminal
+    }
+
     /// Whether standard input is a terminal that is in use elsewhere: its foreground is another job, or it belongs to the session that
     /// this process left by setsid(2). A read from it would fail or take another program's keys, and a change of its mode would be
     /// another program's.

@@ -51,6 +51,7 @@ public enum Sandbox {
         mallopt(M_ARENA_MAX, 4)
         // CAP_DAC_OVERRIDE, for a socket in another user's folder.
         let kept: UInt32 = folders.isEmpty ? 0 : 1 << 1
+        _ = Log.descriptor  // a terminal there cannot be opened later
         let version = Landlock.version
         let filterResult = clinux_filter(nil, 0)
         var missing = [
