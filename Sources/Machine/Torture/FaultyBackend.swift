@@ -45,7 +45,10 @@ final class FaultyBackend: BlockBackend, @unchecked Sendable {
         if chooses(.delay) { wait(microseconds: (torture.word(.delay, index) >> 8) % 20_000) }
         if chooses(.eio) { return Outcome(errno: EIO) }
         if request.operation == .write, chooses(.enospc) { return Outcome(errno: ENOSPC) }
-        let outcome = disk.perform(request, identity: identity)
-        return chooses(.cut) ? Outcome(errno: EIO) : outcome
+        guard chooses(.cut) else { return disk.perform(request, identity: identity) }
+        let sectors = UInt64(request.data.byteCount / 512)
+        let done = sectors == 0 ? 0 : (torture.word(.cut, index) >> 8) % (sectors + 1)
+        if done > 0 { _ = disk.perform(request.shortened(to: Int(done) * 512), identity: identity) }
+        return Outcome(errno: EIO)
     }
 }

@@ -36,6 +36,15 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
         public let durable: Bool
         /// What the backend has to do.
         public let operation: Operation
+
+        /// The first `bytes` bytes of a read or a write, no more than it has: what a host transfers that then fails. The buffers of
+        /// this request end there, too.
+        public consuming func shortened(to bytes: Int) -> Request {
+            var part = data
+            part.shorten(to: bytes)
+            return Request(
+                offset: offset, count: UInt64(part.byteCount), data: part, durable: durable, operation: operation)
+        }
     }
 
     /// The part of the configuration space that the host can change.

@@ -98,6 +98,16 @@
         return byte
     }
 
+    /// Cuts bytes off the end until there are `bytes`, or fewer.
+    mutating func shorten(to bytes: Int) {
+        while byteCount > max(bytes, 0) {
+            let part = unsafe min(base[count - 1].count, byteCount - max(bytes, 0))
+            unsafe base[count - 1].count -= part
+            byteCount -= part
+            if unsafe base[count - 1].count == 0 { count -= 1 }
+        }
+    }
+
     /// Cuts the first byte off and returns it, or nil if there is none. `recorder` records the load.
     mutating func removeByte(_ recorder: TraceRecorder) -> UInt8? {
         guard byteCount > 0 else { return nil }

@@ -46,6 +46,21 @@ extension MMIOTransport where Device: ~Copyable {
         return Effects(queues: waiting.suppressed.union(waiting.unserved).intersection(readyQueues))
     }
 
+    /// Finishes a request of a device under torture, which may be used later.
+    @inline(never)
+    mutating func finishLater(_ token: Token, _ outcome: Outcome, in queue: LiveQueuePointer) -> Effects {
+        let index = Int(token.queue)
+        let mayUse = lifecycle.mayUse && queues[index].ending == .none
+        queue.value.parked.finish(token.name, outcome)
+        if mayUse, !(torture?.holds(token) ?? false), !queue.value.parked.inOrder {
+            _ = useFinished(token.name, in: queue, index)
+            notifyUsed(queue)
+            return settle().merging(disturb())
+        }
+        let isHeld = torture.map { $0.held.last == token } ?? false
+        return settleFinished(index, isHeld: isHeld).merging(disturb())
+    }
+
     /// Uses the requests that were held.
     private mutating func useHeld() {
         guard lifecycle.mayUse, let tokens = torture?.takeHeld(), !tokens.isEmpty else { return }
@@ -61,6 +76,13 @@ extension MMIOTransport where Device: ~Copyable {
             }
         }
         if together { touched.forEach { if let queue = queues[$0].live { notifyUsed(queue) } } }
+    }
+
+    /// Uses the chain `name` of queue `index`, if it is finished; false otherwise. Only without VIRTIO_F_IN_ORDER.
+    private mutating func useFinished(_ name: UInt16, in queue: LiveQueuePointer, _ index: Int) -> Bool {
+        var (probe, cursor) = (name, name)
+        guard queue.value.parked.next(from: &probe)?.name == name else { return false }
+        return useFinished(from: &cursor, in: queue, index)
     }
 
     // MARK: The chain loop

@@ -205,23 +205,8 @@ extension MMIOTransport where Device: ~Copyable {
         return settleFinished(index, isHeld: false)
     }
 
-    /// Finishes a request of a device under torture, which may be used later.
-    @inline(never)
-    private mutating func finishLater(_ token: Token, _ outcome: Outcome, in queue: LiveQueuePointer) -> Effects {
-        let index = Int(token.queue)
-        let mayUse = lifecycle.mayUse && queues[index].ending == .none
-        queue.value.parked.finish(token.name, outcome)
-        if mayUse, !(torture?.holds(token) ?? false), !queue.value.parked.inOrder {
-            _ = useFinished(token.name, in: queue, index)
-            notifyUsed(queue)
-            return settle().merging(disturb())
-        }
-        let isHeld = torture.map { $0.held.last == token } ?? false
-        return settleFinished(index, isHeld: isHeld).merging(disturb())
-    }
-
     /// What follows after a request of queue `index` is finished and not used.
-    private mutating func settleFinished(_ index: Int, isHeld: Bool) -> Effects {
+    mutating func settleFinished(_ index: Int, isHeld: Bool) -> Effects {
         if lifecycle.isResetting { return settleReset() }
         if lifecycle.isFrozen && !endsWhileSuspended(index) { return deferredEvent() }
         if queues[index].ending != .none {
@@ -256,18 +241,13 @@ extension MMIOTransport where Device: ~Copyable {
         guard let queue = queues[index].live else { return }
         var cursor: UInt16 = 0
         var used = false
-        while let (name, answer) = queue.value.parked.next(from: &cursor) {
-            checkUnchanged(name, in: queue, queue: index)
-            use(queue.value.parked.removeFinished(name), answer, in: queue, index)
-            used = true
-        }
+        while useFinished(from: &cursor, in: queue, index) { used = true }
         if used { notifyUsed(queue) }
     }
 
-    /// Uses the chain `name` of queue `index`, if it is finished; false otherwise. Only without VIRTIO_F_IN_ORDER.
-    mutating func useFinished(_ name: UInt16, in queue: LiveQueuePointer, _ index: Int) -> Bool {
-        var cursor = name
-        guard let (found, answer) = queue.value.parked.next(from: &cursor), found == name else { return false }
+    /// Uses the next of them whose name is not below `cursor`, and moves `cursor` behind it; false if there is none.
+    mutating func useFinished(from cursor: inout UInt16, in queue: LiveQueuePointer, _ index: Int) -> Bool {
+        guard let (name, answer) = queue.value.parked.next(from: &cursor) else { return false }
         checkUnchanged(name, in: queue, queue: index)
         use(queue.value.parked.removeFinished(name), answer, in: queue, index)
         return true

@@ -30,13 +30,15 @@ extension MMIOTransport where Device: ~Copyable {
             if isTortured { changeAfterRead() }
             return value
         }
-        guard let register = register(at: offset, width: width) else { return unusedValue }
+        guard let register = register(at: offset, width: width) else { return unused(width) }
         check(.registerReadable, register.direction != .write, at: offset)
-        return register.direction == .write ? unusedValue : UInt64(read(register))
+        return register.direction == .write ? unused(width) : UInt64(read(register))
     }
 
-    /// What a register that a driver must not read reads: 0, or under torture anything.
-    private var unusedValue: UInt64 { mutating get { torture?.word(.unused).map { $0 & 0xffff_ffff } ?? 0 } }
+    /// What `width` bytes read that are no register a driver may read: 0, or under torture anything.
+    private mutating func unused(_ width: Int) -> UInt64 {
+        torture?.word(.unused).map { $0 & ~(.max << (8 * width)) } ?? 0
+    }
 
     private mutating func read(_ register: Register) -> UInt32 {
         checkRegisterRead(register)

@@ -61,6 +61,15 @@ struct TortureTests {
         #expect(all.word(.late, 0) != all.word(.order, 0))
     }
 
+    @Test("what is no register reads as anything, no wider than the access", arguments: [1, 2, 4, 8])
+    func unusedWidth(_ width: Int) {
+        let driver = disk(.unused, seed: 1, submits: false)
+        var seen: UInt64 = 0
+        for offset in UInt64(0xb8)..<0xc8 { seen |= driver.transport.read(at: offset, width: width) }
+        #expect(seen != 0)
+        #expect(width == 8 || seen >> UInt64(8 * width) == 0)
+    }
+
     @Test("Status shows the old value until a slow suspend is over", arguments: SuspendDialect.allCases)
     func slowSuspend(_ dialect: SuspendDialect) {
         let shown: UInt32 = dialect == .draft ? 0x1f : 0x1b

@@ -18,6 +18,8 @@ public enum Target: String, CaseIterable, Sendable {
     case entropy
     /// A network device with split or packed rings, correct and broken, and frames from its link.
     case network
+    /// A disk, console, entropy device or network device under torture, with a driver that is correct and broken.
+    case torture
     /// Kernel files, valid ELF files or not.
     case elf
     /// Kernel files with a Multiboot header, of either version.
@@ -40,6 +42,7 @@ public enum Target: String, CaseIterable, Sendable {
         case .console: fuzzConsole(&input)
         case .entropy: ring(Rig<Entropy>(Options(input.byte())), &input, input.flag())
         case .network: fuzzNetwork(&input)
+        case .torture: fuzzTorture(&input)
         case .elf: fuzzELF(bytes)
         case .multiboot: fuzzMultiboot(bytes)
         case .bzImage: fuzzBzImage(bytes)
@@ -114,6 +117,21 @@ private func fuzzNetwork(_ input: inout Input) {
         rig.serve()
     }
     rig.checkHealth(packed: driver.packed, choice: UInt16(rig.transport.conformance.sum & 0x1fff))
+}
+
+/// Torture: the third byte is the seed. Every choice is made but DEVICE_NEEDS_RESET at any moment, which no check could tell from a
+/// fault.
+private func fuzzTorture(_ input: inout Input) {
+    let byte = input.byte()
+    let packed = input.flag()
+    let choices = Torture.everyChoice & ~(1 << UInt32(TortureChoice.die.rawValue))
+    let torture = Torture(seed: UInt64(input.byte()), choices: choices)
+    switch input.below(4) {
+    case 0: ring(Rig<Block>(Options(byte, torture)), &input, packed)
+    case 1: ring(Rig<Console>(Options(byte, torture)), &input, packed)
+    case 2: ring(Rig<Entropy>(Options(byte, torture)), &input, packed)
+    default: ring(Rig<Network>(Options(byte & 3 == 1 ? byte | 2 : byte, torture)), &input, packed)
+    }
 }
 
 private func ring<Device: FuzzedDevice & ~Copyable>(_ rig: Rig<Device>, _ input: inout Input, _ packed: Bool) {
