@@ -65,7 +65,7 @@ struct TortureTests {
     func unusedWidth(_ width: Int) {
         let driver = disk(.unused, seed: 1, submits: false)
         var seen: UInt64 = 0
-        for offset in UInt64(0xb8)..<0xc8 { seen |= driver.transport.read(at: offset, width: width) }
+        for offset in UInt64(0xb8)..<0xc8 { seen |= driver.backend.transport.read(at: offset, width: width) }
         #expect(seen != 0)
         #expect(width == 8 || seen >> UInt64(8 * width) == 0)
     }
