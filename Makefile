@@ -228,10 +228,12 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved grid sweep-smoke test-torture cross-check stress-burst test-faults test-cli test-docs docs test-qtest test-law test-control test-snapshot \
-	test-debug test-network test-sandbox test-terminal bench-smoke test-linux
-# What needs no debug build. The last of it ends before the steps that measure, or that want both processors.
-BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests
+CHECKS := lint build test test-moved stress-burst test-faults test-cli test-docs docs test-control test-snapshot test-debug test-network \
+	test-sandbox test-terminal bench-smoke test-linux
+# What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
+# steps that measure, or that want both processors.
+BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \
+	test-qtest test-law
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)
