@@ -73,6 +73,9 @@ final class RestoredMachine: Sendable {
         let console = devices.first { $0.description.deviceID == DeviceID.console }?.description
         new.consoleOffer = console.map { Self.offer(of: $0) } ?? given.consoleOffer
         let names = console?.ports.map { Array($0.utf8)[...].hexadecimalBytes ?? [] } ?? []
+        guard names.count < Console.maximumPorts, Machine.Configuration.processorCounts ~= file.vcpus.count else {
+            throw damaged("machine.json is damaged")
+        }
         new.ports = try host(given.ports, or: names.map { _ in Machine.Configuration.Port(.null, name: "") }, "--port")
         for index in names.indices { new.ports[index].name = String(decoding: names[index], as: UTF8.self) }
         try setDisks(&new, given.disks)

@@ -326,9 +326,10 @@ public struct Block: VirtioDevice, ~Copyable, Sendable {
     /// Returns the byte offset of `sector`; nil if `count` sectors from there on are not all on the disk.
     private func offset(of sector: UInt64, count: UInt64, _ configuration: Configuration) -> UInt64? {
         guard sector <= configuration.capacity, count <= configuration.capacity - sector else { return nil }
-        // The product overflows only for a sector from 2^55 on, beyond any real disk.
+        // The end of a request is a file offset, 63 bits. Only a capacity beyond any real disk lets a driver exceed it.
         let size = UInt64(BlockRequest.sectorSize)
-        return sector <= .max / size ? sector &* size : nil
+        let most = UInt64(Int64.max) / size
+        return sector <= most && count <= most - sector ? sector &* size : nil
     }
 
     private func work(

@@ -292,7 +292,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func release(_ count: Int?) {
         lock.locked {
             if let count {
-                released = min(held.count, released + count)
+                released += min(held.count - released, count)
             } else {
                 isHolding = false
                 released = held.count

@@ -54,6 +54,9 @@ final class Overlay: @unchecked Sendable {
         self.file = file
         keptPath = path
         size = image.size
+        guard image.size <= Self.mostBytes else {
+            throw .host("the overlay of \(image.path) cannot be used", errno: EFBIG)
+        }
         map = try SectorMap(bytes: image.size)
         let isNew = lseek(file.descriptor, 0, SEEK_END) == 0
         let number = isNew ? lay(out: image) : readMap()
@@ -85,9 +88,13 @@ final class Overlay: @unchecked Sendable {
     // MARK: The file
 
     /// Bytes of the file of an overlay of an image of `size` bytes.
-    static func fileSize(forImageOf size: UInt64) -> Int {
-        mapOffset(size) + SectorMap.size(forDiskOf: size) + SectorMap.page
+    static func fileSize(forImageOf size: UInt64) -> Int? {
+        guard size <= mostBytes else { return nil }
+        return mapOffset(size) + SectorMap.size(forDiskOf: size) + SectorMap.page
     }
+
+    /// The largest image: with the map, the overlay's size fits an Int. The trailer of a damaged overlay can give any size.
+    static let mostBytes: UInt64 = 1 << 62
 
     private static func mapOffset(_ size: UInt64) -> Int { Int((size + 4095) & ~4095) }
 
@@ -95,7 +102,7 @@ final class Overlay: @unchecked Sendable {
 
     /// Gives the new file its size, and a trailer if it is kept: 0 or an errno.
     private func lay(out image: ImageIdentity) -> Int32 {
-        let end = Self.fileSize(forImageOf: size)
+        guard let end = Self.fileSize(forImageOf: size) else { return EFBIG }
         guard ftruncate(file.descriptor, end) == 0 else { return errno }
         return keptPath != nil ? write(image.trailer, at: end - SectorMap.page) : 0
     }

@@ -297,7 +297,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func release(_ count: Int?) {
         lock.locked {
             isHolding = isHolding && count != nil
-            released = min(waiting, released + (count ?? 0))
+            released += min(waiting - released, count ?? 0)
         }
         workers[0].signal()
     }

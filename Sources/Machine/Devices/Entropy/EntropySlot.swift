@@ -110,7 +110,7 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
         case .release(let count):
             lock.locked {
                 holding = holding && count != nil
-                released = min(batch.count - next, released + (count ?? 0))
+                released += min(batch.count - next - released, count ?? 0)
             }
             workers[0].signal()
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }

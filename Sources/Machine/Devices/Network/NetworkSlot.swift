@@ -314,7 +314,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         case .release(let count):
             lock.locked {
                 isHolding = isHolding && count != nil
-                released = min(batch.count - next, released + (count ?? 0))
+                released += min(batch.count - next - released, count ?? 0)
             }
             workers[0].signal()
         case .input(let bytes, let pair):
