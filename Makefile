@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -71,6 +71,10 @@ test-debug: build guest ## the guest debugged by gdb and lldb, and by packets
 
 test-debug-linux: release guest ## Linux debugged by gdb under kvm_amd, in a nested host
 	Tests/debug/linux.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested $(BUILD)/guest/guest.symbols
+
+test-traps: build ## each place where vmm can trap has its reason, and inputs that once made it trap are refused
+	Tests/traps/hostile.py $(BUILD)/debug/vmm
+	BUILD=$(abspath $(BUILD)) SWIFTC=$(SWIFTC) Tests/traps/list.py --check
 
 test-network: build ## the guest over a TAP interface, in a network namespace of its own
 	Tests/network/run.sh $(BUILD)/debug/vmm
@@ -233,7 +237,7 @@ CHECKS := lint build test test-moved stress-burst test-faults test-cli test-docs
 # What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
 # steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \
-	test-qtest test-law
+	test-qtest test-law test-traps
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)

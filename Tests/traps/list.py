@@ -3,13 +3,18 @@
 
 SIL names each check of the compiler (cond_fail, a failed assertion inlined from the standard library, a forced
 conversion) and each call of a standard function that checks its arguments, with the line of the source.
-list.py           one line a place: file, function, line, kinds, the source's text, the reason
-list.py --check   fails for a place with no reason in reasons.tsv, and for a row of reasons.tsv with no place
-list.py --table   the counts, as a table of Security.md
-"""
-import collections, concurrent.futures, os, pathlib, re, subprocess, sys
+list.py           one line a place: file, line and column, function, kind, the source's text
+list.py --check   fails for a function whose places are not those of its row in places.tsv, for a row with no function, and
+                  for a file with no row in reasons.tsv
+list.py --record  writes places.tsv anew: for one who has read what changed, and has written the reason
+list.py --table   the counts, as rows of a table
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+reasons.tsv has for each file why none of its places can trap, or "unread"; `file<tab>function<tab>reason` is for one function.
+"""
+import collections, concurrent.futures, hashlib, os, pathlib, re, subprocess, sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / ".build"))
 MODULES = ("VirtioABI", "Virtio", "Machine")
 
@@ -100,10 +105,55 @@ def places(module):
     return found
 
 
-if __name__ == "__main__":
+def table(name):
+    rows = (HERE / name).read_text().splitlines() if (HERE / name).exists() else []
+    return [row.split("\t") for row in rows if row and not row.startswith("#")]
+
+
+def functions(found):
+    """For each function its number of places, and a digest of their kinds and their lines' text: it survives moved lines."""
+    lines, texts = {}, collections.defaultdict(list)
+    for file, line, column, function, kind in found:
+        text = lines.setdefault(file, (ROOT / file).read_text().splitlines())[line - 1]
+        texts[file.removeprefix("Sources/"), function].append(kind + " ".join(text.partition(" // ")[0].split()))
+    return {key: f"{len(value)} {hashlib.sha256(chr(10).join(sorted(value)).encode()).hexdigest()[:8]}" for key, value in texts.items()}
+
+
+def check(found):
+    now, known = functions(found), {(file, function): digest for file, function, digest in table("places.tsv")}
+    reasons = {tuple(row[:-1]): row[-1] for row in table("reasons.tsv")}
+    problems = [f"{file}: {function}: its places are not those that were read ({now[file, function]}); list.py prints them"
+                for file, function in now if known.get((file, function)) != now[file, function]]
+    problems += [f"{file}: {function}: places.tsv has it, and it has no place that can trap" for file, function in known.keys() - now.keys()]
+    files = {file for file, _ in now}
+    problems += [f"{file}: reasons.tsv has no reason for it" for file in files if (file,) not in reasons]
+    problems += [f"{' '.join(key)}: reasons.tsv has a reason, and there is no such place" for key in reasons
+                 if (key not in now if len(key) == 2 else key[0] not in files)]
+    unread = [place for place in found if reasons.get((place[0].removeprefix("Sources/"),)) == "unread"
+              and (place[0].removeprefix("Sources/"), place[3]) not in reasons]
+    print("\n".join(sorted(problems)) or f"{len(found)} places in {len(now)} functions have their reasons, but for {len(unread)} in "
+          f"{len({place[0] for place in unread})} files that nobody has read for this table")
+    return 1 if problems else 0
+
+
+def main(option):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         found = sorted(place for part in pool.map(places, MODULES) for place in part)
-    lines = {}
-    for file, line, column, function, kind in found:
-        text = lines.setdefault(file, (ROOT / file).read_text().splitlines())[line - 1].strip()
-        print(f"{file.removeprefix('Sources/')}:{line}:{column}\t{function}\t{kind}\t{text}")
+    if option == "--check":
+        sys.exit(check(found))
+    if option == "--record":
+        rows = sorted("\t".join([*key, digest]) for key, digest in functions(found).items())
+        (HERE / "places.tsv").write_text("# Written by list.py --record: file, function, places and their digest.\n" + "\n".join(rows) + "\n")
+    elif option == "--table":
+        counts = collections.Counter((place[4], place[0].split("/")[1]) for place in found)
+        for kind in sorted({kind for kind, _ in counts}, key=lambda kind: -sum(counts[kind, module] for module in MODULES)):
+            print(f"| {kind} | " + " | ".join(str(counts[kind, module]) for module in MODULES) + " |")
+    else:
+        lines = {}
+        for file, line, column, function, kind in found:
+            text = lines.setdefault(file, (ROOT / file).read_text().splitlines())[line - 1].strip()
+            print(f"{file.removeprefix('Sources/')}:{line}:{column}\t{function}\t{kind}\t{text}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
