@@ -22,12 +22,12 @@ rm -rf "$out/modules"
     -c "$here"/driver/*.swift "$here"/program/*.swift "$here"/checks/*.swift "$here"/bench/*.swift \
     "$here"/stress/*.swift "$here"/../Sources/VirtioABI/*.swift \
     -o "$out/guest.o"
-for source in boot/Entry boot/Memory bench/Ring3; do
+for source in boot/Entry boot/Memory boot/Processors bench/Ring3; do
     "${CLANG:-clang}" -target x86_64-unknown-none-elf -c "$here/$source.S" -o "$out/${source##*/}.o"
 done
 link() {
     "${LLD:-ld.lld}" --image-base=0 -T "$here/link.ld" --gc-sections -z noexecstack \
-        "$out/Entry.o" "$out/Memory.o" "$out/Ring3.o" "$out/guest.o" "$@"
+        "$out/Entry.o" "$out/Memory.o" "$out/Processors.o" "$out/Ring3.o" "$out/guest.o" "$@"
 }
 link --strip-all -o "$out/guest.elf"
 link -o "$out/guest.symbols"

@@ -131,6 +131,7 @@ exception:
 
     .section .rodata.tables, "a", @progbits
     .balign 8
+    .globl  gdt, idt_pointer
 gdt:
     .quad   0, 0x00af9b000000ffff, 0x00cf93000000ffff
 gdt_pointer:
@@ -142,6 +143,7 @@ idt_pointer:
 
     .bss
     .balign 4096
+    .globl  pml4
 pml4:
     .skip   4096
 pdpt:

@@ -52,6 +52,11 @@ INLINE uint64_t arenaEnd(void) {
     return (uint64_t)arena_end;
 }
 
+// Adds 1, so that no increment of another processor is lost.
+INLINE void increment16(uint64_t address) { __asm__ volatile("lock incw %0" : "+m"(*(volatile uint16_t *)address)); }
+// Defined in guest/boot/Processors.S.
+void startProcessors(void);
+
 // Defined in guest/bench/Ring3.S.
 _Noreturn void enterRing3(uint64_t start_info);
 void takeInterrupts(uint64_t vector, uint64_t base);

@@ -37,6 +37,8 @@ struct KnownWord: Sendable {
         KnownWord("records=", .number),
         // N suspends of an idle disk, N / 4 of a loaded one, one of a stuck one (LatencyCheck.swift).
         KnownWord("latency=", .number),
+        // N register accesses of one disk, by all processors at once and without a lock (ConcurrencyCheck.swift).
+        KnownWord("concurrency=", .number),
         // All devices suspended during N reads of each Status (LatencyCheck.swift).
         KnownWord("quiet=", .number),
 
@@ -46,6 +48,8 @@ struct KnownWord: Sendable {
         // Options of the load checks.
         // Seed of the random numbers and of the data; default 1.
         KnownWord("seed=", .number),
+        // Number of processors, 2 to 8; default 2.
+        KnownWord("processors=", .number),
         // Number of request queues, at most 4 and what the device has; default 1.
         KnownWord("queues=", .number),
         // Maximum number of requests in flight per queue.

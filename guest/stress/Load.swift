@@ -6,6 +6,7 @@ struct LoadOptions {
     let records: UInt64?
     let latency: UInt64?
     let quiet: UInt64?
+    let accesses: UInt64?
     /// The IPv4 address of the network device's peer.
     let peer: UInt64?
     let seed: UInt64
@@ -13,22 +14,27 @@ struct LoadOptions {
     let depth: UInt64
     let suspendEvery: UInt64
     let errors: UInt64
+    let processors: UInt64
 
     init(_ commandLine: KernelCommandLine) {
         requests = commandLine.number("stress=")
         records = commandLine.number("records=")
         latency = commandLine.number("latency=")
         quiet = commandLine.number("quiet=")
+        accesses = commandLine.number("concurrency=")
         peer = commandLine.number("peer=")
         seed = commandLine.number("seed=") ?? 1
         queues = min(max(commandLine.number("queues=") ?? 1, 1), UInt64(StressDisk.maximumQueues))
         depth = max(commandLine.number("depth=") ?? .max, 1)
         suspendEvery = commandLine.number("suspend-every=") ?? 40
         errors = commandLine.number("errors=") ?? 0
+        processors = min(max(commandLine.number("processors=") ?? 2, 2), 8)
     }
 
     /// Whether a load check runs in place of the others.
-    var isWanted: Bool { requests != nil || records != nil || latency != nil || quiet != nil || peer != nil }
+    var isWanted: Bool {
+        requests != nil || records != nil || latency != nil || quiet != nil || accesses != nil || peer != nil
+    }
 }
 
 /// Calls `body` with the load checks that the command line selects.
@@ -37,6 +43,7 @@ func forEachCheck(of load: LoadOptions, _ body: (Check) -> Void) {
     if load.records != nil { body(Check("records", records)) }
     if load.latency != nil { body(Check("suspend-latency", suspendLatency)) }
     if load.quiet != nil { body(Check("suspend-quiet", suspendQuiet)) }
+    if load.accesses != nil { body(Check("concurrency", concurrency)) }
     if load.peer != nil { for index in networkChecks.indices { body(networkChecks[index]) } }
 }
 
