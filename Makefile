@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -169,6 +169,13 @@ stress: release ## many requests and suspends over every engine of a file disk, 
 stress-burst: build ## twenty seconds of that
 	Tests/stress/run.sh $(BUILD)/debug/vmm 20
 
+test-concurrency: build ## two and four processors that access one disk at once, in both dialects, with every engine; the trace is replayed
+	Tests/stress/concurrency.py $(BUILD)/debug/vmm
+
+concurrency: release ## the same with ACCESSES in each run, a million if not said, and 100,000 in the nested host
+	Tests/stress/concurrency.py $(STATIC)/release/vmm $(or $(ACCESSES),1000000)
+	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested 50000
+
 sweep-smoke: build ## a grid of runs: what passes, what is reported, and that pieces of it are one run
 	Tests/sweep/run.sh $(BUILD)/debug/vmm
 
@@ -232,8 +239,8 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved stress-burst test-faults test-cli test-docs docs test-control test-snapshot test-debug test-network \
-	test-sandbox test-terminal bench-smoke test-linux
+CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-cli test-docs docs test-control test-snapshot test-debug \
+	test-network test-sandbox test-terminal bench-smoke test-linux
 # What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
 # steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \

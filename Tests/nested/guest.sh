@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND, then
+# Runs the built-in guest under kvm_amd: a static vmm in the nested host runs it in both dialects and without SUSPEND, then with two and
+# four processors that access one disk at once (Tests/stress/concurrency.py says what must come of that), then
 # kernels of a few instructions: one that starts its processors at once, ten times each number, one that crashes, and one that runs while
 # each thread of vmm is tried for what it must not do (Tests/sandbox).
 #
-# usage: guest.sh VMM DIR
+# usage: guest.sh VMM DIR [ACCESSES]       so many accesses in each of the two runs of processors at once, 12,500 if not said
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 payload=$(mktemp -d)
@@ -11,7 +12,8 @@ trap 'rm -rf "$payload"' EXIT
 cp "$1" "$payload/vmm"
 for kernel in PROCESSORS TRIPLE_FAULT SPIN; do "$here/../cli/kernel.sh" $kernel "$payload"; done
 clang -static -O1 "$here/../sandbox/walls.c" -o "$payload/walls"
-cat > "$payload/run.sh" << 'RUN'
+echo "accesses=${3:-12500}" > "$payload/run.sh"
+cat >> "$payload/run.sh" << 'RUN'
 failed=0
 for dialect in draft 1.4 off; do
     echo "# --suspend $dialect"
@@ -36,13 +38,27 @@ for count in 2 4 8 32; do
         *) fail "$name" "exit codes$started, expected $((others * 2 + 1)); $(cat /tmp/errors)" ;;
     esac
 done
+dd if=/dev/zero of=/tmp/disk bs=1M count=1 2> /dev/null
+for run in "2 draft io=uring" "4 1.4 io=threads"; do
+    set -- $run
+    name="$1 processors access one disk at once, --suspend $2, $3"
+    ./vmm run -c $1 --suspend $2 -d /tmp/disk,$3 --drain-deadline 100ms --trace /tmp/trace --json --timeout 100s \
+        -a concurrency=$accesses -a processors=$1 -a disk=2 < /dev/null > /tmp/tap 2> /tmp/errors
+    code=$?
+    ./vmm check --json /tmp/trace > /tmp/replayed 2>> /tmp/errors
+    grep "^# concurrency" /tmp/tap
+    # What the device found of its driver, the replay finds too.
+    found=$(sed -n 's/.*"conformance":{\("devices":.*\)},"unclaimed".*/\1/p' /tmp/errors)
+    [ $code = 0 ] && grep -q '^ok 1 - concurrency$' /tmp/tap && [ -n "$found" ] && [ "{$found,\"unknown\":[]}" = "$(cat /tmp/replayed)" ] &&
+        ok "$name" || fail "$name" "exit code $code; $(cat /tmp/tap) $(head -c 2000 /tmp/errors) $(head -c 2000 /tmp/replayed)"
+done
+rm /tmp/trace
 # kvm_amd resets a vCPU at a triple fault.
 ./vmm TRIPLE_FAULT.elf < /dev/null 2> /tmp/errors
 [ $? = 33 ] && grep -q "the guest's registers at the fault are lost: .*kvm_amd" /tmp/errors &&
     ! grep -q "rip " /tmp/errors && grep -q "write of 0x5a to port 0x80" /tmp/errors &&
     ok "a triple fault is reported without the registers after the reset, and with the last exits" ||
     fail "a triple fault" "$(cat /tmp/errors)"
-dd if=/dev/zero of=/tmp/disk bs=1M count=1 2> /dev/null
 sleep 300 | ./vmm SPIN.elf -c 2 -d /tmp/disk --rng host --net null --serial null --console file=/tmp/console --qmp stdio \
     --stall-after 60m --trace /tmp/trace -v > /tmp/answers 2> /tmp/errors &
 count=0
