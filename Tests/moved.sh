@@ -19,7 +19,7 @@ for folder in guest/driver guest/program guest/checks guest/bench guest/stress S
     : > "$folder/${folder##*/}.swift"
 done
 # What the assembly calls.
-for function in guestMain exceptionTaken interruptTaken benchMain; do
+for function in guestMain exceptionTaken interruptTaken processorMain benchMain; do
     echo "@c($function) public func $function() {}" >> guest/program/program.swift
 done
 cat > Package.swift << 'PACKAGE'
