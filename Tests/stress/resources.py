@@ -146,6 +146,7 @@ def one_round(c):
     dialect, c.dialect = c.dialect, "1.4"
     network = c.start(c.net0, queues=(0, 1))
     network[0].add([(law.BUFFERS, 2048, True)])
+    c.qtest.fill(law.BUFFERS, 72)
     network[1].send([(law.BUFFERS, 72, False)])
     c.suspended(c.net0)
     c.say("x-output net0")
