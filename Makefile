@@ -11,6 +11,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
 .PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-resources resources stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
 
 all: build
 
@@ -123,8 +124,10 @@ torture: build ## the same with SEEDS seeds of the right driver, 2,000 if not sa
 test-linux-torture: release linux-guests ## Linux's drivers with such devices in the nested host: SEEDS seeds, 200 if not said
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested torture
 
+RACES := RaceTests|SlotTests|QTestServer|SocketLink|ConsolePort|DiskEngine|FileDisk|BlockingIOPool|SharedSync|Overlay|NetworkDevice|StopTests|Debugger|Entropy|FrameCapture
+
 test-races: ## the tests with real threads, under ThreadSanitizer
-	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "RaceTests|SlotTests"
+	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "$(RACES)"
 
 mutants: ## breaks the model on purpose, many ways, and shows which tests notice
 	Tests/mutations/run.sh
@@ -162,6 +165,16 @@ test-faults: build ## vmm killed, its host's calls failing, its files cut, its c
 	Tests/stress/kill.py $(BUILD)/debug/vmm 5
 	Tests/stress/quiet.py $(BUILD)/debug/vmm
 	Tests/stress/network.py $(BUILD)/debug/vmm 4
+
+test-resources: build ## what vmm takes from the host does not grow with starts, suspends, resets and output; and limits of the host
+	Tests/stress/resources.py $(BUILD)/debug/vmm
+	Tests/stress/limits.py $(BUILD)/debug/vmm
+	VMM_MACHINES=$(or $(MACHINES),10) $(SWIFT) test --skip-build --filter ResourceTests
+
+resources: release ## the first of these a thousand times: 1,000 starts, 10,000 rounds, 100 MiB; and 1,000 machines in one process
+	Tests/stress/resources.py $(STATIC)/release/vmm 1000 10000 100
+	$(SWIFT) build --build-tests
+	VMM_MACHINES=1000 $(SWIFT) test --skip-build --filter ResourceTests
 
 stress: release ## many requests and suspends over every engine of a file disk, and a network beside them, for SECONDS, 600 if not said
 	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)
@@ -239,8 +252,8 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-cli test-docs docs test-control test-snapshot test-debug \
-	test-network test-sandbox test-terminal bench-smoke test-linux
+CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-resources test-cli test-docs docs test-control \
+	test-snapshot test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
 # steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \

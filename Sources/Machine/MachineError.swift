@@ -114,24 +114,24 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
                 + "firmware, or run vmm in a nested host (make test-nested shows one)"
         case .noPermissionForKVM:
             "/dev/kvm may not be opened; add yourself to the kvm group (sudo usermod -aG kvm $USER) and log in again"
-        case .kvm(let error): "\(error); the host's kernel log (dmesg) may say more"
+        case .kvm(let error): "\(error)\(remedy(error.errno, else: "the host's kernel log (dmesg) may say more"))"
         case .kernel(let error): error.description
         case .memory(let error): error.description
         case .disk(let path, let problem): "disk \(path) \(problem.text)"
         case .console(let path, let number):
-            "console \(path) cannot be opened: \(reason(number)); check the path, or give another target"
+            "console \(path) cannot be opened: \(reason(number))\(remedy(number, else: "check the path, or give another target"))"
         case .trace(let path, let number):
-            "trace \(path) cannot be used: \(reason(number)); check the path and its file system"
+            "trace \(path) cannot be used: \(reason(number))\(remedy(number, else: "check the path and its file system"))"
         case .not(let kind, let path):
             "\(path) exists and is not a \(kind), and would be overwritten; delete it or choose another file for the \(kind)"
         case .badTrace(let path, let line, let problem): "trace \(path), line \(line): \(problem)"
         case .report(let path, let number):
-            "\(path) cannot be used for the sweep: \(reason(number)); "
-                + (number == ENOSPC ? "free space there, or choose another file" : "check the path and its file system")
+            "\(path) cannot be used for the sweep: \(reason(number))\(remedy(number, else: "check the path and its file system"))"
         case .badReport(let path, let problem): "\(path) cannot be used: \(problem)"
         case .socket(let path, let problem): "socket \(path) \(problem.text)"
         case .port(let host, let port, let number):
-            "\(host):\(port) cannot be listened at: \(reason(number)); name another port, or an address of this host in numbers"
+            "\(host):\(port) cannot be listened at: \(reason(number))"
+                + remedy(number, else: "name another port, or an address of this host in numbers")
         case .network(let name, let number, let pairs):
             "the TAP interface \(name) cannot be used: \(reason(number)); make it with: sudo ip tuntap add dev \(name) mode tap user $USER"
                 + (pairs > 1 ? " multi_queue" : "")
@@ -195,7 +195,8 @@ extension MachineError.DiskProblem {
         case .imageChanged(let image):
             "is the overlay of \(image), which was modified since the overlay was made; use the name of a new file, or add ,force if the "
                 + "change does no harm"
-        case .failed(let number): "cannot be used: \(reason(number)); check the path and its file system"
+        case .failed(let number):
+            "cannot be used: \(reason(number))\(remedy(number, else: "check the path and its file system"))"
         }
     }
 }
@@ -207,19 +208,21 @@ extension MachineError.SocketProblem {
         case .notASocket: "is a file of another kind; remove it, or use another name"
         case .inUse: "is in use by another program; use another name"
         case .notListening(let number): "has no machine behind it (\(reason(number))); start one with --qmp unix=PATH"
-        case .failed(let number): "cannot be created: \(reason(number)); check its directory"
+        case .failed(let number): "cannot be created: \(reason(number))\(remedy(number, else: "check its directory"))"
         }
     }
 }
 
-/// What to do about a limit of the host that a call ran into, behind a semicolon; empty for other errors.
-func remedy(_ number: Int32) -> String {
+/// What to do about a limit of the host that a call ran into, behind a semicolon; `other` for other errors.
+func remedy(_ number: Int32, else other: String = "") -> String {
     switch number {
     case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n), or use fewer devices"
-    case EAGAIN: "; raise the limit of threads (ulimit -u), or use fewer processors and devices"
+    case EAGAIN:
+        "; raise the limit of threads (ulimit -u) or of memory (ulimit -v), or use fewer processors and devices"
     case ENOMEM: "; free memory of the host, or use less"
-    case ENOSPC: "; free space there"
-    default: ""
+    case ENOSPC: "; free space there, or choose another file"
+    case EFBIG: "; raise the limit of a file's size (ulimit -f)"
+    default: other.isEmpty ? "" : "; \(other)"
     }
 }
 

@@ -21,7 +21,17 @@ struct VMM: ParsableCommand {
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
         if let sentence = FromQEMU.sentence(Array(arguments)) { Run.exit(withError: ValidationError(sentence)) }
-        main(["-h", "--help"].contains(arguments.first) ? ["run", "--help"] : Array(arguments))
+        do {
+            var command = try parseAsRoot(
+                ["-h", "--help"].contains(arguments.first) ? ["run", "--help"] : Array(arguments))
+            try command.run()
+        } catch {
+            // Help and the version are errors with exit code 0, whose text is printed.
+            let text = fullMessage(for: error)
+            guard exitCode(for: error) == .success, !text.isEmpty else { exit(withError: error) }
+            print(text)
+            do { try finishOutput() } catch { exit(withError: error) }
+        }
     }
 }
 
@@ -465,8 +475,9 @@ struct Run: ParsableCommand {
             ? "the built-in guest failed: its lines \"not ok\", or its last line, say what" : outcome.sentence
         Log.say("\(builtIn ? "SUSPEND \(suspend.description): " : "")\(ending) (\(elapsed.description))")
         sayRefusals(conformance, exitCode: code)
-        if json { Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses) }
-        return code
+        guard json else { return code }
+        let isWritten = Log.report(outcome, exitCode: code, after: duration, conformance, machine.unclaimedAccesses)
+        return code == 0 && !isWritten ? 1 : code
     }
 
     /// The exit code. A refused driver makes it 65 in a strict run, however the run ended, except if the user stopped it.
@@ -498,14 +509,15 @@ struct Run: ParsableCommand {
         }
         try signals.act(on: machine)
         let start = ContinuousClock.now
-        let outcome = machine.run(timeout: timeout?.duration)
+        let outcome = try machine.run(timeout: timeout?.duration)
         try signals.act(on: nil)
         let code = exitCode(outcome, machine.conformance)
         if verbose || code != 0 { Log.say(outcome.sentence) }
         if reports, machine.conformance.hasViolation { Log.say(machine.conformance.sentence) }
         sayRefusals(machine.conformance, exitCode: code)
-        if json { Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance) }
-        return code
+        guard json else { return code }
+        let isWritten = Log.report(outcome, exitCode: code, after: ContinuousClock.now - start, machine.conformance)
+        return code == 0 && !isWritten ? 1 : code
     }
 
     /// Says which meaning of feature bit 42 applies, where the dialects disagree.

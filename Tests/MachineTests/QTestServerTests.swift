@@ -65,7 +65,7 @@ private final class TestServer: Sendable {
         machine = try QTestMachine(configuration)
         try machine.open(.unix(path))
         try Thread("qtest server") { [self] in
-            let end = machine.run(timeout: timeout)
+            let end = try? machine.run(timeout: timeout)
             outcome.withLock { $0 = end }
         }.detach()
     }

@@ -209,7 +209,7 @@ def limits(arguments):
                                   timeout=DEADLINE, preexec_fn=lambda: resource.setrlimit(limit, (value, value)))
             ends.setdefault(name, set()).add(done.returncode)
             # A limit that the dynamic linker does not get along with is its own to report, with 127.
-            is_told = done.returncode in (124, 127) or done.returncode == 1 and re.match(r"vmm: .*[;:]", done.stderr)
+            is_told = done.returncode in (124, 127) or done.returncode == 1 and re.search(rf"vmm: .*({name}|-m)", done.stderr)
             check(f"{name} {value}", not is_told and f"ended with {done.returncode}: {done.stderr}")
         check(f"{name} was too low, and was not", not {1, 124} <= ends[name] and f"the ends are {ends[name]}")
 

@@ -7,16 +7,19 @@
  *   short       a transfer moves a part of what it was asked for
  *   eintr       every second call is interrupted before it does anything
  *   eio=N       every Nth transfer fails with EIO
+ *   timer       a signal a thousand times a second, which restarts no call; `interrupted` counts them
  *   sync=N      the Nth fdatasync fails with EIO, and the others do not: the host reports a failed writeback once
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -27,6 +30,8 @@ static struct counts { atomic_ulong calls, shortened, interrupted, failed, synce
 static atomic_ulong turn, syncs;
 static int again, shortens, interrupts;
 static unsigned long every, failing_sync;
+
+static void tick(int number) { (void)number; atomic_fetch_add(&counts->interrupted, 1); }
 
 __attribute__((constructor)) static void start(void) {
     const char *wanted = getenv("FAULTS"), *log = getenv("FAULTS_LOG");
@@ -42,6 +47,14 @@ __attribute__((constructor)) static void start(void) {
     void *shared = file < 0 ? MAP_FAILED : mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (shared == MAP_FAILED) abort();
     counts = shared;
+    if (!strstr(wanted, "timer")) return;
+    struct sigaction action = {.sa_handler = tick};
+    /* SIGALRM and its like are vmm's own. */
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG};
+    struct itimerspec millisecond = {{0, 1000000}, {0, 1000000}};
+    timer_t timer;
+    sigaction(SIGURG, &action, 0);
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &millisecond, 0)) abort();
 }
 
 static int fails_with_eio(int yes) {

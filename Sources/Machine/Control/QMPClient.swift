@@ -63,7 +63,7 @@ public final class QMPClient {
 
     private func send(_ request: JSON) throws(MachineError) {
         let bytes = Array((request.text + "\n").utf8)
-        guard unsafe write(descriptor, bytes, bytes.count) == bytes.count else { throw gone() }
+        guard unsafe bytes.withUnsafeBytes({ unsafe writeAll($0, to: descriptor) }) else { throw gone() }
     }
 
     /// The next message: an answer or an event.
@@ -75,13 +75,16 @@ public final class QMPClient {
                 return message
             }
             var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard unsafe poll(&state, 1, deadline.millisecondsLeft) > 0 else {
+            let ready = unsafe poll(&state, 1, deadline.millisecondsLeft)
+            if ready < 0 && errno == EINTR { continue }
+            guard ready > 0 else {
                 throw .control(
                     "the machine at \(path) does not answer; another client may be connected, or vmm stopped (kill -CONT)"
                 )
             }
             var bytes = [UInt8](repeating: 0, count: 4096)
             let count = unsafe read(descriptor, &bytes, bytes.count)
+            if count < 0 && errno == EINTR { continue }
             guard count > 0 else { throw gone() }
             lines.append(Array(bytes[..<count]))
         }

@@ -1,5 +1,8 @@
 // Where a client of vmm connects: that of a qtest session, or one that controls a running machine.
 
+import Glibc
+import Synchronization
+
 /// Where a client connects.
 public enum ClientTarget: Equatable, Sendable {
     /// At standard input and output.
@@ -46,5 +49,28 @@ public enum DebugAddress: Equatable, Sendable {
         case .unix(let path): try UnixListener(path: path)
         case .port(let host, let port): try PortListener(host: host, port: port)
         }
+    }
+}
+
+/// Two descriptors kept for a client and for one that is refused: a listening socket whose client gets none stays readable, and its
+/// thread would not sleep again.
+final class DescriptorReserve: Sendable {
+    private let descriptors: [Int32]
+    private let isReleased = Atomic(false)
+
+    init(_ failure: (Int32) -> MachineError) throws(MachineError) {
+        descriptors = (0..<2).map { _ in socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
+        guard descriptors.contains(-1) else { return }
+        let number = errno
+        release()
+        throw failure(number)
+    }
+
+    deinit { release() }
+
+    /// Lets the next client have one.
+    func release() {
+        guard !isReleased.exchange(true, ordering: .relaxed) else { return }
+        for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
     }
 }

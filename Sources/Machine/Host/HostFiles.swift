@@ -149,7 +149,11 @@ struct HostFiles {
         var bytes: [UInt8] = []
         while bytes.count <= limit {
             let part = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
-                count = max(0, unsafe read(file, buffer.baseAddress, buffer.count))
+                var result = 0
+                repeat {
+                    result = unsafe read(file, buffer.baseAddress, buffer.count)
+                } while result < 0 && errno == EINTR
+                count = max(0, result)
             }
             if part.isEmpty { break }
             bytes += part

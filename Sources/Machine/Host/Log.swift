@@ -16,35 +16,40 @@ public enum Log {
     /// Writes "vmm: " and the message.
     public static func say(_ message: String) { write("vmm: \(message)\n") }
 
-    /// Writes the outcome of a run, as JSON on one line; of a run without processors `unclaimed` is empty.
+    /// Writes the outcome of a run, as JSON on one line; of a run without processors `unclaimed` is empty. Returns whether all of it was
+    /// written.
     public static func report(
         _ outcome: Machine.Outcome, exitCode: Int32, after duration: Duration, _ conformance: [ConformanceReport],
         _ unclaimed: UnclaimedAccesses = UnclaimedAccesses()
-    ) {
+    ) -> Bool {
         let (seconds, attoseconds) = duration.components
         let report: JSON = [
             "outcome": .string(outcome.sentence), "exitCode": .count(exitCode),
             "milliseconds": .count(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
             "conformance": conformance.value, "unclaimed": unclaimed.json,
         ]
-        write(report.text + "\n")
+        return write(report.text + "\n")
     }
 
     /// Writes a line. What standard error does not take within a second is dropped: after Ctrl-S at a terminal, or with a reader that
-    /// stopped, neither a signal nor --timeout could end vmm otherwise. A failure, as of a closed standard error, is ignored.
-    private static func write(_ line: String) {
+    /// stopped, neither a signal nor --timeout could end vmm otherwise. Returns whether all of it was written.
+    @discardableResult
+    private static func write(_ line: String) -> Bool {
         var rest = Array(((StandardStreams.takeUnfinishedLine() ? "\n" : "") + line).utf8)[...]
         while !rest.isEmpty {
             var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            let isWritable = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000) > 0
-            isStuck.store(!isWritable, ordering: .relaxed)
-            guard isWritable else { return }
+            let ready = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000)
+            if ready < 0 && errno == EINTR { continue }
+            isStuck.store(ready <= 0, ordering: .relaxed)
+            guard ready > 0 else { return false }
             let written = unsafe rest.prefix(chunk).withUnsafeBytes {
                 unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
-            guard written > 0 else { return }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { return false }
             rest.removeFirst(written)
         }
+        return true
     }
 
     /// Reports the counts of a device's thread.

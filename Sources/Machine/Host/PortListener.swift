@@ -5,6 +5,7 @@ import Glibc
 /// A listening TCP socket.
 final class PortListener: ClientListener {
     let descriptor: Int32
+    private let reserve: DescriptorReserve
     /// With the port that the host chose if 0 was asked for.
     let place: String
 
@@ -42,6 +43,10 @@ final class PortListener: ClientListener {
             close(descriptor)
             throw .port(host: host, port, errno: number)
         }
+        do throws(MachineError) { reserve = try DescriptorReserve { .port(host: host, port, errno: $0) } } catch {
+            close(descriptor)
+            throw error
+        }
         self.descriptor = descriptor
         // The port is in both families behind the family's number.
         let chosen = unsafe withUnsafeBytes(of: &address) {
@@ -54,7 +59,7 @@ final class PortListener: ClientListener {
 
     /// See `ClientListener`. Its packets are small and are waited for, so none is held back (TCP_NODELAY).
     func accept() -> Int32? {
-        guard let client = UnixListener.accept(descriptor) else { return nil }
+        guard let client = UnixListener.accept(descriptor, reserve) else { return nil }
         var yes: Int32 = 1
         unsafe setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, 4)
         return client

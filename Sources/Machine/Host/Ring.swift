@@ -75,10 +75,10 @@ import Synchronization
                 nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | Int32(MAP_POPULATE), descriptor, off_t(offset))
             return unsafe result == MAP_FAILED ? nil : result
         }
-        guard let rings = unsafe map(ringsSize, UInt64(IORING_OFF_SQ_RING)),
-            let entries = unsafe map(entriesSize, UInt64(IORING_OFF_SQES))
-        else {
+        let mappedRings = unsafe map(ringsSize, UInt64(IORING_OFF_SQ_RING))
+        guard let rings = unsafe mappedRings, let entries = unsafe map(entriesSize, UInt64(IORING_OFF_SQES)) else {
             let number = errno
+            if let mappedRings = unsafe mappedRings { unsafe munmap(mappedRings, ringsSize) }
             close(descriptor)
             throw RingError(errno: number)
         }

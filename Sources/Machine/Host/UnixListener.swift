@@ -7,13 +7,17 @@ import Glibc
 final class UnixListener: ClientListener {
     let descriptor: Int32
     private let name: SocketName
+    private let reserve: DescriptorReserve
     var place: String { name.path }
 
     /// Listens at `path`. A stale socket, which no process listens at, is replaced.
     init(path: String) throws(MachineError) {
         let descriptor = socket(AF_UNIX, Self.stream | Self.flags, 0)
         guard descriptor >= 0 else { throw .socket(path: path, problem: .failed(errno: errno)) }
-        do throws(MachineError) { name = try SocketName(path, of: descriptor) } catch {
+        do throws(MachineError) {
+            name = try SocketName(path, of: descriptor)
+            reserve = try DescriptorReserve { .socket(path: path, problem: .failed(errno: $0)) }
+        } catch {
             close(descriptor)
             throw error
         }
@@ -23,10 +27,11 @@ final class UnixListener: ClientListener {
 
     deinit { close(descriptor) }
 
-    func accept() -> Int32? { Self.accept(descriptor) }
+    func accept() -> Int32? { Self.accept(descriptor, reserve) }
 
     /// Accepts the client that waits at a listening socket; nil if it has disconnected.
-    static func accept(_ descriptor: Int32) -> Int32? {
+    static func accept(_ descriptor: Int32, _ reserve: DescriptorReserve) -> Int32? {
+        reserve.release()
         let client = clinux_accept(descriptor, flags)
         return client >= 0 ? client : nil
     }

@@ -6,7 +6,7 @@ import KVM
 
 extension QTestMachine {
     /// Serves one client, at the target that was opened, until the run ends. May be called once.
-    public func run(timeout: Duration? = nil) -> Machine.Outcome {
+    public func run(timeout: Duration? = nil) throws(MachineError) -> Machine.Outcome {
         Sandbox.confine(.qtest)
         // Stopping the devices flushes the disks.
         defer {
@@ -17,7 +17,7 @@ extension QTestMachine {
         let deadline = timeout.map { Instant.now.advanced(by: $0) }
         guard let listener else {
             var server = QTestServer(self, input: 0, output: 1, listener: nil, deadline: deadline)
-            return server.run()
+            return try server.run()
         }
         Log.say("waiting for a qtest client at \(listener.place)")
         var client: Int32?
@@ -28,7 +28,7 @@ extension QTestMachine {
         guard let client else { return completion.isReached ? completion.wait() : .timedOut }
         defer { close(client) }
         var server = QTestServer(self, input: client, output: client, listener: listener, deadline: deadline)
-        return server.run()
+        return try server.run()
     }
 }
 
@@ -86,7 +86,7 @@ private struct QTestServer {
     }
 
     /// Serves the client until the run ends.
-    mutating func run() -> Machine.Outcome {
+    mutating func run() throws(MachineError) -> Machine.Outcome {
         while !machine.completion.isReached {
             if let deadline, deadline <= .now { return .timedOut }
             executeLines()
@@ -103,7 +103,7 @@ private struct QTestServer {
             Self.sleep(&descriptors, deadline)
             machine.wake.take()
             if descriptors[1].revents != 0 { readSome() }
-            if descriptors[2].revents != 0, !writeSome() { return .clientLeft }
+            if descriptors[2].revents != 0, try !writeSome() { return .clientLeft }
             if descriptors[3].revents != 0 { listener?.refuse() }
         }
         return machine.completion.wait()
@@ -135,10 +135,14 @@ private struct QTestServer {
     }
 
     /// Writes some of the answers; false if the client has closed its end.
-    private mutating func writeSome() -> Bool {
+    private mutating func writeSome() throws(MachineError) -> Bool {
         let rest = answers[written...].prefix(Self.chunk)
         let result = unsafe rest.withUnsafeBytes { unsafe write(output, $0.baseAddress, $0.count) }
-        if result < 0 { return errno == EINTR || errno == EAGAIN }
+        if result < 0 {
+            if [EPIPE, ECONNRESET].contains(errno) { return false }
+            guard [EINTR, EAGAIN].contains(errno) else { throw .host("an answer for the client is lost", errno: errno) }
+            return true
+        }
         written += result
         return true
     }
