@@ -21,7 +21,7 @@ from machine import DEADLINE, SECTOR, Failure, Machine, engines, number, ran_on_
 WARM_UP = 20
 KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
 # Pages of RSS, and mappings, by which two looks at the same state differ: the allocator's, and the stacks of those threads.
-NOISE, ARENAS = 64, 16
+NOISE, ARENAS = 16, 16
 
 
 def usage(process):
