@@ -10,8 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-resources resources stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
 
 all: build
 
@@ -169,12 +168,11 @@ test-faults: build ## vmm killed, its host's calls failing, its files cut, its c
 test-resources: build ## what vmm takes from the host does not grow with starts, suspends, resets and output; and limits of the host
 	Tests/stress/resources.py $(BUILD)/debug/vmm
 	Tests/stress/limits.py $(BUILD)/debug/vmm
-	VMM_MACHINES=$(or $(MACHINES),10) $(SWIFT) test --skip-build --filter ResourceTests
+	Tests/stress/machines.sh 10 $(SWIFT)
 
 resources: release ## the first of these a thousand times: 1,000 starts, 10,000 rounds, 100 MiB; and 1,000 machines in one process
 	Tests/stress/resources.py $(STATIC)/release/vmm 1000 10000 100
-	$(SWIFT) build --build-tests
-	VMM_MACHINES=1000 $(SWIFT) test --skip-build --filter ResourceTests
+	Tests/stress/machines.sh 1000 $(SWIFT)
 
 stress: release ## many requests and suspends over every engine of a file disk, and a network beside them, for SECONDS, 600 if not said
 	Tests/stress/run.sh $(STATIC)/release/vmm $(SECONDS)

@@ -7,7 +7,9 @@ import Testing
 
 @Suite("A host that fails")
 struct FaultyBackendTests {
-    @Test("a write that is cut short leaves its first sectors on the disk, and fails", arguments: [[4096], [100, 3000, 996]])
+    @Test(
+        "a write that is cut short leaves its first sectors on the disk, and fails",
+        arguments: [[4096], [100, 3000, 996]])
     func cut(_ sizes: [Int]) throws {
         let memory = try MemoryDisk(size: 4096)
         let torture = Torture(seed: 1, choices: 1 << UInt32(TortureChoice.cut.rawValue))

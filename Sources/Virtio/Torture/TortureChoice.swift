@@ -54,7 +54,7 @@ public enum TortureChoice: UInt8, CaseIterable, Sendable {
     case eio
     /// The host has no space left for a write (5.2.6-0d).
     case enospc
-    /// The host transfers some sectors of a request, or all or none, then fails with EIO (5.2.6-0d).
+    /// The host transfers a part of a request, all or none, then fails with EIO (5.2.6-0d).
     case cut
     /// The host takes long for a request (2.6-0).
     case delay
@@ -139,7 +139,7 @@ public enum TortureChoice: UInt8, CaseIterable, Sendable {
         case .die: ("die", "2.1.2-2", "The device sets DEVICE_NEEDS_RESET.")
         case .eio: ("eio", "5.2.6-0d", "The host fails with EIO.")
         case .enospc: ("enospc", "5.2.6-0d", "The host has no space left for a write.")
-        case .cut: ("cut", "5.2.6-0d", "The host transfers some sectors of a request, or all or none, then fails with EIO.")
+        case .cut: ("cut", "5.2.6-0d", "The host transfers a part of a request, all or none, then fails with EIO.")
         case .delay: ("delay", "2.6-0", "The host takes long for a request.")
         case .link: ("link", "5.1.4.2-6", "The link of an interface goes down, and comes up again.")
         }
