@@ -185,7 +185,8 @@ extension MachineError.DiskProblem {
                 + "nevertheless"
         case .noIOUring(let number): "cannot use io=uring: the host refuses io_uring (\(reason(number))); use io=auto"
         case .noOverlay(let folder, let number):
-            "has no overlay: \(folder) takes no file (\(reason(number))); set TMPDIR to a folder that does, or use overlay=FILE"
+            "has no overlay: \(folder) takes no file (\(reason(number)))"
+                + remedy(number, else: "set TMPDIR to a folder that does, or use overlay=FILE")
         case .overlayNotDirect:
             "has its overlay on a file system without O_DIRECT (transfers past the page cache); leave ,direct out, or use another folder "
                 + "(TMPDIR, or overlay=FILE)"

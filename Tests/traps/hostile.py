@@ -62,8 +62,32 @@ def release():
         return f"{done.returncode} {done.stdout[-200:]} {done.stderr}"
 
 
+def pairs():
+    """Eight pairs of queues, whose control queue is behind the last pair until the driver accepts VIRTIO_NET_F_MQ."""
+    base = 0xd0004000
+    lines = [f"writel {base + offset} {value}" for offset, value in [
+        (0x70, 0), (0x70, 1), (0x70, 3), (0x24, 1), (0x20, 0x801), (0x70, 11), (0x70, 15), (0x70, 31)]]
+    done = run(["--qtest", "stdio", "--net", "null,queues=8,suspend=1.4"], [*lines, "x-state net0", f"readl {base + 0x70}"])
+    if done.stdout.splitlines()[-1:] != ["OK 0x000000000000001b"]:
+        return f"{done.returncode} {done.stdout[-200:]} {done.stderr}"
+
+
+def traces():
+    """Traces of what no machine does: a network device with the draft, and a notification of a queue that there is not."""
+    device = {"device": "net0", "type": 1, "offered": "0x100000000", "conform": "report", "configuration": "0x1", "queues": 2, "queueSize": 256,
+              "mac": "0x525400123456"}
+    call = {"t": 0, "by": "", "dev": 0}
+    for events in [[device | {"dialect": "draft"}],
+                   [device, call | {"ev": "fail"}, call | {"ev": "lifecycle", "status": 64, "phase": "dead"}, call | {"ev": "kick", "queues": 4}]]:
+        with open("trace", "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in [{"trace": 1, "memory": "0x200000"}, *events])
+        done = run(["check", "trace"])
+        if done.returncode not in (1, 65):
+            return f"{events[-1]}: {done.returncode} {done.stderr[-300:]}"
+
+
 failures = 0
-cases = [overlay, report, capacity, release]
+cases = [overlay, report, capacity, release, pairs, traces]
 print(f"1..{len(cases)}")
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)

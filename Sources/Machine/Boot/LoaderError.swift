@@ -57,7 +57,7 @@ public enum LoaderError: Error, Equatable, CustomStringConvertible {
         case .unreadable(let name, ENOENT): "there is no file \(name); check the path"
         case .unreadable(let name, EACCES): "\(name) may not be read; change its permissions, or name a copy"
         case .unreadable(let name, let number):
-            "\(name) cannot be read (\(reason(number))); check the path and the disk it is on"
+            "\(name) cannot be read (\(reason(number)))\(remedy(number, else: "check the path and the disk it is on"))"
         case .directory(let name): "\(name) is a directory; name the file in it"
         case .notAFile(let name): "\(name) is not a regular file; copy its contents into one"
         case .empty(let name): "\(name) is empty; build or copy it again"

@@ -110,14 +110,19 @@ struct HostFiles {
             try Self.check(output, against: inputs + streams + outputs[..<index])
         }
         for stream in streams { try Self.check(stream, against: inputs) }
-        for file in replacements where !Self.canReplace(file.path, file.head) { throw .not(file.kind, path: file.path) }
+        for file in replacements where try !Self.canReplace(file.path, file.head) {
+            throw .not(file.kind, path: file.path)
+        }
     }
 
     /// Whether the file at `path` is missing or empty, or begins with `head`: no other is overwritten. Pipes and devices have nothing to lose.
-    private static func canReplace(_ path: String, _ head: [UInt8]) -> Bool {
+    private static func canReplace(_ path: String, _ head: [UInt8]) throws(MachineError) -> Bool {
         guard FileIdentity(path: path) != nil else { return true }
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return false }
+        guard file >= 0 else {
+            if [EMFILE, ENFILE].contains(errno) { throw .host("\(path) cannot be looked at", errno: errno) }
+            return false
+        }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: head.count)
         let count = unsafe read(file, &bytes, bytes.count)

@@ -256,7 +256,8 @@ public struct Network: VirtioDevice, ~Copyable, Sendable {
     private func isControl(_ index: Int) -> Bool { index == 2 * pairs(accepted) }
 
     public func wantsBuffer(queue index: Int) -> Bool {
-        index % 2 == 1 || isControl(index) || !waiting[index / 2].isEmpty && index / 2 < activePairs
+        // Until VIRTIO_NET_F_MQ is accepted the control queue of eight pairs has an index behind the last pair's.
+        index % 2 == 1 || isControl(index) || index / 2 < activePairs && !waiting[index / 2].isEmpty
     }
 
     public mutating func take(

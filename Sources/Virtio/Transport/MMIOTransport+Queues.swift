@@ -105,6 +105,11 @@ extension MMIOTransport where Device: ~Copyable {
                 case .continued(let written):
                     batch.segments.truncate(to: mark)
                     group.add(chain, written)
+                    // Empty buffers do not end: what has taken as many entries as the queue has cannot become whole.
+                    if group.slots >= UInt32(queues[index].configuration.size) {
+                        effects.queues = QueueSet(queue: index)
+                        break serving
+                    }
                 case .putBack:
                     batch.segments.truncate(to: mark)
                     _ = chain.close()

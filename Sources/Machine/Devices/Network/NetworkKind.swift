@@ -148,7 +148,7 @@ extension DeviceKind {
             return opened
         },
         replay: { traced, memory in
-            guard var parameters = traced.network else { return nil }
+            guard var parameters = traced.network, traced.dialect != .draft else { return nil }
             parameters.queueSize = traced.queueSize
             parameters.pairs = traced.offered.contains(NetworkFeature.multiqueue) ? Int(traced.queues / 2) : 1
             guard 1...Network.maximumPairs ~= parameters.pairs else { return nil }
