@@ -31,6 +31,7 @@ WHOLE = {
     "-a queue-size=8": ["vmm -a queue-size=8 -a only=ring-laps"],
     "-a latency=N": ["vmm --suspend draft -a latency=4", "vmm --suspend 1.4 -a latency=4"],
     "-a stress=N": ["vmm -a stress=40"],
+    "-a concurrency=N -a processors=4": ["vmm -c 4 -d disk.img -a disk=2 -a concurrency=500 -a processors=4"],
     "-a disk=2": ["vmm -d disk.img -a stress=40 -a disk=2"],
     "-a STRING": ["vmm KERNEL -a hello"],
     "vmm -v": ["vmm -v -a only=identity"],
