@@ -145,7 +145,8 @@ public enum MachineError: Error, Equatable, CustomStringConvertible {
             "the board has slots for \(MemoryMap.maximumSlots) devices, the console included; use fewer disks"
         case .tooManyProcessors(let most): "this host's KVM gives a guest at most \(most) processors; use a smaller -c"
         case .sandbox(let what, let number):
-            "this host lacks a layer of the sandbox: \(what) (\(reason(number))); use --sandbox auto to run with the others"
+            "this host lacks a layer of the sandbox: \(what) (\(reason(number)))"
+                + remedy(number, else: "use --sandbox auto to run with the others")
         case .control(let text): text
         case .snapshot(let folder, let problem): "snapshot \(folder): \(problem)"
         case .host(let what, let number): "\(what): \(reason(number))\(remedy(number))"

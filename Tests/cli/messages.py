@@ -20,6 +20,9 @@ NEXT = re.compile(r"; |^(Name|Give|A machine|With|write|name|use) ")
 
 def messages(path):
     text = open(path, encoding="utf-8").read()
+    # What to do about other errors than the limits of the host.
+    text = re.sub(r'\\\(remedy\(number, else: "([^"]*)"\)\)', r"; \1", text)
+    text = re.sub(r'\+ remedy\(number, else: "([^"]*)"\)', r'+ "; \1"', text)
     marks = re.compile(CALLS + ("|" + CASES if path.endswith(ERRORS) else ""))
     for mark in marks.finditer(text):
         rest = text[mark.end():mark.end() + 1200]
