@@ -85,7 +85,7 @@ start:
     rep movsb
     movl $0xc4608, 0xfee00300   // SIPI to all but itself: begin at 0x8000
     movl $0xc4608, 0xfee00300
-    mov $100000, %ebx
+    mov $1000000, %ebx
 3:  xor %eax, %eax
     xor %ecx, %ecx
 4:  movzbl 0x9000(%ecx), %edx
