@@ -6,8 +6,8 @@
  *   PML4[0] -> PDPT[0..3] -> four page directories, 2048 entries of 2 MiB: the low 4 GiB, each address mapped to itself
  */
 
-    .set    CODE_SELECTOR, 8
-    .set    DATA_SELECTOR, 16
+#include "LongMode.h"
+
     .set    VECTORS, 64                 /* 0 to 31 exceptions, 32 + n the IOAPIC's input n, 63 spurious */
 
     .section .note.pvh, "a", @note
@@ -40,15 +40,7 @@ entry:
     addl    $8, %edi
     loop    1b
 
-    movl    %cr4, %eax
-    orl     $(1 << 5), %eax                     /* physical address extension */
-    movl    %eax, %cr4
-    movl    $pml4, %eax
-    movl    %eax, %cr3
-    movl    $0xc0000080, %ecx                   /* EFER: long mode enable */
-    rdmsr
-    orl     $(1 << 8), %eax
-    wrmsr
+    prepare_long_mode
     movl    %cr0, %eax
     orl     $0x80000001, %eax                   /* paging, protection */
     movl    %eax, %cr0
@@ -57,10 +49,7 @@ entry:
 
     .code64
 long_mode:
-    movl    $DATA_SELECTOR, %eax
-    movl    %eax, %ds
-    movl    %eax, %es
-    movl    %eax, %ss
+    load_segments
 
     movl    $stubs, %eax
     movl    $idt, %edi

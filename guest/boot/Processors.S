@@ -3,8 +3,8 @@
  * processor's tables, and calls processorMain with its APIC id, on a stack of its own. Interrupts stay off.
  */
 
-    .set    CODE_SELECTOR, 8
-    .set    DATA_SELECTOR, 16
+#include "LongMode.h"
+
     .set    STACK_SIZE, 16384
     .set    PROCESSORS, 8
     .set    PAGE, 0x8000                        /* where startProcessors copies the code to */
@@ -17,15 +17,7 @@ processor_code:
     xorw    %ax, %ax
     movw    %ax, %ds
     lgdtl   PAGE + (processor_gdt - processor_code)
-    movl    %cr4, %eax
-    orl     $(1 << 5), %eax                     /* physical address extension */
-    movl    %eax, %cr4
-    movl    $pml4, %eax
-    movl    %eax, %cr3
-    movl    $0xc0000080, %ecx                   /* EFER: long mode enable */
-    rdmsr
-    orl     $(1 << 8), %eax
-    wrmsr
+    prepare_long_mode
     movl    $0x80000011, %eax                   /* paging, protection, caches on */
     movl    %eax, %cr0
     ljmpl   $CODE_SELECTOR, $processor_long_mode
@@ -37,10 +29,7 @@ processor_code_end:
     .section .text.processors, "ax", @progbits
     .code64
 processor_long_mode:
-    movl    $DATA_SELECTOR, %eax
-    movl    %eax, %ds
-    movl    %eax, %es
-    movl    %eax, %ss
+    load_segments
     lidt    idt_pointer
     movl    $0xfee00020, %eax                   /* the local APIC's id */
     movl    (%rax), %edi
