@@ -2,8 +2,9 @@
 # Stock Debian Linux under vmm, in two nested hosts: kernels, devices, suspension; failures, network and snapshots. Afterwards the root
 # disks are checked here.
 #
-# With network or snapshot, the long form of those tests alone; with torture SEEDS of them, 200 if not said, from FIRST on, without the
-# choices of WITHOUT (each with ,- in front): if not said those that Linux 6.1 does not survive, short and sizes.
+# With network or snapshot, the long form of those tests alone; with torture SEEDS of them, 200 if not said, from FIRST on, of the KINDS
+# disks, net and suspend, without the choices of WITHOUT (each with ,- in front): if not said those that Linux 6.1 does not survive, short
+# and sizes.
 #
 # usage: run.sh VMM DIR NESTED [network|snapshot|torture]
 set -eu
@@ -24,7 +25,7 @@ mke2fs -q -t ext4 -d "$work/kernels" "$work/kernels.img" 128M
 cp "$vmm" "$work/payload/vmm"
 cp -r "$dir/host-modules" "$work/payload/modules"
 cp "$here/host.sh" "$work/payload/run.sh"
-cp "$here/frozen.awk" "$work/payload/"
+cp "$here/frozen.awk" "$here/network.sh" "$work/payload/"
 cp -r "$dir/host-network" "$work/payload/network"
 
 # host NAME TESTS...: runs them in a host of its own, and leaves in NAME what it printed and what became of its disk. A host whose own
@@ -62,7 +63,8 @@ checkFiles() {
 seconds=1200
 if [ -n "${4:-}" ]; then
     touch "$work/payload/long" "$work/boot"
-    echo "seeds=${SEEDS:-200} first=${FIRST:-1} without=${WITHOUT-,-short,-sizes}" > "$work/payload/seeds"
+    echo "seeds=${SEEDS:-200} first=${FIRST:-1} kinds='${KINDS:-disks net suspend}' without=${WITHOUT-,-short,-sizes}" \
+        > "$work/payload/seeds"
     seconds=7200
     host other "$4"
 else

@@ -60,6 +60,8 @@ public enum TortureChoice: UInt8, CaseIterable, Sendable {
     case delay
     /// The link of an interface goes down, and comes up again (5.1.4.2-6).
     case link
+    /// The other end of an interface's link goes: frames are lost and the link is down, until it is back (5.1.4.2-6).
+    case peer
 
     /// The name of the choice on the command line.
     public var name: StaticString { row.name }
@@ -142,6 +144,11 @@ public enum TortureChoice: UInt8, CaseIterable, Sendable {
         case .cut: ("cut", "5.2.6-0d", "The host transfers a part of a request, all or none, then fails with EIO.")
         case .delay: ("delay", "2.6-0", "The host takes long for a request.")
         case .link: ("link", "5.1.4.2-6", "The link of an interface goes down, and comes up again.")
+        case .peer:
+            (
+                "peer", "5.1.4.2-6",
+                "The other end of an interface's link goes: frames are lost and the link is down, until it is back."
+            )
         }
     }
 }

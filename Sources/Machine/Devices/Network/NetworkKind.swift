@@ -186,6 +186,7 @@ private struct OpenedNetwork: OpenedDevice {
     let isQTest: Bool
 
     func make(_ factory: DeviceFactory, name: String, slot: Int) throws(MachineError) -> BoardDevice {
+        let link = factory.torture(device.offer, slot: slot).flatMap { FaultyLink(self.link, $0) } ?? self.link
         var offer = device.offer
         // The draft's feature bit is another feature here: without a choice of its own the device offers no SUSPEND.
         if offer.suspend.dialect(or: factory.configuration.suspend) == .draft { offer.suspend = .own(nil) }
