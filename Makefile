@@ -10,7 +10,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger law-mutants test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
 
 all: build
 
@@ -53,6 +53,9 @@ test-law: build ## each clause of VIRTIO 1.4 as an observer of the devices sees 
 ledger: build ## writes that ledger, Documentation.docc/SpecificationLedger.md
 	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap
 	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap
+
+law-mutants: ## breaks the device once for each line of Tests/law/mutants.tsv, and shows which of those scripts notice
+	Tests/law/mutants.py $(BUILD)/mutants
 
 test-control: build ## a running machine controlled by QEMU's machine protocol and from a shell
 	Tests/control/run.sh $(BUILD)/debug/vmm

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Breaks the device on purpose, once for each line of mutants.tsv, and shows which scripts of the law notice. All breaks are in one
+program, built from a copy of the sources; the environment says which of them is made. Fails if a break is not noticed by a script that
+names its clause. Without CLAUSE all lines run, and what was noticed is written to noticed.tsv, for the ledger.
+
+A line is CLAUSE, FILE below Sources, ORIGINAL and BROKEN. ORIGINAL stands once in the file. It is an expression in whose place BROKEN
+is evaluated; with "; " in front BROKEN are statements in place of the statement ORIGINAL, none if nothing follows.
+
+usage: mutants.py FOLDER [CLAUSE...]    FOLDER: of the copy and its build
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+CHOICE = """import Glibc
+
+private let chosen = unsafe getenv("VMM_MUTANT").flatMap { unsafe Int(String(cString: $0)) } ?? 0
+
+/// Whether break `number` is made.
+public func mutated(_ number: Int) -> Bool { number == chosen }
+"""
+
+
+def lines():
+    with open(os.path.join(HERE, "mutants.tsv"), encoding="utf-8") as file:
+        found = [line.rstrip("\n").split("\t") for line in file if line.strip() and not line.startswith("#")]
+    for row in found:
+        if len(row) != 4:
+            sys.exit(f"mutants.tsv: a line has four columns, not {len(row)}: {row}")
+    return found
+
+
+def broken(number, original, text):
+    if not text.startswith(";"):
+        return f"(mutated({number}) ? ({text}) : ({original}))"
+    return f"if mutated({number}) {{ {text[1:].strip()} }} else {{ {original} }}"
+
+
+def copy(folder, rows):
+    """Copies the package, with every break in it."""
+    for name in ("Sources", "guest", "Tests/UAPI"):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        shutil.copytree(os.path.join(ROOT, name), os.path.join(folder, name))
+    shutil.copy2(os.path.join(ROOT, "LICENSE"), folder)
+    with open(os.path.join(ROOT, "Package.swift"), encoding="utf-8") as file:
+        package = file.read()
+    # A break may leave what follows without use. The tests are not copied.
+    package = re.sub(r"\n    \.treatAllWarnings\(as: \.error\),", "", package)
+    package = re.sub(r"\n +// The kernel's UAPI headers.*?\n    \],", "\n    ],", package, flags=re.S)
+    write(os.path.join(folder, "Package.swift"), package)
+    write(os.path.join(folder, "Sources/Virtio/Mutated.swift"), CHOICE)
+    places = {}
+    for number, (_, file, original, text) in enumerate(rows, 1):
+        places.setdefault(file, []).append((number, original, text))
+    for file, breaks in places.items():
+        path = os.path.join(folder, "Sources", file)
+        with open(path, encoding="utf-8") as stream:
+            source = stream.read()
+        spots = []
+        for number, original, text in breaks:
+            if source.count(original) != 1:
+                sys.exit(f"mutants.tsv, {file}: {original!r} stands there {source.count(original)} times, not once")
+            spots.append((source.index(original), original, broken(number, original, text)))
+        for start, original, text in sorted(spots, reverse=True):
+            if sum(other < start + len(original) and start < other + len(word) for other, word, _ in spots) > 1:
+                sys.exit(f"mutants.tsv, {file}: {original!r} overlaps another")
+            source = source[:start] + text + source[start + len(original):]
+        write(path, source)
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def build(folder):
+    swift = os.environ.get("SWIFT", "swift")
+    command = [swift, "build", "--package-path", folder, "--product", "vmm"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        errors = [line for line in result.stdout.splitlines() if "error:" in line]
+        sys.exit("\n".join(["mutants: the copy does not build:"] + list(dict.fromkeys(errors))[:20]))
+    return os.path.join(folder, ".build/debug/vmm")
+
+
+def noticed(program, number, clause):
+    """The scripts that name the clause and fail with break `number`; nothing where there is no such script."""
+    environment = dict(os.environ, VMM_MUTANT=str(number))
+    command = [os.path.join(HERE, "run.py"), program, clause]
+    try:
+        output = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False).stdout
+    except subprocess.TimeoutExpired as late:
+        return ["(did not end)"] if late.stdout else []
+    found = re.findall(r"^not ok \d+ - law_(\w+) (\w+)", output, re.M)
+    return list(dict.fromkeys(f"{file}: {function}" for file, function in found))
+
+
+def main():
+    folder, wanted, rows, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], lines(), 0
+    os.makedirs(folder, exist_ok=True)
+    copy(folder, rows)
+    program = build(folder)
+    table = []
+    for number, (clause, file, original, text) in enumerate(rows, 1):
+        if wanted and clause not in wanted:
+            continue
+        unbroken = noticed(program, 0, clause)
+        found = [] if unbroken else noticed(program, number, clause)
+        failed += not found
+        print(f"{'ok' if found else 'not ok'} - {clause}: {text or 'nothing'} for {original}" + (", which fails without" if unbroken else ""))
+        for name in found:
+            print(f"#   {name}", flush=True)
+        table.append(f"{clause}\t{'; '.join(found)}\n")
+    print(f"mutants: {len(table) - failed} of {len(table)} breaks noticed, of {len({row[0] for row in rows})} clauses")
+    if failed or not table:
+        sys.exit(1)
+    if not wanted:
+        write(os.path.join(HERE, "noticed.tsv"), "# Written by mutants.py: clauses, and the scripts that fail without them.\n" + "".join(table))
+
+
+main()
