@@ -50,7 +50,8 @@ test-law: build ## each clause of VIRTIO 1.4 as an observer of the devices sees 
 	tail -n 1 $(BUILD)/law.tap
 	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap --check
 
-ledger: build ## writes that ledger, Documentation.docc/SpecificationLedger.md
+ledger: build ## writes that ledger, Documentation.docc/SpecificationLedger.md; with what Linux met, if make test-linux ran
+	if [ -e $(BUILD)/linux/met.tsv ]; then cp $(BUILD)/linux/met.tsv Tests/law/met.tsv; fi
 	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap
 	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap
 

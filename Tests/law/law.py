@@ -84,7 +84,7 @@ class Machine:
                 name += str(sum(other.startswith(name) for other in self.slots))
                 self.slots[name] = Device(self, base, 5 + slot)
                 self.slots[name].name = name
-        if {name[:-1] for name in self.slots} < {"blk", "console", "rng"}:
+        if not {"blk0", "console0"} <= self.slots.keys():
             raise Broken(f"the board's devices are {' '.join(self.slots) or 'none'}: MagicValue or DeviceID reads wrong")
 
     def __getattr__(self, name):

@@ -215,6 +215,23 @@ def queue_reset_leaves_the_others(c):
     expect(c.disk.interrupt, 1, "InterruptStatus")
 
 
+@law("2.6.1.1.1-1", "4.2.2.1-11", rings=both_rings, options=("--torture", "1,slow-queue-reset"))
+def slow_queue_reset(c):
+    """While QueueReset reads 1, a request that the driver makes available is not executed, and the driver is not notified."""
+    slow = 0
+    for _ in range(16):
+        ring, = c.start(c.disk, RING_RESET)
+        c.disk.put(QUEUE_SEL, 0)
+        c.disk.put(QUEUE_RESET, 1)
+        ring.add(c.request(0, IN, room=512))
+        before = used_words(ring)
+        ring.notify()
+        slow += c.disk.get(QUEUE_RESET)
+        expect((used_words(ring), c.answer(0), c.disk.interrupt), (before, UNTOUCHED, 0), "ring, status byte and InterruptStatus")
+        c.disk.status = 0
+    expect(slow > 0, True, "whether a queue reset took time")
+
+
 @law("2.6.1.2.1-1", rings=both_rings)
 def sizes_1_and_max(c):
     """A queue of one entry works through many wraps of its index, and so does one of QueueSizeMax entries."""

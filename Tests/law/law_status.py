@@ -1,6 +1,7 @@
 """Device status and reset (VIRTIO 1.4, 2.1 and 2.4)."""
 from driver import (
-    ACKNOWLEDGE, DRIVER, DRIVER_OK, FAILED, FEATURES_OK, NEEDS_RESET, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, SUSPEND)
+    ACKNOWLEDGE, DRIVER, DRIVER_OK, FAILED, FEATURES_OK, NEEDS_RESET, QUEUE_READY, QUEUE_RESET, QUEUE_SEL, RING_RESET,
+    SUSPEND)
 from law import IN, OK, RUNNING, SUSPENDED, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words
 
 STATES = ("not live", "running", "suspending", "suspended", "resuming", "dead", "dead, suspended")
@@ -112,6 +113,21 @@ def reset_in_a_drain_and_set_up_at_once(c):
     expect(c.disk.interrupt, 1, "InterruptStatus")
     c.suspended(c.disk)
     c.resumed(c.disk)
+
+
+@law("4.2.2.1-8", "2.4.1-2", dialects=both_dialects, rings=both_rings)
+def reset_in_a_queue_reset(c):
+    """A reset while a queue reset waits for the resume: QueueReset and QueueReady read 0, and a resume that comes afterwards is none."""
+    ring, = c.start(c.disk, RING_RESET)
+    c.suspended(c.disk)
+    before = used_words(ring)
+    c.disk.put(QUEUE_RESET, 1)
+    expect(c.disk.get(QUEUE_RESET), 1, "QueueReset while the device is suspended")
+    c.disk.status = 0
+    c.disk.put(QUEUE_SEL, 0)
+    expect((c.disk.get(QUEUE_RESET), c.disk.get(QUEUE_READY)), (0, 0), "QueueReset and QueueReady after the reset")
+    c.disk.status = RUNNING
+    expect((used_words(ring), c.disk.interrupt), (before, 0), "ring and InterruptStatus")
 
 
 def shown(c, state, value):

@@ -136,6 +136,21 @@ def reset_of_a_queue_selected_while_suspended(c):
     expect((c.console.get(QUEUE_RESET), c.console.get(QUEUE_READY)), (0, 0), "QueueReset and QueueReady of queue 0")
 
 
+@law("D-5", **EACH)
+def queue_set_up_while_suspended(c):
+    """A queue that is set up while the device is suspended is not ready, then or after the resume, and can be set up then."""
+    c.start(c.console, queues=(0,))
+    c.suspended(c.console)
+    c.console.queue(1, 8, packed=c.packed)
+    expect(c.console.get(QUEUE_READY), 0, "QueueReady of queue 1 while suspended")
+    c.resumed(c.console)
+    c.console.put(QUEUE_SEL, 1)
+    expect(c.console.get(QUEUE_READY), 0, "QueueReady of queue 1 after the resume")
+    ring = c.console.queue(1, 8, packed=c.packed)
+    expect(c.console.get(QUEUE_READY), 1, "QueueReady of queue 1 once it is set up")
+    expect(ring.send([(BUFFERS, 1, False)]), "used 0", "output by queue 1")
+
+
 @law("4.2.2.1-11", "4.2.2.1-12", "D-16", **EACH)
 def queue_reset_then_stopped(c):
     """QueueReady = 0 written after QueueReset = 1 to a suspended device: QueueReset reads 1 until the resume, and both then read 0."""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the ledger of VIRTIO 1.4, Sources/Virtio/Documentation.docc/SpecificationLedger.md: each clause that concerns this board, with
 its level, where it is implemented and the tests that show it. From the clauses of `vmm explain`, the key words counted in the
-specification (counts.tsv), the run of run.py, and the unit tests' sources. Fails if a key word of the text is neither a clause of
+specification (counts.tsv), the run of run.py, what mutants.py and `make test-linux` left (noticed.tsv, met.tsv), and the unit tests'
+sources. Fails if a key word of the text is neither a clause of
 `vmm explain` nor in notoffered.tsv, if one is both, or if a level or target differs.
 
 usage: ledger.py VMM TAP [--check | --json]    TAP: what run.py printed. --check: fails if the page is stale; --json: prints it as JSON
@@ -83,6 +84,16 @@ def aliases():
     return {match[1]: re.findall(r'"([^"]+)"', match[2]) for match in re.finditer(r'Alias\("([^"]+)", ([^)]*)\)', text)}
 
 
+def noticed(shown):
+    """The scripts that failed when the clause was broken (mutants.py), by clause. A script may have been renamed since."""
+    found = {clause: names.split("; ") for clause, names in rows("noticed.tsv")}
+    for clause, names in found.items():
+        for name in names:
+            if name not in shown.get(clause, []):
+                sys.exit(f"ledger: noticed.tsv has {name} for {clause}, which no script of that name sees; run make law-mutants")
+    return found
+
+
 def unit_tests(checks):
     """The unit tests, by clause: those whose trait names it, or that use the case of its check, or that name its id."""
     names, found = aliases(), {}
@@ -121,6 +132,7 @@ def gather(program, tap):
     """All clauses of the ledger, in the order of the specification, and what is not offered."""
     clauses = json.loads(subprocess.run([program, "explain", "--list", "--json"], check=True, capture_output=True).stdout)
     by_check, shown, places = checks(), scripts(tap), rows("places.tsv")
+    broken, met = noticed(shown), dict(rows("met.tsv"))
     tested, cases = unit_tests(by_check), {clause: case for case, clause in by_check.items()}
     text, absent, faults = counted(), not_offered(), []
     known = {clause["id"] for clause in clauses}
@@ -157,7 +169,8 @@ def gather(program, tap):
         clause["implemented"] = f"check `{case}`" if case else f"`{row[1]}`" if row and clause["target"] != "driver" else ""
         clause["scripts"] = shown.get(clause["id"], [])
         clause["tests"] = tested.get(clause["id"], [])
-        clause["foreign"] = row[2].split() if row else []
+        clause["failsWithout"] = broken.get(clause["id"], [])
+        clause["foreign"] = met.get(clause["id"], "").split() if clause["checked"] else row[2].split() if row else []
     return clauses, absent
 
 
@@ -187,22 +200,24 @@ def page(clauses, absent):
         "is theirs.", "",
         f"- {len(ledger)} clauses: {len(device)} on devices, {len(ledger) - len(device)} on drivers, of which {checked} are checked in drivers.",
         f"- {len(absent)} further key words of these sections belong to features that are not offered, or are said with another: at the end.",
-        f"- {sum(bool(clause['scripts']) for clause in device)} clauses on devices are seen from outside, by a script of `Tests/law`.", "",
+        f"- {sum(bool(clause['scripts']) for clause in device)} clauses on devices are seen from outside, by a script of `Tests/law`; for "
+        f"{sum(bool(clause['failsWithout']) for clause in device)} of them", "  a device that breaks the clause on purpose was made, and the script fails.", "",
         "*Where*: a file of `Sources/Virtio`, or the conformance check for what a driver has to keep. *Shown by*: `file: function` is a script",
-        "of `Tests/law`; other names are files of `Tests/VirtioTests`. *Met by*: L, stock Linux drivers of `make test-linux`, with",
-        "`--conform strict`; S, Linux with this project's transport for SUSPEND; Q, QEMU's devices, which `make cross-check` puts beside these.",
-        "The letter says that the section is exercised there, not that each of its clauses is judged.", ""]
+        "of `Tests/law`; other names are files of `Tests/VirtioTests`. *Fails without*: those scripts that fail when the device breaks the",
+        "clause, as `make law-mutants` makes it do. *Met by*: L, stock Linux drivers of `make test-linux`; S, Linux with this project's transport",
+        "for SUSPEND; Q, QEMU's devices, which `make cross-check` puts beside these. For a checked clause the letter says that the clause was",
+        "put to the test there, for the others that their section is exercised.", ""]
     lines += ["## Clauses on devices without a test of their own", ""]
     lines += [("- " + ", ".join(f"`{name}`" for name in bare)) if bare else "None.", ""]
     for section, title in TITLES.items():
         part = [clause for clause in ledger if re.match(re.escape(section) + r"[.-]", clause["id"])]
         if not part:
             continue
-        lines += [f"## {title} ({section})", "", "| id | on | level | clause | where | shown by | met by |", "|---|---|---|---|---|---|---|"]
+        lines += [f"## {title} ({section})", "", "| id | on | level | clause | where | shown by | fails without | met by |", "|---|---|---|---|---|---|---|---|"]
         for clause in part:
             shown = "; ".join([f"`{name}`" for name in clause["scripts"]] + clause["tests"])
             lines.append(f"| {clause['id']} | {clause['target']} | {clause['level']} | {clause['sentence']} | {clause['implemented']} | "
-                         f"{shown} | {' '.join(clause['foreign'])} |")
+                         f"{shown} | {'; '.join(f'`{name}`' for name in clause['failsWithout'])} | {' '.join(clause['foreign'])} |")
         lines.append("")
     lines += ["## Device suspend (3.4)", "", "| id | requirements |", "|---|---|"]
     lines += [f"| {section}-{number} | {names.replace(' ', ', ')} |" for section, parts in SUSPEND.items()

@@ -3,8 +3,10 @@
 program, built from a copy of the sources; the environment says which of them is made. Fails if a break is not noticed by a script that
 names its clause. Without CLAUSE all lines run, and what was noticed is written to noticed.tsv, for the ledger.
 
-A line is CLAUSE, FILE below Sources, ORIGINAL and BROKEN. ORIGINAL stands once in the file. It is an expression in whose place BROKEN
-is evaluated; with "; " in front BROKEN are statements in place of the statement ORIGINAL, none if nothing follows.
+A line is CLAUSES, FILE below Sources, ORIGINAL and BROKEN. ORIGINAL stands once in the file. It is an expression in whose place BROKEN
+is evaluated; with "; " in front BROKEN are statements in place of the statement ORIGINAL, none if nothing follows; with "= "
+in front it is the text that stands there then, in which MUTATED is whether the break is made. A line with + for the clauses is a further
+part of the break in front of it.
 
 usage: mutants.py FOLDER [CLAUSE...]    FOLDER: of the copy and its build
 """
@@ -26,21 +28,28 @@ public func mutated(_ number: Int) -> Bool { number == chosen }
 
 
 def lines():
+    """The breaks: the clauses of each, and its parts."""
     with open(os.path.join(HERE, "mutants.tsv"), encoding="utf-8") as file:
         found = [line.rstrip("\n").split("\t") for line in file if line.strip() and not line.startswith("#")]
+    breaks = []
     for row in found:
         if len(row) != 4:
             sys.exit(f"mutants.tsv: a line has four columns, not {len(row)}: {row}")
-    return found
+        if row[0] != "+":
+            breaks.append((row[0].split(), []))
+        breaks[-1][1].append(row[1:])
+    return breaks
 
 
 def broken(number, original, text):
+    if text.startswith("= "):
+        return text[2:].replace("MUTATED", f"mutated({number})")
     if not text.startswith(";"):
         return f"(mutated({number}) ? ({text}) : ({original}))"
     return f"if mutated({number}) {{ {text[1:].strip()} }} else {{ {original} }}"
 
 
-def copy(folder, rows):
+def copy(folder, breaks):
     """Copies the package, with every break in it."""
     for name in ("Sources", "guest", "Tests/UAPI"):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
@@ -54,14 +63,15 @@ def copy(folder, rows):
     write(os.path.join(folder, "Package.swift"), package)
     write(os.path.join(folder, "Sources/Virtio/Mutated.swift"), CHOICE)
     places = {}
-    for number, (_, file, original, text) in enumerate(rows, 1):
-        places.setdefault(file, []).append((number, original, text))
-    for file, breaks in places.items():
+    for number, (_, parts) in enumerate(breaks, 1):
+        for file, original, text in parts:
+            places.setdefault(file, []).append((number, original, text))
+    for file, parts in places.items():
         path = os.path.join(folder, "Sources", file)
         with open(path, encoding="utf-8") as stream:
             source = stream.read()
         spots = []
-        for number, original, text in breaks:
+        for number, original, text in parts:
             if source.count(original) != 1:
                 sys.exit(f"mutants.tsv, {file}: {original!r} stands there {source.count(original)} times, not once")
             spots.append((source.index(original), original, broken(number, original, text)))
@@ -100,26 +110,29 @@ def noticed(program, number, clause):
 
 
 def main():
-    folder, wanted, rows, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], lines(), 0
+    folder, wanted, breaks = os.path.abspath(sys.argv[1]), sys.argv[2:], lines()
     os.makedirs(folder, exist_ok=True)
-    copy(folder, rows)
+    copy(folder, breaks)
     program = build(folder)
-    table = []
-    for number, (clause, file, original, text) in enumerate(rows, 1):
-        if wanted and clause not in wanted:
-            continue
-        unbroken = noticed(program, 0, clause)
-        found = [] if unbroken else noticed(program, number, clause)
-        failed += not found
-        print(f"{'ok' if found else 'not ok'} - {clause}: {text or 'nothing'} for {original}" + (", which fails without" if unbroken else ""))
-        for name in found:
-            print(f"#   {name}", flush=True)
-        table.append(f"{clause}\t{'; '.join(found)}\n")
-    print(f"mutants: {len(table) - failed} of {len(table)} breaks noticed, of {len({row[0] for row in rows})} clauses")
-    if failed or not table:
+    table, unnoticed = {}, 0
+    for number, (clauses, parts) in enumerate(breaks, 1):
+        for clause in clauses:
+            if wanted and clause not in wanted:
+                continue
+            unbroken = noticed(program, 0, clause)
+            found = [] if unbroken else noticed(program, number, clause)
+            unnoticed += not found
+            _, original, text = parts[0]
+            print(f"{'ok' if found else 'not ok'} - {clause}: {text} for {original}" + (", which fails without" if unbroken else ""))
+            for name in found:
+                print(f"#   {name}", flush=True)
+            table.setdefault(clause, {}).update(dict.fromkeys(found))
+    print(f"mutants: {len(breaks)} breaks of {len(table)} clauses, {unnoticed} not noticed")
+    if unnoticed or not table:
         sys.exit(1)
     if not wanted:
-        write(os.path.join(HERE, "noticed.tsv"), "# Written by mutants.py: clauses, and the scripts that fail without them.\n" + "".join(table))
+        found_rows = [f"{clause}\t{'; '.join(names)}\n" for clause, names in table.items()]
+        write(os.path.join(HERE, "noticed.tsv"), "# Written by mutants.py: clauses, and the scripts that fail without them.\n" + "".join(found_rows))
 
 
 main()

@@ -75,7 +75,11 @@ else
 fi
 # The nested host's own last words only where it failed.
 cat "$work/boot" "$work/other" > "$work/output"
-grep -aE '^(ok|not ok|#)' "$work/output" || true
+grep -aE '^(ok|not ok|#)' "$work/output" | grep -v '^# met by' || true
+# The clauses that Linux put to the test, for the ledger: id, and by which transport.
+[ -n "${4:-}" ] || sed -n 's/^# met by \(.\): /\1 /p' "$work/output" |
+    awk '{ for (n = 2; n <= NF; n++) met[$n] = index(met[$n], $1) ? met[$n] : met[$n] " " $1 }
+        END { for (id in met) print id "\t" (met[id] == " S L" ? "L S" : substr(met[id], 2)) }' | sort > "$dir/met.tsv"
 passed=$(grep -acE '^ok ' "$work/output" || true) failed=$(grep -acE '^not ok' "$work/output" || true)
 echo "linux: $passed checks passed, $failed failed, in stock Debian kernels under kvm_amd"
 "$here/../kvm.sh" ran "$passed" "checks of stock Linux" "kvm_amd in a nested host"
