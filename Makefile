@@ -254,12 +254,12 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-resources test-cli test-docs docs test-control \
+CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-resources docs test-control \
 	test-snapshot test-debug test-network test-sandbox test-terminal bench-smoke test-linux
 # What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
 # steps that measure, or that want both processors.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \
-	test-qtest test-law test-traps
+	test-qtest test-law test-traps test-cli test-docs
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)

@@ -59,6 +59,8 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     private(set) var stopping = false
     /// A test command makes resumes wait for `ready`.
     private var resumeIsHeld = false
+    /// The requests that a test holds back, of those that `backendState` says wait.
+    final var hold = Hold()
     /// Workers to be woken once the lock is free, bit n for worker n.
     private var workersToWake: UInt32 = 0
     private var lineLevel = false
@@ -491,6 +493,10 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     func perform(_ command: TestCommand) throws(TestCommandError) {
         let isKnown = withTransport {
             switch command {
+            case .hold: hold.begin()
+            case .release(let count):
+                hold.release(count, of: backendState.waiting)
+                wake(workers[0])
             case .holdResume: resumeIsHeld = true
             case .ready:
                 resumeIsHeld = false

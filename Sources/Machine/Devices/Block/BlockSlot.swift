@@ -41,10 +41,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private var epoch = 0
     /// Requests that were taken and wait for the test command `release`.
     private var held: [BatchedRequest] = []
-    /// New requests are held: the test command `hold`.
-    private var isHolding = false
-    /// Number of held requests to be started.
-    private var released = 0
     /// Number of requests to fail without trying, and their outcome: the test command `fail`.
     private var failures = (count: 0, outcome: Outcome.ioError)
 
@@ -113,7 +109,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func workIsWaiting(for worker: Worker) -> Bool {
-        !waitsForBatch && mustServe(worker.queues) || released > 0 && worker.index == 0
+        !waitsForBatch && mustServe(worker.queues) || hold.released > 0 && worker.index == 0
     }
 
     override func step() -> Bool {
@@ -159,18 +155,18 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
             spareBatches.append(batch.id)
             return nil
         }
-        guard isHolding || failures.count > 0 else { return batch }
+        guard hold.isOn || failures.count > 0 else { return batch }
         for index in 0..<batch.open {
             let request = BatchedRequest(batch: batch, index: index)
-            if !isHolding, let outcome = takeFailure() {
+            if !hold.isOn, let outcome = takeFailure() {
                 finish(request, outcome)
             } else {
                 // Requests that do not fail are started as if they had been held.
                 addToHeld(request)
             }
         }
-        if !isHolding {
-            released = held.count
+        if !hold.isOn {
+            hold.release(nil, of: held.count)
             wake(workers[0])
         }
         return nil
@@ -234,12 +230,9 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
 
     private func takeReleased() -> BatchedRequest? {
-        guard released > 0, !held.isEmpty else {
-            released = 0
-            return nil
-        }
-        released -= 1
+        guard hold.released > 0, !held.isEmpty else { return nil }
         let request = held.removeFirst()
+        hold.started(left: held.count)
         inFlight[request.batch.epoch] += 1
         return request
     }
@@ -254,7 +247,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     override func cancel() {
         let unwanted = held.filter { !transport.isWanted($0.work.token) }
         held.removeAll { !transport.isWanted($0.work.token) }
-        released = min(released, held.count)
+        hold.limit(to: held.count)
         for request in unwanted {
             inFlight[request.batch.epoch] += 1
             finish(request, .ioError)
@@ -263,8 +256,6 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { isHolding = true }
-        case .release(let count): release(count)
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
         case .capacity(let sectors): withTransport { apply(transport.change { $0.capacity = sectors }) }
         default: try super.perform(command)
@@ -275,7 +266,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     override var blockSizes: BlockSizes? { transport.blockSizes }
 
     override var backendState: BackendState {
-        BackendState(holding: isHolding, waiting: held.count, failing: failures.count)
+        BackendState(holding: hold.isOn, waiting: held.count, failing: failures.count)
     }
 
     // MARK: Snapshots
@@ -288,16 +279,4 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     }
     override var ownMemory: MemoryArea? { backend.memory }
     override func restoreMemory(from file: MappedFile) -> Int32 { backend.restore(from: file) }
-
-    private func release(_ count: Int?) {
-        lock.locked {
-            if let count {
-                released += min(held.count - released, count)
-            } else {
-                isHolding = false
-                released = held.count
-            }
-        }
-        workers[0].signal()
-    }
 }

@@ -18,10 +18,6 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     // Under the lock:
     /// For queues other than the transmit queues: the model completes their chains in `take`, so this stays empty.
     private var unusedBatch: Batch<Console.Request>
-    /// Requests are not copied to the output buffers: the test command `hold`.
-    private var isHolding = false
-    /// Number of held requests to be copied.
-    private var released = 0
 
     /// Makes a console with a stream for each port of the model. The escape key's actions are passed to `onKey`.
     init(
@@ -241,13 +237,13 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Copies requests to the output buffers, and finishes those that are completely copied; with the lock held.
     private func copyRequests() {
         for stream in streams {
-            while !isHolding || released > 0, let token = stream.copyNextRequest() {
-                released = max(0, released - 1)
+            while hold.permitsNext, let token = stream.copyNextRequest() {
+                hold.started(left: waiting)
                 apply(transport.finish(token, .ok()))
             }
             stream.clearIfDone()
         }
-        released = min(released, waiting)
+        hold.limit(to: waiting)
     }
 
     /// Writes some of the output; without the lock.
@@ -278,28 +274,18 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
             }
             stream.clear()
         }
-        released = min(released, waiting)
+        hold.limit(to: waiting)
     }
 
     // MARK: Tests
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { isHolding = true }
-        case .release(let count): release(count)
         case .input(let bytes, let port): try input(bytes, port)
         case .open(let port, let isOpen): try open(port, isOpen)
         case .resize(let columns, let rows): resize(columns: columns, rows: rows)
         default: try super.perform(command)
         }
-    }
-
-    private func release(_ count: Int?) {
-        lock.locked {
-            isHolding = isHolding && count != nil
-            released += min(waiting - released, count ?? 0)
-        }
-        workers[0].signal()
     }
 
     /// Accepts all of `bytes` as input from the host, or throws and accepts none.
@@ -353,7 +339,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     override var backendState: BackendState {
         BackendState(
-            holding: isHolding, waiting: waiting,
+            holding: hold.isOn, waiting: waiting,
             output: streams.reduce(0) { $0 + $1.output.count }, input: streams.reduce(0) { $0 + $1.backlog.count })
     }
 }

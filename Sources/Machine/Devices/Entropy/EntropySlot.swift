@@ -17,9 +17,6 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
     /// The buffer before `next` is being filled, and how many were before.
     private var isFilling = false
     private var filled: UInt64 = 0
-    /// While true, buffers in the batch are not filled, but for `released` of them.
-    private var holding = false
-    private var released = 0
     /// Requests that are to fail, and how.
     private var failures = (count: 0, outcome: Outcome.ioError)
 
@@ -65,7 +62,7 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
 
     /// Whether a buffer may be popped or filled now; with the lock held.
     private var mayFill: Bool {
-        next < batch.count ? !holding || released > 0 : mustServe(transport.readyQueues)
+        next < batch.count ? hold.permitsNext : mustServe(transport.readyQueues)
     }
 
     /// The next buffer to fill; with the lock held.
@@ -78,10 +75,10 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
                 return batch.count > 0
             }
         }
-        guard next < batch.count, !holding || released > 0 else { return nil }
+        guard next < batch.count, hold.permitsNext else { return nil }
         let work = batch[next]
         next += 1
-        released = max(0, released - 1)
+        hold.started(left: batch.count - next)
         guard failures.count == 0, transport.isWanted(work.token) else {
             failures.count = max(0, failures.count - 1)
             apply(transport.finish(work.token, failures.outcome))
@@ -106,13 +103,6 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { holding = true }
-        case .release(let count):
-            lock.locked {
-                holding = holding && count != nil
-                released += min(batch.count - next - released, count ?? 0)
-            }
-            workers[0].signal()
         case .fail(let number, let count): lock.locked { failures = (count, Outcome(errno: number)) }
         default: try super.perform(command)
         }
@@ -131,6 +121,6 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
     }
 
     override var backendState: BackendState {
-        BackendState(holding: holding, waiting: batch.count - next, failing: failures.count)
+        BackendState(holding: hold.isOn, waiting: batch.count - next, failing: failures.count)
     }
 }

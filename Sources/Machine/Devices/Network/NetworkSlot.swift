@@ -49,9 +49,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     private var output = InlineArray<8, FrameQueue> { _ in FrameQueue() }
     /// Frames that the link lost.
     private var lost: UInt64 = 0
-    /// The test command `hold`, and the number of held requests to be transmitted.
-    private var isHolding = false
-    private var released = 0
 
     init(
         name: String, transport: consuming MMIOTransport<Network>, context: SlotContext, link: any NetworkBackend,
@@ -195,11 +192,11 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
     }
 
     /// Whether there is a request that is not held back; with the lock held.
-    private var isReleased: Bool { next < batch.count && (!isHolding || released > 0) }
+    private var isReleased: Bool { next < batch.count && hold.permitsNext }
 
     /// Whether a request is to be sent from guest memory, which it is once the output is empty.
     private func goesDirectly(_ request: Network.Request) -> Bool {
-        link.sendsDirectly && request.data.byteCount >= Self.directSize && !isBlocked[request.pair] && !isHolding
+        link.sendsDirectly && request.data.byteCount >= Self.directSize && !isBlocked[request.pair] && !hold.isOn
             && !keepsOutput && capture == nil
     }
 
@@ -210,7 +207,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         while mayCopy {
             let work = batch[next]
             next += 1
-            released = max(0, released - 1)
+            hold.started(left: batch.count - next)
             let header = work.request.header.bytes
             let isCopied =
                 transport.isWanted(work.token) && output[work.request.pair].append(header.span, work.request.data)
@@ -222,7 +219,8 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     private func clear() {
         batch.removeAll()
-        (next, released) = (0, 0)
+        next = 0
+        hold.limit(to: 0)
     }
 
     /// Passes frames to the link as far as it takes them: the output, then requests of long frames.
@@ -310,13 +308,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     override func perform(_ command: TestCommand) throws(TestCommandError) {
         switch command {
-        case .hold: lock.locked { isHolding = true }
-        case .release(let count):
-            lock.locked {
-                isHolding = isHolding && count != nil
-                released += min(batch.count - next - released, count ?? 0)
-            }
-            workers[0].signal()
         case .input(let bytes, let pair):
             guard pair < pairs else { throw .noPort }
             let frame = [UInt8](repeating: 0, count: NetworkHeader.size) + bytes
@@ -359,6 +350,6 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         var frames = 0
         for pair in 0..<pairs { frames += output[pair].count }
         return BackendState(
-            holding: isHolding, waiting: batch.count - next, output: frames, frames: transport.waitingFrames)
+            holding: hold.isOn, waiting: batch.count - next, output: frames, frames: transport.waitingFrames)
     }
 }
