@@ -1,4 +1,7 @@
 """The block device (VIRTIO 1.4, 5.2)."""
+import ctypes
+import os
+
 from driver import CONFIG
 from law import (
     BLK_CONFIG_WCE, BLK_DISCARD, BLK_FLUSH, BLK_WRITE_ZEROES, DISCARD, FLUSH, GET_ID, IN, IOERR, OK, OUT, RUNNING,
@@ -17,6 +20,14 @@ def answer(c, ring, *request, **how):
     ring.notify()
     expect(len(read_used(ring)), 1, "used buffers")
     return c.answer(0)
+
+
+def volatile_pages(name):
+    """Pages of a file that are not on its storage, by the kernel's count (cachestat, Linux 6.5); 0 where it counts none."""
+    with open(name, "rb") as file:
+        found = (ctypes.c_uint64 * 5)()
+        result = ctypes.CDLL(None).syscall(451, file.fileno(), (ctypes.c_uint64 * 2)(), found, 0)
+    return found[1] + found[2] if result == 0 else 0
 
 
 @law("5.2.5.2-4", "5.2.5.2-7", "2.5.2-1")
@@ -96,6 +107,23 @@ def unknown_flags(c):
 def zeroes(c):
     """After write zeroes, with unmap or without, the range reads zeroes and its neighbours are as before; write_zeroes_may_unmap does
     not change."""
+    zeroes_of(c)
+    expect(c.disk.get(CONFIG + 56, 1), 0, "write_zeroes_may_unmap of a disk in memory, which deallocates nothing")
+
+
+@law("5.2.6.2-9", "5.2.6.2-8", "5.2.6.2-10", options=("-d", "FILE"))
+def zeroes_of_a_file(c):
+    """The same on a file; write_zeroes_may_unmap is set if write zeroes with unmap makes the file smaller on its storage."""
+    zeroes_of(c)
+    ring, = c.start(c.disk, RANGES | BLK_FLUSH)
+    used = []
+    for kind, data in ((OUT, b"\x77" * 8192), (WRITE_ZEROES, segment(0, 16, 1))):
+        expect((answer(c, ring, kind, data=data), answer(c, ring, FLUSH)), (OK, OK), "a change and a flush")
+        used.append(os.stat(c.files[0].name).st_blocks)
+    expect(c.disk.get(CONFIG + 56, 1), 1 if used[1] < used[0] else 0, f"write_zeroes_may_unmap, with {used} blocks before and after")
+
+
+def zeroes_of(c):
     ring, = c.start(c.disk, RANGES)
     may = c.disk.get(CONFIG + 56, 1)
     for unmap in (0, 1):
@@ -127,6 +155,7 @@ def flush(c):
     expect(answer(c, ring, FLUSH), OK, "a flush")
     with open(c.files[0].name, "rb") as file:
         expect(file.read(512), b"\x11" * 512, "the file")
+    expect(volatile_pages(c.files[0].name), 0, "pages of the file that are not durable")
     c.say("x-hold blk0")
     ring.add(c.request(1, OUT, sector=1, data=b"\x22" * 512))
     ring.notify()
@@ -167,7 +196,8 @@ def frames_without_a_status_byte(c):
 
 @law("5.2.6-0d", "5.2.6.1-2", "5.2.6.1-6", "5.2.6.1-7", "5.2.6.1-9", "5.2.6.1-11", rings=both_rings)
 def requests_that_break_a_rule(c):
-    """A driver's mistake in a request is answered in its status byte; nothing is read or written for it, and the device goes on."""
+    """A driver's mistake in a request is answered in its status byte; nothing is read or written for it, and the device goes on. An error
+    of the host is answered IOERR."""
     ring, = c.start(c.disk, RANGES)
     last = c.disk.get(CONFIG) - 1
     cases = [(IN, last, b"", 1024), (IN, last + 1, b"", 512), (IN, (1 << 64) - 1, b"", 512), (IN, (1 << 55) - 1, b"", 512),
@@ -180,6 +210,8 @@ def requests_that_break_a_rule(c):
         if room:
             expect(c.data(0, room), b"\xee" * room, f"type {kind} sector {sector:#x}: the data")
     expect(answer(c, ring, IN, sector=last, room=512), OK, "the last sector")
+    c.say("x-fail blk0 EIO")
+    expect(answer(c, ring, IN, room=512), IOERR, "a read that fails")
     expect(c.disk.status, RUNNING, "Status")
 
 
@@ -203,3 +235,4 @@ def writethrough(c):
         expect(answer(c, ring, OUT, data=byte * 512), OK, "a write")
         with open(c.files[0].name, "rb") as file:
             expect(file.read(512), byte * 512, "the file")
+        expect(volatile_pages(c.files[0].name), 0, "pages of the file that are not durable")

@@ -229,7 +229,7 @@ def entropy(c):
     """The entropy device fills the whole buffer, of one or several parts, with bytes that differ from the last ones."""
     ring, = c.start(c.rng0)
     seen = set()
-    for parts in ((1,), (64,), (3, 5, 64), (1000,), (0, 7)):
+    for parts in ((1,), (64,), (64,), (3, 5, 64), (1000,), (0, 7)):
         c.qtest.fill(BUFFERS, 0x4000, 0)
         buffers = [(BUFFERS + 0x1000 * n, size, True) for n, size in enumerate(parts)]
         ring.add(buffers)

@@ -17,6 +17,12 @@ def mac(c):
     return bytes(c.net0.get(CONFIG + at, 1) for at in range(6))
 
 
+def udp(checksum):
+    """An IPv4 frame with a UDP datagram of 8 bytes, which has this checksum."""
+    header = bytes.fromhex("450000240000000040110000" "0a000001" "0a000002")
+    return OTHER + bytes.fromhex("020000000001" "0800") + header + bytes.fromhex("100020000010") + checksum + b"datagram"
+
+
 def frame(to, size=60, kind=0x88b5, fill=0x41):
     return to + bytes.fromhex("020000000001") + kind.to_bytes(2, "big") + bytes([fill]) * (size - 14)
 
@@ -92,12 +98,15 @@ def number_of_queues(c):
 
 @law("5.1.4.1-1", "5.1.4.1-10", "5.1.4.1-11", "5.1.4.1-12", "2.5.2-1", options=TWO)
 def configuration(c):
-    """max_virtqueue_pairs is between 1 and 0x8000; speed and duplex are unknown, whatever the link does."""
+    """max_virtqueue_pairs is between 1 and 0x8000; speed and duplex are unknown, whatever the link, the driver and frames do."""
     expect(1 <= c.net0.get(CONFIG + 8, 2) <= 0x8000, True, "max_virtqueue_pairs")
     for up in (1, 0, 1):
         c.say(f"x-link net0 {up}")
         expect((c.net0.get(CONFIG + 12), c.net0.get(CONFIG + 16, 1)), (0xffffffff, 0xff), f"speed and duplex with link {up}")
     expect(mac(c)[0] & 1, 0, "the multicast bit of mac")
+    net = Network(c)
+    expect((len(net.arrives(frame(mac(c)))), len(net.send(frame(OTHER)))), (1, 60), "a frame received and the bytes of one sent")
+    expect((c.net0.get(CONFIG + 12), c.net0.get(CONFIG + 16, 1)), (0xffffffff, 0xff), "speed and duplex after frames")
 
 
 @law("5.1.4.1-2", "5.1.4.1-3", "5.1.4.1-4", "5.1.4.1-5", "5.1.4.1-6", options=WITH_MTU)
@@ -107,6 +116,8 @@ def mtu(c):
     net = Network(c, MTU)
     expect([len(data) for _, data in net.arrives(frame(mac(c), 1414))], [1414], "a frame of the MTU")
     expect(net.arrives(frame(mac(c), 1415)), [], "a frame that is longer")
+    expect([len(data) for _, data in net.arrives(frame(mac(c), 1418, kind=0x8100))], [1418], "a frame of the MTU with a VLAN tag")
+    expect(net.arrives(frame(mac(c), 1419, kind=0x8100)), [], "a frame with a VLAN tag that is longer")
     expect(len(net.send(frame(OTHER, 1414))), 1414, "a frame of the MTU, sent")
     expect(c.net0.get(CONFIG + 10, 2), 1400, "mtu, later")
 
@@ -119,6 +130,7 @@ def one_buffer(c):
         (header, data), = net.arrives(frame(mac(c), size))
         expect((header[0], header[1], header[10:12]), (0, 0, b"\1\0"), "flags, gso_type, num_buffers")
         expect(data, frame(mac(c), size), "the frame")
+    expect(net.arrives(frame(mac(c), 3000)), [], "a frame longer than a buffer")
 
 
 @law("5.1.9.3.2-1", "5.1.9.4.1-2", "5.1.9.4.1-3", "5.1.9.4.1-4", rings=both_rings, options=ONE)
@@ -142,11 +154,13 @@ def merged_buffers(c):
 
 @law("5.1.9.2.2-1", "5.1.9.2.2-2", "5.1.9.2.2-6", "5.1.9.2.2-7", "5.1.9.2.2-11", "5.1.9.2.2-12", "2.7.4.1-1", options=ONE)
 def transmit(c):
-    """Unknown flags, and csum_start, csum_offset and hdr_len without their flag, make no difference to what is sent."""
+    """Unknown flags, csum_start, csum_offset and hdr_len without their flag, and a wrong checksum make no difference to what is sent."""
     net = Network(c)
     data = frame(OTHER, 100)
     for header in (bytes(12), b"\xf8" + bytes(11), bytes(2) + b"\xff" * 8 + bytes(2), b"\xf8\0" + b"\xff" * 8 + b"\0\0"):
         expect(net.send(data, header), data, f"with header {header.hex()}")
+    for checksum in (b"\0\0", b"\x12\x34", b"\xff\xff"):
+        expect(net.send(udp(checksum)), udp(checksum), f"with the UDP checksum {checksum.hex()}")
 
 
 @law("5.1.9.2.2-2", "2.7.4.1-1", rings=both_rings, options=ONE)
@@ -185,8 +199,9 @@ def receive_modes(c):
 @law("5.1.9.5.1.1-5", "5.1.9.5.1.1-6", "5.1.9.5.1.1-7", "5.1.9.5.1.1-8", "5.1.9.5.1.1-9", "5.1.9.5.1.1-10", "5.1.9.5.1.1-11",
      "5.1.9.5.1.1-12", "5.1.9.5.1.1-13", "5.1.9.5.1.1-3", options=ONE)
 def extra_receive_modes(c):
-    """ALLUNI, NOMULTI, NOUNI and NOBCAST each with the modes that they overrule; PROMISC overrules them all."""
-    net = Network(c, MAC | CTRL_VQ | CTRL_RX | CTRL_RX_EXTRA, buffers=30)
+    """ALLUNI, NOMULTI, NOUNI and NOBCAST each with the modes that they overrule, and NOMULTI and NOUNI with addresses in the table;
+    PROMISC overrules them all."""
+    net = Network(c, MAC | CTRL_VQ | CTRL_RX | CTRL_RX_EXTRA, buffers=32)
     own = mac(c)
 
     def seen():
@@ -202,6 +217,11 @@ def extra_receive_modes(c):
         expect(seen(), expected, f"frames with modes {on}")
         for number in on:
             net.command(0, number, b"\0")
+    expect(net.command(1, 0, (1).to_bytes(4, "little") + OTHER + (1).to_bytes(4, "little") + MULTICAST), 0, "MAC_TABLE_SET")
+    for number, expected in ((3, [1, 1, 0, 1]), (4, [0, 0, 1, 1])):
+        expect(net.command(0, number, b"\1"), 0, f"mode {number} on")
+        expect(seen(), expected, f"frames with mode {number} and a table")
+        net.command(0, number, b"\0")
 
 
 @law("5.1.9.5.2.1-1", "5.1.9.5.2.1-2", "5.1.9.5.2.1-3", "5.1.9.5.2.1-4", options=ONE)
@@ -260,6 +280,10 @@ def queue_pairs(c):
     c.say(f"x-input net0 0x{frame(mac(c)).hex()} 1")
     expect(len(read_used(second)), 1, "frames in receiveq2")
     expect(net.command(4, 0, b"\1\0"), 0, "VQ_PAIRS_SET 1")
+    second.add([(BUFFERS + 0x60000, 2048, True)])
+    second.notify()
+    net.received()
+    expect((len(net.arrives(frame(mac(c)), 1)), read_used(second)), (1, []), "frames in receiveq1 and receiveq2 after it")
 
 
 @law("5.1.9.5.6.2-3", "5.1.9.5.6.2-4", "2.6.1.1.1-1", options=TWO)
