@@ -27,7 +27,7 @@ tortured() {
 disks() { tortured "disks-$seed" 0 $cloud -d /tmp/split -d /tmp/packed,features=+packed --rng -a "$hvc test=torture"; }
 net() { network "network-$seed" traffic "tap=tap0,mac=52:54:00:12:34:56,features=${packed}packed"; }
 suspend() {
-    tortured "suspend-$seed" 0 $ours -d /tmp/split,queue-size=8 -d /tmp/packed,features=+packed --rng --suspend "$dialect" \
+    tortured "suspend-$seed" 0 $ours -d /tmp/split -d /tmp/packed,features=+packed --rng --suspend "$dialect" \
         -a "$hvc test=suspending cycles=5 load=disks"
 }
 
