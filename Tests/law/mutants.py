@@ -131,8 +131,9 @@ def main():
     if unnoticed or not table:
         sys.exit(1)
     if not wanted:
-        found_rows = [f"{clause}\t{'; '.join(names)}\n" for clause, names in table.items()]
-        write(os.path.join(HERE, "noticed.tsv"), "# Written by mutants.py: clauses, and the scripts that fail without them.\n" + "".join(found_rows))
+        rows = ["# Written by mutants.py: clauses, and the scripts that fail without them."]
+        rows += [f"{clause}\t{'; '.join(names)}" for clause, names in table.items()]
+        write(os.path.join(HERE, "noticed.tsv"), "\n".join(rows) + "\n")
 
 
 main()
