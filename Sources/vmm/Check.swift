@@ -41,9 +41,8 @@ struct CheckTrace: ParsableCommand {
         for report in reports { for line in report.lines { print(line) } }
         print((isWhole ? "" : "as far as the trace could be replayed, ") + reports.sentence)
         guard verbose else { return }
-        let (covered, never) = reports.coverage
-        print("put to the test: \(covered.joined(separator: " "))")
-        print("never: \(never.joined(separator: " "))")
+        print(reports.coveredSentence)
+        print("never: \(reports.coverage.never.joined(separator: " "))")
     }
 }
 

@@ -463,7 +463,7 @@ struct Run: ParsableCommand {
         let conformance = machine.conformance
         if conform != .off, verbose || configuration.reportsViolations && conformance.hasViolation {
             Log.say(conformance.sentence)
-            if verbose { Log.say("put to the test: \(conformance.coverage.covered.joined(separator: " "))") }
+            if verbose { Log.say(conformance.coveredSentence) }
         }
         if machine.lostSerialOutput > 0 {
             Log.say(

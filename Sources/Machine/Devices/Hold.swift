@@ -19,8 +19,8 @@ struct Hold {
         released += min(waiting - released, count ?? waiting)
     }
 
-    /// A request has started, and `waiting` are left.
-    mutating func started(left waiting: Int) { released = min(max(0, released - 1), waiting) }
+    /// A request has started.
+    mutating func started() { released = max(0, released - 1) }
 
     /// `waiting` requests are left: others were dropped.
     mutating func limit(to waiting: Int) { released = min(released, waiting) }

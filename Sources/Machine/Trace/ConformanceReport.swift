@@ -48,6 +48,9 @@ extension [ConformanceReport] {
 
     private var covered: Set<Check> { Set(flatMap(\.covered)) }
 
+    /// One line: the clauses that were put to the test, by their ids.
+    public var coveredSentence: String { "put to the test: \(coverage.covered.joined(separator: " "))" }
+
     /// Clauses that were put to the test, and clauses that never were, by their ids.
     public var coverage: (covered: [String], never: [String]) {
         let covered = covered

@@ -232,7 +232,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
     private func takeReleased() -> BatchedRequest? {
         guard hold.released > 0, !held.isEmpty else { return nil }
         let request = held.removeFirst()
-        hold.started(left: held.count)
+        hold.started()
         inFlight[request.batch.epoch] += 1
         return request
     }

@@ -238,7 +238,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     private func copyRequests() {
         for stream in streams {
             while hold.permitsNext, let token = stream.copyNextRequest() {
-                hold.started(left: waiting)
+                hold.started()
                 apply(transport.finish(token, .ok()))
             }
             stream.clearIfDone()

@@ -78,7 +78,7 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
         guard next < batch.count, hold.permitsNext else { return nil }
         let work = batch[next]
         next += 1
-        hold.started(left: batch.count - next)
+        hold.started()
         guard failures.count == 0, transport.isWanted(work.token) else {
             failures.count = max(0, failures.count - 1)
             apply(transport.finish(work.token, failures.outcome))

@@ -207,7 +207,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         while mayCopy {
             let work = batch[next]
             next += 1
-            hold.started(left: batch.count - next)
+            hold.started()
             let header = work.request.header.bytes
             let isCopied =
                 transport.isWanted(work.token) && output[work.request.pair].append(header.span, work.request.data)
@@ -279,6 +279,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
             for _ in 0..<sent {
                 effects.merge(transport.finish(batch[next].token, .ok()))
                 next += 1
+                hold.started()
             }
             lost += gone
             (sending, directRuns) = (0, directRuns &+ 1)
