@@ -256,8 +256,7 @@ format:
 
 CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-resources docs test-control \
 	test-snapshot test-debug test-network test-sandbox test-terminal bench-smoke test-linux
-# What is made beside them: first what needs no debug build, then what needs one, which is there by then. The last of it ends before the
-# steps that measure, or that want both processors.
+# What is made beside them: first what needs no debug build, then what needs one, which is there by then.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \
 	test-qtest test-law test-traps test-cli test-docs
 

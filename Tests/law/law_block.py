@@ -124,6 +124,7 @@ def zeroes_of_a_file(c):
 
 
 def zeroes_of(c):
+    """What both see, on the first disk."""
     ring, = c.start(c.disk, RANGES)
     may = c.disk.get(CONFIG + 56, 1)
     for unmap in (0, 1):

@@ -1,4 +1,5 @@
-# Sourced by the tests that use a network in the nested host: a TAP interface with the address 10.9.0.1, and a VLAN on it. The host answers what is sent to all systems.
+# For the tests that use a network in the nested host: a TAP interface with the address 10.9.0.1, and a VLAN on it. The host answers
+# what is sent to all systems.
 modprobe="llc stp garp mrp 8021q"
 for module in $modprobe; do insmod "network/$module.ko"; done
 echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_broadcasts

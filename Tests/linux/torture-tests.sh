@@ -5,7 +5,7 @@
 truncate -s 64M /tmp/split /tmp/packed
 amount 1
 
-# tortured NAME CODE ARGUMENT...: one boot with the choices of $seed, which has to end with CODE and no check that fails.
+# tortured NAME CODE ARGUMENT...: one boot with the choices of $seed, which has to end with CODE, after $checks checks that are right.
 tortured() {
     name=$1 wanted=$2
     shift 2
@@ -15,7 +15,7 @@ tortured() {
     code=$?
     tr -d '\r' < "/tmp/$name" | grep -aE '^(ok|not ok)' > /tmp/checks
     right=$(grep -c '^ok' /tmp/checks) wrong=$(grep -c '^not ok' /tmp/checks)
-    if [ $code = "$wanted" ] && [ "$right" != 0 ] && [ "$wrong" = 0 ]; then
+    if [ $code = "$wanted" ] && [ "$right" = $checks ] && [ "$wrong" = 0 ]; then
         echo "ok - $name survived $right checks"
         echo "# $name: $(($(cut -d. -f1 /proc/uptime) - start)) s"
     else
@@ -24,9 +24,16 @@ tortured() {
 }
 # The kinds: disks, a console and random bytes; a network device; and suspension by the transport driver of guest/linux, with every
 # second seed in the draft's dialect.
-disks() { tortured "disks-$seed" 0 $cloud -d /tmp/split -d /tmp/packed,features=+packed --rng -a "$hvc test=torture"; }
-net() { network "network-$seed" traffic "tap=tap0,mac=52:54:00:12:34:56,features=${packed}packed"; }
+disks() {
+    checks=9
+    tortured "disks-$seed" 0 $cloud -d /tmp/split -d /tmp/packed,features=+packed --rng -a "$hvc test=torture"
+}
+net() {
+    checks=7 words=patience=20
+    network "network-$seed" traffic "tap=tap0,mac=52:54:00:12:34:56,features=${packed}packed"
+}
 suspend() {
+    checks=3
     tortured "suspend-$seed" 0 $ours -d /tmp/split -d /tmp/packed,features=+packed --rng --suspend "$dialect" \
         -a "$hvc test=suspending cycles=5 load=disks"
 }
