@@ -5,12 +5,15 @@ SWIFTC ?= swiftc
 BUILD := .build
 STATIC := $(BUILD)/static
 PREFIX ?= /usr/local
+# The program that scripts test: the debug build, as it is made soonest. `make check` has most of them test the static one.
+VMM ?= $(BUILD)/debug/vmm
+TESTED := $(if $(filter $(abspath $(STATIC))/%,$(abspath $(VMM))),release,build)
 SHARED := man/man1/vmm.1 bash-completion/completions/vmm zsh/site-functions/_vmm fish/vendor_completions.d/vmm.fish
 EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize \
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger law-mutants test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
+.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger law-mutants test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-suspend test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
 
 all: build
 
@@ -30,11 +33,11 @@ test: ## unit tests, and on /dev/kvm the integration tests
 test-moved: ## a build folder that was moved
 	Tests/moved.sh $(SWIFT)
 
-test-cli: build ## vmm as a user meets it
-	Tests/cli/run.sh $(BUILD)/debug/vmm
-	Tests/cli/files.py $(BUILD)/debug/vmm
+test-cli: $(TESTED) ## vmm as a user meets it
+	Tests/cli/run.sh $(VMM)
+	Tests/cli/files.py $(VMM)
 	Tests/cli/messages.py
-	Tests/release/completions.py $(BUILD)/debug/vmm
+	Tests/release/completions.py $(VMM)
 
 test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in each of its threads
 	Tests/terminal/jobs.py $(BUILD)/debug/vmm
@@ -42,18 +45,18 @@ test-terminal: build ## vmm as a job of a shell at a terminal, and a crash in ea
 	Tests/terminal/consoles.py $(BUILD)/debug/vmm
 	Tests/terminal/trap.py $(BUILD)/debug/vmm
 
-test-qtest: build ## the devices driven by a script, and the same lines for QEMU
-	Tests/qtest/run.sh $(BUILD)/debug/vmm
+test-qtest: $(TESTED) ## the devices driven by a script, and the same lines for QEMU
+	Tests/qtest/run.sh $(VMM)
 
-test-law: build ## each clause of VIRTIO 1.4 as an observer of the devices sees it, and the ledger of what shows it
-	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap || { grep -A 2 "^not ok" $(BUILD)/law.tap; exit 1; }
+test-law: $(TESTED) ## each clause of VIRTIO 1.4 as an observer of the devices sees it, and the ledger of what shows it
+	Tests/law/run.py $(VMM) > $(BUILD)/law.tap || { grep -A 2 "^not ok" $(BUILD)/law.tap; exit 1; }
 	tail -n 1 $(BUILD)/law.tap
-	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap --check
+	Tests/law/ledger.py $(VMM) $(BUILD)/law.tap --check
 
-ledger: build ## writes that ledger, Documentation.docc/SpecificationLedger.md; with what Linux met, if make test-linux ran
+ledger: $(TESTED) ## writes that ledger, Documentation.docc/SpecificationLedger.md; with what Linux met, if make test-linux ran
 	if [ -e $(BUILD)/linux/met.tsv ]; then cp $(BUILD)/linux/met.tsv Tests/law/met.tsv; fi
-	Tests/law/run.py $(BUILD)/debug/vmm > $(BUILD)/law.tap
-	Tests/law/ledger.py $(BUILD)/debug/vmm $(BUILD)/law.tap
+	Tests/law/run.py $(VMM) > $(BUILD)/law.tap
+	Tests/law/ledger.py $(VMM) $(BUILD)/law.tap
 
 law-mutants: ## breaks the device once for each line of Tests/law/mutants.tsv, and shows which of those scripts notice
 	Tests/law/mutants.py $(BUILD)/mutants
@@ -89,8 +92,8 @@ test-sandbox: build ## what a thread of vmm may not do once the guest runs, and 
 mutants-sandbox: ## takes each layer of the sandbox away in turn, and shows which checks notice
 	Tests/sandbox/mutants.sh
 
-test-docs: build ## every command and table of README.md and the documentation
-	Tests/docs/commands.py $(BUILD)/debug/vmm
+test-docs: $(TESTED) ## every command and table of README.md and the documentation
+	Tests/docs/commands.py $(VMM)
 
 docs: build ## the documentation as a static site, .build/docs/site
 	Tests/docs/diagrams.py $(BUILD)/debug/vmm --check
@@ -111,18 +114,21 @@ $(BUILD)/linux/made: $(wildcard Tests/linux/* Tests/nested/package.sh guest/linu
 test-linux: release linux-guests ## stock Debian kernels under kvm_amd, in that host: devices, ways to boot, ways to end
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested
 
+test-linux-suspend: release linux-guests ## the suspensions there in their long form: a hundred cycles under load in both dialects
+	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested suspend
+
 test-linux-network: release linux-guests ## the network's tests there in their long form: all forms, 256 MiB each way, 20 suspends
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested network
 
 test-linux-snapshot: release linux-guests ## the snapshots' tests there in their long form: 20 restores
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested snapshot
 
-test-torture: build ## a right driver and naive ones with devices that make every choice, and the guest in virtio-mmio version 3
-	Tests/torture/run.py $(BUILD)/debug/vmm
-	Tests/torture/guest.sh $(BUILD)/debug/vmm
+test-torture: $(TESTED) ## a right driver and naive ones with devices that make every choice, and the guest in virtio-mmio version 3
+	Tests/torture/run.py $(VMM)
+	Tests/torture/guest.sh $(VMM)
 
-torture: build ## the same with SEEDS seeds of the right driver, 2,000 if not said
-	Tests/torture/run.py $(BUILD)/debug/vmm $(or $(SEEDS),2000)
+torture: release ## the same with SEEDS seeds of the right driver, 2,000 if not said
+	Tests/torture/run.py $(STATIC)/release/vmm $(or $(SEEDS),2000)
 
 test-linux-torture: release linux-guests ## Linux's drivers with such devices in the nested host: SEEDS seeds, 200 if not said
 	Tests/linux/run.sh $(STATIC)/release/vmm $(BUILD)/linux $(BUILD)/nested torture
@@ -144,13 +150,13 @@ fuzz-burst: ## a few seconds of fuzzing for each target
 fuzz-%: ## fuzz-TARGET: fuzzes one target for SECONDS=300; what it finds stays in .build/fuzz/TARGET
 	Tests/Fuzz/run.sh fuzz $* $(or $(SECONDS),300)
 
-cross-check: build ## the guest's drivers against QEMU's devices, and those beside ours, register by register
-	Tests/cross-check/run.sh $(BUILD)/debug/vmm
+cross-check: $(TESTED) ## the guest's drivers against QEMU's devices, and those beside ours, register by register
+	Tests/cross-check/run.sh $(VMM)
 
 embedding: ## the device model in hosts that are not vmm
-	$(SWIFT) build --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
-	$(BUILD)/embedding/debug/embedding
-	$(BUILD)/embedding/debug/entropy
+	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
+	$(BUILD)/embedding/release/embedding
+	$(BUILD)/embedding/release/entropy
 
 embedding-aarch64: ## the first of them without an operating system, on an emulated processor that is not x86
 	Tests/Embedding/aarch64/run.sh $(SWIFTC) $(BUILD)/embedding-aarch64
@@ -159,8 +165,8 @@ chain: ## a request's instructions in such a host: no call of the Swift runtime,
 	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
 	Tests/bench/chain.py $(BUILD)/embedding/release/chain
 
-grid: build ## the guest's whole suite for a grid of ring features and queue sizes
-	Tests/grid/run.sh $(BUILD)/debug/vmm
+grid: $(TESTED) ## the guest's whole suite for a grid of ring features and queue sizes
+	Tests/grid/run.sh $(VMM)
 
 test-faults: build ## vmm killed, its host's calls failing, its files cut, its console gone, its network's peers gone; and no thread awake while suspended
 	Tests/stress/faults.py $(BUILD)/debug/vmm
@@ -184,18 +190,18 @@ stress: release ## many requests and suspends over every engine of a file disk, 
 stress-burst: build ## twenty seconds of that
 	Tests/stress/run.sh $(BUILD)/debug/vmm 20
 
-test-concurrency: build ## two and four processors that access one disk at once, in both dialects, with every engine; the trace is replayed
-	Tests/stress/concurrency.py $(BUILD)/debug/vmm
+test-concurrency: $(TESTED) ## two and four processors that access one disk at once, in both dialects, with every engine; the trace is replayed
+	Tests/stress/concurrency.py $(VMM)
 
 concurrency: release ## the same with ACCESSES in each run, a million if not said, and 100,000 in the nested host
 	Tests/stress/concurrency.py $(STATIC)/release/vmm $(or $(ACCESSES),1000000)
 	Tests/nested/guest.sh $(STATIC)/release/vmm $(BUILD)/nested 50000
 
-sweep-smoke: build ## a grid of runs: what passes, what is reported, and that pieces of it are one run
-	Tests/sweep/run.sh $(BUILD)/debug/vmm
+sweep-smoke: $(TESTED) ## a grid of runs: what passes, what is reported, and that pieces of it are one run
+	Tests/sweep/run.sh $(VMM)
 
-sweep-long: build ## 500 cells by GNU parallel in two shards, merged, against one run
-	Tests/sweep/run.sh $(BUILD)/debug/vmm long
+sweep-long: $(TESTED) ## 500 cells by GNU parallel in two shards, merged, against one run
+	Tests/sweep/run.sh $(VMM) long
 
 PURE := x86_64-unknown-none-elf aarch64-none-none-elf riscv64-none-none-eabi
 
@@ -261,6 +267,7 @@ BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nes
 	test-qtest test-law test-traps test-cli test-docs
 
 check: export KVM_TESTS := $(abspath $(BUILD))/kvm-tests
+check: export VMM := $(abspath $(STATIC))/release/vmm
 check: export VMM_SANDBOX ?= $(shell Tests/sandbox/layers.py)
 check: preflight ## all of it, and how many tests ran on KVM, and where
 	mkdir -p $(BUILD)

@@ -2,11 +2,11 @@
 # Stock Debian Linux under vmm, in two nested hosts: kernels, devices, suspension; failures, network and snapshots. Afterwards the root
 # disks are checked here.
 #
-# With network or snapshot, the long form of those tests alone; with torture SEEDS of them, 200 if not said, from FIRST on, of the KINDS
+# With suspend, network or snapshot, the long form of those tests alone; with torture SEEDS of them, 200 if not said, from FIRST on, of the KINDS
 # disks, net and suspend, without the choices of WITHOUT (each with ,- in front): if not said those that Linux 6.1 does not survive, short
 # and sizes.
 #
-# usage: run.sh VMM DIR NESTED [network|snapshot|torture]
+# usage: run.sh VMM DIR NESTED [suspend|network|snapshot|torture]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vmm=$1 dir=$2 nested=$3

@@ -18,12 +18,17 @@ from machine import Failure, engines, needs_kvm, ran_on_kvm
 
 
 def runs(usable):
-    """The options of each run, and its number of processors."""
+    """The options of each run, and its number of processors: each engine in both dialects, and with four engines at least each
+    dialect with both forms of the ring, by two processors and by four."""
     for index, engine in enumerate(["memory", *usable]):
-        disk = [] if engine == "memory" else ["-d", "image" + engine, "-a", "disk=2"]
         for dialect in "draft", "1.4":
+            disk = [] if engine == "memory" else ["-d", "image" + engine, "-a", "disk=2"]
             few = (index % 2 == 0) == (dialect == "draft")
-            yield ["--suspend", dialect, *disk, *([] if few else ["--drain-deadline", "20ms"])], 2 if few else 4
+            packed = (index // 2 % 2 == 0) == (dialect == "draft")
+            form = ["-a", "features=packed+event_idx+ring_reset"] if packed else []
+            if packed and disk:
+                disk[1] += ",features=+packed"
+            yield ["--suspend", dialect, *disk, *form, *([] if few else ["--drain-deadline", "20ms"])], 2 if few else 4
     yield ["--suspend", "draft", "--mmio-version", "3"], 4
     yield ["--suspend", "1.4", "--torture", "7,-features,-sizes,-faults", "-a", "features=event_idx+ring_reset"], 4
 

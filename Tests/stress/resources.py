@@ -211,7 +211,8 @@ def guest(vmm, records, engine, image):
     """Records and suspends of a running guest, with a reader of its console that is fast, slow, and gone."""
     with Machine(vmm, "--suspend", "1.4", "-d", image + engine, "-a", "records=100000000", "-a", "disk=2") as machine:
         def reach(n):
-            machine.until(lambda line: (number(line, "flushed") or 0) >= n)
+            # Twenty records a second at least.
+            machine.until(lambda line: (number(line, "flushed") or 0) >= n, DEADLINE + n // 20)
             return usage(machine.process.pid)
         before = reach(300)
         compare(f"{records} records, a suspend for 64{engine}", before, reach(300 + records))
@@ -241,7 +242,7 @@ def main():
             file.truncate(SECTOR * 2048)
         usable = [engine for engine in engines(vmm, image) if "direct" not in engine or len(sys.argv) > 2]
         for engine in usable:
-            guest(vmm, 6 * repeats, engine, image)
+            guest(vmm, 200 + 2 * repeats, engine, image)
     ran_on_kvm(len(usable), "guests whose use of the host does not grow")
 
 

@@ -52,8 +52,12 @@ INLINE uint64_t arenaEnd(void) {
     return (uint64_t)arena_end;
 }
 
-// Adds 1, so that no increment of another processor is lost.
-INLINE void increment16(uint64_t address) { __asm__ volatile("lock incw %0" : "+m"(*(volatile uint16_t *)address)); }
+// Adds 1, so that no increment of another processor is lost, and returns what was there.
+INLINE uint16_t fetchAndIncrement16(uint64_t address) {
+    uint16_t value = 1;
+    __asm__ volatile("lock xaddw %0, %1" : "+r"(value), "+m"(*(volatile uint16_t *)address));
+    return value;
+}
 // Defined in guest/boot/Processors.S.
 void startProcessors(void);
 

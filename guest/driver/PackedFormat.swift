@@ -40,10 +40,14 @@ struct PackedFormat {
     /// and the device reads them before the rest (2.8.21.1).
     func publish(_ elements: StagedElements, at position: RingPosition, _ free: inout NumberQueue) -> UInt16 {
         let id = free.removeFirst()
+        publish(elements, id: id, at: position)
+        return id
+    }
+
+    func publish(_ elements: StagedElements, id: UInt16, at position: RingPosition) {
         for n in (0..<elements.count).reversed() {
             write(elements[n], id, position.advanced(by: UInt32(n)), last: n &+ 1 == elements.count)
         }
-        return id
     }
 
     func publishInvalid(at position: RingPosition) {

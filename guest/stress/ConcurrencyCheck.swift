@@ -80,12 +80,11 @@ private struct Contender {
 
     /// Makes the next chain available if not too many are, and notifies the device.
     private mutating func offer() {
-        let index = load16(disk.ring.available &+ SplitRing.index)
-        if index &- load16(disk.ring.used &+ SplitRing.index) < disk.chains &- min(8, disk.chains &- 1) {
-            let status = disk.statusByte(index % disk.chains)
+        if let chain = disk.ring.next {
+            let status = disk.statusByte(chain)
             if load8(status) == 0 { count(.requests) }
             store8(status, 0xff)
-            increment16(disk.ring.available &+ SplitRing.index)
+            disk.ring.offer()
         }
         write(.queueNotify, random.once(in: 64) ? UInt32(random.below(4)) : 0)
     }
@@ -103,33 +102,34 @@ private struct Contender {
         }
         write(.status, 0x0b)
         write(.queueSel, 0)
-        store16(disk.ring.available &+ SplitRing.index, 0)
-        store16(disk.ring.used &+ SplitRing.index, 0)
-        write(.queueSize, UInt32(disk.size))
+        disk.ring.clear()
+        write(.queueSize, UInt32(disk.ring.size))
         writeAddresses()
         write(.queueReady, 1)
         write(.status, 0x0f)
     }
 
     private mutating func writeAddresses() {
-        write(.queueDescLow, UInt32(truncatingIfNeeded: disk.ring.descriptors))
+        let areas = disk.ring.format.areas
+        write(.queueDescLow, UInt32(truncatingIfNeeded: areas.descriptors))
         write(.queueDescHigh, 0)
-        write(.queueDriverLow, UInt32(truncatingIfNeeded: disk.ring.available))
+        write(.queueDriverLow, UInt32(truncatingIfNeeded: areas.driver))
         write(.queueDriverHigh, 0)
-        write(.queueDeviceLow, UInt32(truncatingIfNeeded: disk.ring.used))
+        write(.queueDeviceLow, UInt32(truncatingIfNeeded: areas.device))
         write(.queueDeviceHigh, 0)
     }
 
     private mutating func lookAtUsed() {
-        let index = load16(disk.ring.used &+ SplitRing.index) &- 1
-        let entry = disk.ring.used &+ SplitRing.ring &+ 8 &* UInt64(index % disk.size)
-        let (id, length) = (load32(entry), load32(entry &+ 4))
-        expect(id % 2 == 0 && id < UInt32(disk.size), "id of a used entry", id)
-        expect(length == 0 || length == 1 || length == 513, "length of a used entry", length)
-        let chain = index % disk.chains
+        let slot = UInt16(random.below(UInt64(disk.ring.size)))
+        let (id, length) = disk.ring.entry(slot)
+        expect(id % 2 == 0 && id < UInt32(disk.ring.size), "id of a used entry", id)
+        // 16 and 528 are lengths of available descriptors, which a packed ring has there, too.
+        let isOffered = disk.accepted.contains(.ringPacked) && (length == 16 || length == 528)
+        expect(length == 0 || length == 1 || length == 513 || isOffered, "length of a used entry", length)
+        let chain = slot % disk.ring.chains
         let status = load8(disk.statusByte(chain))
         expect(status <= 2 || status == 0xff, "status byte", UInt32(status))
-        let byte = load8(disk.data(chain) &+ UInt64(index) % 512)
+        let byte = load8(disk.data(chain) &+ UInt64(random.below(512)))
         expect(byte == disk.byte(chain) || chain % 2 == 1 && byte == 0, "byte of a sector", UInt32(byte))
     }
 
@@ -189,7 +189,7 @@ private struct Contender {
 
     private mutating func configureQueue() {
         if random.once(in: 2) { return writeAddresses() }
-        write(.queueSize, random.once(in: 4) ? UInt32(disk.size) / 2 : UInt32(disk.size))
+        write(.queueSize, random.once(in: 4) ? UInt32(disk.ring.size) / 2 : UInt32(disk.ring.size))
     }
 
     private mutating func readConfiguration() {

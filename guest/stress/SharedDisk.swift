@@ -1,5 +1,5 @@
-// The disk of the concurrency check. Its requests are the same all the time: chain n, of descriptors 2n and 2n + 1, writes
-// sector n / 2 if n is even, and reads it otherwise. Each byte of sector s is 0x80 + s, or 0 before the first write.
+// The disk of the concurrency check. Its requests are the same all the time: chain n writes sector n / 2 if n is even, and
+// reads it otherwise. Each byte of sector s is 0x80 + s, or 0 before the first write.
 
 /// The disk, its ring and its requests, the same for all processors.
 struct SharedDisk {
@@ -10,13 +10,11 @@ struct SharedDisk {
     let hasTestDevice: Bool
     let version: UInt32
     let sizeMax: UInt32
-    let size: UInt16
     let capacity: UInt32
     let offered: Features
     let accepted: Features
     let dialect: SuspendDialect?
-    let ring: SplitFormat
-    let chains: UInt16
+    let ring: SharedRing
     private let memory: UInt64
     /// A word for each processor: 1 when it is ready, that of the first when all may begin, 2 at its end.
     private let states: UInt64
@@ -29,22 +27,18 @@ struct SharedDisk {
         device.write(.queueSel, 0)
         sizeMax = device.read(.queueSizeMax)
         if sizeMax < 4 { throw .skipped("the queue has too few entries") }
-        size = UInt16(truncatingIfNeeded: min(64, 1 << UInt32(31 &- sizeMax.leadingZeroBitCount)))
+        let size = UInt16(truncatingIfNeeded: min(64, 1 << UInt32(31 &- sizeMax.leadingZeroBitCount)))
         capacity = load32(device.configuration(BlockConfiguration.capacity))
         offered = device.offered
         let form: Features = board.choosesFeatures ? board.form.features : .ringReset
         accepted = offered.intersection([
-            .version1, BlockFeature.flush, form.subtracting([.ringPacked, .notificationData]), Suspend.features,
+            .version1, BlockFeature.flush, form.subtracting(.notificationData), Suspend.features,
         ])
         dialect = accepted.isDisjoint(with: Suspend.features) ? nil : try Suspend(device, accepted).dialect
-        ring = SplitFormat(size: size, eventIndex: accepted.contains(.eventIndex), &board.arena)
-        chains = size / 2
-        memory = board.arena.take(SharedDisk.chainSize &* UInt64(chains))
+        ring = SharedRing(size: size, accepted, &board.arena)
+        memory = board.arena.take(SharedDisk.chainSize &* UInt64(ring.chains))
         states = board.arena.take(8 &* load.processors)
-        for chain in 0..<chains { build(chain) }
-        for entry in 0..<size {
-            store16(ring.available &+ SplitRing.ring &+ 2 &* UInt64(entry), 2 &* (entry % chains))
-        }
+        for chain in 0..<ring.chains { build(chain) }
     }
 
     func state(_ processor: UInt64) -> UInt64 { states &+ 8 &* processor }
@@ -61,13 +55,8 @@ struct SharedDisk {
         for n: UInt64 in 0..<64 where isWrite { store64(data(chain) &+ 8 &* n, word) }
         store8(statusByte(chain), 0xff)
         let first: UInt32 = isWrite ? 528 : 16
-        let table = ring.descriptors &+ 32 &* UInt64(chain)
-        put(Descriptor(address: header(chain), length: first, flags: .next, next: 2 &* chain &+ 1), table)
-        put(Descriptor(address: header(chain) &+ UInt64(first), length: 529 &- first, flags: .write), table &+ 16)
-    }
-
-    private func put(_ descriptor: Descriptor, _ address: UInt64) {
-        store64(address, descriptor.address)
-        store64(address &+ 8, descriptor.high)
+        ring.set(
+            chain, Descriptor(address: header(chain), length: first),
+            Descriptor(address: header(chain) &+ UInt64(first), length: 529 &- first, flags: .write))
     }
 }

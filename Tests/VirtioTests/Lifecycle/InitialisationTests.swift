@@ -23,15 +23,16 @@ struct InitialisationTests {
 
     @Test("Any set of features with VERSION_1 is accepted (B-12)")
     func subsets() {
-        let offered = BlockDriver(suspend: .draft).offered
+        let driver = BlockDriver(suspend: .draft)
+        let offered = driver.offered
         let optional = (0..<64).map { Features(bit: $0) }.filter { offered.contains($0) && $0 != .version1 }
         for choice in 0..<(1 << optional.count) {
-            let driver = BlockDriver(suspend: .draft)
             let features = optional.indices.filter { choice >> $0 & 1 == 1 }.reduce(Features.version1) {
                 $0.union(optional[$1])
             }
             driver.bringUp(accepting: features)
-            #expect(driver.status.rawValue == 0x0f, "\(features.rawValue)\n\(driver.state)")
+            let isRight = driver.status.rawValue == 0x0f
+            if !isRight { Issue.record("\(features.rawValue)\n\(driver.state)") }
         }
     }
 

@@ -20,9 +20,14 @@ final class MemoryDisk {
     }
 
     private let original: [UInt8]
+    /// What disks hold at first, again and again: made once, for thousands of disks are made.
+    private static let pattern = (0..<(1 << 16)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
 
     init(sectors: Int) {
-        original = (0..<(sectors * BlockRequest.sectorSize)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        let count = sectors * BlockRequest.sectorSize
+        var original: [UInt8] = []
+        while original.count < count { original += Self.pattern.prefix(count - original.count) }
+        self.original = original
         bytes = original
     }
 
@@ -64,10 +69,9 @@ final class MemoryDisk {
     private func fill(_ data: Segments, from source: ArraySlice<UInt8>) -> Outcome {
         var rest = source
         data.forEach { buffer in
-            for index in 0..<buffer.count {
-                guard let byte = rest.popFirst() else { return }
-                unsafe buffer.base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
-            }
+            let part = rest.prefix(buffer.count)
+            unsafe UnsafeMutableRawBufferPointer(start: buffer.base, count: part.count).copyBytes(from: part)
+            rest = rest.dropFirst(part.count)
         }
         return .ok(written: UInt32(source.count))
     }

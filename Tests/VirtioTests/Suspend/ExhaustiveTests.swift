@@ -126,7 +126,7 @@ struct SuspendExhaustiveTests {
     func everyWord(_ pairing: Pairing) {
         var columns: [Oracle.Column: Int] = [:]
         for initial in initialStates(pairing.dialect) {
-            for busy in [false, true] {
+            for busy in initial.stage == .driverOK ? [false, true] : [false] {
                 for word in SuspendLifecycleTests.words {
                     let device = MirroredDisk(pairing, at: initial.stage, busy: busy)
                     let reached = initial.inputs.allSatisfy { device.apply($0) }
