@@ -13,7 +13,7 @@ EMBEDDED := -enable-experimental-feature Embedded -wmo -parse-as-library -Osize 
 	-swift-version 6 -strict-memory-safety -warnings-as-errors \
 	-enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
 
-.PHONY: all setup preflight build test test-moved test-races mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger law-mutants test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-suspend test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
+.PHONY: all setup preflight build test test-moved test-races test-heap mutants mutants-sandbox sweep-smoke sweep-long test-torture torture test-linux-torture test-cli test-terminal test-qtest test-law ledger law-mutants test-docs test-control test-snapshot snapshots test-network test-sandbox test-nested test-linux cross-check grid fuzz-replay fuzz-burst embedding embedding-aarch64 chain test-faults test-concurrency concurrency stress stress-burst pure guest release share install uninstall dist deb docs picture api-check bench bench-smoke lint format check clean test-linux-suspend test-linux-network linux-guests test-debug test-traps test-debug-linux test-linux-snapshot test-resources resources
 
 all: build
 
@@ -137,6 +137,15 @@ RACES := RaceTests|SlotTests|QTestServer|SocketLink|ConsolePort|DiskEngine|FileD
 
 test-races: ## the tests with real threads, under ThreadSanitizer
 	$(SWIFT) test --sanitize thread --scratch-path $(BUILD)/tsan --filter "$(RACES)"
+
+test-heap: ## those tests RUNS times, 100 if not said, under the C library's checks of its heap, each with other contents of freed memory
+	$(SWIFT) build --build-tests
+	for run in $$(seq $(or $(RUNS),100)); do \
+		LD_PRELOAD=libc_malloc_debug.so.0 GLIBC_TUNABLES=glibc.malloc.check=3 MALLOC_PERTURB_=$$run VMM_ROUNDS=1000 \
+			$(BUILD)/debug/vmmPackageTests.xctest --testing-library swift-testing --filter "$(RACES)" > $(BUILD)/heap.log 2>&1 || \
+			{ echo "run $$run failed; $(BUILD)/heap.log says how" >&2; exit 1; }; \
+		echo "run $$run: $$(tail -n 1 $(BUILD)/heap.log)"; \
+	done
 
 mutants: ## breaks the model on purpose, many ways, and shows which tests notice
 	Tests/mutations/run.sh
