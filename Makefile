@@ -272,9 +272,10 @@ lint:
 format:
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests guest
 
-CHECKS := lint build test test-moved stress-burst test-concurrency test-faults test-resources docs test-control \
+# test-concurrency, the first of these that needs the static program, comes when the other steps have made it.
+CHECKS := lint build test test-moved stress-burst test-faults test-resources test-concurrency docs test-control \
 	test-snapshot test-debug test-network test-sandbox test-terminal bench-smoke test-linux
-# What is made beside them: first what needs no debug build, then what needs one, which is there by then.
+# What is made beside them: first what needs no build of vmm, then what needs the static one, and the debug build, which is there by then.
 BESIDE := pure embedding embedding-aarch64 chain fuzz-replay fuzz-burst test-nested linux-guests grid sweep-smoke test-torture cross-check \
 	test-qtest test-law test-traps test-cli test-docs
 
