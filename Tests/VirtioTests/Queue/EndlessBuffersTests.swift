@@ -11,6 +11,7 @@ private struct MergingDevice: VirtioDevice, ~Copyable {
     struct Configuration: Equatable, Sendable {}
     typealias Request = Never
 
+    /// Where the available ring has its index.
     static let index: UInt64 = 0x202
     static var deviceID: UInt32 { 1 }
     static var mergesBuffers: Bool { true }
@@ -50,7 +51,8 @@ private struct MergingDevice: VirtioDevice, ~Copyable {
 
 @Suite("Buffers without end")
 struct EndlessBuffersTests {
-    /// A device that is ready, with one buffer available.
+    /// A device that is ready, with one buffer available: descriptors at 0x100, all of them writable and of length 0, the
+    /// available ring at 0x200, the used ring at 0x300.
     private func device(refills: Int) -> MMIOTransport<MergingDevice> {
         let memory = FakeMemory(low: 4096, high: 4096)
         for entry in UInt64(0)..<4 {
