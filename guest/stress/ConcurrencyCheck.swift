@@ -120,13 +120,13 @@ private struct Contender {
     }
 
     private mutating func lookAtUsed() {
-        let slot = UInt16(random.below(UInt64(disk.ring.size)))
-        let (id, length) = disk.ring.entry(slot)
+        // In the first half of the ring: behind it, a queue of half the size has its avail_event.
+        let chain = UInt16(random.below(UInt64(disk.ring.chains)))
+        let (id, length) = disk.ring.entry(chain)
         expect(id % 2 == 0 && id < UInt32(disk.ring.size), "id of a used entry", id)
         // 16 and 528 are lengths of available descriptors, which a packed ring has there, too.
         let isOffered = disk.accepted.contains(.ringPacked) && (length == 16 || length == 528)
         expect(length == 0 || length == 1 || length == 513 || isOffered, "length of a used entry", length)
-        let chain = slot % disk.ring.chains
         let status = load8(disk.statusByte(chain))
         expect(status <= 2 || status == 0xff, "status byte", UInt32(status))
         let byte = load8(disk.data(chain) &+ UInt64(random.below(512)))
