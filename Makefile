@@ -163,9 +163,11 @@ cross-check: $(TESTED) ## the guest's drivers against QEMU's devices, and those 
 	Tests/cross-check/run.sh $(VMM)
 
 # SwiftPM does not notice files that are new in a package it depends on: it is made to plan the build again.
-embedding: ## the device model in hosts that are not vmm
-	rm -f $(BUILD)/embedding/release.yaml
+BUILD_HOSTS = rm -f $(BUILD)/embedding/release.yaml && \
 	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding
+
+embedding: ## the device model in hosts that are not vmm
+	$(BUILD_HOSTS)
 	$(BUILD)/embedding/release/embedding
 	$(BUILD)/embedding/release/entropy
 
@@ -173,8 +175,7 @@ embedding-aarch64: ## the first of them without an operating system, on an emula
 	Tests/Embedding/aarch64/run.sh $(SWIFTC) $(BUILD)/embedding-aarch64
 
 chain: ## a request's instructions in such a host: no call of the Swift runtime, no allocation
-	rm -f $(BUILD)/embedding/release.yaml
-	$(SWIFT) build -c release --package-path Tests/Embedding --scratch-path $(BUILD)/embedding --product chain
+	$(BUILD_HOSTS) --product chain
 	Tests/bench/chain.py $(BUILD)/embedding/release/chain
 
 grid: $(TESTED) ## the guest's whole suite for a grid of ring features and queue sizes

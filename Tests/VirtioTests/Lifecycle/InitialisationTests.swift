@@ -31,8 +31,7 @@ struct InitialisationTests {
                 $0.union(optional[$1])
             }
             driver.bringUp(accepting: features)
-            let isRight = driver.status.rawValue == 0x0f
-            if !isRight { Issue.record("\(features.rawValue)\n\(driver.state)") }
+            #expect(driver.status.rawValue == 0x0f, "\(features.rawValue)\n\(driver.state)")
         }
     }
 
