@@ -38,11 +38,19 @@ def guest_counts(output):
     return {name: int(value) for name, value in re.findall(r"(\S+)=(\d+)", line)}
 
 
+# The second half of a descriptor that the device found at address 0, where another processor's reset left it to look.
+STRAY = re.compile(rb'"ev":"load","address":"0x[0-9a-f]{0,2}8","width":8,"value":"0x([0-9a-f]+)"')
+
+
 def switches(trace, processors):
-    """Accesses in the trace whose predecessor came from another processor. Fails unless each processor has some."""
+    """Accesses in the trace whose predecessor came from another processor. Fails unless each processor has some, and if the
+    device is told to write outside of the ring's buffers: a chain at address 0 ends with a buffer to write to."""
     last, count, seen = b"", 0, set()
     with open(trace, "rb") as file:
         for line in file:
+            stray = STRAY.search(line)
+            if stray and int(stray[1], 16) >> 32 & 3 == 2:
+                raise Failure(f"a descriptor that no processor wrote tells the device to write: {line.decode()}")
             start = line.find(b'"by":"vcpu', 0, 60)
             if start > 0:
                 by = line[start + 10:start + 11]

@@ -35,9 +35,7 @@ struct SplitFormat {
         var number = head
         for n in 0..<elements.count {
             let next: UInt16? = n &+ 1 < elements.count ? free.removeFirst() : nil
-            let descriptor = elements[n].linked(to: next)
-            store64(address(number), descriptor.address)
-            store64(address(number) &+ 8, descriptor.high)
+            set(elements[n].linked(to: next), at: number)
             number = next ?? 0
         }
         publish(head: head, at: position)
@@ -60,6 +58,12 @@ struct SplitFormat {
             guard descriptor.flags.contains(.next) else { return }
             number = descriptor.next
         }
+    }
+
+    /// Writes descriptor `number` of the table.
+    func set(_ descriptor: Descriptor, at number: UInt16) {
+        store64(address(number), descriptor.address)
+        store64(address(number) &+ 8, descriptor.high)
     }
 
     private func address(_ number: UInt16) -> UInt64 { descriptors &+ SplitRing.descriptorSize &* UInt64(number) }

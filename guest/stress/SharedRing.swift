@@ -1,5 +1,11 @@
 // The ring of the concurrency check, in either form. All processors use it without a lock, so the device may find anything there.
-// Its buffers come in turn: chain n at offers n, n + chains, ... Chain n has the descriptors 2n and 2n + 1, and the id 2n.
+// Its buffers come in turn: chain n at offers n, n + chains, ... Chain n has the descriptors 2n + 1 and 2n + 2 (the last chain's
+// second descriptor is number 0) and the id 2n + 1.
+//
+// That ids are odd keeps the device from other memory. Where a processor resets the device while another writes the addresses of
+// the areas, some stay 0, and the device may find used entries where it looks for descriptors. The flags of such a descriptor are
+// an id: 0, or odd, and then it is not the chain's last. So no chain ends with a buffer to write to, and none is written to. An
+// id of 2 would be the flag of such a buffer.
 
 /// A ring whose chains are the same all the time.
 struct SharedRing {
@@ -35,13 +41,12 @@ struct SharedRing {
         staged.append(first)
         staged.append(second)
         guard case .split(let ring) = format else { return }
-        store64(ring.descriptors &+ 32 &* UInt64(chain), first.address)
-        store64(ring.descriptors &+ 32 &* UInt64(chain) &+ 8, first.linked(to: 2 &* chain &+ 1).high)
-        store64(ring.descriptors &+ 32 &* UInt64(chain) &+ 16, second.address)
-        store64(ring.descriptors &+ 32 &* UInt64(chain) &+ 24, second.high)
+        let (head, last) = (id(chain), (id(chain) &+ 1) % size)
+        ring.set(first.linked(to: last), at: head)
+        ring.set(second, at: last)
         for lap: UInt16 in 0..<2 {
             let entry = UInt64(chain &+ lap &* chains)
-            store16(ring.available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* entry, 2 &* chain)
+            store16(ring.available &+ SplitRing.ring &+ SplitRing.availableEntrySize &* entry, head)
         }
     }
 
@@ -74,7 +79,7 @@ struct SharedRing {
         let count = fetchAndIncrement16(counter)
         guard case .packed(let ring) = format else { return }
         let position = format.start.advanced(by: 2 &* UInt32(count))
-        ring.publish(staged(count % chains, count: 2), id: 2 &* (count % chains), at: position)
+        ring.publish(staged(count % chains, count: 2), id: id(count % chains), at: position)
     }
 
     /// The id and the length in a slot of the used ring, or of the packed ring, which the device may have written or not.
@@ -88,6 +93,8 @@ struct SharedRing {
             return (UInt32(id), load32(address(slot) &+ UInt64(PackedRing.length)))
         }
     }
+
+    private func id(_ chain: UInt16) -> UInt16 { 2 &* chain &+ 1 }
 
     private func staged(_ chain: UInt16, count: UInt16) -> StagedElements {
         StagedElements(memory: elements &+ 32 &* UInt64(chain), count: count)
