@@ -96,6 +96,23 @@ def two_processors():
 
 
 @test
+def a_processor_that_stays_stopped():
+    # Also beyond a snapshot, which stops the guest and lets it go on.
+    options = "-c", "2", "--discovery", "none", "-a", "x", "--snapshot-to", "s", "--qmp", "unix=q.sock"
+    with VM(VMM, "PROCESSORS.elf", *options) as vm, Client() as client:
+        for _ in range(3):
+            client.send("vCont;c:1")
+            snapshot = subprocess.run([VMM, "ctl", "q.sock", "snapshot", "s"], capture_output=True, text=True, timeout=DEADLINE)
+            check(f"exit code, after {snapshot.stderr}", snapshot.returncode, 0)
+            client.socket.sendall(b"\x03")
+            check("Ctrl-C", client.stop(), ("", "T02thread:01;"))
+        check("the mark of the second processor", client.ask("m9001,1"), "00")
+        client.send("c")
+        check("the end", client.stop(), ("", "W03"))
+        vm.ends(3)
+
+
+@test
 def more_breakpoints_than_registers():
     with VM(VMM, *FEW) as vm:
         addresses = range(0x200000, 0x200600, 0x100)

@@ -6,13 +6,20 @@ import KVM
 final class VCPUSet: @unchecked Sendable {
     private let lock = Lock()
     private var vcpus: [VCPUThread] = []
+    /// The numbers of those that run while the guest does: all, unless a debugger lets only some run.
+    private var chosen: [Int] = []
     private let symbols: Symbols
 
     /// An empty set; `symbols` are those of the kernel.
     init(symbols: Symbols) { self.symbols = symbols }
 
     /// Adds a vCPU that does not run yet; its number is the count of those before it.
-    func add(_ vcpu: VCPUThread) { lock.locked { vcpus.append(vcpu) } }
+    func add(_ vcpu: VCPUThread) {
+        lock.locked {
+            chosen.append(vcpus.count)
+            vcpus.append(vcpu)
+        }
+    }
 
     /// Starts the threads. vCPU 0 executes instructions at once, so it waits for the threads of the others, which wait in KVM_RUN until
     /// the guest starts them.
@@ -55,12 +62,15 @@ final class VCPUSet: @unchecked Sendable {
     /// Makes the vCPUs stop before their next instruction; before `start`, before the first.
     func requestPause() { for vcpu in all { vcpu.requestPause() } }
 
-    /// Lets the guest run again.
-    func resume() { for vcpu in all { vcpu.resume() } }
+    /// Lets the guest run again, by the vCPUs that ran before it was paused.
+    func resume() { resume(lock.locked { chosen }) }
 
-    /// Lets these vCPUs of a paused guest run again.
+    /// Lets a paused guest run again, by these vCPUs only.
     func resume(_ ids: [Int]) {
-        let vcpus = all
+        let vcpus = lock.locked {
+            chosen = ids
+            return self.vcpus
+        }
         for id in ids { vcpus[id].resume() }
     }
 
