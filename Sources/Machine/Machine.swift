@@ -246,6 +246,7 @@ public final class Machine: @unchecked Sendable {
     public func hostChanged() {
         for device in devices { device.hostChanged() }
         serial?.hostChanged()
+        server?.hostChanged()
     }
 
     private func makeVCPUs() throws(MachineError) {

@@ -185,6 +185,29 @@ def keys_of_the_terminal_and_the_built_in_guest(session):
     check("exit code", session.code(), 130)
 
 
+CONTROLLED = "SPIN.elf --console null --qmp stdio"
+
+
+@test()
+def control(session):
+    session.start(f"{VMM} {CONTROLLED} &")
+    process = session.find(VMM)
+    wait_for("vmm to listen", lambda: "control" in threads(process))
+    session.code()
+    # A line for another job is not the client's end.
+    session.start("sleep 1000")
+    reader = session.find(shutil.which("sleep"))
+    session.type("true\n")
+    wait_for("vmm to be quiet", lambda: is_quiet(lambda: cpu(process).get("control")))
+    os.kill(reader, signal.SIGTERM)
+    check("exit code", session.code(), TERM)
+    resume(session, process)
+    session.type('{"execute":"qmp_capabilities"}\n')
+    session.expect(rb'\{"return": ?\{\}\}')
+    session.type('{"execute":"quit"}\n')
+    check("exit code", session.code(), 0)
+
+
 @test()
 def qtest(session):
     before = session.mode
@@ -211,7 +234,7 @@ def qtest(session):
 
 @test()
 def keys_of_another_job(session):
-    for arguments, thread in ("SPIN.elf", "console0"), ("--qtest stdio", "vmm"):
+    for arguments, thread in ("SPIN.elf", "console0"), ("--qtest stdio", "vmm"), (CONTROLLED, "control"):
         session.start(f"{VMM} {arguments} &")
         process = session.find(VMM)
         wait_for("vmm to listen", lambda: "signals" in threads(process))

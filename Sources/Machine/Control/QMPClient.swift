@@ -74,7 +74,7 @@ public final class QMPClient {
                 guard let message = try? JSONDecoder().decode(JSON.self, from: Data(line)) else { throw gone() }
                 return message
             }
-            var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            var state = pollfd(descriptor, POLLIN)
             let ready = unsafe poll(&state, 1, deadline.millisecondsLeft)
             if ready < 0 && errno == EINTR { continue }
             guard ready > 0 else {

@@ -7,7 +7,7 @@ import KVM
 
 /// Serves control clients until the machine ends.
 final class QMPServer: @unchecked Sendable {
-    /// Bytes read or written in one call.
+    /// Bytes read in one call.
     private static let chunk = 4096
     /// Bytes of output that are owed to a client; beyond that its requests wait, and events are dropped.
     private static let capacity = 256 << 10
@@ -35,12 +35,15 @@ final class QMPServer: @unchecked Sendable {
         var requests: [JSONSplitter.Entry] = []
 
         /// A client that is owed the greeting.
-        init(input: Int32, output: Int32, _ machine: Machine) {
-            (stream, session) = (ClientStream(input: input, output: output), QMPSession(machine))
+        init(_ stream: ClientStream, _ machine: Machine) {
+            (self.stream, session) = (stream, QMPSession(machine))
             owe(QMPSession.greeting)
         }
 
-        mutating func owe(_ message: JSON) { stream.owed += Array((message.text + "\r\n").utf8) }
+        mutating func owe(_ message: JSON) { stream.owe((message.text + "\r\n").utf8) }
+
+        /// It may be owed more.
+        var hasRoom: Bool { stream.owed < capacity }
     }
 
     /// Listens at `target`; clients are served from `start` on.
@@ -50,7 +53,7 @@ final class QMPServer: @unchecked Sendable {
         switch target {
         case .stdio:
             listener = nil
-            client = Client(input: 0, output: 1, machine)
+            client = Client(.standard, machine)
         case .unix(let path): listener = try UnixListener(path: path)
         }
     }
@@ -72,6 +75,9 @@ final class QMPServer: @unchecked Sendable {
         wake.signal()
     }
 
+    /// This job may have come to the foreground of its terminal. Any thread may call this.
+    func hostChanged() { wake.signal() }
+
     /// Writes what the client is owed, for a second at most, and ends the thread.
     func stop() {
         lock.locked { isStopping = true }
@@ -89,38 +95,27 @@ final class QMPServer: @unchecked Sendable {
             answerRequests()
             if lock.locked({ isStopping }) {
                 deadline = deadline ?? Instant.now.advanced(by: .seconds(1))
-                if client?.stream.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
+                if client?.stream.owed ?? 0 == 0 || deadline?.millisecondsLeft == 0 { break }
             }
             // Standard output is still told of events.
-            if let stream = client?.stream, stream.isGone || listener != nil && stream.isAtEnd && stream.owed.isEmpty {
+            if let stream = client?.stream,
+                stream.failure != nil || listener != nil && stream.isAtEnd && stream.owed == 0
+            {
                 leave()
             }
-            let owes = client.map { !$0.stream.owed.isEmpty } ?? false
-            let reads = client.map { !$0.stream.isAtEnd && $0.stream.owed.count < Self.capacity } ?? false
-            var ready: [4 of pollfd] = [
-                pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: reads ? client?.stream.input ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: owes ? client?.stream.output ?? -1 : -1, events: Int16(POLLOUT), revents: 0),
-                pollfd(fd: client == nil ? listener?.descriptor ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-            ]
-            var span = ready.mutableSpan
-            unsafe span.withUnsafeMutableBufferPointer {
-                _ = unsafe poll($0.baseAddress, 4, deadline?.millisecondsLeft ?? -1)
-            }
-            wake.take()
-            if ready[1].revents != 0 { receive() }
-            if ready[2].revents != 0 { client?.stream.write(Self.chunk) }
-            if ready[3].revents != 0, let new = listener?.accept() {
-                client = Client(input: new, output: new, machine)
+            let events = ServerEvents(
+                wake, client?.stream, reads: client?.stream.isAtEnd == false && client?.hasRoom == true,
+                listener: client == nil ? listener : nil, deadline?.millisecondsLeft ?? -1)
+            if events.canRead { receive() }
+            if events.canWrite { client?.stream.write() }
+            if events.isCalled, let new = listener?.accept() {
+                client = Client(ClientStream(connection: new), machine)
             }
         }
         leave()
     }
 
-    private func leave() {
-        if listener != nil, let client { close(client.stream.input) }
-        client = nil
-    }
+    private func leave() { client.take()?.stream.shut() }
 
     private func passEvents() {
         let events = lock.locked {
@@ -128,11 +123,11 @@ final class QMPServer: @unchecked Sendable {
             return self.events
         }
         guard client?.session.isNegotiated == true else { return }
-        for event in events where client?.stream.owed.count ?? 0 < Self.capacity { client?.owe(event) }
+        for event in events where client?.hasRoom == true { client?.owe(event) }
     }
 
     private func answerRequests() {
-        while var current = client, !current.requests.isEmpty, current.stream.owed.count < Self.capacity {
+        while var current = client, !current.requests.isEmpty, current.hasRoom {
             let answer = current.session.handle(current.requests.removeFirst())
             client = current
             // A command's events come before its answer.

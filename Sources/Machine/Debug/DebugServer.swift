@@ -8,9 +8,7 @@ import KVM
 /// Serves debuggers until the machine ends.
 final class DebugServer: @unchecked Sendable {
     /// Bytes read in one call: few, because each packet in them may be answered by one of the longest.
-    private static let readChunk = 512
-    /// Bytes written in one call.
-    private static let writeChunk = 4096
+    private static let chunk = 512
     /// Bytes that are owed to a client; beyond that it is not read from.
     private static let capacity = 128 << 10
 
@@ -37,10 +35,10 @@ final class DebugServer: @unchecked Sendable {
 
         /// The session has ended and its last packet is sent, or the connection is closed.
         var isDone: Bool {
-            stream.isGone || stream.isAtEnd || session?.ending != nil && stream.owed.isEmpty
+            stream.failure != nil || stream.isAtEnd || session?.ending != nil && stream.owed == 0
         }
 
-        var isReadable: Bool { session != nil && session?.ending == nil && stream.owed.count < capacity }
+        var isReadable: Bool { session != nil && session?.ending == nil && stream.owed < capacity }
     }
 
     /// Listens at `address`; debuggers are served from `start` on.
@@ -76,35 +74,27 @@ final class DebugServer: @unchecked Sendable {
             tellEnd()
             if lock.locked({ isStopping }) {
                 deadline = deadline ?? Instant.now.advanced(by: .seconds(1))
-                if client?.stream.owed.isEmpty ?? true || deadline?.millisecondsLeft == 0 { break }
+                if client?.stream.owed ?? 0 == 0 || deadline?.millisecondsLeft == 0 { break }
             }
             if client?.isDone == true { leave() }
-            let owes = client.map { !$0.stream.owed.isEmpty } ?? false
-            let events = (client?.isReadable == true ? POLLIN : 0) | (owes ? POLLOUT : 0)
-            var ready: [3 of pollfd] = [
-                pollfd(fd: debugger.wake.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: events == 0 ? -1 : client?.stream.input ?? -1, events: Int16(events), revents: 0),
-                pollfd(fd: client == nil ? listener?.descriptor ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-            ]
-            let limit = deadline?.millisecondsLeft ?? (retries ? 100 : -1)
-            var span = ready.mutableSpan
-            unsafe span.withUnsafeMutableBufferPointer { _ = unsafe poll($0.baseAddress, 3, limit) }
-            debugger.wake.take()
-            if ready[1].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive() }
-            if ready[1].revents & Int16(POLLOUT) != 0 { client?.stream.write(Self.writeChunk) }
-            if ready[2].revents != 0, let new = listener?.accept() {
-                client = Client(stream: ClientStream(input: new, output: new))
+            let events = ServerEvents(
+                debugger.wake, client?.stream, reads: client?.isReadable == true,
+                listener: client == nil ? listener : nil, deadline?.millisecondsLeft ?? (retries ? 100 : -1))
+            if events.canRead { receive() }
+            if events.canWrite { client?.stream.write() }
+            if events.isCalled, let new = listener?.accept() {
+                client = Client(stream: ClientStream(connection: new))
             }
         }
         leave()
     }
 
     private func receive() {
-        let bytes = client?.stream.read(Self.readChunk) ?? []
+        let bytes = client?.stream.read(Self.chunk) ?? []
         owe(client?.session?.receive(bytes))
     }
 
-    private func owe(_ bytes: [UInt8]?) { client?.stream.owed += bytes ?? [] }
+    private func owe(_ bytes: [UInt8]?) { client?.stream.owe(bytes ?? []) }
 
     /// Stops the guest for a new client, or for what it waits for; false if that has to be tried again.
     private func stopGuest() -> Bool {
@@ -133,7 +123,7 @@ final class DebugServer: @unchecked Sendable {
     /// The client detached, killed the guest, or is gone: without a debugger's breakpoints the guest goes on, or stays as it is.
     private func leave() {
         guard let client = client.take() else { return }
-        close(client.stream.input)
+        client.stream.shut()
         if hasEnded { return }
         let ending = client.session?.ending
         if ending == .killed { return _ = machine.completion.report(.quitByDebugger) }

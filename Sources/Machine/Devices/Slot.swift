@@ -278,12 +278,9 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
 
     /// Sleeps until one of `descriptors` is ready, `milliseconds` at most, -1 without limit.
     final func sleep<let n: Int>(on descriptors: inout [n of pollfd], _ milliseconds: Int32) {
-        var span = descriptors.mutableSpan
-        unsafe span.withUnsafeMutableBufferPointer { span in
-            func ready(within limit: Int32) -> Bool { unsafe poll(span.baseAddress, nfds_t(n), limit) > 0 }
-            guard milliseconds != 0 else { return _ = ready(within: 0) }
-            countingWakeUp(isReady: { ready(within: 0) }) { _ = ready(within: milliseconds) }
-        }
+        func wait(_ limit: Int32) -> Bool { descriptors.wait(limit) }
+        guard milliseconds != 0 else { return _ = wait(0) }
+        countingWakeUp(isReady: { wait(0) }) { _ = wait(milliseconds) }
     }
 
     /// Calls `sleep`, and counts the wake-up that ends it. If the device is suspended and `isReady`, returns at once and counts none:
@@ -413,10 +410,7 @@ class Slot<Device: VirtioDevice & SendableMetatype & ~Copyable>: MMIORegion, @un
     /// Whether the threads have nothing to serve; with the lock held.
     private var isIdle: Bool {
         queuesToServe.isEmpty && queuesToRecheck.isEmpty
-            && !workers.contains { worker in
-                var state = pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)
-                return unsafe poll(&state, 1, 0) > 0
-            }
+            && !workers.contains { pollfd($0.eventFD.descriptor, POLLIN).isReady(within: 0) }
     }
 
     /// Continues the device of a snapshot: before `start`, in a device just made. Throws if it is not like that one.

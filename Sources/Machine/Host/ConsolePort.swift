@@ -236,7 +236,7 @@ final class PseudoTerminal: Sendable {
     func isOpenedNow() -> Bool {
         var events = [UInt8](repeating: 0, count: 4096)
         while unsafe events.withUnsafeMutableBytes({ unsafe read(opened, $0.baseAddress, $0.count) }) > 0 {}
-        var state = pollfd(fd: descriptor, events: 0, revents: 0)
+        var state = pollfd(descriptor, 0)
         return unsafe poll(&state, 1, 0) >= 0 && Int32(state.revents) & POLLHUP == 0
     }
 }

@@ -37,7 +37,7 @@ public enum Log {
     private static func write(_ line: String) -> Bool {
         var rest = Array(((StandardStreams.takeUnfinishedLine() ? "\n" : "") + line).utf8)[...]
         while !rest.isEmpty {
-            var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            var state = pollfd(descriptor, POLLOUT)
             let ready = unsafe poll(&state, 1, isStuck.load(ordering: .relaxed) ? 0 : 1000)
             if ready < 0 && errno == EINTR { continue }
             isStuck.store(ready <= 0, ordering: .relaxed)

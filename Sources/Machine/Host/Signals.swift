@@ -117,19 +117,15 @@ public final class Signals: @unchecked Sendable {
             isBackground = Terminal.isBackground
             if wasBackground && !isBackground { return SIGCONT }
             var ready: [2 of pollfd] = [
-                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: end.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(descriptor, POLLIN), pollfd(end.descriptor, POLLIN),
             ]
-            var span = ready.mutableSpan
-            unsafe span.withUnsafeMutableBufferPointer {
-                _ = unsafe poll($0.baseAddress, 2, isBackground ? Self.foregroundPeriod : -1)
-            }
-            if ready[1].revents != 0 {
+            ready.wait(isBackground ? Self.foregroundPeriod : -1)
+            if ready[1].isReady {
                 guard end.isFull else { return nil }
                 SocketName.removeAll()
                 end.take()
             }
-            guard ready[0].revents != 0 else { continue }
+            guard ready[0].isReady else { continue }
             // A signalfd_siginfo, which begins with the signal's number.
             var record: [32 of UInt32] = .init(repeating: 0)
             let size = MemoryLayout.size(ofValue: record)

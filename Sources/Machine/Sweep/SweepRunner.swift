@@ -97,15 +97,15 @@ public final class SweepRunner: SignalReceiver {
 
     /// Waits for output, a deadline, a signal or the end of `period`, reads what there is, and kills what is overdue.
     private func poll(_ processes: [SweepProcess], _ period: Duration) {
-        var ready = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]
+        var ready = [pollfd(wake.descriptor, POLLIN)]
         for process in processes {
-            for index in 0..<2 { ready.append(pollfd(fd: process.outputs[index], events: Int16(POLLIN), revents: 0)) }
+            for index in 0..<2 { ready.append(pollfd(process.outputs[index], POLLIN)) }
         }
         let end = processes.map(\.deadline).reduce(Instant.now.advanced(by: period), min)
         _ = unsafe Glibc.poll(&ready, nfds_t(ready.count), end.millisecondsLeft)
         wake.take()
         for (number, process) in processes.enumerated() {
-            for index in 0..<2 where ready[1 + 2 * number + index].revents != 0 { process.read(index) }
+            for index in 0..<2 where ready[1 + 2 * number + index].isReady { process.read(index) }
             process.checkDeadline()
         }
     }

@@ -88,7 +88,7 @@ final class BlockSlot: Slot<Block>, DeviceControl, @unchecked Sendable {
         Sandbox.confine(.disk)
         lock.locked { counts.engine = engine }
         while let sleep = sleepTime(of: worker) {
-            var eventFDs: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
+            var eventFDs: [1 of pollfd] = [pollfd(worker.eventFD.descriptor, POLLIN)]
             self.sleep(on: &eventFDs, sleep)
             drainEventFD(of: worker, by: worker)
             checkDeadlines()

@@ -112,28 +112,26 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
 
     /// Sleeps until there is work. Descriptor 0 is the eventfd, followed by each port's input (or listening socket) and output.
     private func wait() -> Ready {
-        var descriptors: [32 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
-        descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
+        var descriptors: [32 of pollfd] = .init(repeating: pollfd(nil, 0))
+        descriptors[0] = pollfd(workers[0].eventFD.descriptor, POLLIN)
         var dropped: QueueSet = []
         let sleep: Int32 = lock.locked {
             for stream in streams {
                 let listens =
                     stream.keys != nil || stream.backlog.isEmpty && transport.inputRoom(port: stream.port) > 0
                     || transport.shouldReportInput && (wakesGuest || onWaitingInput != nil && !hasReportedInput)
-                let source = listens ? stream.end.source ?? -1 : -1
-                descriptors[2 * stream.port + 1] = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+                descriptors[2 * stream.port + 1] = pollfd(listens ? stream.end.source : nil, POLLIN)
                 guard !stream.output.isEmpty else { continue }
                 if stream.end.output == nil, !stream.output.keepsNewest { dropped.insert(QueueSet(queue: stream.port)) }
-                descriptors[2 * stream.port + 2] = pollfd(
-                    fd: stream.end.output ?? -1, events: Int16(POLLOUT), revents: 0)
+                descriptors[2 * stream.port + 2] = pollfd(stream.end.output, POLLOUT)
             }
             return !mustServe(servable) && dropped.isEmpty ? millisecondsToDeadline : 0
         }
         self.sleep(on: &descriptors, sleep)
         return streams.map {
             (
-                descriptors[2 * $0.port + 1].revents != 0,
-                descriptors[2 * $0.port + 2].revents != 0 || dropped.contains(QueueSet(queue: $0.port))
+                descriptors[2 * $0.port + 1].isReady,
+                descriptors[2 * $0.port + 2].isReady || dropped.contains(QueueSet(queue: $0.port))
             )
         }
     }
@@ -141,8 +139,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     /// Waits at most `milliseconds` until the stream's end accepts bytes; false on timeout, and at once for 0.
     private func isWritable(_ stream: ConsoleStream, within milliseconds: Int32) -> Bool {
         guard let output = stream.end.output, milliseconds > 0 else { return false }
-        var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
-        return unsafe poll(&descriptor, 1, milliseconds) > 0
+        return pollfd(output, POLLOUT).isReady(within: milliseconds)
     }
 
     /// Accepts the peer of a port. The first gets the output that was kept.

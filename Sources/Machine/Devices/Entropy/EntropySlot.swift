@@ -34,7 +34,7 @@ final class EntropySlot: Slot<Entropy>, DeviceControl, @unchecked Sendable {
 
     override func serve(_ worker: Worker) {
         while let milliseconds = lock.locked({ stopping ? nil : mayFill ? 0 : millisecondsToDeadline }) {
-            var descriptors: [1 of pollfd] = [pollfd(fd: worker.eventFD.descriptor, events: Int16(POLLIN), revents: 0)]
+            var descriptors: [1 of pollfd] = [pollfd(worker.eventFD.descriptor, POLLIN)]
             sleep(on: &descriptors, milliseconds)
             drainEventFD(of: worker, by: worker)
             checkDeadlines()

@@ -94,10 +94,7 @@ final class FrameCapture: @unchecked Sendable {
     }
 
     /// Waits until the reader of a pipe takes more, a second at most.
-    private var isWritable: Bool {
-        var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        return unsafe poll(&state, 1, 1000) > 0
-    }
+    private var isWritable: Bool { pollfd(descriptor, POLLOUT).isReady(within: 1000) }
 
     /// Ends the capture with its last whole buffer.
     private func end(_ why: String) {

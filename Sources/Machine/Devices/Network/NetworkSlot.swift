@@ -88,14 +88,12 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
 
     /// Sleeps until there is work. Returns the pairs that have a frame to read.
     private func wait() -> QueueSet {
-        var descriptors: [9 of pollfd] = .init(repeating: pollfd(fd: -1, events: 0, revents: 0))
-        descriptors[0] = pollfd(fd: workers[0].eventFD.descriptor, events: Int16(POLLIN), revents: 0)
+        var descriptors: [9 of pollfd] = .init(repeating: pollfd(nil, 0))
+        descriptors[0] = pollfd(workers[0].eventFD.descriptor, POLLIN)
         let milliseconds: Int32 = lock.locked {
             for pair in 0..<pairs {
-                let events =
-                    (transport.hasRoom(pair: pair) ? Int16(POLLIN) : 0) | (isBlocked[pair] ? Int16(POLLOUT) : 0)
-                descriptors[pair + 1] = pollfd(
-                    fd: events == 0 ? -1 : link.descriptor(pair: pair) ?? -1, events: events, revents: 0)
+                let events = (transport.hasRoom(pair: pair) ? POLLIN : 0) | (isBlocked[pair] ? POLLOUT : 0)
+                descriptors[pair + 1] = pollfd(events == 0 ? nil : link.descriptor(pair: pair), events)
             }
             return mustServe(servable) || mayCopy ? 0 : millisecondsToDeadline
         }
@@ -103,7 +101,7 @@ final class NetworkSlot: Slot<Network>, DeviceControl, @unchecked Sendable {
         let isWaiting =
             link.mayReturn && !link.isConnected && (milliseconds < 0 || milliseconds > Self.reconnectInterval)
         sleep(on: &descriptors, isWaiting ? Self.reconnectInterval : milliseconds)
-        isSignalled = descriptors[0].revents != 0
+        isSignalled = descriptors[0].isReady
         var readable: QueueSet = []
         for pair in 0..<pairs {
             if descriptors[pair + 1].revents & Int16(POLLOUT) != 0 { isBlocked[pair] = false }

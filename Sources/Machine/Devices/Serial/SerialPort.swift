@@ -147,19 +147,16 @@ final class SerialPort: @unchecked Sendable {
                 if next.isEmpty || deadline?.millisecondsLeft == 0 { return }
             }
             var ready: [3 of pollfd] = [
-                pollfd(fd: ends ? -1 : eventFD.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: listens && !ends ? end.source ?? -1 : -1, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: next.isEmpty ? -1 : end.output ?? -1, events: Int16(POLLOUT), revents: 0),
+                pollfd(ends ? nil : eventFD.descriptor, POLLIN),
+                pollfd(listens && !ends ? end.source : nil, POLLIN),
+                pollfd(next.isEmpty ? nil : end.output, POLLOUT),
             ]
             // Output without a host end is dropped at once.
             let isGone = !next.isEmpty && end.output == nil
-            var span = ready.mutableSpan
-            unsafe span.withUnsafeMutableBufferPointer {
-                _ = unsafe poll($0.baseAddress, 3, isGone ? 0 : deadline?.millisecondsLeft ?? -1)
-            }
+            ready.wait(isGone ? 0 : deadline?.millisecondsLeft ?? -1)
             eventFD.take()
-            if ready[1].revents != 0 { end.door == nil ? readInput() : admit() }
-            if ready[2].revents != 0 || isGone { removeWritten(end.write(next)) }
+            if ready[1].isReady { end.door == nil ? readInput() : admit() }
+            if ready[2].isReady || isGone { removeWritten(end.write(next)) }
         }
     }
 
