@@ -123,11 +123,28 @@ def generation(c):
 
 @law("4.2.2.1-6", "2.5.2-1", "3.2.1-0")
 def change_before_driver_ok(c):
-    """A change before DRIVER_OK shows in the field and in ConfigGeneration."""
-    old = c.disk.get(CONFIG_GENERATION)
-    c.say("x-capacity blk0 77")
-    expect(c.disk.get(CONFIG), 77, "capacity")
-    expect(c.disk.get(CONFIG_GENERATION) != old, True, "ConfigGeneration changed")
+    """A change before DRIVER_OK shows in the field and in ConfigGeneration. If the driver may have read the field, since FEATURES_OK, it is
+    notified at DRIVER_OK, not before."""
+    def change():
+        old = c.disk.get(CONFIG_GENERATION)
+        capacity = c.disk.get(CONFIG) + 1
+        c.say(f"x-capacity blk0 {capacity}")
+        expect(c.disk.get(CONFIG), capacity, "capacity")
+        expect(c.disk.get(CONFIG_GENERATION) != old, True, "ConfigGeneration changed")
+        expect((c.disk.interrupt, c.disk.line), (0, "low"), "InterruptStatus and line before DRIVER_OK")
+    change()
+    c.negotiate(c.disk)
+    c.disk.status = RUNNING
+    expect(c.disk.interrupt, 0, "InterruptStatus after a change before FEATURES_OK")
+    c.negotiate(c.disk)
+    change()
+    c.negotiate(c.disk)
+    c.disk.status = RUNNING
+    expect(c.disk.interrupt, 0, "InterruptStatus after a reset")
+    c.negotiate(c.disk)
+    change()
+    c.disk.status = RUNNING
+    expect((c.disk.interrupt, c.disk.line), (2, "high"), "InterruptStatus and line at DRIVER_OK")
 
 
 @law("2.5.2-1", options=NET)

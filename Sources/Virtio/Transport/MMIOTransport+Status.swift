@@ -26,7 +26,9 @@ extension MMIOTransport where Device: ~Copyable {
         case .beginReset:
             torture?.begin(.slowReset)
             return settleReset().merging(.cancel)
-        case .goLive: return Effects(queues: readyQueues)
+        case .goLive:
+            if changedBeforeLive { interruptStatus.insert(.configurationChange) }
+            return Effects(queues: readyQueues)
         case .beginSuspend: return beginDrain()
         case .abortSuspend:
             torture?.end(.slowSuspend)

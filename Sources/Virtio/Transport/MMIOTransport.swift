@@ -89,6 +89,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// The host was told, in this suspension, that something is deferred.
     var reportedDeferred = false
+    /// The configuration changed between FEATURES_OK and DRIVER_OK, where the driver reads it first.
+    var changedBeforeLive = false
     /// Status, phase and InterruptStatus as last recorded.
     var recorded = RecordedState()
 
@@ -188,6 +190,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
         driverFeaturesHigh = HighFeatureWords()
         (deviceFeaturesSel, driverFeaturesSel, queueSel, shmSel) = (0, 0, 0, 0)
         torture?.reset()
+        (reportedDeferred, changedBeforeLive) = (false, false)
         if let new = staged ?? passing.map({ _ in configuration }) { _ = commit(new) }
         return Effects(.cancel)
     }
@@ -196,7 +199,8 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
 
     /// Changes the device's configuration by `edit`; no effect if nothing changes (2.5; the driver gets a configuration
     /// change notification). A suspended device stages the change: the last one wins, and the driver is notified once,
-    /// on resume (D-9). A dead device stages it until the reset.
+    /// on resume (D-9). A dead device stages it until the reset. Between FEATURES_OK and DRIVER_OK the notification waits for
+    /// DRIVER_OK, before which a driver need not take any.
     public mutating func change(_ edit: (inout Device.Configuration) -> Void) -> Effects {
         let old = staged ?? configuration
         var new = old
@@ -211,6 +215,7 @@ public struct MMIOTransport<Device: VirtioDevice & ~Copyable>: ~Copyable {
             return Effects(queues: queues)
         case .notLive:
             _ = commit(new)
+            changedBeforeLive = lifecycle.featuresLocked
         case .suspended, .resuming:
             staged = new
             return deferredEvent()

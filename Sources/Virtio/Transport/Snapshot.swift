@@ -18,6 +18,7 @@ public struct Snapshot<Configuration: Equatable & Sendable>: Sendable {
     let staged: Configuration?
     let generation: UInt32
     let reportedDeferred: Bool
+    let changedBeforeLive: Bool
     let device: [UInt8]
 }
 
@@ -54,7 +55,7 @@ extension MMIOTransport where Device: ~Copyable {
             driverFeaturesHigh: driverFeaturesHigh, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel, queues: saved,
             configuration: configuration, staged: staged, generation: generation, reportedDeferred: reportedDeferred,
-            device: device.savedState)
+            changedBeforeLive: changedBeforeLive, device: device.savedState)
     }
 
     /// Continues `snapshot` in this transport, which must be new: made with the same device type, features, dialect and
@@ -80,6 +81,7 @@ extension MMIOTransport where Device: ~Copyable {
         staged = snapshot.staged
         generation = snapshot.generation
         reportedDeferred = snapshot.reportedDeferred
+        changedBeforeLive = snapshot.changedBeforeLive
         conformance.history = DriverHistory(restoredWith: lifecycle, showing: interruptStatus)
         if lifecycle.featuresLocked { device.negotiated(driverFeatures) }
         device.restore(snapshot.device)

@@ -18,7 +18,7 @@ extension MMIOTransport where Device: ~Copyable {
         ] { bytes.append(littleEndian: word) }
         bytes.append(littleEndian: Device.word(of: snapshot.configuration))
         bytes.append(optional: snapshot.staged.map { Device.word(of: $0) })
-        bytes.append(snapshot.reportedDeferred ? 1 : 0)
+        bytes.append((snapshot.reportedDeferred ? 1 : 0) | (snapshot.changedBeforeLive ? 2 : 0))
         bytes.append(UInt8(snapshot.queues.count))
         for queue in snapshot.queues { queue.append(to: &bytes) }
         bytes.append(littleEndian: UInt32(snapshot.device.count))
@@ -42,7 +42,7 @@ extension MMIOTransport where Device: ~Copyable {
             let deviceFeaturesSel: UInt32 = reader.take(), let driverFeaturesSel: UInt32 = reader.take(),
             let queueSel: UInt32 = reader.take(), let shmSel: UInt32 = reader.take(),
             let generation: UInt32 = reader.take(), let word: UInt64 = reader.take(),
-            let staged: UInt64? = reader.takeOptional(), let reportedDeferred = reader.takeFlag(),
+            let staged: UInt64? = reader.takeOptional(), let notices: UInt8 = reader.take(), notices < 4,
             let count: UInt8 = reader.take(), Int(count) == queueCount
         else { return nil }
         let driverFeatures = Features(rawValue: features)
@@ -59,7 +59,8 @@ extension MMIOTransport where Device: ~Copyable {
             driverFeatures: driverFeatures, driverFeaturesHigh: high, deviceFeaturesSel: deviceFeaturesSel,
             driverFeaturesSel: driverFeaturesSel, queueSel: queueSel, shmSel: shmSel, queues: saved,
             configuration: device.configuration(of: word), staged: staged.map { device.configuration(of: $0) },
-            generation: generation, reportedDeferred: reportedDeferred, device: Array(reader.rest))
+            generation: generation, reportedDeferred: notices & 1 != 0, changedBeforeLive: notices & 2 != 0,
+            device: Array(reader.rest))
     }
 }
 

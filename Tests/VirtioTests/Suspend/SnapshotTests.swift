@@ -72,6 +72,17 @@ struct SnapshotTests {
         #expect(new.read(.queueReset) == 0 && new.read(.queueReady) == 0, new.state)
     }
 
+    @Test("a notification that waits for DRIVER_OK travels too")
+    func beforeLive() {
+        let old = BlockDriver(sectors: 8)
+        old.bringUp(to: .queues)
+        old.backend.change { $0.capacity = 4 }
+        let new = BlockDriver(sectors: 8)
+        #expect(new.replace(old) && new.interruptStatus == [], old.state)
+        new.perform(.driverOK)
+        #expect(new.interruptStatus == .configurationChange && new.backend.line.level, new.state)
+    }
+
     @Test("T66 a resume under way asks for its backend again", arguments: SuspendDialect.allCases)
     func T66_resuming(_ dialect: SuspendDialect) {
         let old = BlockDriver(sectors: 8, suspend: dialect)
