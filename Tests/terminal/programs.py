@@ -185,22 +185,25 @@ def keys_of_the_terminal_and_the_built_in_guest(session):
     check("exit code", session.code(), 130)
 
 
-CONTROLLED = "SPIN.elf --console null --qmp stdio"
+def background(session, arguments, thread):
+    """A vmm in the background, while a line is typed for another job: it reads none of it."""
+    session.start(f"{VMM} {arguments} &")
+    process = session.find(VMM)
+    wait_for("vmm to listen", lambda: {"signals", thread} <= set(threads(process)))
+    session.code()
+    session.start("sleep 1000")
+    reader = session.find(shutil.which("sleep"))
+    # Not read before sleep has ended.
+    session.type("true\n")
+    wait_for("vmm to be quiet", lambda: is_quiet(lambda: cpu(process).get(thread)))
+    os.kill(reader, signal.SIGTERM)
+    check("exit code", session.code(), TERM)
+    return process
 
 
 @test()
 def control(session):
-    session.start(f"{VMM} {CONTROLLED} &")
-    process = session.find(VMM)
-    wait_for("vmm to listen", lambda: "control" in threads(process))
-    session.code()
-    # A line for another job is not the client's end.
-    session.start("sleep 1000")
-    reader = session.find(shutil.which("sleep"))
-    session.type("true\n")
-    wait_for("vmm to be quiet", lambda: is_quiet(lambda: cpu(process).get("control")))
-    os.kill(reader, signal.SIGTERM)
-    check("exit code", session.code(), TERM)
+    process = background(session, "SPIN.elf --console null --qmp stdio", "control")
     resume(session, process)
     session.type('{"execute":"qmp_capabilities"}\n')
     session.expect(rb'\{"return": ?\{\}\}')
@@ -234,19 +237,8 @@ def qtest(session):
 
 @test()
 def keys_of_another_job(session):
-    for arguments, thread in ("SPIN.elf", "console0"), ("--qtest stdio", "vmm"), (CONTROLLED, "control"):
-        session.start(f"{VMM} {arguments} &")
-        process = session.find(VMM)
-        wait_for("vmm to listen", lambda: "signals" in threads(process))
-        session.code()
-        session.start("sleep 1000")
-        reader = session.find(shutil.which("sleep"))
-        # Not read before sleep has ended.
-        session.type("true\n")
-        wait_for("vmm to be quiet", lambda: is_quiet(lambda: cpu(process).get(thread)))
-        os.kill(reader, signal.SIGTERM)
-        check("exit code", session.code(), TERM)
-        ends(session, process, signal.SIGTERM)
+    for arguments, thread in ("SPIN.elf", "console0"), ("--qtest stdio", "vmm"):
+        ends(session, background(session, arguments, thread), signal.SIGTERM)
 
 
 @test()
