@@ -104,6 +104,15 @@ struct NetworkDeviceTests {
         #expect(client.get(Self.slot, .interruptStatus) == 3)
     }
 
+    @Test("A TAP interface is asked for UDP segmentation of both versions of IP or of none")
+    func offloads() {
+        let tcp: Features = [NetworkFeature.guestChecksum, NetworkFeature.guestTSO4]
+        #expect(TAPLink.flags(tcp) == 0x03)
+        #expect(TAPLink.flags(tcp.union(NetworkFeature.guestUSO4)) == 0x03)
+        #expect(TAPLink.flags(tcp.union(NetworkFeature.guestUSO6)) == 0x03)
+        #expect(TAPLink.flags(tcp.union([NetworkFeature.guestUSO4, NetworkFeature.guestUSO6])) == 0x63)
+    }
+
     @Test("In the draft's machine it offers no SUSPEND, unless suspend=1.4 is asked of it")
     func dialects() throws {
         #expect(try client(suspend: .draft).state("net0", "dialect") == "null")

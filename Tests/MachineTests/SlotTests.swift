@@ -53,17 +53,34 @@ private func eventually(_ state: @autoclosure () -> String, _ condition: () -> B
     }
 
     private func console(input: Int32?, output: Int32, _ context: SlotContext) throws -> ConsoleSlot {
+        try console(.descriptors(input: input, output: output), GuestMemory([]), context)
+    }
+
+    private func console(
+        _ target: ConsoleTarget, _ memory: GuestMemory, _ context: SlotContext
+    ) throws -> ConsoleSlot {
         try ConsoleSlot(
-            name: "console0",
-            transport: MMIOTransport(device: Console(), memory: GuestMemory([]), suspend: .draft),
+            name: "console0", transport: MMIOTransport(device: Console(), memory: memory, suspend: .draft),
             context: context,
             streams: [
                 ConsoleStream(
-                    port: 0,
-                    end: ConsolePort(.descriptors(input: input, output: output), name: "console0"),
-                    escapeKeys: false, longestChain: 128)
+                    port: 0, end: ConsolePort(target, name: "console0"), escapeKeys: false, longestChain: 128)
             ]
         ) { _ in }
+    }
+
+    /// Initialises the console to DRIVER_OK with a transmit queue: descriptors at 0x1000, and its other areas at 0x2000 and 0x3000.
+    private func bringUpTransmitQueue(_ slot: ConsoleSlot) throws {
+        for status: UInt32 in [1, 3] { slot.set(.status, status) }
+        slot.set(.driverFeaturesSel, 1)
+        slot.set(.driverFeatures, Features([.version1, .suspendDraft]).word(1))
+        slot.set(.status, 0x0b)
+        for (register, value): (Register, UInt32) in [
+            (.queueSel, 1), (.queueSize, 8), (.queueDescLow, 0x1000), (.queueDriverLow, 0x2000),
+            (.queueDeviceLow, 0x3000), (.queueReady, 1),
+        ] { slot.set(register, value) }
+        try #require(slot.get(.status) == 0x0b)
+        slot.set(.status, 0x0f)
     }
 
     private func makePipe() throws -> (read: Int32, write: Int32) {
@@ -232,32 +249,32 @@ private func eventually(_ state: @autoclosure () -> String, _ condition: () -> B
         #expect(slot.get(.configGeneration) == generation + 1 && slot.get(.interruptStatus) == 2 && line.isRaised)
     }
 
+    @Test("one notification is enough for more output than is buffered")
+    func moreOutputThanIsBuffered() throws {
+        let file = try TemporaryFile()
+        let size = 1_000_000
+        let memory = try RAM(size: 2 << 20)
+        let slot = try console(.file(file.path), memory.guestMemory, makeContext())
+        try slot.start()
+        defer { slot.stop() }
+        try bringUpTransmitQueue(slot)
+        // One descriptor of that size at 0x10000, and index 1.
+        var descriptor: [UInt8] = []
+        descriptor.append(littleEndian: UInt64(0x10000))
+        descriptor.append(littleEndian: UInt64(size))
+        try #require(memory.write(descriptor, at: 0x1000) && memory.write([0, 0, 1, 0], at: 0x2000))
+        slot.set(.queueNotify, 1)
+        try eventually(slot.state.report) { memory.read(at: 0x3002, count: 1) == [1] }
+        try eventually(slot.state.report) { file.size == size }
+    }
+
     @Test("a notification by ioeventfd is counted before a later Status write, and as a violation while suspended")
     func notificationsByIOEventFD() throws {
         let sink = unsafe open("/dev/null", O_WRONLY)
         defer { close(sink) }
         let memory = try RAM(size: 2 << 20)
-        let slot = try ConsoleSlot(
-            name: "console0",
-            transport: MMIOTransport(device: Console(), memory: memory.guestMemory, suspend: .draft),
-            context: makeContext(),
-            streams: [
-                ConsoleStream(
-                    port: 0, end: ConsolePort(.descriptors(input: nil, output: sink), name: "console0"),
-                    escapeKeys: false,
-                    longestChain: 128)
-            ]
-        ) { _ in }
-        for status: UInt32 in [1, 3] { slot.set(.status, status) }
-        slot.set(.driverFeaturesSel, 1)
-        slot.set(.driverFeatures, Features([.version1, .suspendDraft]).word(1))
-        slot.set(.status, 0x0b)
-        for (register, value): (Register, UInt32) in [
-            (.queueSel, 1), (.queueSize, 8), (.queueDescLow, 0x1000), (.queueDriverLow, 0x2000),
-            (.queueDeviceLow, 0x3000), (.queueReady, 1),
-        ] { slot.set(register, value) }
-        try #require(slot.get(.status) == 0x0b)
-        slot.set(.status, 0x0f)
+        let slot = try console(.descriptors(input: nil, output: sink), memory.guestMemory, makeContext())
+        try bringUpTransmitQueue(slot)
         try slot.start()
         defer { slot.stop() }
         // After the first notification, notifications arrive by ioeventfd.

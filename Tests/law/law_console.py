@@ -50,6 +50,21 @@ class Ports:
         return ports
 
 
+@law("5.3.5.1-2", rings=both_rings)
+def emergency_output_behind_more_than_is_buffered(c):
+    """Bytes written to emerg_wr appear although the transmit queue has filled the device's buffer."""
+    ring, = c.start(c.console, EMERG_WRITE, queues=(1,))
+    c.qtest.fill(BUFFERS, 0x20000, 0x2e)
+    ring.add([(BUFFERS, 0x20000, False)])
+    ring.notify()
+    for byte in b"Oops":
+        c.console.put(EMERG_WR, byte)
+    output = b""
+    while (text := c.say("x-output console0")) != "0x":
+        output += bytes.fromhex(text[2:])
+    expect((output.replace(b".", b""), output.count(b".")), (b"Oops", 0x20000), "emergency output, and other bytes")
+
+
 @law("5.3.5.1-1", "5.3.5.1-2", "D-15", "V5-DEV-5", "V14-DEV-2", dialects=both_dialects)
 def emergency_output(c):
     """The low byte written to emerg_wr appears, at Status 0, at each step, and while running; while suspended in 1.4 only."""

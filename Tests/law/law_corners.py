@@ -192,6 +192,29 @@ def queue_reset_with_event_idx(c):
             expect((len(read_used(ring)), c.acknowledge(c.disk)), (1, 1 if n == 0 else 0), f"round {rounds}, buffer {n}")
 
 
+@law("2.6.1.1.1-2", "2.6.1.2.1-1", rings=both_rings)
+def enabled_over_old_memory(c):
+    """A queue enabled before DRIVER_OK, and one enabled again after a queue reset: the driver finds there that it should notify, whatever
+    its memory held before, and the buffer is used."""
+    for features in (RING_RESET, RING_RESET | EVENT_IDX):
+        c.negotiate(c.disk, features)
+        for how in ("before DRIVER_OK", "again"):
+            if how == "again":
+                c.disk.put(QUEUE_RESET, 1)
+                c.qtest.fill(RINGS, 0xc000)
+            _, _, area = c.disk.place()
+            c.qtest.store(area, 0x00010003 if c.packed else 1)
+            if not c.packed:
+                c.qtest.store(area + 4 + 8 * 8, 5, 2)
+            ring = c.disk.queue(0, 8, packed=c.packed)
+            c.disk.status = RUNNING
+            before = where(ring)
+            ring.add(c.request(0, IN, room=512))
+            expect(wants_notification(ring, before), True, f"a notification is asked for of a queue enabled {how}")
+            ring.notify()
+            expect([length for _, length in read_used(ring)], [513], f"used lengths of a queue enabled {how}")
+
+
 @law("2.7.7.2-5", "2.7.10.2-4", "2.8.12-1", rings=both_rings)
 def one_entry_with_event_idx(c):
     """A queue of one entry with EVENT_IDX: each buffer interrupts if it is asked for, and each next notification is asked for."""

@@ -324,7 +324,13 @@ def suspended_network(c):
     c.resumed(c.net0)
     expect(c.net0.get(CONFIG + 6, 2) & 1, 0, "the link after the resume")
     expect(c.net0.interrupt & 2, 2, "bit 1 of InterruptStatus")
+    expect([data for _, data in net.received()], [frame(mac(c))], "the frame after the resume")
+    # The link comes back in a suspension, and a frame with it.
+    c.suspended(c.net0)
     c.say("x-link net0 1")
+    expect(net.arrives(frame(mac(c))), [], "frames while suspended")
+    c.resumed(c.net0)
+    expect([data for _, data in net.received()], [frame(mac(c))], "the frame after the second resume")
     if c.net0.get(CONFIG + 6, 2) & 2:
         expect(net.command(3, 0), 0, "ANNOUNCE_ACK")
         expect(c.net0.get(CONFIG + 6, 2) & 2, 0, "ANNOUNCE in status")

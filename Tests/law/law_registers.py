@@ -1,7 +1,8 @@
 """The registers of virtio-mmio, configuration space and queue reset (VIRTIO 1.4, 2.5, 2.6 and 4.2)."""
 from driver import (
     CONFIG, CONFIG_GENERATION, DEVICE_ID, FEATURES_OK, INTERRUPT_ACK, MAGIC, QUEUE_DESC, QUEUE_NOTIFY, QUEUE_READY,
-    QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, RINGS, RING_RESET, SHM_BASE, SHM_LEN, SHM_SEL, VERSION)
+    QUEUE_RESET, QUEUE_SEL, QUEUE_SIZE, QUEUE_SIZE_MAX, RINGS, RING_RESET, SHM_BASE, SHM_LEN, SHM_SEL, VERSION,
+    VERSION_1)
 from law import IN, OK, RUNNING, UNTOUCHED, both_dialects, both_rings, expect, law, read_used, used_words
 
 NET = ("--net", "null")
@@ -132,10 +133,13 @@ def change_before_driver_ok(c):
         expect(c.disk.get(CONFIG), capacity, "capacity")
         expect(c.disk.get(CONFIG_GENERATION) != old, True, "ConfigGeneration changed")
         expect((c.disk.interrupt, c.disk.line), (0, "low"), "InterruptStatus and line before DRIVER_OK")
-    change()
-    c.negotiate(c.disk)
-    c.disk.status = RUNNING
-    expect(c.disk.interrupt, 0, "InterruptStatus after a change before FEATURES_OK")
+    for status in (1, 3):
+        c.disk.status = status
+        change()
+    c.disk.accept(VERSION_1)
+    for status in (0xb, RUNNING):
+        c.disk.status = status
+    expect((c.disk.status, c.disk.interrupt), (RUNNING, 0), "Status and InterruptStatus after a change before FEATURES_OK")
     c.negotiate(c.disk)
     change()
     c.negotiate(c.disk)

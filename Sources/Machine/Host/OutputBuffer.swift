@@ -5,6 +5,8 @@
 struct OutputBuffer {
     /// Bytes of the buffer.
     static let capacity = 64 << 10
+    /// Bytes beyond it for emergency output, which must not wait.
+    private static let reserve = 4096
 
     private(set) var bytes: [UInt8] = []
     /// The newest output is kept for the first peer.
@@ -37,15 +39,15 @@ struct OutputBuffer {
     }
 
     /// Appends a byte, if there is room.
-    mutating func append(_ byte: UInt8) {
-        guard makeRoom(for: 1) > 0 else { return }
+    mutating func append(_ byte: UInt8, isEmergency: Bool = false) {
+        guard makeRoom(for: 1, reserve: isEmergency ? Self.reserve : 0) > 0 else { return }
         bytes.append(byte)
         watch?.look(at: byte)
     }
 
     /// How many of `new` bytes to take: as many as there is room for, or all, where the oldest output makes room.
-    private mutating func makeRoom(for new: Int) -> Int {
-        let room = Self.capacity - count
+    private mutating func makeRoom(for new: Int, reserve: Int = 0) -> Int {
+        let room = max(0, Self.capacity + reserve - count)
         guard new > room, keepsNewest else { return min(new, room) }
         dropped += new - room
         bytes.removeFirst(min(count, new - room))

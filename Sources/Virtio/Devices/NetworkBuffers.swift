@@ -19,9 +19,11 @@ extension Network {
         chain.check(.frameWhole, header != nil && length >= NetworkFilter.headerSize)
         guard let header, NetworkFilter.headerSize...Self.maximumFrame ~= length else { return dropped() }
         header.check(in: &chain, length: length, accepted, mtu: parameters.mtu)
-        guard isLinkUp, pair < activePairs, let allowed = header.limited(to: accepted, receiving: false) else {
+        guard isLinkUp, pair < activePairs, var allowed = header.limited(to: accepted, receiving: false) else {
             return dropped()
         }
+        // A hint that may be wrong (5.1.9.2.2-7). A TAP interface refuses a frame that is shorter.
+        allowed.headerLength = min(allowed.headerLength, UInt16(clamping: length))
         return .work(Request(pair: pair, header: allowed, data: chain.readable), reply: nil)
     }
 
@@ -88,12 +90,9 @@ extension Network {
         unsafe waiting[receiver(pair)].vacancy(most)
     }
 
-    /// Handles a frame behind its header, which stands in the vacancy. Returns whether it waits: others are dropped.
+    /// Handles a frame behind its header, which stands in the vacancy. Returns whether it waits: others are for the caller to drop.
     mutating func receive(_ frame: UnsafeMutableRawBufferPointer, pair: Int) -> Bool {
-        guard let header = unsafe header(for: Span(_unsafeBytes: UnsafeRawBufferPointer(frame))) else {
-            drop()
-            return false
-        }
+        guard let header = unsafe header(for: Span(_unsafeBytes: UnsafeRawBufferPointer(frame))) else { return false }
         unsafe header.bytes.span.withUnsafeBytes { unsafe frame.copyMemory(from: $0) }
         waiting[receiver(pair)].add(frame.count)
         return true
@@ -106,7 +105,7 @@ extension Network {
         else { return nil }
         let bytes = frame.extracting(NetworkHeader.size...)
         let isWanted =
-            isLinkUp && filter.accepts(bytes) && (header.isSegmented || bytes.count <= longestFrame(bytes))
+            filter.accepts(bytes) && (header.isSegmented || bytes.count <= longestFrame(bytes))
         return isWanted ? header : nil
     }
 

@@ -61,12 +61,15 @@ struct ChainBuilder {
     ) throws(QueueFault) {
         indirectTable = buffer
         let table = DescriptorTable(buffer, rules.value.memory.recorder)
+        let before = length
         var index: UInt16 = 0
         // The table has at least one descriptor, so only `next` can be out of range.
         while let descriptor = table.fetch(index) {
             note(descriptor.address, descriptor.high)
             if descriptor.flags.contains(.indirect) { throw .nestedTable }
-            guard length < rules.value.longest else { throw .chainTooLong }
+            guard length < rules.value.longest else {
+                throw Int(length &- before) > table.count ? .endlessChain : .chainTooLong
+            }
             try add(descriptor.address, descriptor.length, descriptor.flags, &segments)
             guard descriptor.flags.contains(.next) else { return checkLength(ringSize: ringSize) }
             if rules.value.inOrder { findings.check(.tableInOrder, descriptor.next == index &+ 1) }

@@ -47,7 +47,12 @@ extension MMIOTransport where Device == Network {
             device.drop()
             return Effects()
         }
-        guard unsafe device.receive(frame, pair: destination) else { return Effects() }
+        // The driver is yet to see the link's state where that changed in a suspension.
+        let isLinkUp = staged?.isLinkUp ?? device.isLinkUp
+        guard isLinkUp, unsafe device.receive(frame, pair: destination) else {
+            device.drop()
+            return Effects()
+        }
         guard lifecycle.isFrozen else { return Effects(queues: receiveQueues) }
         return device.wakes(bytes) ? deferredEvent(repeats: true) : Effects()
     }

@@ -167,10 +167,10 @@ extension MMIOTransport where Device: ~Copyable {
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
             queues[index].begin(queue)
             checkNewQueue(index)
+            guard lifecycle.mayTake else { return Effects() }
             // A drain in progress did not count this queue when it began.
-            guard lifecycle.phase == .suspending && lifecycle.dialect == .draft else { return Effects() }
-            limitDrain(index)
-            return Effects(queues: QueueSet(queue: index))
+            if lifecycle.phase == .suspending { limitDrain(index) }
+            return serveFromNowOn(QueueSet(queue: index))
         } catch {
             return fault(error, queue: index)
         }

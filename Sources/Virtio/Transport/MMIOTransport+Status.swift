@@ -28,7 +28,7 @@ extension MMIOTransport where Device: ~Copyable {
             return settleReset().merging(.cancel)
         case .goLive:
             if changedBeforeLive { interruptStatus.insert(.configurationChange) }
-            return Effects(queues: readyQueues)
+            return serveFromNowOn(readyQueues)
         case .beginSuspend: return beginDrain()
         case .abortSuspend:
             torture?.end(.slowSuspend)
@@ -42,6 +42,12 @@ extension MMIOTransport where Device: ~Copyable {
             if notify { interruptStatus.insert(.configurationChange) }
             return beginDeferredEndings()
         }
+    }
+
+    /// Begins to serve queues that are live from now on: the driver finds there how to notify, whatever was in the memory.
+    mutating func serveFromNowOn(_ queues: QueueSet) -> Effects {
+        queues.forEach { self.queues[$0].live?.value.suppressNotifications(false) }
+        return Effects(queues: queues)
     }
 
     // MARK: Suspend
@@ -135,6 +141,7 @@ extension MMIOTransport where Device: ~Copyable {
     mutating func resume() -> Effects {
         torture?.backendIsReady = false
         guard lifecycle.resumed() else { return Effects() }
+        closeCall()
         checkNoBuffersAdded()
         var effects = beginDeferredEndings()
         effects.events.insert(.resumed)

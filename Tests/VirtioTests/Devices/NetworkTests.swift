@@ -173,6 +173,18 @@ import VirtioABI
         #expect(Array(driver.answer(chain).prefix(10)) == Array(tso.prefix(10)), driver.state)
     }
 
+    // (5.1.9.2.2-7): the host's kernel refuses a frame that is shorter than hdr_len.
+    @Test("A hdr_len beyond the frame's end is not passed on", arguments: [54, 20_000, 20_001, 0xffff])
+    func headerLengthIsAHint(headerLength: UInt16) {
+        let driver = driver()
+        let tso = NetworkDriver.header {
+            ($0.flags, $0.segmentation, $0.segmentSize, $0.headerLength) = (1, 1, 1448, headerLength)
+            ($0.checksumStart, $0.checksumOffset) = (34, 16)
+        }
+        driver.send(NetworkDriver.frame(20_000), header: tso)
+        #expect(driver.link.frames.map(\.header.headerLength) == [min(headerLength, 20_000)], driver.state)
+    }
+
     // (5.1.9.4.1-6), (5.1.9.4.1-32)
     @Test(
         "Without its feature a segmented frame is dropped, a partial checksum not passed to the driver, and flags are 0"

@@ -65,7 +65,7 @@ struct InvalidTable: Sendable, CustomTestStringConvertible {
             InvalidTable(
                 fault: .indirectMisplaced, testDescription: "behind a direct descriptor", rings: [true]
             ) { driver in [request(driver)[0], table(driver, [driver.writable(1)])] },
-            next(.nextOutOfRange, 2), next(.nextOutOfRange, 0xffff), next(.chainTooLong, 0),
+            next(.nextOutOfRange, 2), next(.nextOutOfRange, 0xffff), next(.endlessChain, 0),
             InvalidTable(fault: .chainTooLong, testDescription: "of 257") { driver in
                 [table(driver, Array(repeating: request(driver)[0], count: 256) + [driver.writable(1)])]
             },

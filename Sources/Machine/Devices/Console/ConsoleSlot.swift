@@ -125,7 +125,9 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
                 if stream.end.output == nil, !stream.output.keepsNewest { dropped.insert(QueueSet(queue: stream.port)) }
                 descriptors[2 * stream.port + 2] = pollfd(stream.end.output, POLLOUT)
             }
-            return !mustServe(servable) && dropped.isEmpty ? millisecondsToDeadline : 0
+            // What was written made room for requests.
+            let mayCopy = hold.permitsNext && streams.contains { $0.waiting > 0 && $0.output.hasRoom }
+            return !mustServe(servable) && !mayCopy && dropped.isEmpty ? millisecondsToDeadline : 0
         }
         self.sleep(on: &descriptors, sleep)
         return streams.map {
@@ -253,7 +255,7 @@ final class ConsoleSlot: Slot<Console>, DeviceControl, @unchecked Sendable {
     }
 
     override func emergency(_ byte: UInt8) {
-        streams[0].output.append(byte)
+        streams[0].output.append(byte, isEmergency: true)
         wake(workers[0])
     }
 

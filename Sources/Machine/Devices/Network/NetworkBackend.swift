@@ -96,18 +96,27 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
         let features = features.intersection(offloads)
         guard features != isPermitted else { return }
         isPermitted = features
-        for queue in queues { _ = Self.set(features, queue) }
+        // Those of a former driver are not left over.
+        for queue in queues where !Self.set(features, queue) { _ = Self.set([], queue) }
     }
 
     /// Sets the offloads of a queue; false if the kernel does not know one of them.
     private static func set(_ features: Features, _ queue: Int32) -> Bool {
+        clinux_tap_offloads(queue, flags(features)) == 0
+    }
+
+    /// What TUNSETOFFLOAD is given. UDP segmentation is for both versions of IP or for none: Linux refuses one alone, and makes the
+    /// segments itself where the driver accepts frames of one only.
+    static func flags(_ features: Features) -> UInt32 {
+        var features = features
+        let segmentsUDP: Features = [NetworkFeature.guestUSO4, NetworkFeature.guestUSO6]
+        if !segmentsUDP.isSubset(of: features) { features.subtract(segmentsUDP) }
         let flags: [(Features, Int32)] = [
             (NetworkFeature.guestChecksum, TUN_F_CSUM), (NetworkFeature.guestTSO4, TUN_F_TSO4),
             (NetworkFeature.guestTSO6, TUN_F_TSO6), (NetworkFeature.guestECN, TUN_F_TSO_ECN),
             (NetworkFeature.guestUFO, TUN_F_UFO), (NetworkFeature.guestUSO4, 0x20), (NetworkFeature.guestUSO6, 0x40),
         ]
-        let offloads = flags.reduce(0) { features.contains($1.0) ? $0 | $1.1 : $0 }
-        return clinux_tap_offloads(queue, UInt32(offloads)) == 0
+        return UInt32(flags.reduce(0) { features.contains($1.0) ? $0 | $1.1 : $0 })
     }
 
     func read(pair: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int {
