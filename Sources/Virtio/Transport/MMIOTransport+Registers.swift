@@ -167,9 +167,12 @@ extension MMIOTransport where Device: ~Copyable {
                 queues[index].configuration, driverFeatures, in: memory, checksDriver: conformance.isOn)
             queues[index].begin(queue)
             checkNewQueue(index)
-            guard lifecycle.mayTake else { return Effects() }
+            switch lifecycle.phase {
+            case .running: break
             // A drain in progress did not count this queue when it began.
-            if lifecycle.phase == .suspending { limitDrain(index) }
+            case .suspending: if lifecycle.dialect == .draft { limitDrain(index) }
+            default: return Effects()
+            }
             return serveFromNowOn(QueueSet(queue: index))
         } catch {
             return fault(error, queue: index)

@@ -44,10 +44,11 @@ extension MMIOTransport where Device: ~Copyable {
         }
     }
 
-    /// Begins to serve queues that are live from now on: the driver finds there how to notify, whatever was in the memory.
+    /// Begins to serve queues that are live from now on, in 1.4 not while it suspends: the driver finds there how to notify, whatever was
+    /// in the memory.
     mutating func serveFromNowOn(_ queues: QueueSet) -> Effects {
         queues.forEach { self.queues[$0].live?.value.suppressNotifications(false) }
-        return Effects(queues: queues)
+        return lifecycle.mayTake ? Effects(queues: queues) : Effects()
     }
 
     // MARK: Suspend

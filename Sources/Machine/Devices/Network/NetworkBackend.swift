@@ -96,8 +96,10 @@ final class TAPLink: NetworkBackend, @unchecked Sendable {
         let features = features.intersection(offloads)
         guard features != isPermitted else { return }
         isPermitted = features
-        // Those of a former driver are not left over.
-        for queue in queues where !Self.set(features, queue) { _ = Self.set([], queue) }
+        for queue in queues {
+            // Those of a former driver are not left over.
+            if !Self.set(features, queue) { _ = Self.set([], queue) }
+        }
     }
 
     /// Sets the offloads of a queue; false if the kernel does not know one of them.
