@@ -40,7 +40,7 @@ struct OutputBuffer {
 
     /// Appends a byte, if there is room.
     mutating func append(_ byte: UInt8, isEmergency: Bool = false) {
-        guard makeRoom(for: 1, reserve: isEmergency ? Self.reserve : 0) > 0 else { return }
+        guard makeRoom(for: 1, reserve: isEmergency && !keepsNewest ? Self.reserve : 0) > 0 else { return }
         bytes.append(byte)
         watch?.look(at: byte)
     }
