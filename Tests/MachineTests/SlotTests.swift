@@ -26,14 +26,16 @@ extension Slot where Device: ~Copyable {
         UInt32(truncatingIfNeeded: read(at: UInt64(register.rawValue), width: 4))
     }
 
-    /// Initialises the device to DRIVER_OK with VIRTIO_F_VERSION_1 and the draft's SUSPEND.
-    fileprivate func bringUp() throws {
+    /// Initialises the device to DRIVER_OK with VIRTIO_F_VERSION_1 and the draft's SUSPEND; `queues` are written after FEATURES_OK.
+    fileprivate func bringUp(queues: [(Register, UInt32)] = []) throws {
         for status: UInt32 in [1, 3] { set(.status, status) }
         for word: UInt32 in [0, 1] {
             set(.driverFeaturesSel, word)
             set(.driverFeatures, Features([.version1, .suspendDraft]).word(word))
         }
         set(.status, 0x0b)
+        for (register, value) in queues { set(register, value) }
+        try #require(get(.status) == 0x0b)
         set(.status, 0x0f)
         try #require(get(.status) == 0x0f)
     }
@@ -71,16 +73,10 @@ private func eventually(_ state: @autoclosure () -> String, _ condition: () -> B
 
     /// Initialises the console to DRIVER_OK with a transmit queue: descriptors at 0x1000, and its other areas at 0x2000 and 0x3000.
     private func bringUpTransmitQueue(_ slot: ConsoleSlot) throws {
-        for status: UInt32 in [1, 3] { slot.set(.status, status) }
-        slot.set(.driverFeaturesSel, 1)
-        slot.set(.driverFeatures, Features([.version1, .suspendDraft]).word(1))
-        slot.set(.status, 0x0b)
-        for (register, value): (Register, UInt32) in [
+        try slot.bringUp(queues: [
             (.queueSel, 1), (.queueSize, 8), (.queueDescLow, 0x1000), (.queueDriverLow, 0x2000),
             (.queueDeviceLow, 0x3000), (.queueReady, 1),
-        ] { slot.set(register, value) }
-        try #require(slot.get(.status) == 0x0b)
-        slot.set(.status, 0x0f)
+        ])
     }
 
     private func makePipe() throws -> (read: Int32, write: Int32) {

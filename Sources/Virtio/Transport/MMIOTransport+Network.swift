@@ -43,13 +43,11 @@ extension MMIOTransport where Device == Network {
         let bytes = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(frame))
         memory.recorder.recordInput(bytes, port: pair)
         defer { closeCall() }
-        guard lifecycle.phase != .notLive, !isDead, let destination else {
-            device.drop()
-            return Effects()
-        }
         // The driver is yet to see the link's state where that changed in a suspension.
         let isLinkUp = staged?.isLinkUp ?? device.isLinkUp
-        guard isLinkUp, unsafe device.receive(frame, pair: destination) else {
+        guard lifecycle.phase != .notLive, !isDead, isLinkUp, let destination,
+            unsafe device.receive(frame, pair: destination)
+        else {
             device.drop()
             return Effects()
         }
